@@ -1,0 +1,1 @@
+//! Checks the rest by other means: verify.

@@ -1,0 +1,1 @@
+//! Benchmarks against a limit or a peer, in one run.

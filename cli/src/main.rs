@@ -1,0 +1,2 @@
+//! The `storepulse` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Applies the contract to live services: topics, schemas, migrations, slot, keyspace.

@@ -1,0 +1,88 @@
+//! One line of a shopper's behaviour.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use uuid::Uuid;
+
+use crate::record;
+use crate::record::{Code, Fixed, Text};
+use crate::vocabulary::{AgeBand, Channel, Device, EventName, Gender};
+
+/// A price in the shop's currency.
+pub type Price = Fixed<12, 2>;
+/// An amount in the base currency.
+pub type Amount = Fixed<14, 2>;
+/// How many units of the base currency one unit of the line's currency is worth.
+pub type Rate = Fixed<18, 8>;
+/// A country, ISO 3166 alpha-2.
+pub type Country = Code<2>;
+/// A currency, ISO 4217.
+pub type Currency = Code<3>;
+
+record! {
+    /// One line of a shopper's behaviour, validated and with its money converted: what PostgreSQL keeps, the
+    /// relay publishes and Spark reads. It holds no personal data beyond coarse demographics.
+    pub struct Event, columns EVENT: EventColumns {
+        /// UUIDv7 of the time of the event; the key on which repeats are recognised.
+        event_id: Uuid,
+        /// What the shopper did.
+        event_name: EventName,
+        /// When it happened, by the shopper's clock.
+        occurred_at: DateTime<Utc>,
+        /// When it was accepted here; on time means close to occurred_at.
+        ingested_at: DateTime<Utc>,
+        /// Who did it: UUIDv5 of the source's own user id.
+        user_id: Uuid,
+        /// The visit it belongs to.
+        session_id: Uuid,
+        /// When that visit began.
+        session_started_at: DateTime<Utc>,
+        /// Whether the shopper had visited before.
+        returning: bool,
+        /// Gender as the source gives it.
+        gender: Gender,
+        /// Age in years.
+        age: i32,
+        /// Band of the age.
+        age_band: AgeBand,
+        /// Country, ISO 3166 alpha-2.
+        country: Country,
+        /// City.
+        city: Text<100>,
+        /// Latitude in degrees, rounded to a tenth.
+        latitude: f64,
+        /// Longitude in degrees, rounded to a tenth.
+        longitude: f64,
+        /// What the shopper used.
+        device: Device,
+        /// What brought the shopper here.
+        channel: Channel,
+        /// The product, where the event is about one.
+        item_id: Option<Text<64>>,
+        /// Its name.
+        item_name: Option<Text<200>>,
+        /// Its category.
+        category: Option<Text<64>>,
+        /// Its brand.
+        brand: Option<Text<64>>,
+        /// Price of one unit in the line's currency.
+        price: Option<Price>,
+        /// Currency of the price, ISO 4217.
+        currency: Option<Currency>,
+        /// Units.
+        quantity: Option<i32>,
+        /// Price times quantity in the base currency, rounded half up, converted once.
+        amount_base: Option<Amount>,
+        /// Units of the base currency for one unit of the currency.
+        rate: Option<Rate>,
+        /// The day the rate is of.
+        rate_date: Option<NaiveDate>,
+        /// The order, for purchases and refunds.
+        order_id: Option<Text<64>>,
+        /// Which line of the order this is, from 1.
+        order_line: Option<i32>,
+        /// How many lines the order has.
+        order_lines: Option<i32>,
+        /// How it was paid.
+        payment_type: Option<Text<32>>,
+    }
+}

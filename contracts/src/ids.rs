@@ -1,0 +1,87 @@
+//! Identities: UUIDv7 of an event, UUIDv5 of a user (RFC 9562).
+
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// The namespace of user ids: UUIDv5 of the DNS name `users.storepulse.org`.
+pub const USER_NAMESPACE: Uuid = Uuid::from_u128(0x6f9d_7d0e_5a31_5c0f_9a4e_2b7c_61d3_84f2);
+
+/// How far the time in an event id may be from `occurred_at`, in ms: partitions are ranges of the id.
+pub const EVENT_ID_TOLERANCE_MS: i64 = 60_000;
+
+/// The id of a user, from the API's `login.uuid`.
+#[must_use]
+pub fn user_id(login_uuid: &Uuid) -> Uuid {
+    Uuid::new_v5(&USER_NAMESPACE, login_uuid.as_bytes())
+}
+
+/// A UUIDv7 of an instant (ms) and 74 bits that the caller chooses.
+#[must_use]
+pub fn v7(at: DateTime<Utc>, random: [u8; 10]) -> Uuid {
+    let unix_ms = u64::try_from(at.timestamp_millis()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(unix_ms, &random).into_uuid()
+}
+
+/// The ms since 1970 in a UUIDv7, or nothing where it is no v7.
+#[must_use]
+pub fn v7_unix_ms(id: &Uuid) -> Option<i64> {
+    if id.get_version_num() != 7 {
+        return None;
+    }
+    i64::try_from(id.as_u128() >> 80).ok()
+}
+
+/// Whether an event may keep its id: a v7 whose time is within [`EVENT_ID_TOLERANCE_MS`] of the event.
+#[must_use]
+pub fn fits(id: &Uuid, occurred_at: DateTime<Utc>) -> bool {
+    v7_unix_ms(id).is_some_and(|unix_ms| {
+        unix_ms.abs_diff(occurred_at.timestamp_millis()) <= EVENT_ID_TOLERANCE_MS.unsigned_abs()
+    })
+}
+
+/// The id of an event whose own id does not [fit](fits): a v7 of `occurred_at` and a hash of the source and
+/// its id, so that the same record always gets the same id.
+#[must_use]
+pub fn rekeyed(occurred_at: DateTime<Utc>, source: &str, source_id: &str) -> Uuid {
+    let mut hasher = Sha256::new();
+    hasher.update(source.as_bytes());
+    hasher.update([0]);
+    hasher.update(source_id.as_bytes());
+    let digest = hasher.finalize();
+    let mut random = [0; 10];
+    random.copy_from_slice(&digest[..10]);
+    v7(occurred_at, random)
+}
+
+/// The smallest UUIDv7 of a ms since 1970: the bound between two partitions.
+#[must_use]
+pub fn v7_lower_bound(unix_ms: i64) -> Uuid {
+    let unix_ms = u128::try_from(unix_ms).unwrap_or(0);
+    Uuid::from_u128(unix_ms << 80)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_rekeyed_id_fits_and_is_stable(unix_us in 0i64..4_000_000_000_000_000, source: String, id: String) {
+            let at = DateTime::from_timestamp_micros(unix_us).unwrap();
+            let key = rekeyed(at, &source, &id);
+            prop_assert!(fits(&key, at));
+            prop_assert_eq!(key, rekeyed(at, &source, &id));
+            prop_assert_eq!(v7_unix_ms(&key), Some(at.timestamp_millis()));
+            prop_assert!(v7_lower_bound(at.timestamp_millis()) <= key);
+            prop_assert!(key < v7_lower_bound(at.timestamp_millis() + 1));
+        }
+    }
+
+    #[test]
+    fn a_random_id_does_not_fit() {
+        assert!(!fits(&Uuid::from_u128(0x1234_5678_9abc_4def_8000_0000_0000_0000), Utc::now()));
+    }
+}

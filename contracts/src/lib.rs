@@ -1,0 +1,32 @@
+//! What every part of Storepulse agrees on.
+//!
+//! Each record's fields are written once, in [`record!`](crate::record) definitions. The Rust type, the Avro
+//! schema, the binary COPY row and the column names used by plans come from that one place; the committed
+//! Avro, CQL and SQL files are held to it by tests that fail on drift. This crate does no I/O and knows no
+//! other member of the workspace.
+
+pub mod avro;
+pub mod cassandra;
+pub mod cube;
+pub mod endpoints;
+pub mod event;
+pub mod ids;
+pub mod lateness;
+pub mod migrations;
+pub mod money;
+pub mod namespace;
+pub mod pg_binary;
+pub mod position;
+pub mod quarantine;
+pub mod record;
+pub mod topics;
+pub mod user;
+pub mod validation;
+pub mod vocabulary;
+pub mod wire;
+
+pub use event::Event;
+pub use namespace::Namespace;
+pub use position::RelayPosition;
+pub use quarantine::Reason;
+pub use user::User;

@@ -1,0 +1,233 @@
+//! Records whose fields are written once.
+//!
+//! [`record!`](crate::record) turns a list of fields into the Rust struct, its field table ([`Field`]), its
+//! typed column names ([`Column`]), its Avro body and its PostgreSQL binary COPY row.
+
+mod code;
+mod fixed;
+mod text;
+
+pub use code::{Code, CodeError};
+pub use fixed::{Fixed, FixedError};
+pub use text::{Text, TextError};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use uuid::Uuid;
+
+use crate::{avro, pg_binary};
+
+/// The type of a field, from which each system's own type follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A UUID: `uuid` in PostgreSQL, a string of logical type `uuid` in Avro.
+    Uuid,
+    /// UTF-8 text of at most this many characters.
+    Text {
+        /// The longest value accepted, in characters.
+        max_chars: usize,
+    },
+    /// A boolean.
+    Bool,
+    /// A 32-bit signed integer.
+    Int,
+    /// A 64-bit float; never used for money.
+    Double,
+    /// An exact decimal with `scale` digits after the point, `precision` in all.
+    Decimal {
+        /// All digits.
+        precision: u8,
+        /// Digits after the point.
+        scale: u8,
+    },
+    /// A UTC instant in µs.
+    TimestampMicros,
+    /// A calendar day.
+    Date,
+}
+
+impl Kind {
+    /// The PostgreSQL column type.
+    #[must_use]
+    pub fn postgres(self) -> String {
+        match self {
+            Kind::Uuid => "uuid".into(),
+            Kind::Text { .. } => "text".into(),
+            Kind::Bool => "boolean".into(),
+            Kind::Int => "integer".into(),
+            Kind::Double => "double precision".into(),
+            Kind::Decimal { precision, scale } => format!("numeric({precision},{scale})"),
+            Kind::TimestampMicros => "timestamp with time zone".into(),
+            Kind::Date => "date".into(),
+        }
+    }
+
+    /// The Spark SQL type that `from_avro` gives for it.
+    #[must_use]
+    pub fn spark(self) -> String {
+        match self {
+            Kind::Uuid | Kind::Text { .. } => "string".into(),
+            Kind::Bool => "boolean".into(),
+            Kind::Int => "int".into(),
+            Kind::Double => "double".into(),
+            Kind::Decimal { precision, scale } => format!("decimal({precision},{scale})"),
+            Kind::TimestampMicros => "timestamp".into(),
+            Kind::Date => "date".into(),
+        }
+    }
+}
+
+/// One field of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    /// Its name, in every system.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// Whether it may be absent.
+    pub nullable: bool,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+/// The name of a column that exists: plans and generated SQL name columns only through values of this type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Column(&'static str);
+
+impl Column {
+    /// Used by [`record!`](crate::record) and the cube's tables; a column is never made from a loose string.
+    pub(crate) const fn new(name: &'static str) -> Self {
+        Self(name)
+    }
+
+    /// The name as it stands in SQL.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.0
+    }
+}
+
+impl std::fmt::Display for Column {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// A Rust type that can stand in a record.
+pub trait FieldType {
+    /// Its kind.
+    const KIND: Kind;
+    /// Whether a value may be absent.
+    const NULLABLE: bool = false;
+    /// Appends the value in Avro's binary encoding.
+    fn write_avro(&self, out: &mut Vec<u8>);
+    /// Appends the value in PostgreSQL's binary format, without its length.
+    fn write_pg(&self, out: &mut Vec<u8>);
+    /// Appends length and value, as a COPY field.
+    fn write_pg_field(&self, out: &mut Vec<u8>) {
+        pg_binary::write_field(out, |out| self.write_pg(out));
+    }
+}
+
+impl<T: FieldType> FieldType for Option<T> {
+    const KIND: Kind = T::KIND;
+    const NULLABLE: bool = true;
+
+    fn write_avro(&self, out: &mut Vec<u8>) {
+        match self {
+            None => avro::write_long(out, 0),
+            Some(value) => {
+                avro::write_long(out, 1);
+                value.write_avro(out);
+            }
+        }
+    }
+
+    fn write_pg(&self, out: &mut Vec<u8>) {
+        if let Some(value) = self {
+            value.write_pg(out);
+        }
+    }
+
+    fn write_pg_field(&self, out: &mut Vec<u8>) {
+        match self {
+            None => pg_binary::write_null(out),
+            Some(value) => value.write_pg_field(out),
+        }
+    }
+}
+
+macro_rules! field_type {
+    ($type:ty, $kind:expr, |$value:ident, $out:ident| avro $avro:expr, pg $pg:expr) => {
+        impl FieldType for $type {
+            const KIND: Kind = $kind;
+            fn write_avro(&self, $out: &mut Vec<u8>) {
+                let $value = self;
+                $avro
+            }
+            fn write_pg(&self, $out: &mut Vec<u8>) {
+                let $value = self;
+                $pg
+            }
+        }
+    };
+}
+
+field_type!(Uuid, Kind::Uuid, |v, out| avro avro::write_uuid(out, v), pg out.extend_from_slice(v.as_bytes()));
+field_type!(bool, Kind::Bool, |v, out| avro out.push(u8::from(*v)), pg out.push(u8::from(*v)));
+field_type!(i32, Kind::Int, |v, out| avro avro::write_long(out, i64::from(*v)), pg out.extend_from_slice(&v.to_be_bytes()));
+field_type!(f64, Kind::Double, |v, out| avro out.extend_from_slice(&v.to_le_bytes()), pg out.extend_from_slice(&v.to_be_bytes()));
+field_type!(DateTime<Utc>, Kind::TimestampMicros, |v, out| avro avro::write_long(out, v.timestamp_micros()), pg pg_binary::write_timestamp(out, v.timestamp_micros()));
+field_type!(NaiveDate, Kind::Date, |v, out| avro avro::write_long(out, i64::from(pg_binary::days_since_unix_epoch(*v))), pg pg_binary::write_date(out, pg_binary::days_since_unix_epoch(*v)));
+
+/// Defines a record and everything that follows from its fields.
+///
+/// Gives the struct, `Self::FIELDS`, `write_avro`, `write_copy_row`, and a constant of the given name that
+/// holds a typed [`Column`] for each field.
+#[macro_export]
+macro_rules! record {
+    (
+        $(#[doc = $record_doc:literal])+
+        pub struct $record:ident, columns $columns:ident : $columns_type:ident {
+            $( $(#[doc = $doc:literal])+ $field:ident : $type:ty, )+
+        }
+    ) => {
+        $(#[doc = $record_doc])+
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $record { $( $(#[doc = $doc])+ pub $field: $type, )+ }
+
+        #[doc = concat!("The columns of [`", stringify!($record), "`].")]
+        #[derive(Debug, Clone, Copy)]
+        pub struct $columns_type { $( $(#[doc = $doc])+ pub $field: $crate::record::Column, )+ }
+
+        #[doc = concat!("Typed names of the columns of [`", stringify!($record), "`].")]
+        pub const $columns: $columns_type =
+            $columns_type { $( $field: $crate::record::Column::new(stringify!($field)), )+ };
+
+        impl $record {
+            /// The fields in contract order: the order of the Avro record and of the table.
+            pub const FIELDS: &'static [$crate::record::Field] = &[ $( $crate::record::Field {
+                name: stringify!($field),
+                kind: <$type as $crate::record::FieldType>::KIND,
+                nullable: <$type as $crate::record::FieldType>::NULLABLE,
+                doc: concat!($($doc,)+).trim_ascii(),
+            }, )+ ];
+
+            /// Appends the record's Avro body (no Confluent header; see [`wire`]($crate::wire)).
+            pub fn write_avro(&self, out: &mut Vec<u8>) {
+                $( $crate::record::FieldType::write_avro(&self.$field, out); )+
+            }
+
+            /// Appends the record's fields as they stand in a binary COPY row, without the field count.
+            pub fn write_copy_fields(&self, out: &mut Vec<u8>) {
+                $( $crate::record::FieldType::write_pg_field(&self.$field, out); )+
+            }
+
+            /// The column names in contract order, comma-separated.
+            #[must_use]
+            pub fn column_list() -> String {
+                Self::FIELDS.iter().map(|field| field.name).collect::<Vec<_>>().join(", ")
+            }
+        }
+    };
+}

@@ -1,0 +1,124 @@
+//! The topic table: every Kafka topic, what it holds and how it is kept.
+
+use serde_json::Value;
+
+use crate::namespace::Namespace;
+use crate::position::RelayPosition;
+use crate::quarantine::Refusal;
+use crate::{Event, User, avro};
+
+/// How many days events stay in Kafka; PostgreSQL keeps them all.
+pub const EVENTS_RETENTION_DAYS: u32 = 7;
+/// The largest record batch a broker takes, in bytes.
+pub const MAX_MESSAGE_BYTES: u32 = 1_048_576;
+
+/// How a topic forgets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleanup {
+    /// After this many days.
+    DeleteAfterDays(u32),
+    /// Only what a later record of the same key replaces.
+    Compact,
+}
+
+/// One topic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Topic {
+    /// Its full name.
+    pub name: String,
+    /// The registry's subject of its values.
+    pub subject: String,
+    /// The Avro schema of its values.
+    pub schema: Value,
+    /// What its keys are.
+    pub key: &'static str,
+    /// Its partitions.
+    pub partitions: i32,
+    /// How it forgets.
+    pub cleanup: Cleanup,
+    /// What it is for.
+    pub doc: &'static str,
+}
+
+impl Topic {
+    /// The broker settings that differ from its defaults.
+    #[must_use]
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        let mut settings = vec![("max.message.bytes", MAX_MESSAGE_BYTES.to_string())];
+        match self.cleanup {
+            Cleanup::DeleteAfterDays(days) => {
+                settings.push(("cleanup.policy", "delete".into()));
+                settings.push(("retention.ms", (u64::from(days) * 86_400_000).to_string()));
+            }
+            Cleanup::Compact => settings.push(("cleanup.policy", "compact".into())),
+        }
+        settings
+    }
+}
+
+/// The compatibility every subject is held to.
+pub const COMPATIBILITY: &str = "BACKWARD_TRANSITIVE";
+
+/// The schema of events.
+#[must_use]
+pub fn event_schema() -> Value {
+    avro::schema("Event", "One line of a shopper's behaviour.", Event::FIELDS)
+}
+
+/// The schema of users.
+#[must_use]
+pub fn user_schema() -> Value {
+    avro::schema("User", "What is published of a user; no personal data.", User::FIELDS)
+}
+
+/// The schema of refusals.
+#[must_use]
+pub fn refusal_schema() -> Value {
+    avro::schema("Refusal", "A record that Spark refused, without its bytes.", Refusal::FIELDS)
+}
+
+/// The topics of a namespace whose events are in the given generation.
+#[must_use]
+pub fn topics(namespace: &Namespace, generation: i32) -> Vec<Topic> {
+    let users = namespace.users_topic();
+    let quarantine = namespace.quarantine_topic();
+    let positions = namespace.positions_topic();
+    vec![
+        Topic {
+            name: namespace.events_topic(generation),
+            subject: namespace.events_subject(),
+            schema: event_schema(),
+            key: "user_id, as text",
+            partitions: 4,
+            cleanup: Cleanup::DeleteAfterDays(EVENTS_RETENTION_DAYS),
+            doc: "every accepted event, once, in the order PostgreSQL committed it per user",
+        },
+        Topic {
+            subject: Namespace::subject(&users),
+            name: users,
+            schema: user_schema(),
+            key: "user_id, as text",
+            partitions: 2,
+            cleanup: Cleanup::Compact,
+            doc: "the latest state of each user; a null value says that the user was erased",
+        },
+        Topic {
+            subject: Namespace::subject(&quarantine),
+            name: quarantine,
+            schema: refusal_schema(),
+            key: "topic/partition/offset of the refused record",
+            partitions: 1,
+            cleanup: Cleanup::DeleteAfterDays(28),
+            doc: "what Spark refused: reason and coordinates, no bytes",
+        },
+        Topic {
+            subject: Namespace::subject(&positions),
+            name: positions,
+            schema: RelayPosition::schema(),
+            key: "the replication slot's name",
+            partitions: 1,
+            cleanup: Cleanup::Compact,
+            doc: "the relay's position, written in the same transaction as what it covers",
+        },
+    ]
+}

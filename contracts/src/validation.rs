@@ -1,0 +1,303 @@
+//! The rules an event must pass at the edge; past it, an [`Event`] is known to keep them.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::event::{Country, Currency, Event, Price};
+use crate::ids;
+use crate::lateness::{self, Lateness};
+use crate::money::{self, MoneyError, Rates};
+use crate::quarantine::Reason;
+use crate::record::Text;
+use crate::user::coarse_degrees;
+use crate::vocabulary::{AgeBand, Channel, Device, EventName, Gender};
+
+/// The highest age accepted, in years.
+pub const MAX_AGE_YEARS: i32 = 130;
+/// The most units on one line.
+pub const MAX_QUANTITY: i32 = 100_000;
+/// The most lines in one order.
+pub const MAX_ORDER_LINES: i32 = 1_000;
+
+/// How a source names one of its events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceId {
+    /// A UUID: kept as it is where it [fits](ids::fits), re-keyed elsewhere.
+    Uuid(Uuid),
+    /// The source's own text: always re-keyed.
+    Text(String),
+}
+
+/// Who the shopper is, as far as an event may tell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shopper {
+    /// See [`Event::user_id`].
+    pub user_id: Uuid,
+    /// See [`Event::gender`].
+    pub gender: Gender,
+    /// See [`Event::age`].
+    pub age: i32,
+    /// See [`Event::country`].
+    pub country: Country,
+    /// See [`Event::city`].
+    pub city: Text<100>,
+    /// Degrees; rounded to a tenth on acceptance.
+    pub latitude: f64,
+    /// Degrees; rounded to a tenth on acceptance.
+    pub longitude: f64,
+}
+
+/// The visit an event belongs to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Visit {
+    /// See [`Event::session_id`].
+    pub session_id: Uuid,
+    /// See [`Event::session_started_at`].
+    pub session_started_at: DateTime<Utc>,
+    /// See [`Event::returning`].
+    pub returning: bool,
+    /// See [`Event::device`].
+    pub device: Device,
+    /// See [`Event::channel`].
+    pub channel: Channel,
+}
+
+/// The product an event is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// See [`Event::item_id`].
+    pub item_id: Text<64>,
+    /// See [`Event::item_name`].
+    pub item_name: Text<200>,
+    /// See [`Event::category`].
+    pub category: Text<64>,
+    /// See [`Event::brand`].
+    pub brand: Option<Text<64>>,
+    /// See [`Event::price`].
+    pub price: Price,
+    /// See [`Event::currency`].
+    pub currency: Currency,
+    /// See [`Event::quantity`].
+    pub quantity: i32,
+}
+
+/// The order a purchase or refund belongs to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrderLine {
+    /// See [`Event::order_id`].
+    pub order_id: Text<64>,
+    /// See [`Event::order_line`].
+    pub order_line: i32,
+    /// See [`Event::order_lines`].
+    pub order_lines: i32,
+    /// For a refund, the day of the purchase it pays back: its rate holds.
+    pub purchased_at: Option<DateTime<Utc>>,
+}
+
+/// An event as a source tells it, typed but not yet judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// The source's id of it.
+    pub source_id: Option<SourceId>,
+    /// See [`Event::event_name`].
+    pub event_name: EventName,
+    /// See [`Event::occurred_at`].
+    pub occurred_at: DateTime<Utc>,
+    /// Who.
+    pub shopper: Shopper,
+    /// Which visit.
+    pub visit: Visit,
+    /// About which product.
+    pub line: Option<Line>,
+    /// Of which order.
+    pub order: Option<OrderLine>,
+    /// See [`Event::payment_type`].
+    pub payment_type: Option<Text<32>>,
+}
+
+/// Why a draft is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {detail}")]
+pub struct Rejection {
+    /// The kind of cause.
+    pub reason: Reason,
+    /// The field it is about.
+    pub field: &'static str,
+    /// What is wrong, for a person to read.
+    pub detail: String,
+}
+
+fn reject(reason: Reason, field: &'static str, detail: impl Into<String>) -> Rejection {
+    Rejection { reason, field, detail: detail.into() }
+}
+
+/// Judges a draft: every rule, the key, and the one conversion of money.
+///
+/// `source` names where it comes from and takes part in a re-keyed id; `ingested_at` is the ingestor's clock.
+///
+/// # Errors
+/// The first rule broken.
+pub fn accept(
+    draft: Draft,
+    source: &str,
+    ingested_at: DateTime<Utc>,
+    rates: &Rates,
+) -> Result<Event, Rejection> {
+    let Draft { source_id, event_name, occurred_at, shopper, visit, line, order, payment_type } = draft;
+    let event_id = key(source_id, source, occurred_at)?;
+    if lateness::judge(occurred_at, ingested_at) == Lateness::Future {
+        let detail = format!("{occurred_at} is more than a minute after {ingested_at}");
+        return Err(reject(Reason::Future, "occurred_at", detail));
+    }
+    if visit.session_started_at > occurred_at {
+        let detail = format!("the session starts at {}, after the event", visit.session_started_at);
+        return Err(reject(Reason::Inconsistent, "session_started_at", detail));
+    }
+    check_shopper(&shopper)?;
+    check_order(event_name, line.as_ref(), order.as_ref())?;
+
+    let converted = match &line {
+        None => None,
+        Some(line) => Some(convert(line, order.as_ref(), occurred_at, rates)?),
+    };
+    let (item_id, item_name, category, brand, price, currency, quantity) = match line {
+        None => (None, None, None, None, None, None, None),
+        Some(line) => (
+            Some(line.item_id),
+            Some(line.item_name),
+            Some(line.category),
+            line.brand,
+            Some(line.price),
+            Some(line.currency),
+            Some(line.quantity),
+        ),
+    };
+    let (order_id, order_line, order_lines) = match order {
+        None => (None, None, None),
+        Some(order) => (Some(order.order_id), Some(order.order_line), Some(order.order_lines)),
+    };
+    Ok(Event {
+        event_id,
+        event_name,
+        occurred_at,
+        ingested_at,
+        user_id: shopper.user_id,
+        session_id: visit.session_id,
+        session_started_at: visit.session_started_at,
+        returning: visit.returning,
+        gender: shopper.gender,
+        age: shopper.age,
+        age_band: AgeBand::of(shopper.age),
+        country: shopper.country,
+        city: shopper.city,
+        latitude: coarse_degrees(shopper.latitude),
+        longitude: coarse_degrees(shopper.longitude),
+        device: visit.device,
+        channel: visit.channel,
+        item_id,
+        item_name,
+        category,
+        brand,
+        price,
+        currency,
+        quantity,
+        amount_base: converted.map(|(amount, _, _)| amount),
+        rate: converted.map(|(_, rate, _)| rate),
+        rate_date: converted.map(|(_, _, date)| date),
+        order_id,
+        order_line,
+        order_lines,
+        payment_type,
+    })
+}
+
+fn key(source_id: Option<SourceId>, source: &str, occurred_at: DateTime<Utc>) -> Result<Uuid, Rejection> {
+    match source_id {
+        None => Err(reject(Reason::MissingId, "event_id", "the event has no id")),
+        Some(SourceId::Uuid(id)) if ids::fits(&id, occurred_at) => Ok(id),
+        Some(SourceId::Uuid(id)) => Ok(ids::rekeyed(occurred_at, source, &id.to_string())),
+        Some(SourceId::Text(id)) if id.is_empty() => {
+            Err(reject(Reason::MissingId, "event_id", "the event's id is empty"))
+        }
+        Some(SourceId::Text(id)) => Ok(ids::rekeyed(occurred_at, source, &id)),
+    }
+}
+
+fn check_shopper(shopper: &Shopper) -> Result<(), Rejection> {
+    if !(0..=MAX_AGE_YEARS).contains(&shopper.age) {
+        let detail = format!("{} is not between 0 and {MAX_AGE_YEARS}", shopper.age);
+        return Err(reject(Reason::InvalidField, "age", detail));
+    }
+    for (field, degrees, bound) in
+        [("latitude", shopper.latitude, 90.0), ("longitude", shopper.longitude, 180.0)]
+    {
+        // Written so that NaN fails too.
+        if !(-bound..=bound).contains(&degrees) {
+            let detail = format!("{degrees} is not between -{bound} and {bound}");
+            return Err(reject(Reason::InvalidField, field, detail));
+        }
+    }
+    Ok(())
+}
+
+fn check_order(name: EventName, line: Option<&Line>, order: Option<&OrderLine>) -> Result<(), Rejection> {
+    let about_product = matches!(
+        name,
+        EventName::ViewItem
+            | EventName::AddToCart
+            | EventName::RemoveFromCart
+            | EventName::Purchase
+            | EventName::Refund
+    );
+    if about_product && line.is_none() {
+        return Err(reject(Reason::MissingField, "item_id", format!("a {name} is about a product")));
+    }
+    if let Some(line) = line {
+        if !(1..=MAX_QUANTITY).contains(&line.quantity) {
+            let detail = format!("{} is not between 1 and {MAX_QUANTITY}", line.quantity);
+            return Err(reject(Reason::InvalidField, "quantity", detail));
+        }
+        if line.price.unscaled() < 0 {
+            return Err(reject(Reason::InvalidField, "price", format!("{} is negative", line.price)));
+        }
+    }
+    let of_order = matches!(name, EventName::Purchase | EventName::Refund);
+    match order {
+        None if of_order => {
+            Err(reject(Reason::MissingField, "order_id", format!("a {name} belongs to an order")))
+        }
+        Some(_) if !of_order => {
+            Err(reject(Reason::Inconsistent, "order_id", format!("a {name} belongs to no order")))
+        }
+        Some(order)
+            if !(1..=MAX_ORDER_LINES).contains(&order.order_lines)
+                || !(1..=order.order_lines).contains(&order.order_line) =>
+        {
+            let detail = format!("line {} of {} lines", order.order_line, order.order_lines);
+            Err(reject(Reason::Inconsistent, "order_line", detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+type Converted = (crate::event::Amount, crate::event::Rate, chrono::NaiveDate);
+
+fn convert(
+    line: &Line,
+    order: Option<&OrderLine>,
+    occurred_at: DateTime<Utc>,
+    rates: &Rates,
+) -> Result<Converted, Rejection> {
+    // A refund pays back what was paid: its purchase's day decides the rate.
+    let priced_at = order.and_then(|order| order.purchased_at).unwrap_or(occurred_at);
+    let money = |error: MoneyError| {
+        let (reason, field) = match &error {
+            MoneyError::MissingRate { .. } => (Reason::MissingRate, "currency"),
+            MoneyError::Overflow { .. } => (Reason::AmountOverflow, "price"),
+        };
+        reject(reason, field, error.to_string())
+    };
+    let (rate, rate_date) = rates.rate(line.currency, priced_at.date_naive()).map_err(money)?;
+    let amount = money::amount_base(line.price, line.quantity, rate).map_err(money)?;
+    Ok((amount, rate, rate_date))
+}

@@ -1,0 +1,76 @@
+//! Holds the committed Avro, CQL and SQL files to the records they are derived from.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use contracts::migrations::MIGRATIONS;
+use contracts::record::Field;
+use contracts::{Event, Namespace, User, cassandra, topics};
+
+fn file(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+const REMEDY: &str = "run `cargo run -p contracts --example render` and look at the difference";
+
+#[test]
+fn avro_files_are_the_registered_schemas() {
+    for topic in topics::topics(&Namespace::default(), 1) {
+        let path = file(&format!("avro/{}.avsc", topic.subject.trim_end_matches("-value")));
+        let committed: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        assert_eq!(committed, topic.schema, "{}: {REMEDY}", path.display());
+        apache_avro::Schema::parse(&committed).unwrap();
+    }
+}
+
+#[test]
+fn cql_file_is_the_tables() {
+    let committed = fs::read_to_string(file("cql/tables.cql")).unwrap();
+    let derived = cassandra::statements(&Namespace::default(), 1).join(";\n\n") + ";\n";
+    assert_eq!(committed, derived, "{REMEDY}");
+}
+
+fn columns_in(sql: &str, table: &str) -> Vec<String> {
+    let start = sql.find(&format!("create table {table} (")).unwrap();
+    sql[start..]
+        .lines()
+        .skip(1)
+        .take_while(|line| line.starts_with("    "))
+        .map(|line| line.trim().trim_end_matches(',').to_owned())
+        .filter(|line| !line.starts_with("--") && !line.starts_with("primary key"))
+        .collect()
+}
+
+fn derived(fields: &[Field]) -> Vec<String> {
+    fields
+        .iter()
+        .map(|field| {
+            let null = if field.nullable { "" } else { " not null" };
+            format!("{} {}{null}", field.name, field.kind.postgres())
+        })
+        .collect()
+}
+
+#[test]
+fn tables_have_the_columns_of_their_records_and_their_own() {
+    let raw = MIGRATIONS[0].sql;
+    let mut events = derived(Event::FIELDS);
+    events.push("tx xid8 not null default pg_current_xact_id()".into());
+    assert_eq!(columns_in(raw, "raw.events"), events);
+    let mut users = derived(User::FIELDS);
+    users.push("profile jsonb not null".into());
+    assert_eq!(columns_in(raw, "raw.users"), users);
+}
+
+#[test]
+fn migrations_on_disk_and_in_the_list_are_the_same() {
+    let mut on_disk: Vec<String> = fs::read_dir(file("migrations"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap().trim_end_matches(".sql").to_owned())
+        .collect();
+    on_disk.sort();
+    let listed: Vec<&str> = MIGRATIONS.iter().map(|migration| migration.name).collect();
+    assert_eq!(on_disk, listed);
+}

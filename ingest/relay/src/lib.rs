@@ -1,0 +1,1 @@
+//! Exactly-once relay from PostgreSQL logical replication to Kafka.

@@ -1,0 +1,1 @@
+//! Spark plans and their supervisor; the only crate that knows the Spark client.
