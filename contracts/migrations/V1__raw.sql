@@ -118,6 +118,7 @@ create table raw.users (
     latitude double precision not null,
     longitude double precision not null,
     registered_at timestamp with time zone not null,
+    ingested_at timestamp with time zone not null,
     -- The API's record without credentials: personal data, which never leaves this table.
     profile jsonb not null,
     primary key (user_id)
@@ -132,6 +133,7 @@ comment on column raw.users.city is 'City.';
 comment on column raw.users.latitude is 'Latitude in degrees, rounded to a tenth.';
 comment on column raw.users.longitude is 'Longitude in degrees, rounded to a tenth.';
 comment on column raw.users.registered_at is 'When the user registered, by the source.';
+comment on column raw.users.ingested_at is 'When the user was first stored here.';
 comment on column raw.users.profile is 'personal data: left out of every publication';
 
 -- What did not pass, under the coordinates it has in its source.
