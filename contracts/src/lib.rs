@@ -17,6 +17,7 @@ pub mod money;
 pub mod namespace;
 pub mod pg_binary;
 pub mod position;
+pub mod publications;
 pub mod quarantine;
 pub mod record;
 pub mod topics;
