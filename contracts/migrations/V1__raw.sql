@@ -12,7 +12,7 @@ create table raw.events (
     user_id uuid not null,
     session_id uuid not null,
     session_started_at timestamp with time zone not null,
-    returning boolean not null,
+    "returning" boolean not null,
     gender text not null,
     age integer not null,
     age_band text not null,
@@ -48,7 +48,7 @@ comment on column raw.events.ingested_at is 'When it was accepted here; on time 
 comment on column raw.events.user_id is 'Who did it: UUIDv5 of the source''s own user id.';
 comment on column raw.events.session_id is 'The visit it belongs to.';
 comment on column raw.events.session_started_at is 'When that visit began.';
-comment on column raw.events.returning is 'Whether the shopper had visited before.';
+comment on column raw.events."returning" is 'Whether the shopper had visited before.';
 comment on column raw.events.gender is 'Gender as the source gives it.';
 comment on column raw.events.age is 'Age in years.';
 comment on column raw.events.age_band is 'Band of the age.';

@@ -54,7 +54,7 @@ impl Publication {
             self.name,
             self.schema,
             self.table,
-            self.columns.join(", "),
+            self.columns.iter().map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", "),
             self.operations.join(", ")
         )
     }

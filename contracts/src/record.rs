@@ -223,10 +223,11 @@ macro_rules! record {
                 $( $crate::record::FieldType::write_pg_field(&self.$field, out); )+
             }
 
-            /// The column names in contract order, comma-separated.
+            /// The column names in contract order, comma-separated and quoted for PostgreSQL, which reserves
+            /// the word `returning`.
             #[must_use]
             pub fn column_list() -> String {
-                Self::FIELDS.iter().map(|field| field.name).collect::<Vec<_>>().join(", ")
+                Self::FIELDS.iter().map(|field| format!("\"{}\"", field.name)).collect::<Vec<_>>().join(", ")
             }
         }
     };

@@ -38,7 +38,7 @@ fn columns_in(sql: &str, table: &str) -> Vec<String> {
         .lines()
         .skip(1)
         .take_while(|line| line.starts_with("    "))
-        .map(|line| line.trim().trim_end_matches(',').to_owned())
+        .map(|line| line.trim().trim_end_matches(',').replace('"', ""))
         .filter(|line| !line.starts_with("--") && !line.starts_with("primary key"))
         .collect()
 }
