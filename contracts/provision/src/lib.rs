@@ -1,1 +1,257 @@
-//! Applies the contract to live services: topics, schemas, migrations, slot, keyspace.
+//! Applies the contract to live services: migrations, publications, topics, schemas, slot, first position,
+//! keyspace and tables.
+//!
+//! [`apply`] may be run at any time and as often as one likes, also after it died half-way and by several
+//! processes at once (they wait for each other). It creates what is missing, puts back settings where that
+//! loses nothing, and refuses with the reason and the way out where something differs in earnest: it never
+//! drops, never moves a position and never creates a slot that would leave accepted rows out.
+
+mod error;
+mod kafka;
+pub mod position;
+mod postgres;
+mod registry;
+mod scratch;
+mod slot;
+mod tables;
+
+pub use error::ProvisionError;
+pub use postgres::connect;
+pub use scratch::{create_database, drop_namespace};
+
+use contracts::endpoints::Endpoints;
+use contracts::topics::{Topic, topics};
+use contracts::{RelayPosition, publications};
+use uuid::Uuid;
+
+/// What stands ready: everything that writers and readers must agree on with the live services.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provisioned {
+    /// The generation of the events topic in force.
+    pub generation: i32,
+    /// Its id, as every record's header carries it.
+    pub generation_id: Uuid,
+    /// The registry's id of the events' schema.
+    pub event_schema_id: u32,
+    /// The registry's id of the users' schema.
+    pub user_schema_id: u32,
+    /// The registry's id of the refusals' schema.
+    pub refusal_schema_id: u32,
+    /// The registry's id of the positions' schema.
+    pub position_schema_id: u32,
+    /// PostgreSQL's system identifier.
+    pub system_id: String,
+    /// PostgreSQL's timeline.
+    pub timeline: i32,
+    /// The replication slot.
+    pub slot: String,
+    /// Where the slot began: whatever was committed after this is in its stream.
+    pub slot_created_lsn: u64,
+    /// See [`contracts::publications::hash`].
+    pub publication_hash: String,
+}
+
+/// What became of one thing that has to exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was not there.
+    Created,
+    /// It was there as it should be.
+    Exists,
+    /// It was there and differed; put back, losing nothing.
+    Restored,
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Created => "created",
+            Self::Exists => "exists",
+            Self::Restored => "restored",
+        })
+    }
+}
+
+/// One step of [`apply_with`], reported when it is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What kind of thing, as in `topic`.
+    pub kind: &'static str,
+    /// Which one.
+    pub name: String,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// Hears of every step; called from the task that runs [`apply_with`].
+pub type Progress<'a> = &'a (dyn Fn(Step) + Sync);
+
+/// Creates what is missing.
+///
+/// # Errors
+/// When a service does not answer or something differs in a way that must not be altered silently.
+pub async fn apply(endpoints: &Endpoints) -> Result<Provisioned, ProvisionError> {
+    apply_with(endpoints, &|step| {
+        tracing::debug!(kind = step.kind, name = step.name, outcome = %step.outcome, "set up");
+    })
+    .await
+}
+
+/// As [`apply`], reporting each step.
+///
+/// # Errors
+/// As [`apply`].
+pub async fn apply_with(
+    endpoints: &Endpoints,
+    progress: Progress<'_>,
+) -> Result<Provisioned, ProvisionError> {
+    let (provisioned, ()) = futures::future::try_join(
+        Box::pin(apply_stream(endpoints, progress)),
+        Box::pin(tables::ensure(&endpoints.cassandra_contact_points, &endpoints.namespace, progress)),
+    )
+    .await?;
+    Ok(provisioned)
+}
+
+/// Everything that lies between PostgreSQL and Kafka, in the one order in which a crash leaves nothing
+/// half-known: the position comes last and closes the set-up.
+async fn apply_stream(endpoints: &Endpoints, progress: Progress<'_>) -> Result<Provisioned, ProvisionError> {
+    let namespace = &endpoints.namespace;
+    let mut client = postgres::connect(&endpoints.pg_url).await?;
+    // Held until the connection closes, so that a second set-up finds everything done.
+    postgres::lock(&client, namespace).await?;
+    postgres::migrate(&mut client, progress).await?;
+    postgres::ensure_publications(&client, namespace, progress).await?;
+
+    let known = postgres::generation(&client).await?;
+    let generation = known.map_or(1, |(generation, _)| generation);
+    let topics = topics(namespace, generation);
+    kafka::ensure_topics(&endpoints.kafka_brokers, &topics, progress).await?;
+    let registry = registry::Registry::new(&endpoints.schema_registry_url)?;
+    let mut schema_ids = Vec::with_capacity(topics.len());
+    for topic in &topics {
+        schema_ids.push(registry.ensure(&topic.subject, &topic.schema, progress).await?);
+    }
+
+    let generation_id = match known {
+        Some((_, generation_id)) => generation_id,
+        None => {
+            let events = &topics[0].name;
+            kafka::refuse_records(&endpoints.kafka_brokers, events).await?;
+            postgres::begin_generation(&client, generation).await?
+        }
+    };
+    let outcome = if known.is_some() { Outcome::Exists } else { Outcome::Created };
+    progress(Step { kind: "topic generation", name: generation.to_string(), outcome });
+
+    let identity = postgres::identity(&client).await?;
+    let publication_hash = publications::hash(namespace);
+    let slot = slot::ensure(&client, namespace, &identity, &publication_hash, progress).await?;
+    let provisioned = provisioned(
+        (generation, generation_id),
+        &topics,
+        &schema_ids,
+        identity,
+        slot.created_lsn,
+        publication_hash,
+        namespace.slot(),
+    );
+    ensure_first_position(endpoints, &provisioned, &slot, progress).await?;
+    Ok(provisioned)
+}
+
+async fn ensure_first_position(
+    endpoints: &Endpoints,
+    provisioned: &Provisioned,
+    slot: &slot::Slot,
+    progress: Progress<'_>,
+) -> Result<(), ProvisionError> {
+    let topic = endpoints.namespace.positions_topic();
+    let name = format!("{} in {topic}", provisioned.slot);
+    let first = RelayPosition {
+        system_id: provisioned.system_id.clone(),
+        timeline: provisioned.timeline,
+        slot: provisioned.slot.clone(),
+        publication_hash: provisioned.publication_hash.clone(),
+        topic_generation: provisioned.generation,
+        generation_id: provisioned.generation_id,
+        lsn: provisioned.slot_created_lsn,
+        partial_lsn: 0,
+        partial_rows: 0,
+    };
+    match position::read(&endpoints.kafka_brokers, &topic, &provisioned.slot).await? {
+        Some(found) => {
+            slot::check_position(&found, &first)?;
+            progress(Step { kind: "position", name, outcome: Outcome::Exists });
+        }
+        None => {
+            slot.refuse_if_used()?;
+            position::write(&endpoints.kafka_brokers, &topic, provisioned.position_schema_id, &first).await?;
+            progress(Step { kind: "position", name, outcome: Outcome::Created });
+        }
+    }
+    Ok(())
+}
+
+/// Reads what [`apply`] left, changing nothing. Cassandra is not asked, and neither is the position, which
+/// the relay judges itself.
+///
+/// # Errors
+/// When a service does not answer or something is missing, which names `storepulse setup`.
+pub async fn load(endpoints: &Endpoints) -> Result<Provisioned, ProvisionError> {
+    let namespace = &endpoints.namespace;
+    let client = postgres::connect(&endpoints.pg_url).await?;
+    let missing = |what: &'static str, name: String| ProvisionError::NotSetUp { what, name };
+    let (generation, generation_id) = postgres::generation(&client)
+        .await?
+        .ok_or_else(|| missing("topic generation", namespace.events_topic(1)))?;
+    let slot = slot::recorded(&client, &namespace.slot())
+        .await?
+        .ok_or_else(|| missing("replication slot", namespace.slot()))?;
+    let identity = postgres::identity(&client).await?;
+    let topics = topics(namespace, generation);
+    if let Some(topic) = kafka::first_missing(&endpoints.kafka_brokers, &topics).await? {
+        return Err(missing("topic", topic));
+    }
+    let registry = registry::Registry::new(&endpoints.schema_registry_url)?;
+    let mut schema_ids = Vec::with_capacity(topics.len());
+    for topic in &topics {
+        let id = registry.look_up(&topic.subject, &topic.schema).await?;
+        schema_ids.push(id.ok_or_else(|| missing("schema", topic.subject.clone()))?);
+    }
+    Ok(provisioned(
+        (generation, generation_id),
+        &topics,
+        &schema_ids,
+        identity,
+        slot.created_lsn,
+        publications::hash(namespace),
+        namespace.slot(),
+    ))
+}
+
+fn provisioned(
+    (generation, generation_id): (i32, Uuid),
+    topics: &[Topic],
+    schema_ids: &[u32],
+    identity: postgres::Identity,
+    slot_created_lsn: u64,
+    publication_hash: String,
+    slot: String,
+) -> Provisioned {
+    // The order of the topic table: events, users, quarantine, positions.
+    debug_assert_eq!(topics.len(), 4);
+    Provisioned {
+        generation,
+        generation_id,
+        event_schema_id: schema_ids[0],
+        user_schema_id: schema_ids[1],
+        refusal_schema_id: schema_ids[2],
+        position_schema_id: schema_ids[3],
+        system_id: identity.system_id,
+        timeline: identity.timeline,
+        slot,
+        slot_created_lsn,
+        publication_hash,
+    }
+}

@@ -1,0 +1,246 @@
+//! Why a set-up stops, and what to do about it.
+
+use tokio_postgres::types::PgLsn;
+
+/// A set-up that stopped. Nothing was taken back: run it again once the cause is gone.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProvisionError {
+    /// PostgreSQL cannot be reached.
+    #[error("postgresql does not answer: check PG_URL and `storepulse stack status`")]
+    PostgresConnect(#[source] tokio_postgres::Error),
+    /// A statement failed.
+    #[error("postgresql refused to {doing}")]
+    Postgres {
+        /// What was tried.
+        doing: &'static str,
+        /// Its answer.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// A migration failed or a published one was changed.
+    #[error("a migration cannot be applied: a published migration must stay as it is, add a new one instead")]
+    Migration(#[source] refinery::Error),
+    /// A publication publishes something else than the contract says.
+    #[error(
+        "publication {name} publishes {found}, the contract says {expected}: drop it by hand and set up again, \
+         with a new topic generation where rows were published already"
+    )]
+    PublicationDiffers {
+        /// Its name.
+        name: String,
+        /// What it should publish.
+        expected: String,
+        /// What it publishes.
+        found: String,
+    },
+    /// The server keeps too little in its log.
+    #[error("wal_level is {0}, logical replication needs `wal_level = logical` and a restart of postgresql")]
+    WalLevel(String),
+    /// Rows were accepted before the slot existed: the stream would begin without them.
+    #[error(
+        "{table} has rows but slot {slot} was never created: those rows would never be published; \
+         set up before ingesting, or use another database and namespace"
+    )]
+    RowsBeforeSlot {
+        /// The slot.
+        slot: String,
+        /// The table that has rows.
+        table: &'static str,
+    },
+    /// The slot is gone though it was created once: the log since may be lost.
+    #[error(
+        "replication slot {slot}, created at {created_lsn}, is gone and what was committed since its last \
+         position may be missing from kafka; use another database and namespace, and copy the rows over"
+    )]
+    SlotLost {
+        /// The slot.
+        slot: String,
+        /// Where it began.
+        created_lsn: PgLsn,
+    },
+    /// The slot cannot be ours.
+    #[error(
+        "replication slot {slot} is not usable: its {what} is {found}, not {expected}; use another namespace"
+    )]
+    SlotDiffers {
+        /// The slot.
+        slot: String,
+        /// Which property.
+        what: &'static str,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// Something confirmed the slot's log, but Kafka has no position.
+    #[error(
+        "replication slot {slot} was confirmed up to {confirmed_lsn}, beyond {created_lsn} where it was created, \
+         but kafka has no position: what lies between may be missing from the topics; \
+         use another database and namespace, and copy the rows over"
+    )]
+    SlotUsed {
+        /// The slot.
+        slot: String,
+        /// Where it began.
+        created_lsn: PgLsn,
+        /// How far it was confirmed.
+        confirmed_lsn: PgLsn,
+    },
+    /// The position in Kafka belongs to something else.
+    #[error(
+        "the position of slot {slot} in kafka has {what} {found}, this database has {expected}: \
+         use another namespace, or delete the namespace's topics if nothing of them is needed"
+    )]
+    ForeignPosition {
+        /// The slot.
+        slot: String,
+        /// Which part differs.
+        what: &'static str,
+        /// This database's.
+        expected: String,
+        /// The position's.
+        found: String,
+    },
+    /// The positions topic holds something that is no position.
+    #[error("the latest record of slot {slot} in {topic} is no position: something else wrote to the topic")]
+    UnreadablePosition {
+        /// The topic.
+        topic: String,
+        /// The slot.
+        slot: String,
+        /// Why it cannot be read.
+        #[source]
+        source: contracts::avro::ReadError,
+    },
+    /// Kafka did not do something.
+    #[error("kafka failed to {doing}: check KAFKA_BROKERS and `storepulse stack status`")]
+    Kafka {
+        /// What was tried.
+        doing: String,
+        /// Its answer.
+        #[source]
+        source: rdkafka::error::KafkaError,
+    },
+    /// A topic differs in a way that cannot be put back without loss.
+    #[error(
+        "topic {topic} has {what} {found}, the contract says {expected}: keys would move or records be lost; \
+         use another namespace or a new topic generation"
+    )]
+    TopicDiffers {
+        /// The topic.
+        topic: String,
+        /// Which property.
+        what: String,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// The events topic holds records of another database.
+    #[error(
+        "topic {topic} holds records but this database never began a generation: \
+         use another namespace, or delete the topic if nothing of it is needed"
+    )]
+    ForeignTopic {
+        /// The topic.
+        topic: String,
+    },
+    /// The registry cannot be reached or its answer not be read.
+    #[error("the schema registry does not answer: check SCHEMA_REGISTRY_URL and `storepulse stack status`")]
+    Registry(#[source] reqwest::Error),
+    /// The registry refused something.
+    #[error("the schema registry refused to {doing} with status {status}: {answer}")]
+    RegistryRefused {
+        /// What was tried.
+        doing: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it said.
+        answer: String,
+    },
+    /// A schema that older readers or records would not survive.
+    #[error(
+        "the schema of {subject} is not compatible with an earlier version: {answer}; \
+         give new fields a default, and never remove, rename or retype one"
+    )]
+    IncompatibleSchema {
+        /// The subject.
+        subject: String,
+        /// What the registry said.
+        answer: String,
+    },
+    /// The registry gives back another schema than was registered.
+    #[error("schema {id} of {subject} reads back differently: the registry's storage is not to be trusted")]
+    SchemaReadsDifferently {
+        /// The subject.
+        subject: String,
+        /// The id.
+        id: u32,
+    },
+    /// Cassandra cannot be reached.
+    #[error("cassandra does not answer: check CASSANDRA_CONTACT_POINTS and `storepulse stack status`")]
+    CassandraConnect(#[source] scylla::errors::NewSessionError),
+    /// A statement failed.
+    #[error("cassandra failed to {doing}")]
+    Cassandra {
+        /// What was tried.
+        doing: String,
+        /// Its answer.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A table differs beyond a missing measure.
+    #[error(
+        "table {table} differs from the contract in column {column}: it is {found}, not {expected}; \
+         drop the table by hand and rebuild it, it holds nothing that postgresql does not"
+    )]
+    TableDiffers {
+        /// Keyspace and table.
+        table: String,
+        /// The column.
+        column: String,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// Something that set-up creates is missing.
+    #[error("{what} {name} does not exist: run `storepulse setup` first")]
+    NotSetUp {
+        /// What kind of thing.
+        what: &'static str,
+        /// Which one.
+        name: String,
+    },
+    /// A URL that is none.
+    #[error("PG_URL is no URL of the form postgresql://user:password@host:port/database")]
+    PgUrl,
+    /// Removing a namespace left something behind.
+    #[error("{left} of namespace {namespace} could not be removed")]
+    Leftovers {
+        /// The namespace.
+        namespace: String,
+        /// What is left, with the reason.
+        left: String,
+    },
+}
+
+impl ProvisionError {
+    pub(crate) fn postgres(doing: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
+        move |source| Self::Postgres { doing, source }
+    }
+
+    pub(crate) fn kafka(doing: impl Into<String>) -> impl FnOnce(rdkafka::error::KafkaError) -> Self {
+        let doing = doing.into();
+        move |source| Self::Kafka { doing, source }
+    }
+
+    pub(crate) fn cassandra<E>(doing: impl Into<String>) -> impl FnOnce(E) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let doing = doing.into();
+        move |source| Self::Cassandra { doing, source: Box::new(source) }
+    }
+}
