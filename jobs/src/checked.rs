@@ -1,0 +1,136 @@
+//! From Kafka records to events: what decodes and keeps the rules is an event, the rest has a typed reason.
+//!
+//! Random bytes often decode as Avro, so the wire format's magic byte, the schema's id and the topic
+//! generation's header are compared first, and the ranges of the decoded fields after.
+
+use contracts::event::EVENT;
+use contracts::quarantine::{REFUSAL, Reason};
+use contracts::record::{Field, Kind};
+use contracts::validation::MAX_AGE_YEARS;
+use contracts::{Event, cube, lateness, topics, wire};
+use spark_connect_rs::functions::{col, expr, from_avro_with_options, to_avro_with_schema};
+use spark_connect_rs::{Column, DataFrame};
+use uuid::Uuid;
+
+use crate::source::column::{HEADERS, OFFSET, PARTITION, TOPIC, VALUE};
+
+/// What a record must carry to be the relay's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// The registry's id of the event schema.
+    pub event_schema_id: u32,
+    /// The id of the topic generation in force.
+    pub generation_id: Uuid,
+}
+
+/// The decoded event beside its record.
+const DECODED: &str = "decoded";
+/// Why a record is refused; null where it is not.
+const REFUSED: &str = "refused";
+
+/// Kafka records with the decoded event and the reason for refusing them.
+fn judged(records: &DataFrame, expected: &Expected) -> DataFrame {
+    let options = expr("map('mode', 'PERMISSIVE')");
+    let body = expr(&format!("substring({VALUE}, {})", wire::HEADER_BYTES + 1));
+    let decoded = from_avro_with_options(body, &topics::event_schema().to_string(), options);
+    records.with_column(DECODED, decoded).with_column(REFUSED, expr(&refusal_sql(expected)))
+}
+
+fn refusal_sql(expected: &Expected) -> String {
+    let schema_id = hex::encode(expected.event_schema_id.to_be_bytes());
+    let header_bytes = wire::HEADER_BYTES;
+    let generation = wire::GENERATION_HEADER;
+    let id = expected.generation_id.hyphenated();
+    let out_of_range = Event::FIELDS.iter().filter_map(in_range_sql).collect::<Vec<_>>().join(" and ");
+    format!(
+        "case \
+         when {VALUE} is null or length({VALUE}) < {header_bytes} or substring({VALUE}, 1, 1) <> X'00' then '{}' \
+         when substring({VALUE}, 2, 4) <> X'{schema_id}' then '{}' \
+         when not coalesce(exists({HEADERS}, h -> h.key = '{generation}' and decode(h.value, 'UTF-8') = '{id}'), false) then '{}' \
+         when {DECODED} is null then '{}' \
+         when not coalesce({out_of_range}, false) then '{}' \
+         end",
+        Reason::BadMagicByte,
+        Reason::UnknownSchemaId,
+        Reason::ForeignGeneration,
+        Reason::UndecodableAvro,
+        Reason::OutOfRange,
+    )
+}
+
+/// The rule of one decoded field, or nothing where its type leaves no room for nonsense that could do harm.
+fn in_range_sql(field: &Field) -> Option<String> {
+    let name = format!("{DECODED}.{}", field.name);
+    let rule = match field.kind {
+        Kind::Uuid => format!("length({name}) = {}", uuid::fmt::Hyphenated::LENGTH),
+        Kind::Text { max_chars } => {
+            format!("length({name}) between 1 and {max_chars} and {name} <> '{}'", cube::NONE)
+        }
+        // Within 1970 to 2200: an instant outside would be a window that never closes or is dropped.
+        Kind::TimestampMicros => format!("{name} between timestamp'1970-01-01' and timestamp'2200-01-01'"),
+        Kind::Double => format!("{name} between -180 and 180"),
+        Kind::Int if field.name == EVENT.age.name() => format!("{name} between 0 and {MAX_AGE_YEARS}"),
+        Kind::Int => format!("{name} >= 1"),
+        Kind::Decimal { .. } => format!("{name} >= 0"),
+        Kind::Bool | Kind::Date => return None,
+    };
+    Some(if field.nullable { format!("({name} is null or ({rule}))") } else { format!("({rule})") })
+}
+
+/// The events among Kafka records, with the event's columns.
+#[must_use]
+pub fn events(records: &DataFrame, expected: &Expected) -> DataFrame {
+    let fields = Event::FIELDS.iter().map(|field| col(&format!("{DECODED}.{}", field.name)));
+    judged(records, expected).filter(expr(&format!("{REFUSED} is null"))).select(fields)
+}
+
+/// The events that are on time by the rule of [`lateness`].
+#[must_use]
+pub fn on_time(events: &DataFrame) -> DataFrame {
+    events.filter(expr(&on_time_sql()))
+}
+
+fn on_time_sql() -> String {
+    format!(
+        "unix_micros({}) - unix_micros({}) between -{} and {}",
+        EVENT.ingested_at,
+        EVENT.occurred_at,
+        lateness::MAX_AHEAD_US,
+        lateness::MAX_LATE_US
+    )
+}
+
+/// The refusals among Kafka records, as keys and values of the quarantine topic.
+///
+/// The bytes stay out: they may hold anything, personal data included.
+#[must_use]
+pub fn refusals(records: &DataFrame, expected: &Expected, refusal_schema_id: u32) -> DataFrame {
+    let coordinates = format!("concat({PARTITION}, '/', {OFFSET})");
+    let refusal: Vec<Column> = vec![
+        col(TOPIC).alias(REFUSAL.source.name()),
+        expr(&coordinates).alias(REFUSAL.coordinates.name()),
+        col(REFUSED).alias(REFUSAL.reason.name()),
+        expr(&format!("coalesce(length({VALUE}), 0)")).alias(REFUSAL.size_bytes.name()),
+        expr(&format!("sha2(coalesce({VALUE}, X''), 256)")).alias(REFUSAL.sha256.name()),
+        expr("current_timestamp()").alias(REFUSAL.refused_at.name()),
+    ];
+    let names = [
+        REFUSAL.source,
+        REFUSAL.coordinates,
+        REFUSAL.reason,
+        REFUSAL.size_bytes,
+        REFUSAL.sha256,
+        REFUSAL.refused_at,
+    ]
+    .map(|column| column.name())
+    .join(", ");
+    let refused = judged(records, expected).filter(expr(&format!("{REFUSED} is not null"))).select(refusal);
+    let body = to_avro_with_schema(expr(&format!("struct({names})")), &topics::refusal_schema().to_string());
+    let header = hex::encode([&[wire::MAGIC][..], &refusal_schema_id.to_be_bytes()].concat());
+    refused
+        .select([
+            expr(&format!("concat({}, '/', {})", REFUSAL.source, REFUSAL.coordinates)).alias("key"),
+            body.alias("body"),
+        ])
+        .select([col("key"), expr(&format!("concat(X'{header}', body)")).alias(VALUE)])
+}

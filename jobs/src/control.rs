@@ -1,0 +1,161 @@
+//! What a supervisor reports to PostgreSQL and what it is asked to do, so that other terminals can see and
+//! stop it.
+
+use chrono::{DateTime, Utc};
+use contracts::endpoints::Endpoints;
+use tokio_postgres::{Client, NoTls};
+use uuid::Uuid;
+
+use crate::progress::JobProgress;
+
+/// How long a supervisor may be silent before `job status` calls it lost, in s.
+pub const SILENCE_S: i64 = 15;
+
+/// PostgreSQL could not be used.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {action}: check PG_URL and that the stack is up (`storepulse stack status`)")]
+pub struct ControlError {
+    /// What was tried.
+    pub action: &'static str,
+    /// Why it failed.
+    #[source]
+    pub source: tokio_postgres::Error,
+}
+
+fn failed(action: &'static str) -> impl FnOnce(tokio_postgres::Error) -> ControlError {
+    move |source| ControlError { action, source }
+}
+
+/// Opens a connection; its driver runs until the client is dropped.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached.
+pub async fn connect(pg_url: &str) -> Result<Client, ControlError> {
+    let (client, connection) =
+        tokio_postgres::connect(pg_url, NoTls).await.map_err(failed("connect to postgresql"))?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "postgresql connection of the supervisor ended");
+        }
+    });
+    Ok(client)
+}
+
+/// Takes the job's lock for as long as the client lives, or tells who seems to have it.
+///
+/// # Errors
+/// When PostgreSQL cannot be asked.
+pub async fn try_lock(client: &Client, endpoints: &Endpoints, job: &str) -> Result<bool, ControlError> {
+    let key = endpoints.namespace.advisory_lock(&format!("job/{job}"));
+    let row = client
+        .query_one("select pg_try_advisory_lock($1)", &[&key])
+        .await
+        .map_err(failed("take the job's lock"))?;
+    Ok(row.get(0))
+}
+
+/// Records a new run.
+///
+/// # Errors
+/// When PostgreSQL refuses.
+pub async fn begin(client: &Client, job: &str) -> Result<Uuid, ControlError> {
+    let run_id = Uuid::now_v7();
+    let holder = format!("pid {}", std::process::id());
+    client
+        .execute(
+            "insert into ops.job_run (run_id, job, holder, state) values ($1, $2, $3, 'starting')",
+            &[&run_id, &job, &holder],
+        )
+        .await
+        .map_err(failed("record the job's run"))?;
+    Ok(run_id)
+}
+
+/// Writes the run's progress and tells whether it has been asked to stop.
+///
+/// # Errors
+/// When PostgreSQL refuses.
+pub async fn report(client: &Client, run_id: Uuid, progress: &JobProgress) -> Result<bool, ControlError> {
+    let json = serde_json::to_value(progress).unwrap_or_default();
+    let restarts = i32::try_from(progress.restarts).unwrap_or(i32::MAX);
+    let row = client
+        .query_opt(
+            "update ops.job_run set state = $2, detail = $3, restarts = $4, progress = $5, reported_at = now() \
+             where run_id = $1 returning stop_requested",
+            &[&run_id, &progress.state.as_str(), &progress.detail, &restarts, &json],
+        )
+        .await
+        .map_err(failed("report the job's progress"))?;
+    Ok(row.is_some_and(|row| row.get(0)))
+}
+
+/// One run of a job, as `job status` shows it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Run {
+    /// The job.
+    pub job: String,
+    /// Who supervises it.
+    pub holder: String,
+    /// What it last said it was doing.
+    pub state: String,
+    /// Whether it has been asked to stop.
+    pub stop_requested: bool,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+    /// When it last reported.
+    pub reported_at: DateTime<Utc>,
+    /// Whether it claims to be at work but has been silent for more than [`SILENCE_S`].
+    pub lost: bool,
+    /// Its last figures.
+    pub progress: Option<JobProgress>,
+}
+
+impl Run {
+    /// Whether it is at work, as far as can be told.
+    #[must_use]
+    pub fn active(&self) -> bool {
+        !self.lost && !matches!(self.state.as_str(), "stopped" | "failed")
+    }
+}
+
+/// The latest run of a job.
+///
+/// # Errors
+/// When PostgreSQL cannot be asked.
+pub async fn latest(client: &Client, job: &str) -> Result<Option<Run>, ControlError> {
+    let row = client
+        .query_opt(
+            "select holder, state, stop_requested, started_at, reported_at, progress, \
+                    state not in ('stopped', 'failed') and reported_at < now() - make_interval(secs => $2) \
+             from ops.job_run where job = $1 order by started_at desc limit 1",
+            &[&job, &(SILENCE_S as f64)],
+        )
+        .await
+        .map_err(failed("read the job's runs"))?;
+    Ok(row.map(|row| Run {
+        job: job.to_owned(),
+        holder: row.get(0),
+        state: row.get(1),
+        stop_requested: row.get(2),
+        started_at: row.get(3),
+        reported_at: row.get(4),
+        progress: row
+            .get::<_, Option<serde_json::Value>>(5)
+            .and_then(|json| serde_json::from_value(json).ok()),
+        lost: row.get(6),
+    }))
+}
+
+/// Asks every run of a job that is at work to stop; returns how many were asked.
+///
+/// # Errors
+/// When PostgreSQL refuses.
+pub async fn request_stop(client: &Client, job: &str) -> Result<u64, ControlError> {
+    client
+        .execute(
+            "update ops.job_run set stop_requested = true where job = $1 and state not in ('stopped', 'failed')",
+            &[&job],
+        )
+        .await
+        .map_err(failed("ask the job to stop"))
+}

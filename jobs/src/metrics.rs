@@ -1,0 +1,3 @@
+//! The metrics: one pure plan function a family.
+
+pub mod cube;

@@ -1,0 +1,194 @@
+//! The metric cube: every grouping of [`contracts::cube`] in one plan.
+//!
+//! The SQL is generated from the contract: a column is named only through it. Every grouping set holds the
+//! window struct itself; grouping by a column made from its start would never evict state. Keys are derived
+//! after the aggregation, dimensions are coalesced before it.
+
+use contracts::cube::{
+    CUBE, DISTINCT_RSD, GROUPINGS, Grouping, MEASURE, Measure, NONE, REVISION_STEP, WINDOW_US,
+};
+use contracts::event::EVENT;
+use contracts::lateness::WATERMARK_DELAY_MIN;
+use contracts::record::Column;
+use contracts::vocabulary::EventName;
+use spark_connect_rs::{DataFrame, SparkError};
+
+/// The window column inside the plan; not part of the result.
+const WINDOW: &str = "cube_window";
+/// The view the generated SQL reads.
+const VIEW: &str = "storepulse_cube_events";
+
+/// Aggregates events into rows of every cube table.
+///
+/// `events` has the event's columns and holds on-time events only. The result has the columns of every
+/// table, `route` and `write_time`; columns that a route's table lacks are without meaning in its rows.
+/// On a stream the watermark is set here.
+///
+/// # Errors
+/// When the server refuses the view or the query.
+pub fn cube(events: &DataFrame, revision: i64) -> Result<DataFrame, SparkError> {
+    let watermarked =
+        events.with_watermark(EVENT.occurred_at.name(), &format!("{WATERMARK_DELAY_MIN} minutes"));
+    watermarked.create_or_replace_temp_view(VIEW)?;
+    events.spark_session().sql(&cube_sql(revision))
+}
+
+/// The dimensions of all groupings, each once, in contract order.
+fn dimensions() -> Vec<Column> {
+    let mut all = Vec::new();
+    for &dimension in GROUPINGS.iter().flat_map(|grouping| grouping.dimensions) {
+        if !all.contains(&dimension) {
+            all.push(dimension);
+        }
+    }
+    all
+}
+
+/// The generated query; also what the plan's fingerprint covers.
+pub(crate) fn cube_sql(revision: i64) -> String {
+    let dimensions = dimensions();
+    format!(
+        "select {outputs} from (select {aggregates} from (select {inputs} from {VIEW}) group by grouping sets ({sets})) where {wanted}",
+        outputs = outputs(&dimensions, revision),
+        aggregates = aggregates(&dimensions),
+        inputs = inputs(&dimensions),
+        sets = GROUPINGS.iter().map(grouping_set).collect::<Vec<_>>().join(", "),
+        wanted = wanted_sql(),
+    )
+}
+
+fn inputs(dimensions: &[Column]) -> String {
+    let window = format!("window({}, '{} seconds') as {WINDOW}", EVENT.occurred_at, WINDOW_US / 1_000_000);
+    let keys = dimensions.iter().map(|dimension| format!("coalesce({dimension}, '{NONE}') as {dimension}"));
+    let others = [
+        EVENT.event_name,
+        EVENT.session_id,
+        EVENT.user_id,
+        EVENT.quantity,
+        EVENT.amount_base,
+        EVENT.order_line,
+        EVENT.item_name,
+        EVENT.occurred_at,
+    ];
+    std::iter::once(window)
+        .chain(keys)
+        .chain(others.map(|column| column.to_string()))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn grouping_set(grouping: &Grouping) -> String {
+    let columns = std::iter::once(WINDOW).chain(grouping.dimensions.iter().map(|d| d.name()));
+    format!("({})", columns.collect::<Vec<_>>().join(", "))
+}
+
+fn aggregates(dimensions: &[Column]) -> String {
+    let keys = std::iter::once(WINDOW).chain(dimensions.iter().map(|d| d.name())).map(str::to_owned);
+    let route = std::iter::once(format!("{} as {}", route_sql(dimensions), CUBE.route));
+    let measures = all_measures()
+        .into_iter()
+        .map(|measure| format!("{} as {}", aggregate_sql(measure.column), measure.column));
+    keys.chain(route).chain(measures).collect::<Vec<_>>().join(", ")
+}
+
+/// Tells the groupings apart by the named bits of `grouping()`: 0 means that the set groups by the column.
+fn route_sql(dimensions: &[Column]) -> String {
+    let cases = GROUPINGS.iter().map(|grouping| {
+        let bits = dimensions.iter().map(|dimension| {
+            format!("grouping({dimension}) = {}", u8::from(!grouping.dimensions.contains(dimension)))
+        });
+        format!("when {} then '{}'", bits.collect::<Vec<_>>().join(" and "), grouping.table)
+    });
+    format!("case {} end", cases.collect::<Vec<_>>().join(" "))
+}
+
+/// Every measure of any table, each once.
+fn all_measures() -> Vec<Measure> {
+    let mut all: Vec<Measure> = Vec::new();
+    for &measure in GROUPINGS.iter().flat_map(|grouping| grouping.measures) {
+        if !all.contains(&measure) {
+            all.push(measure);
+        }
+    }
+    all
+}
+
+/// The aggregate that computes a measure; `net` follows from two of them.
+fn aggregate_sql(measure: Column) -> String {
+    let is = |name: EventName| format!("{} = '{name}'", EVENT.event_name);
+    let count_if = |condition: String| format!("count_if({condition})");
+    let sum_if = |column: Column, name: EventName, zero: &str| {
+        format!("coalesce(sum({column}) filter (where {}), {zero})", is(name))
+    };
+    let distinct = |column: Column| format!("approx_count_distinct({column}, {DISTINCT_RSD})");
+    let gross = sum_if(EVENT.amount_base, EventName::Purchase, "0BD");
+    let refunds = sum_if(EVENT.amount_base, EventName::Refund, "0BD");
+    match measure {
+        m if m == MEASURE.events => "count(1)".into(),
+        m if m == MEASURE.session_starts => count_if(is(EventName::SessionStart)),
+        m if m == MEASURE.sessions => distinct(EVENT.session_id),
+        m if m == MEASURE.users => distinct(EVENT.user_id),
+        m if m == MEASURE.item_views => count_if(is(EventName::ViewItem)),
+        m if m == MEASURE.cart_adds => count_if(is(EventName::AddToCart)),
+        m if m == MEASURE.checkouts => count_if(is(EventName::BeginCheckout)),
+        m if m == MEASURE.orders => {
+            count_if(format!("{} and {} = 1", is(EventName::Purchase), EVENT.order_line))
+        }
+        m if m == MEASURE.order_lines => count_if(is(EventName::Purchase)),
+        m if m == MEASURE.units => sum_if(EVENT.quantity, EventName::Purchase, "0L"),
+        m if m == MEASURE.gross => gross,
+        m if m == MEASURE.refunds => refunds,
+        m if m == MEASURE.net => format!("{gross} - {refunds}"),
+        m if m == MEASURE.last_occurred_at => format!("max({})", EVENT.occurred_at),
+        m if m == MEASURE.item_name => format!("coalesce(max({}), '{NONE}')", EVENT.item_name),
+        // A new measure of the contract shows at once, in every test that builds the plan.
+        other => unreachable!("the contract's measure {other} has no aggregate here"),
+    }
+}
+
+fn outputs(dimensions: &[Column], revision: i64) -> String {
+    let start = format!("{WINDOW}.start");
+    let keys = [
+        format!("cast({start} as date) as {}", CUBE.day),
+        format!("hour({start}) as {}", CUBE.hour),
+        format!("{start} as {}", CUBE.minute),
+    ];
+    let version = format!(
+        "unix_micros({start}) + {}L + {} as {}",
+        revision * REVISION_STEP,
+        MEASURE.events,
+        CUBE.write_time
+    );
+    let measures = all_measures().into_iter().map(|measure| measure.column.to_string());
+    std::iter::once(CUBE.route.to_string())
+        .chain(keys)
+        .chain(dimensions.iter().map(|dimension| dimension.to_string()))
+        .chain(measures)
+        .chain(std::iter::once(version))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Leaves out the rows without a product from the tables of products.
+fn wanted_sql() -> String {
+    let unwanted = GROUPINGS.iter().filter(|grouping| grouping.only_items).map(|grouping| {
+        let absent = grouping.dimensions.iter().map(|dimension| format!("{dimension} = '{NONE}'"));
+        format!("({} = '{}' and {})", CUBE.route, grouping.table, absent.collect::<Vec<_>>().join(" and "))
+    });
+    format!("not ({})", unwanted.collect::<Vec<_>>().join(" or "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_grouping_is_a_set_with_the_window_itself() {
+        let sql = cube_sql(1);
+        for grouping in GROUPINGS {
+            assert!(sql.contains(&grouping_set(grouping)), "{}", grouping.table);
+            assert!(grouping_set(grouping).contains(WINDOW));
+            assert!(sql.contains(&format!("then '{}'", grouping.table)));
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The upsert sink: one query, several Cassandra tables, per-row write time. Its Java side is in `spark/`.
+
+use contracts::cube::{CUBE, GROUPINGS, MEASURE};
+use spark_connect_rs::streaming::DataStreamWriter;
+
+/// The data source's short name, as registered in the jar.
+pub const FORMAT: &str = "storepulse-cassandra";
+
+/// The Cassandra side of a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CassandraSink {
+    /// The keyspace.
+    pub keyspace: String,
+    /// How often a write that timed out is tried again before its task fails.
+    pub retries: u32,
+}
+
+impl CassandraSink {
+    /// Sets a writer to this sink, with the cube's tables as routes.
+    pub(crate) fn configure(&self, writer: DataStreamWriter) -> DataStreamWriter {
+        let routes =
+            GROUPINGS.iter().map(|grouping| format!("{0}={0}", grouping.table)).collect::<Vec<_>>().join(",");
+        writer
+            .format(FORMAT)
+            .option("keyspace", &self.keyspace)
+            .option("routes", &routes)
+            .option("route.column", CUBE.route.name())
+            .option("writetime.column", CUBE.write_time.name())
+            .option("event_time.column", MEASURE.last_occurred_at.name())
+            .option("retries", &self.retries.to_string())
+    }
+}

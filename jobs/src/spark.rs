@@ -1,0 +1,85 @@
+//! A session on a Spark Connect server, from async code.
+//!
+//! The client blocks and has a runtime of its own, and a server that hangs would block it for ever: every
+//! call runs on a thread of its own under a deadline. A call that outlives its deadline is left behind on its
+//! thread and its session is given up.
+
+use std::time::Duration;
+
+use spark_connect_rs::{SparkError, SparkSession};
+
+/// Settings of the session. `shuffle.partitions` is frozen into a checkpoint at its first batch, so the
+/// plan's fingerprint covers it.
+pub const SHUFFLE_PARTITIONS: u32 = 2;
+
+/// A call to Spark that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The server, or the client, refused.
+    #[error("spark refused to {action}")]
+    Spark {
+        /// What was asked.
+        action: &'static str,
+        /// Why not.
+        #[source]
+        source: SparkError,
+    },
+    /// No answer in time.
+    #[error("spark did not answer within {} s when asked to {action}", deadline.as_secs())]
+    Deadline {
+        /// What was asked.
+        action: &'static str,
+        /// How long it was waited for.
+        deadline: Duration,
+    },
+    /// The client panicked: a fault of the client, kept from taking the supervisor down.
+    #[error("the spark client panicked when asked to {action}")]
+    Panicked {
+        /// What was asked.
+        action: &'static str,
+    },
+}
+
+/// Runs a blocking call to Spark on a thread of its own.
+///
+/// # Errors
+/// [`CallError`].
+pub async fn call<T: Send + 'static>(
+    action: &'static str,
+    deadline: Duration,
+    work: impl FnOnce() -> Result<T, SparkError> + Send + 'static,
+) -> Result<T, CallError> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    // A plain thread: a blocking-pool thread that hangs would hold up the runtime's shutdown.
+    std::thread::spawn(move || {
+        // The receiver is gone when the deadline has passed.
+        let _ = sender.send(work());
+    });
+    match tokio::time::timeout(deadline, receiver).await {
+        Ok(Ok(result)) => result.map_err(|source| CallError::Spark { action, source }),
+        Ok(Err(_)) => Err(CallError::Panicked { action }),
+        Err(_) => Err(CallError::Deadline { action, deadline }),
+    }
+}
+
+/// Opens a session and sets what every plan relies on.
+///
+/// # Errors
+/// When the server cannot be reached or refuses the secret.
+pub async fn connect(remote: &str) -> Result<SparkSession, CallError> {
+    let remote = remote.to_owned();
+    call("open a session", Duration::from_secs(30), move || {
+        let session = SparkSession::builder().remote(&remote).get_or_create()?;
+        for (key, value) in [
+            ("spark.sql.session.timeZone", "UTC".to_owned()),
+            ("spark.sql.shuffle.partitions", SHUFFLE_PARTITIONS.to_string()),
+            ("spark.sql.streaming.stopTimeout", "10s".to_owned()),
+            // A micro-batch is small: coordination between its stages costs more than skew would.
+            ("spark.sql.adaptive.enabled", "false".to_owned()),
+        ] {
+            session.conf().set(key, &value)?;
+        }
+        Ok(session)
+    })
+    .await
+}
