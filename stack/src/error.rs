@@ -1,0 +1,209 @@
+//! What can go wrong, each with its cause and the way out.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::service::Service;
+
+/// Why the stack could not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StackError {
+    /// Nowhere up from here, nor where the program was built, are there the services' files.
+    #[error("no Storepulse checkout found from {}; run the command inside one, or name it in STOREPULSE_CHECKOUT", .from.display())]
+    NoCheckout {
+        /// Where the search began.
+        from: PathBuf,
+    },
+    /// `services/versions.toml` is not what it should be.
+    #[error("{} cannot be read as the table of versions; restore it from git", .path.display())]
+    Versions {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// Java is there in another version, or not at all.
+    #[error("no JDK {major} found{}; install it with `apt-get install -y openjdk-{major}-jdk-headless`, or set JAVA_HOME", instead(.found))]
+    JdkMissing {
+        /// The major version that every JVM service here runs on.
+        major: u32,
+        /// What was found instead.
+        found: Option<String>,
+    },
+    /// A program that Debian packages is missing.
+    #[error("`{program}` not found; install it with `{remedy}`")]
+    ProgramMissing {
+        /// The program.
+        program: String,
+        /// The command that installs it.
+        remedy: String,
+    },
+    /// Somebody else listens where a service of ours should.
+    #[error("port {port} for {service} is taken by {holder}; stop it, or give the stack other ports")]
+    PortTaken {
+        /// The service that needs the port.
+        service: Service,
+        /// The port.
+        port: u16,
+        /// Pid and command line where `/proc` tells.
+        holder: String,
+    },
+    /// No pair of free ports could be found.
+    #[error("no free port found between {low} and {high}; stop what listens there")]
+    NoFreePort {
+        /// Lowest port tried.
+        low: u16,
+        /// Highest port tried.
+        high: u16,
+    },
+    /// Too little room to start: a database on a full disk ends badly.
+    #[error("{} has {available_mib} MiB free and {needed_mib} MiB are needed; free some, or remove old data with `stack down --purge`", .path.display())]
+    DiskFull {
+        /// The folder that data would go to.
+        path: PathBuf,
+        /// What is free.
+        available_mib: u64,
+        /// What must be.
+        needed_mib: u64,
+    },
+    /// The process ended before it was ready.
+    #[error("{service} ended while starting ({status}); the end of {}:\n{log_tail}", .log_path.display())]
+    Died {
+        /// The service.
+        service: Service,
+        /// Exit code or signal.
+        status: String,
+        /// Its whole log.
+        log_path: PathBuf,
+        /// The last lines of it.
+        log_tail: String,
+    },
+    /// The process runs and does not answer.
+    #[error("{service} did not become healthy within {} s ({problem}); the end of {}:\n{log_tail}", .waited.as_secs(), .log_path.display())]
+    NotHealthy {
+        /// The service.
+        service: Service,
+        /// How long it had.
+        waited: Duration,
+        /// What the last health check said.
+        problem: String,
+        /// Its whole log.
+        log_path: PathBuf,
+        /// The last lines of it.
+        log_tail: String,
+    },
+    /// The process does not end, not even by SIGKILL.
+    #[error("pid {pid} of {service} does not end after SIGKILL; it hangs in the kernel, look at its state in /proc/{pid}/stack")]
+    Undying {
+        /// The service.
+        service: Service,
+        /// Its process.
+        pid: i32,
+    },
+    /// An operation needs a service that does not run.
+    #[error("{service} is not running; start it with `stack up`")]
+    NotRunning {
+        /// The service.
+        service: Service,
+    },
+    /// An operation needs a service that this stack was made without.
+    #[error("{service} is not part of stack `{stack}`; name it among the services when opening the stack")]
+    NotPartOfStack {
+        /// The service.
+        service: Service,
+        /// The stack.
+        stack: String,
+    },
+    /// Another service failed, so this one was not tried.
+    #[error("{service} was not started because a service it needs failed")]
+    DependencyFailed {
+        /// The service.
+        service: Service,
+    },
+    /// A name that is no service's.
+    #[error("no service is called `{name}`; there are {known}")]
+    UnknownService {
+        /// The name.
+        name: String,
+        /// All names.
+        known: String,
+    },
+    /// A helper program such as Maven or initdb failed.
+    #[error("`{command}` failed ({status}); the end of its output:\n{output}")]
+    CommandFailed {
+        /// The command line.
+        command: String,
+        /// Exit code or signal.
+        status: String,
+        /// The last lines it printed.
+        output: String,
+    },
+    /// A template names something nobody filled in.
+    #[error("{} has no value for @{name}@; it was changed without the launcher", .path.display())]
+    Placeholder {
+        /// The template.
+        path: PathBuf,
+        /// The placeholder.
+        name: String,
+    },
+    /// The state file does not parse.
+    #[error("{} is damaged; stop what it names by hand, then remove it", .path.display())]
+    StateFile {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The system account that PostgreSQL is to run as is missing.
+    #[error("there is no system user `{user}` to run PostgreSQL as; install it with `apt-get install -y postgresql`")]
+    UserMissing {
+        /// The account.
+        user: String,
+    },
+    /// PostgreSQL answered with an error.
+    #[error("could not {doing}; see the log of postgres")]
+    Postgres {
+        /// What was being done.
+        doing: &'static str,
+        /// What PostgreSQL said.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// The file system or the kernel refused.
+    #[error("could not {doing}")]
+    Io {
+        /// What was being done.
+        doing: String,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// A task of the library itself panicked or was cancelled.
+    #[error("an internal task ended early; this is a defect of the stack library")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+fn instead(found: &Option<String>) -> String {
+    found.as_ref().map_or_else(String::new, |found| format!(" (found {found})"))
+}
+
+/// Names what was being done when the system refused.
+pub(crate) trait Doing<T> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T, StackError>;
+}
+
+impl<T> Doing<T> for io::Result<T> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T, StackError> {
+        self.map_err(|source| StackError::Io { doing: what(), source })
+    }
+}
+
+impl<T> Doing<T> for nix::Result<T> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T, StackError> {
+        self.map_err(|errno| StackError::Io { doing: what(), source: errno.into() })
+    }
+}

@@ -1,0 +1,170 @@
+//! Installs what the services run from into `.tools/`, once a version.
+//!
+//! A folder's name carries a digest of all that decides its content, and it appears by a rename when it is complete: a second run
+//! does nothing, a changed version or pom installs anew, and an interrupted run leaves nothing that could be taken for a whole one.
+
+mod programs;
+mod spark_home;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Doing, StackError};
+use crate::layout::{self, Checkout};
+use crate::progress::{Event, Progress};
+use crate::service::Service;
+use crate::versions::Versions;
+
+pub(crate) use programs::run;
+
+/// The archives unpack to about 1 GiB, and Maven and pip keep their own copies meanwhile.
+const INSTALL_MIB: u64 = 3_000;
+
+/// Where the installed parts lie. Parts that no chosen service needs are absent.
+#[derive(Debug, Clone, Default)]
+pub struct Tools {
+    /// The JVM.
+    pub(crate) java_home: PathBuf,
+    /// PostgreSQL's programs.
+    pub(crate) postgres_bin: PathBuf,
+    /// Jars of Kafka and ZooKeeper.
+    pub(crate) kafka: PathBuf,
+    /// Jars of Cassandra.
+    pub(crate) cassandra: PathBuf,
+    /// The unpacked registry.
+    pub(crate) schema_registry: PathBuf,
+    /// Spark with the connectors and our own jar.
+    pub(crate) spark_home: PathBuf,
+}
+
+/// Installs what the services need; quick when nothing is to do. Blocks.
+pub fn install(
+    checkout: &Checkout,
+    services: &[Service],
+    progress: &dyn Progress,
+) -> Result<Tools, StackError> {
+    let versions = Versions::read(&checkout.services("versions.toml"))?;
+    let services = Service::closure(services);
+    let needs = |wanted: &[Service]| wanted.iter().any(|service| services.contains(service));
+    let mut tools = Tools::default();
+    if needs(&[Service::Postgres]) {
+        tools.postgres_bin = programs::postgres_bin(versions.postgresql.major)?;
+    }
+    if !services.iter().any(|service| service.needs_java()) {
+        return Ok(tools);
+    }
+    tools.java_home = programs::java_home(versions.java.major)?;
+
+    let mut installer = Installer { checkout, versions, java_home: tools.java_home.clone(), progress, lock: None };
+    if needs(&[Service::Kafka, Service::Zookeeper]) {
+        let version = installer.versions.kafka.version.clone();
+        tools.kafka = installer.maven("kafka", &version, "dependency:copy-dependencies", "dependency-plugin")?;
+    }
+    if needs(&[Service::Cassandra]) {
+        let version = installer.versions.cassandra.version.clone();
+        tools.cassandra =
+            installer.maven("cassandra", &version, "dependency:copy-dependencies", "dependency-plugin")?;
+    }
+    if needs(&[Service::SchemaRegistry]) {
+        let version = installer.versions.schema_registry.version.clone();
+        tools.schema_registry =
+            installer.maven("schema-registry", &version, "dependency:unpack", "unpack-plugin")?;
+    }
+    if needs(&[Service::SparkMaster, Service::SparkWorker, Service::SparkConnect]) {
+        tools.spark_home = spark_home::install(&mut installer)?;
+    }
+    Ok(tools)
+}
+
+/// Carries what every step needs.
+struct Installer<'a> {
+    checkout: &'a Checkout,
+    versions: Versions,
+    java_home: PathBuf,
+    progress: &'a dyn Progress,
+    /// Taken by the first step that finds something to do, and held to the end.
+    lock: Option<File>,
+}
+
+impl Installer<'_> {
+    /// Resolves a service's pom into a folder.
+    fn maven(&mut self, name: &str, version: &str, goal: &str, plugin: &str) -> Result<PathBuf, StackError> {
+        let pom = self.checkout.services(name).join("pom.xml");
+        let mut properties = self.versions.maven_properties();
+        let digest = digest(&[&pom], &format!("{goal} {plugin} {properties:?}"))?;
+        self.once(&format!("{name}-{version}-{digest}"), &format!("installing {name} {version}"), |installer, to| {
+            properties.push(format!("-Dinstall.directory={}", to.display()));
+            let mut command = installer.maven_command(&pom)?;
+            command.arg(goal).args(&properties);
+            run(&mut command)
+        })
+    }
+
+    fn maven_command(&self, pom: &Path) -> Result<Command, StackError> {
+        let maven = programs::find("mvn", "apt-get install -y maven")?;
+        let mut command = Command::new(maven);
+        command.args(["--batch-mode", "--quiet", "--file"]).arg(pom).env("JAVA_HOME", &self.java_home);
+        Ok(command)
+    }
+
+    /// Makes `.tools/<name>` by `fill`, unless it is there.
+    fn once(
+        &mut self,
+        name: &str,
+        what: &str,
+        fill: impl FnOnce(&Self, &Path) -> Result<(), StackError>,
+    ) -> Result<PathBuf, StackError> {
+        let folder = self.checkout.tools().join(name);
+        if folder.is_dir() {
+            return Ok(folder);
+        }
+        self.lock()?;
+        // Somebody else may have made it while we waited.
+        if folder.is_dir() {
+            return Ok(folder);
+        }
+        layout::check_room(&folder, INSTALL_MIB)?;
+        self.progress.event(Event::Installing(what.to_owned()));
+        let start = Instant::now();
+        let partial = self.checkout.tools().join(format!(".partial-{name}"));
+        // Left by a run that was interrupted; the lock says that nobody works on it.
+        let _ = fs::remove_dir_all(&partial);
+        fs::create_dir_all(&partial).doing(|| format!("create {}", partial.display()))?;
+        fill(self, &partial)?;
+        fs::rename(&partial, &folder).doing(|| format!("move {} into place", partial.display()))?;
+        self.progress.event(Event::Installed(what.to_owned(), start.elapsed()));
+        Ok(folder)
+    }
+
+    fn lock(&mut self) -> Result<(), StackError> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        let tools = self.checkout.tools();
+        fs::create_dir_all(&tools).doing(|| format!("create {}", tools.display()))?;
+        let path = tools.join("lock");
+        let file = File::create(&path).doing(|| format!("create {}", path.display()))?;
+        if file.try_lock().is_err() {
+            self.progress.event(Event::Note("waiting for another installation to finish".to_owned()));
+            file.lock().doing(|| format!("lock {}", path.display()))?;
+        }
+        self.lock = Some(file);
+        Ok(())
+    }
+}
+
+/// A short digest of files and words that decide what is installed.
+fn digest(files: &[&Path], words: &str) -> Result<String, StackError> {
+    let mut hasher = Sha256::new();
+    hasher.update(words);
+    for file in files {
+        let content = fs::read(file).doing(|| format!("read {}", file.display()))?;
+        hasher.update(content.len().to_le_bytes());
+        hasher.update(content);
+    }
+    Ok(layout::hex(&hasher.finalize())[..12].to_owned())
+}

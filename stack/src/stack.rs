@@ -1,0 +1,327 @@
+//! A stack: opening, starting, stopping, and handling single services.
+
+mod start;
+mod stop;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::error::{Doing, StackError};
+use crate::health;
+use crate::install::Tools;
+use crate::launch::{Parts, prepare_home};
+use crate::layout::{Checkout, Home, tail};
+use crate::ports::Ports;
+use crate::process::{self, ProcessId};
+use crate::progress::{Event, Progress};
+use crate::service::Service;
+use crate::spawn::Spawned;
+use crate::state::State;
+use crate::status::{self, ServiceStatus};
+
+/// Environment variable that marks every process of a stack with the stack's folder.
+pub(crate) const MARKER: &str = "STOREPULSE_STACK";
+
+/// The name of the stack that commands use unless told otherwise.
+const MAIN: &str = "main";
+
+/// Lines of a log that an error shows.
+const LOG_LINES: usize = 25;
+
+/// SIGKILL ends a process as soon as the kernel gets to it.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
+
+/// Which stack, and what of it.
+#[derive(Debug, Clone)]
+pub struct StackConfig {
+    /// The name of its folder.
+    pub name: String,
+    /// The services wanted; what these need comes with them.
+    pub services: Vec<Service>,
+    /// Where they listen, when the stack is new. One that exists keeps its ports.
+    pub ports: Ports,
+    /// Whether `up` restarts a running service whose configuration or version has changed since it was started.
+    pub restart_changed: bool,
+}
+
+impl StackConfig {
+    /// The whole main stack.
+    pub fn main() -> Self {
+        Self { name: MAIN.to_owned(), services: Service::ALL.to_vec(), ports: Ports::MAIN, restart_changed: true }
+    }
+}
+
+/// A set of services with a folder of its own. Cloning it gives another handle on the same one.
+#[derive(Clone)]
+pub struct Stack {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    name: String,
+    services: BTreeSet<Service>,
+    restart_changed: bool,
+    checkout: Checkout,
+    home: Home,
+    /// Whether its processes die with this one.
+    tied: bool,
+    state: Mutex<State>,
+    tools: Mutex<Option<Tools>>,
+    /// What this very process has started: it knows how they ended.
+    spawned: Mutex<BTreeMap<Service, Spawned>>,
+}
+
+impl Stack {
+    /// Opens a stack, without starting anything.
+    pub fn open(config: StackConfig) -> Result<Self, StackError> {
+        let checkout = Checkout::find()?;
+        let home = Home::new(checkout.stacks().join(&config.name));
+        Self::open_in(config, checkout, home, None)
+    }
+
+    pub(crate) fn open_in(
+        config: StackConfig,
+        checkout: Checkout,
+        home: Home,
+        owner: Option<ProcessId>,
+    ) -> Result<Self, StackError> {
+        let state = match State::read(&home.state())? {
+            Some(state) => state,
+            None => State::new(config.ports, owner),
+        };
+        let inner = Inner {
+            name: config.name,
+            services: Service::closure(&config.services),
+            restart_changed: config.restart_changed,
+            checkout,
+            home,
+            tied: owner.is_some(),
+            state: Mutex::new(state),
+            tools: Mutex::new(None),
+            spawned: Mutex::new(BTreeMap::new()),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Starts whatever does not run yet, in dependency order, and returns when all is healthy.
+    ///
+    /// On an error, or when the returned future is dropped, what it had started is stopped again.
+    pub async fn up(&self, progress: Arc<dyn Progress>) -> Result<(), StackError> {
+        let _lock = self.inner.lock(progress.as_ref()).await?;
+        self.inner.reload()?;
+        start::up(&self.inner, progress).await
+    }
+
+    /// Stops everything that belongs to the stack, including what a crashed run has left. Data stays.
+    pub async fn down(&self, progress: Arc<dyn Progress>) -> Result<(), StackError> {
+        if !self.inner.home.root().is_dir() {
+            return Ok(());
+        }
+        let _lock = self.inner.lock(progress.as_ref()).await?;
+        self.inner.reload()?;
+        let inner = Arc::clone(&self.inner);
+        tokio::task::spawn_blocking(move || stop::all(&inner, progress.as_ref())).await?
+    }
+
+    /// Stops everything and removes data, logs and secrets.
+    pub async fn purge(&self, progress: Arc<dyn Progress>) -> Result<(), StackError> {
+        self.down(progress).await?;
+        self.inner.remove()
+    }
+
+    /// Pid, port, memory and health of each service, and of the executors.
+    pub async fn status(&self) -> Result<Vec<ServiceStatus>, StackError> {
+        self.inner.reload()?;
+        Ok(status::collect(&self.inner.services, &self.inner.state().clone()).await)
+    }
+
+    /// Whether every service is healthy.
+    pub async fn is_healthy(&self) -> Result<bool, StackError> {
+        let healthy = |status: &ServiceStatus| status.health == status::Health::Healthy;
+        Ok(self.status().await?.iter().all(healthy))
+    }
+
+    /// What a client needs to reach the services, as environment variables: names and values.
+    pub fn env(&self) -> Result<Vec<(String, String)>, StackError> {
+        self.inner.reload()?;
+        if State::read(&self.inner.home.state())?.is_none() {
+            let service = self.inner.services.first().copied().unwrap_or(Service::Postgres);
+            return Err(StackError::NotRunning { service });
+        }
+        let state = self.inner.state().clone();
+        Ok(self.inner.parts(&state, &Tools::default()).client_environment())
+    }
+
+    /// One of the variables of [`Stack::env`].
+    pub fn variable(&self, name: &str) -> Result<Option<String>, StackError> {
+        Ok(self.env()?.into_iter().find(|(variable, _)| variable == name).map(|(_, value)| value))
+    }
+
+    /// The log of a service since its last start.
+    pub fn log_path(&self, service: Service) -> PathBuf {
+        self.inner.home.log(service)
+    }
+
+    /// The last lines of a service's log.
+    pub fn log_tail(&self, service: Service, lines: usize) -> String {
+        tail(&self.log_path(service), lines)
+    }
+
+    /// The services of this stack, dependencies first.
+    pub fn services(&self) -> impl Iterator<Item = Service> + '_ {
+        self.inner.services.iter().copied()
+    }
+
+    /// Its folder.
+    pub fn home(&self) -> &Path {
+        self.inner.home.root()
+    }
+
+    /// Where its services listen.
+    pub fn ports(&self) -> Ports {
+        self.inner.state().ports
+    }
+
+    /// The process of a service.
+    pub fn process(&self, service: Service) -> Result<ProcessId, StackError> {
+        self.inner.member(service)?;
+        self.inner.reload()?;
+        let process = self.inner.state().alive(service);
+        process.ok_or(StackError::NotRunning { service })
+    }
+
+    /// The executors, which are children of the worker.
+    pub fn executors(&self) -> Result<Vec<ProcessId>, StackError> {
+        Ok(status::executors(self.process(Service::SparkWorker)?))
+    }
+
+    /// Sends a signal to a service. After SIGKILL the process is gone when this returns.
+    pub fn signal(&self, service: Service, signal: Signal) -> Result<(), StackError> {
+        let process = self.process(service)?;
+        if !process.signal(signal) {
+            return Err(StackError::NotRunning { service });
+        }
+        if signal == Signal::SIGKILL && !process.wait_gone(KILL_LIMIT) {
+            return Err(StackError::Undying { service, pid: process.pid });
+        }
+        Ok(())
+    }
+
+    /// Freezes a service: it keeps its port and connections and answers nobody.
+    pub fn pause(&self, service: Service) -> Result<(), StackError> {
+        self.signal(service, Signal::SIGSTOP)
+    }
+
+    /// Lets a frozen service go on.
+    pub fn resume(&self, service: Service) -> Result<(), StackError> {
+        self.signal(service, Signal::SIGCONT)
+    }
+
+    /// Starts one service whose dependencies run, and returns when it is healthy. Does nothing when it is.
+    pub async fn start(&self, service: Service, progress: Arc<dyn Progress>) -> Result<(), StackError> {
+        self.inner.member(service)?;
+        let _lock = self.inner.lock(progress.as_ref()).await?;
+        self.inner.reload()?;
+        start::one(&self.inner, service, progress).await
+    }
+
+    /// Stops one service in good order.
+    pub async fn stop(&self, service: Service, progress: Arc<dyn Progress>) -> Result<(), StackError> {
+        self.inner.member(service)?;
+        let _lock = self.inner.lock(progress.as_ref()).await?;
+        self.inner.reload()?;
+        let inner = Arc::clone(&self.inner);
+        let services = BTreeSet::from([service]);
+        tokio::task::spawn_blocking(move || stop::some(&inner, &services, progress.as_ref())).await?
+    }
+
+    /// Waits until a service answers.
+    pub async fn wait_healthy(&self, service: Service, limit: Duration) -> Result<(), StackError> {
+        let process = self.process(service)?;
+        start::wait_healthy(&self.inner, service, process, Instant::now(), limit).await
+    }
+
+    /// Ends everything at once, for a stack whose data nobody wants. Blocks for a moment.
+    pub(crate) fn destroy(&self) -> Result<(), StackError> {
+        stop::abruptly(&self.inner)?;
+        self.inner.remove()
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves a whole state behind: it is replaced, never edited half way.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another program may have started or stopped services since.
+    fn reload(&self) -> Result<(), StackError> {
+        if let Some(read) = State::read(&self.home.state())? {
+            *self.state() = read;
+        }
+        Ok(())
+    }
+
+    /// Changes the state in memory and on disk.
+    fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), StackError> {
+        let mut state = self.state();
+        change(&mut state);
+        state.write(&self.home.state())
+    }
+
+    fn member(&self, service: Service) -> Result<(), StackError> {
+        if self.services.contains(&service) {
+            return Ok(());
+        }
+        Err(StackError::NotPartOfStack { service, stack: self.name.clone() })
+    }
+
+    fn parts<'a>(&'a self, state: &'a State, tools: &'a Tools) -> Parts<'a> {
+        Parts { checkout: &self.checkout, home: &self.home, tools, ports: &state.ports, secrets: &state.secrets }
+    }
+
+    /// Excludes every other command on the same stack for as long as the file is held.
+    async fn lock(&self, progress: &dyn Progress) -> Result<File, StackError> {
+        prepare_home(&self.home)?;
+        let path = self.home.lock();
+        let file = File::create(&path).doing(|| format!("create {}", path.display()))?;
+        let mut told = false;
+        while file.try_lock().is_err() {
+            if !told {
+                progress.event(Event::Note("waiting for another command on this stack to finish".to_owned()));
+                told = true;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(file)
+    }
+
+    fn remove(&self) -> Result<(), StackError> {
+        match fs::remove_dir_all(self.home.root()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).doing(|| format!("remove {}", self.home.root().display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Processes that carry our mark and descend from none that we know: left by a run that crashed.
+    fn strays(&self) -> Vec<ProcessId> {
+        let known = self.state().processes.values().flat_map(|running| running.process.tree()).collect::<BTreeSet<_>>();
+        let marked = process::with_environment(MARKER, &self.home.root().display().to_string());
+        marked.into_iter().filter(|process| !known.contains(process)).collect()
+    }
+
+    async fn check(&self, service: Service) -> Result<(), String> {
+        let (ports, secrets) = {
+            let state = self.state();
+            (state.ports, state.secrets.clone())
+        };
+        health::check(service, &ports, &secrets).await
+    }
+}

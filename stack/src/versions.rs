@@ -1,0 +1,116 @@
+//! `services/versions.toml`: the one place that decides what is installed.
+
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::error::{Doing, StackError};
+
+/// Every pinned version.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Versions {
+    /// The JDK.
+    pub java: Major,
+    /// PostgreSQL, from Debian.
+    pub postgresql: Major,
+    /// Maven's plugins.
+    pub maven: MavenPlugins,
+    /// Kafka, and the ZooKeeper that comes with it.
+    pub kafka: Scala,
+    /// Cassandra.
+    pub cassandra: Plain,
+    /// Apicurio.
+    pub schema_registry: Plain,
+    /// Spark.
+    pub spark: Spark,
+}
+
+/// A part whose minor versions are Debian's business.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Major {
+    /// The major version.
+    pub major: u32,
+}
+
+/// A part with one version.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plain {
+    /// The version.
+    pub version: String,
+}
+
+/// A part built for one Scala.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scala {
+    /// The version.
+    pub version: String,
+    /// Scala's binary version.
+    pub scala: String,
+}
+
+/// Spark, as PyPI's source archive of pyspark.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spark {
+    /// The version.
+    pub version: String,
+    /// Scala's binary version.
+    pub scala: String,
+    /// Of the archive.
+    pub sha256: String,
+}
+
+/// The plugins that resolve the JVM services.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct MavenPlugins {
+    /// maven-dependency-plugin, to copy dependencies.
+    pub dependency_plugin: String,
+    /// maven-dependency-plugin, to unpack one artifact.
+    pub unpack_plugin: String,
+}
+
+impl Versions {
+    /// Reads the table of a checkout.
+    pub fn read(path: &Path) -> Result<Self, StackError> {
+        let text = fs::read_to_string(path).doing(|| format!("read {}", path.display()))?;
+        toml::from_str(&text)
+            .map_err(|source| StackError::Versions { path: path.to_owned(), source: Box::new(source) })
+    }
+
+    /// The properties that the services' poms leave open.
+    pub(crate) fn maven_properties(&self) -> Vec<String> {
+        vec![
+            format!("-Ddependency-plugin.version={}", self.maven.dependency_plugin),
+            format!("-Dunpack-plugin.version={}", self.maven.unpack_plugin),
+            format!("-Dkafka.version={}", self.kafka.version),
+            format!("-Dkafka.scala={}", self.kafka.scala),
+            format!("-Dcassandra.version={}", self.cassandra.version),
+            format!("-Dschema-registry.version={}", self.schema_registry.version),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> &'static Path {
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    }
+
+    #[test]
+    fn spark_pom_has_the_same_spark() {
+        let versions = Versions::read(&root().join("services/versions.toml")).unwrap();
+        let pom = fs::read_to_string(root().join("spark/pom.xml")).unwrap();
+        let version = format!("<spark.version>{}</spark.version>", versions.spark.version);
+        let scala = format!("<scala.binary.version>{}</scala.binary.version>", versions.spark.scala);
+        assert!(pom.contains(&version), "spark/pom.xml lacks {version}");
+        assert!(pom.contains(&scala), "spark/pom.xml lacks {scala}");
+    }
+}
