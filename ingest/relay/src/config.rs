@@ -1,0 +1,120 @@
+//! What the relay needs to know before it starts.
+
+use std::time::Duration;
+
+use contracts::Namespace;
+use contracts::endpoints::Endpoints;
+use uuid::Uuid;
+
+/// The services, whose topics, and under which schema ids.
+#[derive(Clone)]
+pub struct RelayConfig {
+    /// PostgreSQL, as a URL. Holds a secret: not for logs.
+    pub pg_url: String,
+    /// Kafka's bootstrap servers.
+    pub kafka_brokers: String,
+    /// Whose slot, publications and topics.
+    pub namespace: Namespace,
+    /// The generation of the events topic that is in force.
+    pub generation: i32,
+    /// The id of that generation, carried by every record.
+    pub generation_id: Uuid,
+    /// The registry's id of the schema of events.
+    pub event_schema_id: u32,
+    /// The registry's id of the schema of users.
+    pub user_schema_id: u32,
+    /// The registry's id of the schema of positions.
+    pub position_schema_id: u32,
+    /// Sizes and times.
+    pub limits: Limits,
+}
+
+impl std::fmt::Debug for RelayConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RelayConfig")
+            .field("kafka_brokers", &self.kafka_brokers)
+            .field("namespace", &self.namespace)
+            .field("generation", &self.generation)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What set-up decided: the generation in force and the registry's ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assigned {
+    /// See [`RelayConfig::generation`].
+    pub generation: i32,
+    /// See [`RelayConfig::generation_id`].
+    pub generation_id: Uuid,
+    /// See [`RelayConfig::event_schema_id`].
+    pub event_schema_id: u32,
+    /// See [`RelayConfig::user_schema_id`].
+    pub user_schema_id: u32,
+    /// See [`RelayConfig::position_schema_id`].
+    pub position_schema_id: u32,
+}
+
+impl RelayConfig {
+    /// The relay of these services, with the default limits.
+    #[must_use]
+    pub fn new(endpoints: &Endpoints, assigned: Assigned) -> Self {
+        Self {
+            pg_url: endpoints.pg_url.clone(),
+            kafka_brokers: endpoints.kafka_brokers.clone(),
+            namespace: endpoints.namespace.clone(),
+            generation: assigned.generation,
+            generation_id: assigned.generation_id,
+            event_schema_id: assigned.event_schema_id,
+            user_schema_id: assigned.user_schema_id,
+            position_schema_id: assigned.position_schema_id,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Sizes and times. The defaults are what was measured to serve both the idle and the backlogged relay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Rows in one Kafka transaction. A commit stands still for some 10 ms whatever its size, so a backlog goes out
+    /// in large ones; a larger PostgreSQL transaction is split.
+    pub transaction_rows: u64,
+    /// Bytes of keys and values in one Kafka transaction.
+    pub transaction_bytes: u64,
+    /// How long a Kafka transaction may stay open: readers of committed records see nothing behind it meanwhile.
+    pub transaction_age: Duration,
+    /// Below this many rows a transaction is committed as soon as the received data is out; above, the relay waits
+    /// briefly for more, as it is working off a backlog.
+    pub eager_rows: u64,
+    /// After how long without rows a transaction with only a position is written, so that PostgreSQL can let go of
+    /// its log.
+    pub idle_position: Duration,
+    /// After how long the broker gives up a transaction whose relay is gone.
+    pub transaction_timeout: Duration,
+    /// Records waiting to be sent, in KiB and in number. When full, the relay stops reading, and PostgreSQL stops
+    /// sending.
+    pub queue_kbytes: u32,
+    /// See [`queue_kbytes`](Self::queue_kbytes).
+    pub queue_messages: u32,
+    /// Messages of the log that have been received and not yet handled.
+    pub buffered_messages: usize,
+    /// The longest wait between two attempts to start after a failure.
+    pub backoff_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            transaction_rows: 100_000,
+            transaction_bytes: 64 << 20,
+            transaction_age: Duration::from_secs(1),
+            eager_rows: 1_000,
+            idle_position: Duration::from_secs(5),
+            transaction_timeout: Duration::from_secs(15),
+            queue_kbytes: 16_384,
+            queue_messages: 32_768,
+            buffered_messages: 8_192,
+            backoff_max: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! From rows to records: which table goes to which topic, with which headers.
+
+use contracts::wire::{GENERATION_HEADER, OPERATION_HEADER};
+use contracts::{Event, User, event, user};
+use rdkafka::message::{Header, OwnedHeaders};
+
+use crate::config::RelayConfig;
+use crate::error::{Fault, Interrupted, RelayError};
+use crate::kafka::Producer;
+use crate::pgoutput::{Message, Relation, Tuple};
+use crate::transcode::{RowError, Transcoder};
+
+/// A published table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Table {
+    Events,
+    Users,
+}
+
+struct Route {
+    oid: u32,
+    name: String,
+    table: Table,
+    transcoder: Transcoder,
+}
+
+/// What became of a row.
+pub(crate) enum Written {
+    /// It is in the transaction.
+    Out {
+        /// Its table.
+        table: Table,
+        /// Bytes of keys and values.
+        bytes: u64,
+    },
+    /// It cannot be represented.
+    Refused(RowError),
+}
+
+/// The topics, and the buffers in which records are made.
+pub(crate) struct Output {
+    events_topic: String,
+    users_topic: String,
+    event_schema_id: u32,
+    user_schema_id: u32,
+    plain: OwnedHeaders,
+    inserted: OwnedHeaders,
+    updated: OwnedHeaders,
+    routes: Vec<Route>,
+    key: Vec<u8>,
+    old_key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl Output {
+    pub(crate) fn new(config: &RelayConfig) -> Self {
+        let generation_id = config.generation_id.hyphenated().to_string();
+        let plain =
+            OwnedHeaders::new().insert(Header { key: GENERATION_HEADER, value: Some(&generation_id) });
+        let operation =
+            |letter: &str| plain.clone().insert(Header { key: OPERATION_HEADER, value: Some(letter) });
+        Self {
+            events_topic: config.namespace.events_topic(config.generation),
+            users_topic: config.namespace.users_topic(),
+            event_schema_id: config.event_schema_id,
+            user_schema_id: config.user_schema_id,
+            inserted: operation("i"),
+            updated: operation("u"),
+            plain,
+            routes: Vec::new(),
+            key: Vec::new(),
+            old_key: Vec::new(),
+            value: Vec::new(),
+        }
+    }
+
+    /// Takes a table's shape, before its first row and after each change.
+    pub(crate) fn relation(&mut self, relation: &Relation) -> Result<(), RelayError> {
+        let name = format!("{}.{}", relation.schema, relation.name);
+        let (table, transcoder) = match name.as_str() {
+            "raw.events" => (
+                Table::Events,
+                Transcoder::new(relation, Event::FIELDS, event::EVENT.user_id.name(), self.event_schema_id),
+            ),
+            "raw.users" => (
+                Table::Users,
+                Transcoder::new(relation, User::FIELDS, user::USER.user_id.name(), self.user_schema_id),
+            ),
+            _ => return Err(RelayError::UnknownTable { table: name }),
+        };
+        let transcoder = transcoder.map_err(|source| RelayError::Shape { table: name.clone(), source })?;
+        self.routes.retain(|route| route.oid != relation.oid && route.table != table);
+        self.routes.push(Route { oid: relation.oid, name, table, transcoder });
+        Ok(())
+    }
+
+    /// The names of tables, for messages.
+    pub(crate) fn names(&self, oids: &[u32]) -> String {
+        let name = |oid: &u32| {
+            let known = self.routes.iter().find(|route| route.oid == *oid);
+            known.map_or_else(|| format!("table {oid}"), |route| route.name.clone())
+        };
+        oids.iter().map(name).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Hands a row's records to the producer.
+    pub(crate) fn write(&mut self, producer: &mut Producer, row: &Message<'_>) -> Result<Written, Fault> {
+        match row {
+            Message::Insert { relation, new } => self.put(producer, *relation, new, None, true),
+            Message::Update { relation, old, new } => self.put(producer, *relation, new, old.as_ref(), false),
+            Message::Delete { relation, old } => self.delete(producer, *relation, old),
+            _ => Ok(Written::Refused(RowError::Columns { actual: 0, expected: 0 })),
+        }
+    }
+
+    fn put(
+        &mut self,
+        producer: &mut Producer,
+        oid: u32,
+        new: &Tuple<'_>,
+        old: Option<&Tuple<'_>>,
+        inserted: bool,
+    ) -> Result<Written, Fault> {
+        let route = find(&self.routes, oid)?;
+        if let Err(error) = route.transcoder.transcode(new, &mut self.key, &mut self.value) {
+            return Ok(Written::Refused(error));
+        }
+        let (topic, headers) = match (route.table, inserted) {
+            (Table::Events, _) => (&self.events_topic, &self.plain),
+            (Table::Users, true) => (&self.users_topic, &self.inserted),
+            (Table::Users, false) => (&self.users_topic, &self.updated),
+        };
+        // The row before is in the log when its key changed: under the old key there is nothing any more.
+        if let Some(old) = old {
+            if let Err(error) = route.transcoder.key(old, &mut self.old_key) {
+                return Ok(Written::Refused(error));
+            }
+            if self.old_key != self.key {
+                producer.send(topic, &self.old_key, None, &self.plain)?;
+            }
+        }
+        producer.send(topic, &self.key, Some(&self.value), headers)?;
+        Ok(Written::Out { table: route.table, bytes: (self.key.len() + self.value.len()) as u64 })
+    }
+
+    fn delete(&mut self, producer: &mut Producer, oid: u32, old: &Tuple<'_>) -> Result<Written, Fault> {
+        let route = find(&self.routes, oid)?;
+        if let Err(error) = route.transcoder.key(old, &mut self.key) {
+            return Ok(Written::Refused(error));
+        }
+        let topic = match route.table {
+            Table::Events => &self.events_topic,
+            Table::Users => &self.users_topic,
+        };
+        producer.send(topic, &self.key, None, &self.plain)?;
+        Ok(Written::Out { table: route.table, bytes: self.key.len() as u64 })
+    }
+}
+
+fn find(routes: &[Route], oid: u32) -> Result<&Route, Interrupted> {
+    routes.iter().find(|route| route.oid == oid).ok_or(Interrupted::UnannouncedTable { oid })
+}

@@ -1,0 +1,160 @@
+//! Sessions, one after the other: the start order, and what follows a failure.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pgwire_replication::{Lsn, ReplicationClient, ReplicationConfig};
+use tokio::sync::watch;
+use tokio_postgres::config::Host;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+use crate::checks;
+use crate::config::RelayConfig;
+use crate::error::{Fault, Interrupted, RelayError, chain};
+use crate::kafka::Producer;
+use crate::lock::Lock;
+use crate::position;
+use crate::progress::{RelayProgress, RelayState, Reporter};
+use crate::stream::{self, Stream};
+
+/// What the lock is for.
+const PURPOSE: &str = "relay";
+/// A row of ours is far below 1 MiB; the bound keeps one message from taking all memory.
+const MESSAGE_BYTES_MAX: usize = 16 << 20;
+/// How soon a new confirmation is sent.
+const STATUS_INTERVAL: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// Relays until `cancel`, reconnecting through failures, and tells its progress to `progress`.
+///
+/// On `cancel` the open transaction is committed (or aborted, if Kafka does not answer within seconds) and the lock
+/// is released.
+///
+/// # Errors
+/// Only when going on could lose or repeat rows or needs a decision; see [`RelayError`].
+pub async fn run(
+    config: RelayConfig,
+    cancel: CancellationToken,
+    progress: watch::Sender<RelayProgress>,
+) -> Result<(), RelayError> {
+    let config = Arc::new(config);
+    let reporter = Reporter::new(progress);
+    let mut pg: tokio_postgres::Config =
+        config.pg_url.parse().map_err(|_| RelayError::Url { reason: "it cannot be parsed" })?;
+    pg.application_name("storepulse-relay").keepalives_idle(std::time::Duration::from_secs(10));
+    let replication = replication_config(&config, &pg)?;
+    let mut backoff = Backoff::new(config.limits.backoff_max);
+    while !cancel.is_cancelled() {
+        reporter.state(RelayState::Starting);
+        let began = Instant::now();
+        match session(&config, &pg, &replication, &cancel, &reporter).await {
+            Ok(()) => break,
+            Err(Fault::Stop(error)) => return Err(error),
+            Err(Fault::Retry(interrupted)) => {
+                let why = chain(&interrupted);
+                let wait = backoff.after(began);
+                tracing::warn!(why, wait_ms = wait.as_millis(), "relay interrupted; starting again");
+                reporter.update(|progress| {
+                    progress.state = RelayState::Reconnecting { why };
+                    progress.restarts += 1;
+                });
+                tokio::select! {
+                    () = cancel.cancelled() => {}
+                    () = tokio::time::sleep(wait) => {}
+                }
+            }
+        }
+    }
+    reporter.state(RelayState::Stopped);
+    Ok(())
+}
+
+/// The start order, then the stream. `Ok` means that the end was asked for.
+async fn session(
+    config: &Arc<RelayConfig>,
+    pg: &tokio_postgres::Config,
+    replication: &ReplicationConfig,
+    cancel: &CancellationToken,
+    reporter: &Reporter,
+) -> Result<(), Fault> {
+    let key = config.namespace.advisory_lock(PURPOSE);
+    let Some(lock) = Lock::acquire(pg, key, cancel, reporter).await? else { return Ok(()) };
+
+    let fencing = (Arc::clone(config), cancel.clone());
+    let (producer, position) = blocking(move || {
+        let (config, cancel) = fencing;
+        let producer = Producer::open(&config, cancel)?;
+        // Only now is it certain that no older relay commits another one.
+        Ok((producer, position::read(&config)?))
+    })
+    .await?;
+
+    let mut replication = replication.clone();
+    if let Some(position) = &position {
+        replication = replication.with_start_lsn(Lsn::from_u64(position.lsn));
+    }
+    // The session that is asked who it is is the one that will stream.
+    let mut client = ReplicationClient::connect_gated(replication).await?;
+    let server = client.identify_system().await?;
+    let position = checks::check(&lock.client(), config, &server, position).await?;
+    client.start().await?;
+    client.wait_started().await?;
+
+    tracing::info!(
+        lsn = %Lsn::from_u64(position.lsn),
+        partial_rows = position.partial_rows,
+        "relay streams from its position"
+    );
+    reporter.update(|progress| {
+        progress.state = RelayState::Streaming;
+        progress.committed_lsn = position.lsn;
+        progress.server_lsn = server.xlogpos.as_u64();
+    });
+    let stream = Stream {
+        config: Arc::clone(config),
+        client,
+        producer,
+        position,
+        pg: lock.client(),
+        cancel: cancel.clone(),
+        lost: lock.lost(),
+        reporter: reporter.clone(),
+    };
+    blocking(move || stream::run(stream)).await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Interrupted::Thread(error).into()),
+    }
+}
+
+fn replication_config(
+    config: &RelayConfig,
+    pg: &tokio_postgres::Config,
+) -> Result<ReplicationConfig, RelayError> {
+    let need = |reason| RelayError::Url { reason };
+    let user = pg.get_user().ok_or(need("it names no user"))?;
+    let database = pg.get_dbname().ok_or(need("it names no database"))?;
+    let password = std::str::from_utf8(pg.get_password().unwrap_or_default())
+        .map_err(|_| need("its password is not UTF-8"))?;
+    let host = match pg.get_hosts() {
+        [Host::Tcp(host)] => host.clone(),
+        #[cfg(unix)]
+        [Host::Unix(directory)] => directory.to_string_lossy().into_owned(),
+        _ => return Err(need("it must name exactly one host")),
+    };
+    let namespace = &config.namespace;
+    let publications = [namespace.events_publication(), namespace.users_publication()];
+    Ok(ReplicationConfig::new(host, user, password, database, namespace.slot(), publications)
+        .with_port(pg.get_ports().first().copied().unwrap_or(5432))
+        .with_binary(true)
+        .with_buffer_size(config.limits.buffered_messages)
+        .with_status_interval(STATUS_INTERVAL)
+        .with_wakeup_interval(std::time::Duration::from_secs(5))
+        .with_max_message_size(MESSAGE_BYTES_MAX)
+        .with_application_name("storepulse-relay"))
+}

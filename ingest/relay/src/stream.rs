@@ -1,0 +1,370 @@
+//! The session's core: rows in, Kafka transactions out.
+//!
+//! It runs in a thread of its own, as the producer's calls block. A Kafka transaction is committed
+//! when nothing more has arrived, or when it is full or old; so it is short when the relay is idle and grows with the
+//! backlog, because rows pile up while the previous one is committed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use contracts::RelayPosition;
+use contracts::pg_binary::PG_EPOCH_UNIX_US;
+use futures::FutureExt;
+use pgwire_replication::{Lsn, ReplicationClient, ReplicationEvent};
+use rdkafka::message::OwnedHeaders;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::RelayConfig;
+use crate::error::{Fault, Interrupted, RelayError};
+use crate::failpoint::{Failpoint, Place};
+use crate::kafka::Producer;
+use crate::latency::Latency;
+use crate::output::{Output, Table, Written};
+use crate::pgoutput::Message;
+use crate::position;
+use crate::progress::Reporter;
+use crate::quarantine::{self, Entry};
+use crate::tracker::{self, Tracker};
+
+/// How many messages are handled before looking up whether to stop.
+const ATTENTION_MESSAGES: u32 = 256;
+/// The shortest time between two transactions that PostgreSQL asked for.
+const ASKED_INTERVAL: Duration = Duration::from_millis(100);
+/// The longest wait for more rows of a backlog.
+const LINGER_MAX: Duration = Duration::from_millis(20);
+
+/// Everything a session needs, in the state that the start order left it.
+pub(crate) struct Stream {
+    pub(crate) config: Arc<RelayConfig>,
+    pub(crate) client: ReplicationClient,
+    pub(crate) producer: Producer,
+    pub(crate) position: RelayPosition,
+    pub(crate) pg: Arc<tokio_postgres::Client>,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) lost: CancellationToken,
+    pub(crate) reporter: Reporter,
+}
+
+/// What the open Kafka transaction holds.
+#[derive(Debug, Default)]
+struct Batch {
+    /// Rows taken, quarantined ones among them.
+    rows: u64,
+    events: u64,
+    users: u64,
+    quarantined: u64,
+    bytes: u64,
+    opened: Option<Instant>,
+    /// For each complete PostgreSQL transaction when it was committed, in µs since 2000, and its rows.
+    transactions: Vec<(i64, u64)>,
+}
+
+struct Core {
+    config: Arc<RelayConfig>,
+    client: ReplicationClient,
+    producer: Producer,
+    /// The last position that is committed.
+    position: RelayPosition,
+    position_value: Vec<u8>,
+    positions_topic: String,
+    pg: Arc<tokio_postgres::Client>,
+    cancel: CancellationToken,
+    lost: CancellationToken,
+    reporter: Reporter,
+    handle: Handle,
+    output: Output,
+    tracker: Tracker,
+    batch: Batch,
+    latency: Latency,
+    failpoint: Failpoint,
+    /// When the transaction being delivered was committed in PostgreSQL.
+    commit_time_us: i64,
+    last_commit: Instant,
+    last_commit_took: Duration,
+    /// PostgreSQL has asked for a confirmation.
+    asked: bool,
+}
+
+enum Next {
+    Event(ReplicationEvent),
+    Quiet,
+    Cancelled,
+}
+
+/// Runs until the end is asked for or something fails. Blocks.
+pub(crate) fn run(stream: Stream) -> Result<(), Fault> {
+    let Stream { config, client, producer, position, pg, cancel, lost, reporter } = stream;
+    let place = tracker::Place {
+        lsn: position.lsn,
+        partial_lsn: position.partial_lsn,
+        partial_rows: u64::try_from(position.partial_rows).unwrap_or(0),
+    };
+    let mut core = Core {
+        output: Output::new(&config),
+        positions_topic: config.namespace.positions_topic(),
+        config,
+        client,
+        producer,
+        position,
+        position_value: Vec::new(),
+        pg,
+        cancel,
+        lost,
+        reporter,
+        handle: Handle::current(),
+        tracker: Tracker::new(place),
+        batch: Batch::default(),
+        latency: Latency::new(),
+        failpoint: Failpoint::from_env(),
+        commit_time_us: 0,
+        last_commit: Instant::now(),
+        last_commit_took: Duration::ZERO,
+        asked: false,
+    };
+    let result = core.pump();
+    if result.is_err() {
+        core.producer.abort();
+    }
+    result
+}
+
+impl Core {
+    fn pump(&mut self) -> Result<(), Fault> {
+        let mut handled = 0u32;
+        loop {
+            match self.next()? {
+                Next::Event(event) => {
+                    self.handle(event)?;
+                    if self.is_full() {
+                        self.commit()?;
+                    }
+                    handled = handled.wrapping_add(1);
+                    if handled.is_multiple_of(ATTENTION_MESSAGES) {
+                        if self.lost.is_cancelled() {
+                            return Err(Interrupted::LockLost.into());
+                        }
+                        if self.cancel.is_cancelled() {
+                            return self.finish();
+                        }
+                    }
+                }
+                Next::Quiet => {
+                    if self.is_due() {
+                        self.commit()?;
+                    }
+                }
+                Next::Cancelled => return self.finish(),
+            }
+        }
+    }
+
+    /// What has arrived, or what to do when nothing arrives for as long as it is worth waiting.
+    fn next(&mut self) -> Result<Next, Fault> {
+        if let Some(received) = self.client.recv().now_or_never() {
+            return event(received?);
+        }
+        let patience = self.patience();
+        if patience.is_zero() {
+            return Ok(Next::Quiet);
+        }
+        let Self { client, cancel, lost, handle, .. } = self;
+        handle.block_on(async {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => Ok(Next::Cancelled),
+                () = lost.cancelled() => Err(Interrupted::LockLost.into()),
+                received = client.recv() => event(received?),
+                () = tokio::time::sleep(patience) => Ok(Next::Quiet),
+            }
+        })
+    }
+
+    /// How long to wait for more before looking whether something [is due](Self::is_due).
+    fn patience(&self) -> Duration {
+        let limits = &self.config.limits;
+        if let Some(opened) = self.batch.opened {
+            let left = limits.transaction_age.saturating_sub(opened.elapsed());
+            return if self.tracker.in_transaction() {
+                left
+            } else if self.batch.rows < limits.eager_rows {
+                Duration::ZERO
+            } else {
+                // A backlog: the longer a commit takes, the more it pays to fill it first.
+                left.min((self.last_commit_took / 2).min(LINGER_MAX))
+            };
+        }
+        let interval = if self.asked { ASKED_INTERVAL } else { limits.idle_position };
+        let left = interval.saturating_sub(self.last_commit.elapsed());
+        if self.has_moved() { left } else { left.max(ASKED_INTERVAL) }
+    }
+
+    fn is_due(&self) -> bool {
+        let limits = &self.config.limits;
+        match self.batch.opened {
+            Some(opened) => !self.tracker.in_transaction() || opened.elapsed() >= limits.transaction_age,
+            None => {
+                let interval = if self.asked { ASKED_INTERVAL } else { limits.idle_position };
+                self.has_moved() && self.last_commit.elapsed() >= interval
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        let limits = &self.config.limits;
+        self.batch.rows >= limits.transaction_rows
+            || self.batch.bytes >= limits.transaction_bytes
+            || self.batch.opened.is_some_and(|opened| opened.elapsed() >= limits.transaction_age)
+    }
+
+    /// Whether the log went on without rows for us.
+    fn has_moved(&self) -> bool {
+        self.tracker.place().lsn > self.position.lsn
+    }
+
+    fn handle(&mut self, event: ReplicationEvent) -> Result<(), Fault> {
+        match event {
+            ReplicationEvent::XLogData { data, .. } => self.message(&data)?,
+            ReplicationEvent::Begin { final_lsn, commit_time_micros, .. } => {
+                self.tracker.begin(final_lsn.as_u64())?;
+                self.commit_time_us = commit_time_micros;
+            }
+            ReplicationEvent::Commit { lsn, end_lsn, commit_time_micros } => {
+                let rows = self.tracker.commit(lsn.as_u64(), end_lsn.as_u64())?;
+                if rows > 0 && self.batch.opened.is_some() {
+                    self.batch.transactions.push((commit_time_micros, rows));
+                }
+            }
+            ReplicationEvent::KeepAlive { wal_end, reply_requested, .. } => {
+                self.tracker.idle(wal_end.as_u64())?;
+                self.asked |= reply_requested;
+            }
+            // Messages that applications put into the log are not ours; no stop was asked for.
+            ReplicationEvent::Message { .. } | ReplicationEvent::StoppedAt { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, data: &[u8]) -> Result<(), Fault> {
+        let near = self.tracker.near();
+        let message = Message::decode(data).map_err(|source| RelayError::Message { near, source })?;
+        match &message {
+            Message::Insert { .. } | Message::Update { .. } | Message::Delete { .. } => {
+                if self.tracker.row()? {
+                    self.row(&message, data)?;
+                }
+            }
+            Message::Relation(relation) => self.output.relation(relation)?,
+            Message::Truncate { relations } => {
+                return Err(RelayError::Truncated { tables: self.output.names(relations) }.into());
+            }
+            // The boundaries come as events of their own.
+            Message::Begin { .. } | Message::Commit { .. } | Message::Origin | Message::Type => {}
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, row: &Message<'_>, data: &[u8]) -> Result<(), Fault> {
+        let written = self.output.write(&mut self.producer, row)?;
+        let batch = &mut self.batch;
+        batch.opened.get_or_insert_with(Instant::now);
+        batch.rows += 1;
+        match written {
+            Written::Out { table, bytes } => {
+                batch.bytes += bytes;
+                match table {
+                    Table::Events => batch.events += 1,
+                    Table::Users => batch.users += 1,
+                }
+                self.failpoint.reach(Place::AfterProduce);
+            }
+            Written::Refused(error) => {
+                batch.quarantined += 1;
+                let (transaction, number) = self.tracker.row_number();
+                let coordinates = format!("{}/{number}", Lsn::from_u64(transaction));
+                tracing::warn!(%error, coordinates, "row cannot be published; quarantined");
+                let entry = Entry {
+                    source: &self.config.namespace.slot(),
+                    coordinates: &coordinates,
+                    reason: contracts::Reason::UndecodableRow,
+                    detail: &crate::error::chain(&error),
+                    payload: data,
+                };
+                // Before the position passes it: a crash repeats the row, and the repeat is ignored.
+                self.handle.block_on(quarantine::store(&self.pg, &entry)).map_err(Interrupted::Quarantine)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits what is in the transaction together with the position that says so, then tells PostgreSQL.
+    fn commit(&mut self) -> Result<(), Fault> {
+        let began = Instant::now();
+        let place = self.tracker.place();
+        self.position.lsn = place.lsn;
+        self.position.partial_lsn = place.partial_lsn;
+        self.position.partial_rows = i64::try_from(place.partial_rows).unwrap_or(i64::MAX);
+        position::encode(&self.position, self.config.position_schema_id, &mut self.position_value);
+        self.producer.send(
+            &self.positions_topic,
+            self.position.slot.as_bytes(),
+            Some(&self.position_value),
+            &OwnedHeaders::new(),
+        )?;
+        self.failpoint.reach(Place::BeforeKafkaCommit);
+        self.producer.commit()?;
+        self.failpoint.reach(Place::AfterKafkaCommit);
+        self.client.update_applied_lsn(Lsn::from_u64(place.lsn));
+        self.last_commit = Instant::now();
+        self.last_commit_took = self.last_commit - began;
+        self.asked = false;
+        self.report(place.lsn);
+        Ok(())
+    }
+
+    fn report(&mut self, lsn: u64) {
+        let now_us = pg_now_us();
+        for (committed_us, rows) in self.batch.transactions.drain(..) {
+            self.latency.record(now_us.saturating_sub(committed_us), rows);
+        }
+        let latency = self.latency.summary(self.last_commit);
+        let batch = &mut self.batch;
+        tracing::trace!(rows = batch.rows, bytes = batch.bytes, took = ?self.last_commit_took, "transaction committed");
+        self.reporter.update(|progress| {
+            progress.events_out += batch.events;
+            progress.users_out += batch.users;
+            progress.rows_quarantined += batch.quarantined;
+            progress.kafka_transactions += 1;
+            progress.last_transaction_rows = batch.rows;
+            progress.committed_lsn = lsn;
+            progress.server_lsn = progress.server_lsn.max(lsn);
+            progress.latency = latency;
+        });
+        let transactions = std::mem::take(&mut batch.transactions);
+        *batch = Batch { transactions, ..Batch::default() };
+    }
+
+    /// Commits what is there, or aborts it; either way the next start goes on rightly.
+    fn finish(&mut self) -> Result<(), Fault> {
+        if (self.batch.opened.is_some() || self.has_moved())
+            && let Err(fault) = self.commit()
+        {
+            tracing::warn!(
+                ?fault,
+                "last transaction not committed; its rows are delivered again at the next start"
+            );
+            self.producer.abort();
+        }
+        Ok(())
+    }
+}
+
+fn event(received: Option<ReplicationEvent>) -> Result<Next, Fault> {
+    received.map(Next::Event).ok_or(Fault::Retry(Interrupted::ReplicationEnded))
+}
+
+/// Now, in µs since 2000-01-01.
+fn pg_now_us() -> i64 {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(unix.as_micros()).unwrap_or(i64::MAX) - PG_EPOCH_UNIX_US
+}
