@@ -1,0 +1,3 @@
+//! Where users and events come from.
+
+pub mod simulator;

@@ -1,0 +1,255 @@
+//! The schedule: which records fall into which moment, judged and encoded on their way out.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Timelike, Utc};
+use contracts::User;
+use contracts::ids;
+use contracts::money::Rates;
+use contracts::validation::{self, Draft, SourceId};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::SOURCE;
+use super::config::{Limit, Pace, Rhythm, RunConfig};
+use super::dice::Dice;
+use super::disturb::{Disturbed, Sent};
+use super::floor::Floor;
+use super::market;
+use super::truth::{Tally, Truth};
+use crate::store::{EncodedRows, SetAside};
+
+/// Slots are handed out in ticks of this much of the machine's time: what a paced event waits at most.
+const TICK_US: i64 = 20_000;
+
+/// A stretch of the schedule.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tick {
+    pub(super) from: DateTime<Utc>,
+    pub(super) to: DateTime<Utc>,
+    slots: u64,
+}
+
+/// Records on their way to the store.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) rows: EncodedRows,
+    pub(super) set_aside: Vec<SetAside>,
+}
+
+impl Batch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.rows() == 0 && self.set_aside.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.rows.is_full() || self.set_aside.len() >= 1_000
+    }
+}
+
+pub(super) struct Generator {
+    seed: u64,
+    run_id: Uuid,
+    start: DateTime<Utc>,
+    records: Disturbed,
+    rates: Rates,
+    tally: Tally,
+    limit: Limit,
+    rhythm: Rhythm,
+    tick: TimeDelta,
+    events_per_s: f64,
+    next_tick: DateTime<Utc>,
+    /// What is left of a slot after whole ones were handed out.
+    carry: f64,
+    planned: u64,
+}
+
+impl Generator {
+    pub(super) fn new(config: &RunConfig, rates: Rates, users: &[User], start: DateTime<Utc>) -> Self {
+        let mut id_dice = Dice::new(config.seed, 1);
+        let floor = Floor::new(config.seed, users, start, &config.dial);
+        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a bounded product")]
+        let tick_us = match config.pace {
+            Pace::OpenLoop { speed } => (TICK_US as f64 * speed.max(1.0)) as i64,
+            Pace::Unpaced => TICK_US,
+        };
+        Self {
+            seed: config.seed,
+            run_id: ids::v7(start, id_dice.id_bits()),
+            start,
+            records: Disturbed::new(floor, config.dial, Dice::new(config.seed, 2)),
+            rates,
+            tally: Tally::default(),
+            limit: config.limit,
+            rhythm: config.rhythm,
+            tick: TimeDelta::microseconds(tick_us),
+            events_per_s: config.events_per_s,
+            next_tick: start,
+            carry: 0.0,
+            planned: 0,
+        }
+    }
+
+    pub(super) const fn sent(&self) -> u64 {
+        self.tally.sent
+    }
+
+    /// The next stretch of the schedule, or nothing when the limit is reached.
+    pub(super) fn next_tick(&mut self) -> Option<Tick> {
+        let from = self.next_tick;
+        let mut to = from + self.tick;
+        if let Limit::Time(limit) = self.limit {
+            let end = self.start + TimeDelta::from_std(limit).unwrap_or(TimeDelta::MAX);
+            if from >= end {
+                return None;
+            }
+            to = to.min(end);
+        }
+        let weight = match self.rhythm {
+            Rhythm::Flat => 1.0,
+            Rhythm::Daily => f64::from(market::busy_at(i64::from(from.hour()))) / 1_000.0,
+        };
+        let length_s = (to - from).to_std().unwrap_or(Duration::ZERO).as_secs_f64();
+        let due = self.carry + self.events_per_s * weight * length_s;
+        // A rate times a tick is off by less than this; without it 500/s would lose an event now and then.
+        let whole = (due + 1e-6).floor();
+        self.carry = due - whole;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by the rate")]
+        let mut slots = whole as u64;
+        if let Limit::Records(limit) = self.limit {
+            if self.planned >= limit {
+                return None;
+            }
+            slots = slots.min(limit - self.planned);
+        }
+        self.planned += slots;
+        self.next_tick = to;
+        Some(Tick { from, to, slots })
+    }
+
+    /// Takes back a tick that was not filled: the run ends where it begins.
+    pub(super) const fn give_up(&mut self, tick: &Tick) {
+        self.next_tick = tick.from;
+    }
+
+    /// Fills batches with a tick's records; each full one goes to `flush`, which says `false` to stop.
+    pub(super) fn fill(
+        &mut self,
+        tick: &Tick,
+        ingested_at: DateTime<Utc>,
+        batch: &mut Batch,
+        mut flush: impl FnMut(&mut Batch) -> bool,
+    ) -> bool {
+        let length_us = (tick.to - tick.from).num_microseconds().unwrap_or(0);
+        let slots = i64::try_from(tick.slots).unwrap_or(i64::MAX);
+        for slot in 0..slots {
+            let at = tick.from + TimeDelta::microseconds(length_us * (2 * slot + 1) / (2 * slots));
+            let sent = self.records.next(at, self.slots_left());
+            self.judge(sent, ingested_at, batch);
+            if batch.is_full() && !flush(batch) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// What is still held back at the end.
+    pub(super) fn fill_held(
+        &mut self,
+        ingested_at: DateTime<Utc>,
+        batch: &mut Batch,
+        mut flush: impl FnMut(&mut Batch) -> bool,
+    ) -> bool {
+        while let Some(sent) = self.records.next_held() {
+            self.judge(sent, ingested_at, batch);
+            if batch.is_full() && !flush(batch) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// How many slots there will be, this one included.
+    const fn slots_left(&self) -> usize {
+        match self.limit {
+            #[expect(clippy::cast_possible_truncation, reason = "64-bit machines only")]
+            Limit::Records(limit) => limit.saturating_sub(self.tally.sent) as usize,
+            Limit::Forever | Limit::Time(_) => usize::MAX,
+        }
+    }
+
+    pub(super) fn into_truth(self) -> Truth {
+        self.tally.into_truth(self.run_id, self.seed, self.start, self.next_tick)
+    }
+
+    fn judge(&mut self, sent: Sent, ingested_at: DateTime<Utc>, batch: &mut Batch) {
+        let (draft, first) = match sent {
+            Sent::First(draft) => (draft, true),
+            Sent::Again(draft) => (draft, false),
+        };
+        // Only a run that breaks rules on purpose needs the record after it was judged.
+        let told = draft.clone();
+        match validation::accept(draft, SOURCE, ingested_at, &self.rates) {
+            Ok(event) => {
+                if first {
+                    self.tally.accept(&event);
+                } else {
+                    self.tally.repeat();
+                }
+                let taken = batch.rows.push(&event);
+                debug_assert!(taken, "a full batch is flushed");
+            }
+            Err(rejection) => {
+                self.tally.reject(rejection.reason);
+                batch.set_aside.push(SetAside {
+                    source: SOURCE.to_owned(),
+                    coordinates: format!("{}/{}", self.run_id, self.tally.sent),
+                    reason: rejection.reason,
+                    detail: rejection.to_string(),
+                    payload: as_json(&told).into_bytes(),
+                    quarantined_at: ingested_at,
+                });
+            }
+        }
+    }
+}
+
+/// A draft as a source would have told it.
+fn as_json(draft: &Draft) -> String {
+    let id = draft.source_id.as_ref().map(|id| match id {
+        SourceId::Uuid(id) => id.to_string(),
+        SourceId::Text(id) => id.clone(),
+    });
+    let line = draft.line.as_ref();
+    let order = draft.order.as_ref();
+    json!({
+        "event_id": id,
+        "event_name": draft.event_name,
+        "occurred_at": draft.occurred_at,
+        "user_id": draft.shopper.user_id,
+        "gender": draft.shopper.gender,
+        "age": draft.shopper.age,
+        "country": draft.shopper.country,
+        "city": draft.shopper.city,
+        "latitude": draft.shopper.latitude,
+        "longitude": draft.shopper.longitude,
+        "session_id": draft.visit.session_id,
+        "session_started_at": draft.visit.session_started_at,
+        "returning": draft.visit.returning,
+        "device": draft.visit.device,
+        "channel": draft.visit.channel,
+        "item_id": line.map(|line| &line.item_id),
+        "item_name": line.map(|line| &line.item_name),
+        "category": line.map(|line| &line.category),
+        "brand": line.and_then(|line| line.brand.as_ref()),
+        "price": line.map(|line| line.price),
+        "currency": line.map(|line| line.currency),
+        "quantity": line.map(|line| line.quantity),
+        "order_id": order.map(|order| &order.order_id),
+        "order_line": order.map(|order| order.order_line),
+        "order_lines": order.map(|order| order.order_lines),
+        "purchased_at": order.and_then(|order| order.purchased_at),
+        "payment_type": draft.payment_type,
+    })
+    .to_string()
+}

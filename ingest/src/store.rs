@@ -1,0 +1,24 @@
+//! PostgreSQL: where uniqueness is decided, once.
+//!
+//! - **Acknowledged means committed.** A method returns after the commit; `synchronous_commit` stays on.
+//! - **A repeat is counted and dropped** by the key of `raw.events`, within a batch too.
+//! - **Counts stay exact when the connection dies in a commit.** Every transaction knows its own id before it
+//!   commits; after reconnecting, `pg_xact_status` tells whether it did, and only a transaction that did not
+//!   is sent again.
+//! - A transaction holds at most [`MAX_ROWS_PER_COMMIT`] rows, so that the relay can follow.
+//!
+//! The store connects again by itself, with back-off, for at most its [patience](Store::with_patience).
+
+mod connection;
+mod error;
+mod events;
+mod quarantine;
+mod rows;
+mod users;
+
+pub use connection::Store;
+pub use error::StoreError;
+pub use events::Appended;
+pub use quarantine::SetAside;
+pub use rows::{EncodedRows, MAX_ROWS_PER_COMMIT};
+pub use users::{Upserted, UserRecord};

@@ -1,0 +1,96 @@
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use tokio_postgres::error::SqlState;
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// `PG_URL` is no PostgreSQL URL. The URL holds a secret and is not shown.
+    #[error("PG_URL is not a PostgreSQL URL, as in postgresql://user:password@127.0.0.1:5432/database")]
+    Url(#[source] tokio_postgres::Error),
+    /// PostgreSQL could not be reached, or went away and did not come back in time.
+    #[error("no connection to PostgreSQL for {} s; see `storepulse stack status`", waited.as_secs())]
+    Unreachable {
+        /// How long it was tried.
+        waited: Duration,
+        /// The last failure.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// PostgreSQL refused a statement.
+    #[error("PostgreSQL refused to {what}")]
+    Refused {
+        /// What was asked of it.
+        what: &'static str,
+        /// Its answer.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// A transaction whose outcome PostgreSQL no longer knows: the rows may or may not be there.
+    #[error(
+        "PostgreSQL does not know whether transaction {xid} committed; start again, repeats are dropped by their key"
+    )]
+    OutcomeUnknown {
+        /// The transaction.
+        xid: String,
+    },
+    /// A row of the database that breaks the contract.
+    #[error("column {column} of a row of {table} breaks the contract: {detail}")]
+    BadRow {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// No partition for a day, and none could be made.
+    #[error("raw.events has no partition for {day} although it was just ensured; is retention running?")]
+    NoPartition {
+        /// The first day of the batch.
+        day: NaiveDate,
+    },
+}
+
+/// What a failed statement calls for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The connection is gone, or the server is going: connect again.
+    ConnectionLost,
+    /// An id is there already: take the path that counts repeats.
+    UniqueViolation,
+    /// No partition takes a row: ensure them again.
+    NoPartition,
+    /// Lost a race that a second try may win.
+    Transient,
+    /// It will not get better.
+    Final,
+}
+
+pub(super) fn classify(error: &tokio_postgres::Error) -> Failure {
+    let Some(code) = error.code() else {
+        // No code: not an answer of the server but a failure to reach it.
+        return Failure::ConnectionLost;
+    };
+    if *code == SqlState::UNIQUE_VIOLATION {
+        Failure::UniqueViolation
+    } else if *code == SqlState::CHECK_VIOLATION {
+        // raw.events has no check of its own: 23514 there is "no partition of relation found for row".
+        Failure::NoPartition
+    } else if [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE].contains(code) {
+        Failure::Transient
+    } else if code.code().starts_with("08")
+        || [
+            SqlState::ADMIN_SHUTDOWN,
+            SqlState::CRASH_SHUTDOWN,
+            SqlState::CANNOT_CONNECT_NOW,
+            SqlState::TOO_MANY_CONNECTIONS,
+        ]
+        .contains(code)
+    {
+        Failure::ConnectionLost
+    } else {
+        Failure::Final
+    }
+}

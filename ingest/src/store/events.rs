@@ -1,0 +1,260 @@
+use std::pin::pin;
+
+use bytes::Bytes;
+use contracts::Event;
+use futures::SinkExt;
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use super::connection::{Session, Store, Wait};
+use super::error::{Failure, StoreError, classify};
+use super::rows::{EncodedRows, MAX_ROWS_PER_COMMIT};
+
+/// After a repeat was met, this many batches expect more: each failed COPY costs a whole batch.
+const CAREFUL_BATCHES: u32 = 16;
+/// One COPY message: large enough to be few, small enough that the server parses while more is on its way.
+const COPY_MESSAGE_BYTES: usize = 64 * 1024;
+
+/// What became of the events handed in: each is one or the other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Appended {
+    /// Rows that are new and committed.
+    pub committed: u64,
+    /// Events whose id was there already, or twice in the batch.
+    pub repeated: u64,
+}
+
+impl std::ops::AddAssign for Appended {
+    fn add_assign(&mut self, other: Self) {
+        self.committed += other.committed;
+        self.repeated += other.repeated;
+    }
+}
+
+/// A transaction about to commit: what is needed to find out later whether it did.
+struct Commit {
+    xid: String,
+    appended: Appended,
+}
+
+impl Store {
+    /// Commits events in transactions of at most [`MAX_ROWS_PER_COMMIT`] rows.
+    ///
+    /// # Errors
+    /// When PostgreSQL stays away or refuses. Earlier transactions of the same call stay committed, so send
+    /// all of the events again: those that are there count as repeated.
+    pub async fn append(&mut self, events: &[Event]) -> Result<Appended, StoreError> {
+        let mut total = Appended::default();
+        for chunk in events.chunks(MAX_ROWS_PER_COMMIT) {
+            let mut rows = EncodedRows::with_capacity(chunk.len());
+            for event in chunk {
+                let taken = rows.push(event);
+                debug_assert!(taken, "a chunk fits into a transaction");
+            }
+            total += self.append_rows(rows).await?;
+        }
+        Ok(total)
+    }
+
+    /// Commits encoded events in one transaction.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub async fn append_rows(&mut self, rows: EncodedRows) -> Result<Appended, StoreError> {
+        if rows.rows() == 0 {
+            return Ok(Appended::default());
+        }
+        let row_count = rows.rows() as u64;
+        let days = rows.days().clone();
+        let stream = rows.into_copy_stream();
+        let mut wait = self.wait();
+        let mut committing: Option<Commit> = None;
+        let mut partitions_were_missing = false;
+        loop {
+            let mut session = self.take_session(&mut wait).await?;
+            if let Some(commit) = committing.take() {
+                match outcome(&session.client, commit, &mut wait).await? {
+                    Outcome::Committed(appended) => {
+                        self.session = Some(session);
+                        return Ok(appended);
+                    }
+                    Outcome::Aborted => {}
+                    Outcome::Lost(commit) => {
+                        committing = Some(commit);
+                        continue;
+                    }
+                }
+            }
+            let written = match self.ensure_partitions(&session.client, &days).await {
+                Err(error) => Err(error),
+                Ok(()) if self.careful_batches > 0 => {
+                    write_counting_repeats(&mut session, &stream, row_count, &mut committing).await
+                }
+                Ok(()) => write_directly(&session.client, &stream, row_count, &mut committing).await,
+            };
+            let source = match written {
+                Ok(appended) => {
+                    self.session = Some(session);
+                    self.careful_batches = match appended.repeated {
+                        0 => self.careful_batches.saturating_sub(1),
+                        _ => CAREFUL_BATCHES,
+                    };
+                    return Ok(appended);
+                }
+                Err(source) => source,
+            };
+            match classify(&source) {
+                Failure::UniqueViolation if self.careful_batches == 0 => {
+                    self.careful_batches = CAREFUL_BATCHES;
+                    self.roll_back(session).await;
+                }
+                // Retention may have dropped a partition that was seen before.
+                Failure::NoPartition if !partitions_were_missing => {
+                    partitions_were_missing = true;
+                    self.ensured_days.clear();
+                    self.roll_back(session).await;
+                }
+                Failure::NoPartition => {
+                    return Err(StoreError::NoPartition { day: days.first().copied().unwrap_or_default() });
+                }
+                Failure::Transient => {
+                    self.roll_back(session).await;
+                    wait.after(source).await?;
+                }
+                Failure::ConnectionLost => wait.after(source).await?,
+                Failure::UniqueViolation | Failure::Final => {
+                    return Err(StoreError::Refused { what: "take events", source });
+                }
+            }
+        }
+    }
+
+    /// Keeps the session where it can be brought back to a clean state.
+    async fn roll_back(&mut self, session: Session) {
+        if session.client.batch_execute("rollback").await.is_ok() {
+            self.session = Some(session);
+        }
+    }
+
+    async fn ensure_partitions(
+        &mut self,
+        client: &Client,
+        days: &std::collections::BTreeSet<chrono::NaiveDate>,
+    ) -> Result<(), tokio_postgres::Error> {
+        for day in days {
+            if self.ensured_days.contains(day) {
+                continue;
+            }
+            let row = client.query_one("select raw.ensure_events_partition($1)", &[day]).await?;
+            if row.get(0) {
+                tracing::info!(%day, "made a partition of raw.events");
+            }
+            self.ensured_days.insert(*day);
+        }
+        Ok(())
+    }
+}
+
+/// The fast path: COPY into the keyed table; any repeat fails the whole batch.
+async fn write_directly(
+    client: &Client,
+    stream: &Bytes,
+    row_count: u64,
+    committing: &mut Option<Commit>,
+) -> Result<Appended, tokio_postgres::Error> {
+    let xid = begin(client).await?;
+    let committed = copy(client, "raw.events", stream).await?;
+    debug_assert_eq!(committed, row_count);
+    commit(client, Commit { xid, appended: Appended { committed, repeated: 0 } }, committing).await
+}
+
+/// The careful path: COPY beside the table, then insert what is not there.
+async fn write_counting_repeats(
+    session: &mut Session,
+    stream: &Bytes,
+    row_count: u64,
+    committing: &mut Option<Commit>,
+) -> Result<Appended, tokio_postgres::Error> {
+    let columns = Event::column_list();
+    if !session.has_incoming_table {
+        let sql = format!(
+            "create temp table incoming_events on commit delete rows as select {columns} from raw.events with no data"
+        );
+        session.client.batch_execute(&sql).await?;
+        session.has_incoming_table = true;
+    }
+    let client = &session.client;
+    let xid = begin(client).await?;
+    copy(client, "incoming_events", stream).await?;
+    let insert = format!(
+        "insert into raw.events ({columns}) select {columns} from incoming_events on conflict (event_id) do nothing"
+    );
+    let committed = client.execute(&insert, &[]).await?;
+    let appended = Appended { committed, repeated: row_count - committed };
+    commit(client, Commit { xid, appended }, committing).await
+}
+
+/// Begins a transaction and learns its id, in one round trip.
+async fn begin(client: &Client) -> Result<String, tokio_postgres::Error> {
+    let answers = client.simple_query("begin; select pg_current_xact_id()").await?;
+    let xid = answers.iter().find_map(|answer| match answer {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    Ok(xid.unwrap_or_default().to_owned())
+}
+
+async fn copy(client: &Client, table: &str, stream: &Bytes) -> Result<u64, tokio_postgres::Error> {
+    let statement = format!("copy {table} ({}) from stdin (format binary)", Event::column_list());
+    let mut sink = pin!(client.copy_in::<_, Bytes>(&statement).await?);
+    let mut rest = stream.clone();
+    while !rest.is_empty() {
+        let message = rest.split_to(rest.len().min(COPY_MESSAGE_BYTES));
+        sink.feed(message).await?;
+    }
+    sink.finish().await
+}
+
+/// Commits; until the answer is in, `committing` holds what would be needed to find out.
+async fn commit(
+    client: &Client,
+    commit: Commit,
+    committing: &mut Option<Commit>,
+) -> Result<Appended, tokio_postgres::Error> {
+    let appended = commit.appended;
+    *committing = Some(commit);
+    let answer = client.batch_execute("commit").await;
+    // An answer of the server, good or bad, settles it; only silence leaves it open.
+    if answer.as_ref().err().is_none_or(|error| classify(error) != Failure::ConnectionLost) {
+        *committing = None;
+    }
+    answer.map(|()| appended)
+}
+
+enum Outcome {
+    Committed(Appended),
+    Aborted,
+    /// The connection died again before the answer.
+    Lost(Commit),
+}
+
+/// Asks what became of a transaction whose commit was not answered.
+async fn outcome(client: &Client, commit: Commit, wait: &mut Wait) -> Result<Outcome, StoreError> {
+    loop {
+        let status = client.query_one("select pg_xact_status($1::text::xid8)", &[&commit.xid]).await;
+        let status: Option<String> = match status {
+            Ok(row) => row.get(0),
+            Err(source) if classify(&source) == Failure::ConnectionLost => {
+                wait.after(source).await?;
+                return Ok(Outcome::Lost(commit));
+            }
+            Err(source) => return Err(StoreError::Refused { what: "tell a transaction's status", source }),
+        };
+        match status.as_deref() {
+            Some("committed") => return Ok(Outcome::Committed(commit.appended)),
+            Some("aborted") => return Ok(Outcome::Aborted),
+            // The old backend has not noticed yet that its client is gone.
+            Some(_) if wait.poll().await => {}
+            _ => return Err(StoreError::OutcomeUnknown { xid: commit.xid }),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+use chrono::{DateTime, Utc};
+use contracts::Reason;
+use sha2::{Digest, Sha256};
+
+use super::connection::Store;
+use super::error::StoreError;
+
+/// A record that did not pass, with where it stands in its source and its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetAside {
+    /// Where it came from: an API, a file, a simulated run.
+    pub source: String,
+    /// Where it stands in there; with `source` the key, so that a second reading adds nothing.
+    pub coordinates: String,
+    /// The kind of cause.
+    pub reason: Reason,
+    /// What is wrong, for a person to read.
+    pub detail: String,
+    /// Its bytes, untouched.
+    pub payload: Vec<u8>,
+    /// When it was set aside.
+    pub quarantined_at: DateTime<Utc>,
+}
+
+impl Store {
+    /// Commits records to `raw.quarantine`; those that are there already stay as they are.
+    ///
+    /// # Errors
+    /// When PostgreSQL stays away or refuses; sending the records again is safe.
+    pub async fn quarantine(&mut self, records: &[SetAside]) -> Result<(), StoreError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let sources: Vec<&str> = records.iter().map(|record| record.source.as_str()).collect();
+        let coordinates: Vec<&str> = records.iter().map(|record| record.coordinates.as_str()).collect();
+        let reasons: Vec<&str> = records.iter().map(|record| record.reason.as_str()).collect();
+        // PostgreSQL's text holds no NUL; a detail may quote the record.
+        let details: Vec<String> =
+            records.iter().map(|record| record.detail.replace('\0', "\u{fffd}")).collect();
+        let payloads: Vec<&[u8]> = records.iter().map(|record| record.payload.as_slice()).collect();
+        let sizes: Vec<i64> =
+            records.iter().map(|record| i64::try_from(record.payload.len()).unwrap_or(i64::MAX)).collect();
+        let digests: Vec<String> =
+            records.iter().map(|record| format!("{:x}", Sha256::digest(&record.payload))).collect();
+        let times: Vec<DateTime<Utc>> = records.iter().map(|record| record.quarantined_at).collect();
+        self.repeatable("set records aside", async |client| {
+            client
+                .execute(
+                    "insert into raw.quarantine
+                         (source, coordinates, reason, detail, payload, size_bytes, sha256, quarantined_at)
+                     select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[],
+                                          $6::bigint[], $7::text[], $8::timestamptz[])
+                     on conflict (source, coordinates) do nothing",
+                    &[&sources, &coordinates, &reasons, &details, &payloads, &sizes, &digests, &times],
+                )
+                .await
+        })
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use chrono::NaiveDate;
+use contracts::{Event, ids};
+
+/// The most rows in one transaction: what the relay decodes and publishes as one unit stays small.
+pub const MAX_ROWS_PER_COMMIT: usize = 10_000;
+
+/// PostgreSQL's COPY signature, no flags, no header extension.
+const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+const TRAILER: [u8; 2] = (-1i16).to_be_bytes();
+/// A typical row takes 400 to 500 bytes.
+const TYPICAL_ROW_BYTES: usize = 480;
+
+/// Events as the rows of one binary COPY, at most [`MAX_ROWS_PER_COMMIT`] of them.
+///
+/// Encoding is apart from writing so that a source can encode on its own thread.
+#[derive(Debug, Clone)]
+pub struct EncodedRows {
+    bytes: Vec<u8>,
+    rows: usize,
+    /// The days of the ids, which decide the partitions.
+    days: BTreeSet<NaiveDate>,
+    last_day_ms: (i64, i64),
+}
+
+impl Default for EncodedRows {
+    fn default() -> Self {
+        Self::with_capacity(0)
+    }
+}
+
+impl EncodedRows {
+    /// No rows yet, with room for about this many.
+    #[must_use]
+    pub fn with_capacity(rows: usize) -> Self {
+        let mut bytes = Vec::with_capacity(HEADER.len() + TRAILER.len() + rows * TYPICAL_ROW_BYTES);
+        bytes.extend_from_slice(HEADER);
+        Self { bytes, rows: 0, days: BTreeSet::new(), last_day_ms: (0, 0) }
+    }
+
+    /// Takes an event, or says `false` when full.
+    #[must_use]
+    pub fn push(&mut self, event: &Event) -> bool {
+        if self.is_full() {
+            return false;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "a record has a few dozen fields")]
+        const FIELD_COUNT: [u8; 2] = (Event::FIELDS.len() as i16).to_be_bytes();
+        self.bytes.extend_from_slice(&FIELD_COUNT);
+        event.write_copy_fields(&mut self.bytes);
+        self.rows += 1;
+        self.note_day(event);
+        true
+    }
+
+    fn note_day(&mut self, event: &Event) {
+        let unix_ms = ids::v7_unix_ms(&event.event_id).unwrap_or(0);
+        let (from, to) = self.last_day_ms;
+        if (from..to).contains(&unix_ms) {
+            return;
+        }
+        const DAY_MS: i64 = 86_400_000;
+        let from = unix_ms.div_euclid(DAY_MS) * DAY_MS;
+        self.last_day_ms = (from, from + DAY_MS);
+        self.days.insert(crate::clock::from_micros(from * 1_000).date_naive());
+    }
+
+    /// Takes another's rows too, or gives the other back where both do not fit.
+    ///
+    /// # Errors
+    /// The other, untouched.
+    pub fn merge(&mut self, other: Self) -> Result<(), Self> {
+        if self.rows + other.rows > MAX_ROWS_PER_COMMIT {
+            return Err(other);
+        }
+        if self.rows == 0 {
+            *self = other;
+            return Ok(());
+        }
+        self.bytes.extend_from_slice(&other.bytes[HEADER.len()..]);
+        self.rows += other.rows;
+        self.days.extend(other.days);
+        Ok(())
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Whether no further row fits into the transaction.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.rows >= MAX_ROWS_PER_COMMIT
+    }
+
+    /// The days whose partitions the rows need.
+    pub(super) const fn days(&self) -> &BTreeSet<NaiveDate> {
+        &self.days
+    }
+
+    /// The whole COPY stream.
+    #[must_use]
+    pub fn into_copy_stream(mut self) -> Bytes {
+        self.bytes.extend_from_slice(&TRAILER);
+        self.bytes.into()
+    }
+}
