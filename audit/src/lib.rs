@@ -1,1 +1,21 @@
-//! Checks the rest by other means: verify.
+//! Checks the rest by other means: what the tables should hold is computed again, from the raw rows.
+//!
+//! Nothing here knows the plans. [`verify`](verify()) reads `raw.events` with SQL of its own and Cassandra as
+//! any reader would, and compares row by row; [`figures`] reads back the leading figures for people.
+
+mod checkpoint;
+mod compare;
+mod error;
+mod expected;
+pub mod figures;
+mod progress;
+mod report;
+mod row;
+mod stored;
+mod verify;
+
+pub use checkpoint::{CheckpointDirectory, SparkProgress, checkpoint_in_force};
+pub use error::VerifyError;
+pub use report::{Deviation, Difference, DifferenceKind, MIN_FIGURES_FOR_A_MEAN, Report, TableReport};
+pub use row::{Figure, Key};
+pub use verify::{Options, Phase, Progress, verify};

@@ -11,45 +11,87 @@ use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use crate::ProvisionError;
 use crate::kafka::REQUEST_TIMEOUT;
 
+/// Reads the positions of one slot in order, from the first that is kept, committed ones only.
+pub struct PositionReader {
+    consumer: StreamConsumer,
+    topic: String,
+    slot: String,
+}
+
+/// What comes next in the positions topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// A position of the slot.
+    Position(RelayPosition),
+    /// The committed end, for now.
+    End,
+}
+
+impl PositionReader {
+    /// Starts at the beginning of the topic.
+    ///
+    /// # Errors
+    /// When the client cannot be started.
+    pub fn open(brokers: &str, topic: &str, slot: &str) -> Result<Self, ProvisionError> {
+        let failed = |error| ProvisionError::kafka(format!("read {topic}"))(error);
+        let consumer: StreamConsumer = ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            // librdkafka wants a group even where nothing is committed.
+            .set("group.id", "storepulse-position")
+            .set("enable.auto.commit", "false")
+            .set("isolation.level", "read_committed")
+            .set("enable.partition.eof", "true")
+            .create()
+            .map_err(failed)?;
+        let mut assignment = TopicPartitionList::new();
+        assignment.add_partition_offset(topic, 0, Offset::Beginning).map_err(failed)?;
+        consumer.assign(&assignment).map_err(failed)?;
+        Ok(Self { consumer, topic: topic.to_owned(), slot: slot.to_owned() })
+    }
+
+    /// Waits for the next position of the slot or the end of the topic; may be dropped at any await.
+    ///
+    /// # Errors
+    /// When Kafka does not give the topic or the record is no position.
+    pub async fn next(&self) -> Result<Next, ProvisionError> {
+        loop {
+            let message = match self.consumer.recv().await {
+                Ok(message) => message,
+                Err(KafkaError::PartitionEOF(_)) => return Ok(Next::End),
+                Err(error) => return Err(ProvisionError::kafka(format!("read {}", self.topic))(error)),
+            };
+            if message.key() != Some(self.slot.as_bytes()) {
+                continue;
+            }
+            let body = wire::split(message.payload().unwrap_or_default()).map(|(_, body)| body);
+            return body.and_then(RelayPosition::read_avro).map(Next::Position).map_err(|source| {
+                ProvisionError::UnreadablePosition {
+                    topic: self.topic.clone(),
+                    slot: self.slot.clone(),
+                    source,
+                }
+            });
+        }
+    }
+}
+
 /// The latest committed position of a slot, or nothing where there is none.
 ///
 /// # Errors
-/// When Kafka does not answer, the topic does not exist or the record is no position.
+/// When Kafka does not answer, the topic does not exist or a record is no position.
 pub async fn read(brokers: &str, topic: &str, slot: &str) -> Result<Option<RelayPosition>, ProvisionError> {
-    let failed = |error| ProvisionError::kafka(format!("read {topic}"))(error);
-    let consumer: StreamConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        // librdkafka wants a group even where nothing is committed.
-        .set("group.id", "storepulse-position")
-        .set("enable.auto.commit", "false")
-        .set("isolation.level", "read_committed")
-        .set("enable.partition.eof", "true")
-        .create()
-        .map_err(failed)?;
-    let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(topic, 0, Offset::Beginning).map_err(failed)?;
-    consumer.assign(&assignment).map_err(failed)?;
+    let reader = PositionReader::open(brokers, topic, slot)?;
     let mut latest = None;
     loop {
-        let message = tokio::time::timeout(REQUEST_TIMEOUT, consumer.recv())
-            .await
-            .map_err(|_| failed(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut)))?;
-        match message {
-            Ok(message) if message.key() == Some(slot.as_bytes()) => {
-                latest = message.payload().map(<[u8]>::to_vec);
-            }
-            Ok(_) => {}
-            Err(KafkaError::PartitionEOF(_)) => break,
-            Err(error) => return Err(failed(error)),
+        let next = tokio::time::timeout(REQUEST_TIMEOUT, reader.next()).await.map_err(|_| {
+            let timed_out = KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut);
+            ProvisionError::kafka(format!("read {topic}"))(timed_out)
+        })?;
+        match next? {
+            Next::Position(position) => latest = Some(position),
+            Next::End => return Ok(latest),
         }
     }
-    let Some(value) = latest else { return Ok(None) };
-    let position = wire::split(&value).and_then(|(_, body)| RelayPosition::read_avro(body));
-    position.map(Some).map_err(|source| ProvisionError::UnreadablePosition {
-        topic: topic.to_owned(),
-        slot: slot.to_owned(),
-        source,
-    })
 }
 
 /// Writes the first position, acknowledged by every copy.

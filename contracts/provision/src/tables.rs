@@ -17,7 +17,11 @@ use crate::{Outcome, Progress, ProvisionError, Step};
 /// As many copies as there are nodes, and no more than this.
 const MAX_REPLICATION_FACTOR: u32 = 3;
 
-pub(crate) async fn connect(contact_points: &str) -> Result<Session, ProvisionError> {
+/// Connects to Cassandra, given `host:port` comma-separated.
+///
+/// # Errors
+/// When no node answers.
+pub async fn connect(contact_points: &str) -> Result<Session, ProvisionError> {
     let nodes = contact_points.split(',').map(str::trim).filter(|node| !node.is_empty());
     SessionBuilder::new().known_nodes(nodes).build().await.map_err(ProvisionError::CassandraConnect)
 }

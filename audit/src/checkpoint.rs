@@ -1,0 +1,171 @@
+//! How far Spark has committed, read from the query's checkpoint.
+//!
+//! A checkpoint holds `offsets/<batch>` (what a batch reads up to) and `commits/<batch>` (the batch is in the
+//! sink). The newest committed batch's offsets are therefore what the tables contain.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tokio_postgres::Client;
+
+use crate::VerifyError;
+
+/// Offsets by partition.
+pub(crate) type Offsets = BTreeMap<i32, i64>;
+
+/// Tells how far a streaming query has committed.
+pub trait SparkProgress: Sync {
+    /// The offsets by partition up to which a topic is in the sink; nothing before the first batch.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    fn committed_offsets(&self, topic: &str) -> Result<Option<BTreeMap<i32, i64>>, VerifyError>;
+}
+
+/// A checkpoint in a folder that this program can read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointDirectory(PathBuf);
+
+impl CheckpointDirectory {
+    /// The folder of a `file:` URI, which may not exist yet.
+    ///
+    /// # Errors
+    /// When it is another URI.
+    pub fn of(uri: &str) -> Result<Self, VerifyError> {
+        // file:/p, file:///p and file://localhost/p are one place; a bare path is meant literally.
+        let path = match uri.strip_prefix("file:") {
+            Some(rest) => rest.strip_prefix("//").unwrap_or(rest),
+            None => uri,
+        };
+        let path = path.strip_prefix("localhost").unwrap_or(path);
+        if path.starts_with('/') {
+            Ok(Self(PathBuf::from(path)))
+        } else {
+            Err(VerifyError::CheckpointScheme(uri.to_owned()))
+        }
+    }
+
+    fn latest_commit(&self) -> Result<Option<u64>, VerifyError> {
+        let commits = self.0.join("commits");
+        let failed = |source| VerifyError::Checkpoint { path: commits.display().to_string(), source };
+        let entries = match std::fs::read_dir(&commits) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut latest = None;
+        for entry in entries {
+            // Beside the batches lie checksums and files that are still being written, both named otherwise.
+            let batch = entry.map_err(failed)?.file_name().to_str().and_then(|name| name.parse().ok());
+            latest = latest.max(batch);
+        }
+        Ok(latest)
+    }
+}
+
+impl SparkProgress for CheckpointDirectory {
+    fn committed_offsets(&self, topic: &str) -> Result<Option<BTreeMap<i32, i64>>, VerifyError> {
+        // A batch may be cleaned up between the two looks; then there is a newer one.
+        loop {
+            let Some(batch) = self.latest_commit()? else { return Ok(None) };
+            let path = self.0.join("offsets").join(batch.to_string());
+            match std::fs::read_to_string(&path) {
+                Ok(text) => return offsets(&text, topic, &path),
+                Err(error)
+                    if error.kind() == std::io::ErrorKind::NotFound
+                        && self.latest_commit()? != Some(batch) => {}
+                Err(source) => {
+                    return Err(VerifyError::Checkpoint { path: path.display().to_string(), source });
+                }
+            }
+        }
+    }
+}
+
+/// A file of offsets: a version, a line about the batch, then a line for each source.
+fn offsets(text: &str, topic: &str, path: &Path) -> Result<Option<Offsets>, VerifyError> {
+    let shape = |reason: &str| VerifyError::CheckpointShape {
+        path: path.display().to_string(),
+        reason: reason.to_owned(),
+    };
+    let mut lines = text.lines();
+    if lines.next() != Some("v1") {
+        return Err(shape("it is not of version v1"));
+    }
+    for line in lines.skip(1) {
+        let Ok(source) = serde_json::from_str::<Value>(line) else { continue };
+        let Some(partitions) = source.get(topic) else { continue };
+        let partitions = partitions.as_object().ok_or_else(|| shape("a topic is no map of partitions"))?;
+        let mut offsets = Offsets::new();
+        for (partition, offset) in partitions {
+            let partition = partition.parse().map_err(|_| shape("a partition is no number"))?;
+            let offset = offset.as_i64().ok_or_else(|| shape("an offset is no number"))?;
+            offsets.insert(partition, offset);
+        }
+        return Ok(Some(offsets));
+    }
+    Ok(None)
+}
+
+/// The checkpoint of the plan in force for a query.
+///
+/// # Errors
+/// When no plan is in force or its checkpoint is not in a folder.
+pub async fn checkpoint_in_force(client: &Client, query: &str) -> Result<CheckpointDirectory, VerifyError> {
+    let row = client
+        .query_opt("select checkpoint from ops.job_plan where query = $1 and retired_at is null", &[&query])
+        .await
+        .map_err(VerifyError::postgres("look for the plan in force"))?
+        .ok_or_else(|| VerifyError::NoPlan { query: query.to_owned() })?;
+    CheckpointDirectory::of(row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const BATCH: &str = concat!(
+        "v1\n",
+        r#"{"batchWatermarkMs":0,"batchTimestampMs":1,"conf":{"spark.sql.shuffle.partitions":"2"}}"#,
+        "\n",
+        r#"{"shop.events.g1":{"2":7,"1":5,"3":0,"0":1234567890123}}"#
+    );
+
+    #[test]
+    fn the_newest_committed_batch_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoint = CheckpointDirectory::of(&format!("file://{}", folder.path().display())).unwrap();
+        assert_eq!(checkpoint.committed_offsets("shop.events.g1").unwrap(), None);
+        fs::create_dir(folder.path().join("commits")).unwrap();
+        fs::create_dir(folder.path().join("offsets")).unwrap();
+        for batch in 8..=11 {
+            fs::write(folder.path().join(format!("offsets/{batch}")), BATCH.replace('5', &batch.to_string()))
+                .unwrap();
+        }
+        for name in ["8", "9", "10", ".10.crc", ".11.c2a.tmp"] {
+            fs::write(folder.path().join("commits").join(name), "v1\n{}").unwrap();
+        }
+        let offsets = checkpoint.committed_offsets("shop.events.g1").unwrap().unwrap();
+        assert_eq!(offsets[&1], 10, "batch 10 is newer than 9, and 11 is not committed");
+        assert_eq!(offsets.len(), 4);
+        assert_eq!(checkpoint.committed_offsets("shop.events.g2").unwrap(), None);
+    }
+
+    #[test]
+    fn only_folders_can_be_read() {
+        let path = Path::new("/data/c");
+        for uri in ["file:/data/c", "file:///data/c", "file://localhost/data/c", "/data/c"] {
+            assert_eq!(CheckpointDirectory::of(uri).unwrap().0, path);
+        }
+        assert!(CheckpointDirectory::of("hdfs://name/data").is_err());
+    }
+
+    #[test]
+    fn what_is_no_checkpoint_is_named() {
+        let error = offsets("v2\n{}\n{}", "t", Path::new("/c/offsets/3")).unwrap_err();
+        assert!(error.to_string().contains("/c/offsets/3"), "{error}");
+    }
+}

@@ -1,0 +1,119 @@
+//! Why a verification cannot be brought to a verdict. What differs is no error but the verdict itself.
+
+/// A verification without a verdict.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// Connecting, or reading the relay's position, failed.
+    #[error(transparent)]
+    Provision(#[from] provision::ProvisionError),
+    /// PostgreSQL failed at something.
+    #[error("postgresql failed to {doing}: check `storepulse stack status`")]
+    Postgres {
+        /// What was tried.
+        doing: &'static str,
+        /// Its answer.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// Cassandra failed at something.
+    #[error("cassandra failed to {doing}: check `storepulse stack status`")]
+    Cassandra {
+        /// What was tried.
+        doing: String,
+        /// Its answer.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Kafka failed at something.
+    #[error("kafka failed to {doing}: check `storepulse stack status`")]
+    Kafka {
+        /// What was tried.
+        doing: &'static str,
+        /// Its answer.
+        #[source]
+        source: rdkafka::error::KafkaError,
+    },
+    /// No job has a checkpoint.
+    #[error(
+        "query {query:?} has no plan in force, so nothing can be in the tables: start `storepulse job run`"
+    )]
+    NoPlan {
+        /// The query.
+        query: String,
+    },
+    /// The checkpoint lies where this program cannot read.
+    #[error("checkpoint {0} is no file: URI, and this program reads no other")]
+    CheckpointScheme(String),
+    /// The checkpoint cannot be read.
+    #[error("checkpoint file {path} cannot be read")]
+    Checkpoint {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The checkpoint holds something else than offsets.
+    #[error("checkpoint file {path} does not hold kafka offsets: {reason}")]
+    CheckpointShape {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The relay did not get to the snapshot.
+    #[error(
+        "after {waited_s} s the relay's position is {position}, not yet {wanted}: \
+         see that `storepulse relay` runs, or give it more time"
+    )]
+    RelayBehind {
+        /// How long it was waited for.
+        waited_s: u64,
+        /// Its last position.
+        position: String,
+        /// The snapshot's.
+        wanted: String,
+    },
+    /// Spark did not get to the end of the topic.
+    #[error(
+        "after {waited_s} s spark is {behind} offsets before the end of {topic}: \
+         see that `storepulse job run` runs, or give it more time"
+    )]
+    SparkBehind {
+        /// How long it was waited for.
+        waited_s: u64,
+        /// Offsets that are not committed yet, over all partitions.
+        behind: i64,
+        /// The topic.
+        topic: String,
+    },
+    /// A measure this crate has no SQL for.
+    #[error("measure {0} has no SQL in audit: write it there, apart from the plan")]
+    UnknownMeasure(&'static str),
+    /// A table that the contract no longer has.
+    #[error("table {0} is not in the contract: its figures cannot be read")]
+    UnknownTable(&'static str),
+    /// A value of a type that the contract does not give the column.
+    #[error("column {column} of {table} holds a value of another type: run `storepulse setup`")]
+    UnexpectedType {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+}
+
+impl VerifyError {
+    pub(crate) fn postgres(doing: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
+        move |source| Self::Postgres { doing, source }
+    }
+
+    pub(crate) fn cassandra<E>(doing: impl Into<String>) -> impl FnOnce(E) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let doing = doing.into();
+        move |source| Self::Cassandra { doing, source: Box::new(source) }
+    }
+}

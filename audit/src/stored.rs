@@ -1,0 +1,193 @@
+//! What the tables hold, read as any reader of Cassandra would.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use chrono::{DateTime, Utc};
+use contracts::Namespace;
+use contracts::cube::{CUBE, Grouping, MeasureKind};
+use contracts::record::Column;
+use futures::TryStreamExt;
+use rust_decimal::Decimal;
+use scylla::client::session::Session;
+use scylla::value::{CqlDecimal, CqlTimestamp, CqlValue, Row};
+
+use crate::VerifyError;
+use crate::row::{Figure, Key, Rows};
+
+/// Rows a page: bounds the memory of a scan.
+const PAGE_ROWS: i32 = 5_000;
+
+/// Every row of a table: a row that should not be there is in no partition one would think of.
+pub(crate) async fn all(
+    session: &Session,
+    namespace: &Namespace,
+    grouping: &'static Grouping,
+) -> Result<Rows, VerifyError> {
+    let mut rows = Rows::new();
+    read(session, namespace, grouping, "", Vec::new(), &mut rows).await?;
+    Ok(rows)
+}
+
+/// The rows of the windows in a range, from the partitions that the keys lie in.
+pub(crate) async fn partitions_of(
+    session: &Session,
+    namespace: &Namespace,
+    grouping: &'static Grouping,
+    keys: impl IntoIterator<Item = &Key>,
+    windows: &Range<DateTime<Utc>>,
+) -> Result<Rows, VerifyError> {
+    let mut bounds = String::from(" where ");
+    for column in grouping.partition_key {
+        bounds += &format!("{column} = ? and ");
+    }
+    bounds += &format!("{minute} >= ? and {minute} < ?", minute = CUBE.minute);
+    let partitions: BTreeSet<Partition<'_>> =
+        keys.into_iter().map(|key| Partition::of(grouping, key)).collect();
+    let mut rows = Rows::new();
+    for partition in partitions {
+        let mut values = partition.values(grouping);
+        values.extend(
+            [windows.start, windows.end].map(|at| CqlValue::Timestamp(CqlTimestamp(at.timestamp_millis()))),
+        );
+        read(session, namespace, grouping, &bounds, values, &mut rows).await?;
+    }
+    Ok(rows)
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Partition<'a> {
+    day: chrono::NaiveDate,
+    hour: Option<i32>,
+    dimensions: Vec<Option<&'a str>>,
+}
+
+impl<'a> Partition<'a> {
+    fn of(grouping: &Grouping, key: &'a Key) -> Self {
+        let dimensions =
+            grouping.partition_key.iter().map(|&column| key.dimension(grouping, column)).collect();
+        Self { day: key.day, hour: key.hour, dimensions }
+    }
+
+    fn values(&self, grouping: &Grouping) -> Vec<CqlValue> {
+        let columns = grouping.partition_key.iter().zip(&self.dimensions);
+        columns
+            .map(|(&column, dimension)| {
+                if column == CUBE.day {
+                    CqlValue::Date(self.day.into())
+                } else if column == CUBE.hour {
+                    CqlValue::Int(self.hour.unwrap_or_default())
+                } else {
+                    CqlValue::Text(dimension.unwrap_or_default().to_owned())
+                }
+            })
+            .collect()
+    }
+}
+
+async fn read(
+    session: &Session,
+    namespace: &Namespace,
+    grouping: &'static Grouping,
+    bounds: &str,
+    values: Vec<CqlValue>,
+    rows: &mut Rows,
+) -> Result<(), VerifyError> {
+    let columns = grouping.columns();
+    let names = columns.iter().map(|column| column.name()).collect::<Vec<_>>().join(", ");
+    let table = format!("{}.{}", namespace.keyspace(), grouping.table);
+    let doing = || format!("read {table}");
+    let mut statement = session
+        .prepare(format!("select {names} from {table}{bounds}"))
+        .await
+        .map_err(VerifyError::cassandra(doing()))?;
+    statement.set_page_size(PAGE_ROWS);
+    let mut stream = session
+        .execute_iter(statement, values)
+        .await
+        .map_err(VerifyError::cassandra(doing()))?
+        .rows_stream::<Row>()
+        .map_err(VerifyError::cassandra(doing()))?;
+    while let Some(row) = stream.try_next().await.map_err(VerifyError::cassandra(doing()))? {
+        let (key, figures) = parse(grouping, &columns, row)?;
+        rows.insert(key, figures);
+    }
+    Ok(())
+}
+
+fn parse(
+    grouping: &'static Grouping,
+    columns: &[Column],
+    row: Row,
+) -> Result<(Key, Vec<Figure>), VerifyError> {
+    let unexpected =
+        |column: Column| VerifyError::UnexpectedType { table: grouping.table, column: column.name() };
+    let mut day = None;
+    let mut hour = None;
+    let mut minute = None;
+    let mut dimensions = vec![String::new(); grouping.dimensions.len()];
+    let mut figures = Vec::with_capacity(grouping.measures.len());
+    let key_columns = columns.len() - grouping.measures.len();
+    for (index, (&column, value)) in columns.iter().zip(row.columns).enumerate() {
+        if index >= key_columns {
+            let kind = grouping.measures[index - key_columns].kind;
+            figures.push(figure(kind, value).ok_or_else(|| unexpected(column))?);
+            continue;
+        }
+        match value {
+            Some(CqlValue::Date(date)) if column == CUBE.day => {
+                day = Some(date.try_into().map_err(|_| unexpected(column))?);
+            }
+            Some(CqlValue::Int(value)) if column == CUBE.hour => hour = Some(value),
+            Some(CqlValue::Timestamp(CqlTimestamp(unix_ms))) if column == CUBE.minute => {
+                minute = DateTime::from_timestamp_millis(unix_ms);
+            }
+            Some(CqlValue::Text(text)) => {
+                let dimension = grouping.dimensions.iter().position(|dimension| *dimension == column);
+                dimensions[dimension.ok_or_else(|| unexpected(column))?] = text;
+            }
+            _ => return Err(unexpected(column)),
+        }
+    }
+    let day = day.ok_or_else(|| unexpected(CUBE.day))?;
+    let minute = minute.ok_or_else(|| unexpected(CUBE.minute))?;
+    Ok((Key { minute, day, hour, dimensions }, figures))
+}
+
+/// A stored figure, or nothing where it has another type than its measure.
+fn figure(kind: MeasureKind, value: Option<CqlValue>) -> Option<Figure> {
+    Some(match (kind, value) {
+        (_, None) => Figure::Absent,
+        (MeasureKind::Count, Some(CqlValue::BigInt(count))) => Figure::Count(count),
+        (MeasureKind::Distinct, Some(CqlValue::BigInt(count))) => Figure::Distinct(count),
+        (MeasureKind::Money, Some(CqlValue::Decimal(amount))) => Figure::Money(decimal(&amount)?),
+        (MeasureKind::Instant, Some(CqlValue::Timestamp(CqlTimestamp(unix_ms)))) => Figure::Instant(unix_ms),
+        (MeasureKind::Name, Some(CqlValue::Text(name))) => Figure::Name(name),
+        _ => return None,
+    })
+}
+
+/// Cassandra's decimal: a two's complement of any length, and the digits after the point.
+pub(crate) fn decimal(value: &CqlDecimal) -> Option<Decimal> {
+    let (bytes, scale) = value.as_signed_be_bytes_slice_and_exponent();
+    let negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
+    let mut wide = [if negative { 0xff } else { 0 }; 16];
+    wide.get_mut(16usize.checked_sub(bytes.len())?..)?.copy_from_slice(bytes);
+    Decimal::try_from_i128_with_scale(i128::from_be_bytes(wide), u32::try_from(scale).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_of_any_length_and_sign_are_read() {
+        let stored =
+            |bytes: &[u8], scale| decimal(&CqlDecimal::from_signed_be_bytes_slice_and_exponent(bytes, scale));
+        assert_eq!(stored(&[0x04, 0xd2], 2), Some(Decimal::new(1234, 2)));
+        assert_eq!(stored(&[0xff], 2), Some(Decimal::new(-1, 2)));
+        assert_eq!(stored(&[0x00, 0xff], 0), Some(Decimal::new(255, 0)));
+        assert_eq!(stored(&[], 2), Some(Decimal::ZERO));
+        assert_eq!(stored(&[0x7f; 17], 2), None);
+    }
+}
