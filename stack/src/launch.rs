@@ -25,6 +25,8 @@ const EXECUTOR_MEMORY: &str = "1g";
 /// Room for one executor with Spark's overhead for it.
 const WORKER_MEMORY: &str = "1536m";
 const WORKER_CORES: &str = "2";
+/// Finished applications' folders hold copies of jars, and logs that nobody reads after a day.
+const WORKER_OPTIONS: &str = "-Dspark.worker.cleanup.enabled=true -Dspark.worker.cleanup.appDataTtl=86400";
 const DAEMON_MEMORY: &str = "256m";
 
 /// A command ready to be run.
@@ -223,12 +225,17 @@ impl Parts<'_> {
             // What binds every interface unless told otherwise binds this one.
             ("SPARK_LOCAL_IP", HOST.to_owned()),
             ("SPARK_LOCAL_DIRS", self.home.tmp().display().to_string()),
-            ("SPARK_DAEMON_MEMORY", DAEMON_MEMORY.to_owned()),
-            ("SPARK_DAEMON_JAVA_OPTS", small),
-            // Finished applications' folders hold copies of jars and logs nobody reads after a day.
-            ("SPARK_WORKER_OPTS", "-Dspark.worker.cleanup.enabled=true -Dspark.worker.cleanup.appDataTtl=86400".to_owned()),
         ];
         launch.environment.extend(variables.map(|(name, value)| (name.to_owned(), value)));
+        if service != Service::SparkConnect {
+            // Spark would take these for the driver's too, against spark.driver.memory.
+            let daemon = [
+                ("SPARK_DAEMON_MEMORY", DAEMON_MEMORY.to_owned()),
+                ("SPARK_DAEMON_JAVA_OPTS", small),
+                ("SPARK_WORKER_OPTS", WORKER_OPTIONS.to_owned()),
+            ];
+            launch.environment.extend(daemon.map(|(name, value)| (name.to_owned(), value)));
+        }
 
         let bin = self.tools.spark_home.join("bin");
         let class = |name: &str| vec![bin.join("spark-class").display().to_string(), name.to_owned()];
