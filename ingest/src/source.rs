@@ -1,3 +1,4 @@
 //! Where users and events come from.
 
+pub mod randomuser;
 pub mod simulator;
