@@ -96,7 +96,9 @@ pub enum StackError {
         log_tail: String,
     },
     /// The process does not end, not even by SIGKILL.
-    #[error("pid {pid} of {service} does not end after SIGKILL; it hangs in the kernel, look at its state in /proc/{pid}/stack")]
+    #[error(
+        "pid {pid} of {service} does not end after SIGKILL; it hangs in the kernel, look at its state in /proc/{pid}/stack"
+    )]
     Undying {
         /// The service.
         service: Service,
@@ -159,7 +161,9 @@ pub enum StackError {
         source: serde_json::Error,
     },
     /// The system account that PostgreSQL is to run as is missing.
-    #[error("there is no system user `{user}` to run PostgreSQL as; install it with `apt-get install -y postgresql`")]
+    #[error(
+        "there is no system user `{user}` to run PostgreSQL as; install it with `apt-get install -y postgresql`"
+    )]
     UserMissing {
         /// The account.
         user: String,

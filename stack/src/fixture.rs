@@ -58,7 +58,8 @@ fn sweep(checkout: &Checkout) {
             ports: state.ports,
             restart_changed: false,
         };
-        let swept = Stack::open_in(config, checkout.clone(), home, Some(owner)).and_then(|stack| stack.destroy());
+        let swept =
+            Stack::open_in(config, checkout.clone(), home, Some(owner)).and_then(|stack| stack.destroy());
         if let Err(error) = swept {
             // Another test binary may be sweeping the same one.
             tracing::debug!(%error, "could not remove an abandoned stack");

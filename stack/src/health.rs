@@ -56,7 +56,8 @@ async fn exchange(port: u16, request: &[u8], enough: usize) -> Result<Vec<u8>, P
 }
 
 async fn http(port: u16, path: &str) -> Result<String, Problem> {
-    let request = format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nAccept: */*\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nAccept: */*\r\nConnection: close\r\n\r\n");
     let answer = exchange(port, request.as_bytes(), usize::MAX).await?;
     let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").ok_or("the answer is not HTTP")?;
@@ -153,7 +154,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = [0; 64];
+            let mut request = [0; 1024];
             let _ = stream.read(&mut request).await.unwrap();
             stream.write_all(bytes).await.unwrap();
         });

@@ -59,10 +59,12 @@ pub fn install(
     }
     tools.java_home = programs::java_home(versions.java.major)?;
 
-    let mut installer = Installer { checkout, versions, java_home: tools.java_home.clone(), progress, lock: None };
+    let mut installer =
+        Installer { checkout, versions, java_home: tools.java_home.clone(), progress, lock: None };
     if needs(&[Service::Kafka, Service::Zookeeper]) {
         let version = installer.versions.kafka.version.clone();
-        tools.kafka = installer.maven("kafka", &version, "dependency:copy-dependencies", "dependency-plugin")?;
+        tools.kafka =
+            installer.maven("kafka", &version, "dependency:copy-dependencies", "dependency-plugin")?;
     }
     if needs(&[Service::Cassandra]) {
         let version = installer.versions.cassandra.version.clone();
@@ -96,12 +98,16 @@ impl Installer<'_> {
         let pom = self.checkout.services(name).join("pom.xml");
         let mut properties = self.versions.maven_properties();
         let digest = digest(&[&pom], &format!("{goal} {plugin} {properties:?}"))?;
-        self.once(&format!("{name}-{version}-{digest}"), &format!("installing {name} {version}"), |installer, to| {
-            properties.push(format!("-Dinstall.directory={}", to.display()));
-            let mut command = installer.maven_command(&pom)?;
-            command.arg(goal).args(&properties);
-            run(&mut command)
-        })
+        self.once(
+            &format!("{name}-{version}-{digest}"),
+            &format!("installing {name} {version}"),
+            |installer, to| {
+                properties.push(format!("-Dinstall.directory={}", to.display()));
+                let mut command = installer.maven_command(&pom)?;
+                command.arg(goal).args(&properties);
+                run(&mut command)
+            },
+        )
     }
 
     fn maven_command(&self, pom: &Path) -> Result<Command, StackError> {

@@ -217,7 +217,8 @@ impl Parts<'_> {
         let rendered = values.render_dir(&self.checkout.spark().join("conf"), &conf)?;
 
         let data = self.home.data(service.name());
-        let small = format!("-XX:+UseSerialGC -Duser.timezone=UTC -Djava.io.tmpdir={}", self.home.tmp().display());
+        let small =
+            format!("-XX:+UseSerialGC -Duser.timezone=UTC -Djava.io.tmpdir={}", self.home.tmp().display());
         let variables = [
             ("JAVA_HOME", self.tools.java_home.display().to_string()),
             ("SPARK_HOME", self.tools.spark_home.display().to_string()),
@@ -290,7 +291,9 @@ impl Parts<'_> {
 
 /// The folders that every service finds there, and the account of PostgreSQL can pass through.
 pub(crate) fn prepare_home(home: &Home) -> Result<(), StackError> {
-    for folder in [home.conf(""), home.data(""), home.data("checkpoints"), home.root().join("log"), home.tmp()] {
+    for folder in
+        [home.conf(""), home.data(""), home.data("checkpoints"), home.root().join("log"), home.tmp()]
+    {
         fs::create_dir_all(&folder).doing(|| format!("create {}", folder.display()))?;
     }
     if let Some(user) = postgres::account().ok().flatten() {
@@ -306,12 +309,22 @@ mod tests {
     use crate::state::State;
 
     fn with_parts(check: impl FnOnce(&Parts<'_>)) {
-        let root = std::env::temp_dir().join(format!("stack-launch-{}-{}", std::process::id(), rand::random::<u32>()));
+        let root = std::env::temp_dir().join(format!(
+            "stack-launch-{}-{}",
+            std::process::id(),
+            rand::random::<u32>()
+        ));
         let home = Home::new(root.clone());
         let state = State::new(Ports::MAIN, None);
         let checkout = Checkout::find().unwrap();
         let tools = Tools::default();
-        check(&Parts { checkout: &checkout, home: &home, tools: &tools, ports: &state.ports, secrets: &state.secrets });
+        check(&Parts {
+            checkout: &checkout,
+            home: &home,
+            tools: &tools,
+            ports: &state.ports,
+            secrets: &state.secrets,
+        });
         fs::remove_dir_all(root).unwrap();
     }
 

@@ -143,9 +143,9 @@ pub(crate) fn holder(port: u16) -> Option<String> {
     let link = format!("socket:[{inode}]");
     let pid = process::pids().into_iter().find(|pid| {
         let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-        descriptors.flatten().any(|entry| {
-            fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str() == link.as_str())
-        })
+        descriptors
+            .flatten()
+            .any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str() == link.as_str()))
     })?;
     let command = process::command_line(pid).unwrap_or_default();
     Some(format!("pid {pid} ({command})"))
@@ -183,8 +183,10 @@ mod tests {
 
     #[test]
     fn only_listening_sockets_count() {
-        let listening = "0: 0100007F:D888 00000000:0000 0A 00000000:00000000 00:00000000 00000000  101  0 4242 1";
-        let connected = "1: 0100007F:D888 0100007F:9999 01 00000000:00000000 00:00000000 00000000  101  0 4243 1";
+        let listening =
+            "0: 0100007F:D888 00000000:0000 0A 00000000:00000000 00:00000000 00000000  101  0 4242 1";
+        let connected =
+            "1: 0100007F:D888 0100007F:9999 01 00000000:00000000 00:00000000 00000000  101  0 4243 1";
         assert_eq!(listening_inode(listening, 55_432), Some("4242"));
         assert_eq!(listening_inode(listening, 55_433), None);
         assert_eq!(listening_inode(connected, 55_432), None);

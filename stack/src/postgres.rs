@@ -58,7 +58,8 @@ pub(crate) fn initialise(home: &Home, tools: &Tools, secrets: &Secrets) -> Resul
     let password_file = home.tmp().join("initdb-password");
     let _ = fs::remove_file(&password_file);
     let write = || {
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&password_file)?;
+        let mut file =
+            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&password_file)?;
         file.write_all(secrets.postgres_password.as_bytes())
     };
     write().doing(|| format!("write {}", password_file.display()))?;
@@ -110,7 +111,10 @@ pub(crate) async fn prepare(ports: &Ports, secrets: &Secrets) -> Result<(), Stac
         let missing = |kind: &'static str, name: &'static str| {
             let client = &client;
             async move {
-                let query = format!("select 1 from {kind} where {} = $1", if kind == "pg_roles" { "rolname" } else { "datname" });
+                let query = format!(
+                    "select 1 from {kind} where {} = $1",
+                    if kind == "pg_roles" { "rolname" } else { "datname" }
+                );
                 client.query_opt(&query, &[&name]).await.map(|row| row.is_none())
             }
         };

@@ -25,6 +25,7 @@ pub struct ProcessId {
 struct Stat {
     state: char,
     parent: i32,
+    thread_count: u32,
     start_ticks: u64,
 }
 
@@ -40,20 +41,21 @@ impl ProcessId {
         Self::of(std::process::id().cast_signed())
     }
 
-    /// Whether it still runs. One that has ended and was not collected by its parent does not.
+    /// Whether it still runs. One that has ended and was not collected by its parent does not; but while other threads than the
+    /// first are still ending, its ports and files are not free yet, so it does.
     pub fn is_alive(self) -> bool {
-        self.state().is_some_and(|state| !matches!(state, 'Z' | 'X'))
+        self.stat().is_some_and(|stat| !matches!(stat.state, 'Z' | 'X') || stat.thread_count > 1)
     }
 
     /// Whether it was stopped by SIGSTOP.
     pub fn is_paused(self) -> bool {
-        self.state() == Some('T')
+        self.stat().is_some_and(|stat| stat.state == 'T')
     }
 
-    fn state(self) -> Option<char> {
+    fn stat(self) -> Option<Stat> {
         let stat = stat(self.pid)?;
         let same = stat.start_ticks == self.start_ticks && self.boot == this_boot();
-        same.then_some(stat.state)
+        same.then_some(stat)
     }
 
     /// Sends a signal, and tells whether there was a process to receive it.
@@ -116,7 +118,12 @@ pub(crate) fn with_environment(name: &str, value: &str) -> Vec<ProcessId> {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
     };
-    pids().into_iter().filter(carries).filter_map(ProcessId::of).filter(|process| process.is_alive()).collect()
+    pids()
+        .into_iter()
+        .filter(carries)
+        .filter_map(ProcessId::of)
+        .filter(|process| process.is_alive())
+        .collect()
 }
 
 /// Whether a class is named on the command line of a process.
@@ -147,6 +154,7 @@ fn parse_stat(text: &str) -> Option<Stat> {
     Some(Stat {
         state: fields.first()?.chars().next()?,
         parent: fields.get(1)?.parse().ok()?,
+        thread_count: fields.get(17)?.parse().ok()?,
         start_ticks: fields.get(19)?.parse().ok()?,
     })
 }
@@ -218,8 +226,8 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_does_not_confuse() {
-        let text = format!("7 (a) b (c) S 3 {}99 0 0", "0 ".repeat(17));
+        let text = format!("7 (a) b (c) S 3 {}2 0 99 0 0", "0 ".repeat(15));
         let stat = parse_stat(&text).unwrap();
-        assert_eq!(stat, Stat { state: 'S', parent: 3, start_ticks: 99 });
+        assert_eq!(stat, Stat { state: 'S', parent: 3, thread_count: 2, start_ticks: 99 });
     }
 }

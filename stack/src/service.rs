@@ -111,8 +111,13 @@ mod tests {
     #[test]
     fn a_subset_brings_what_it_needs() {
         let closed = Service::closure(&[Service::SparkConnect, Service::SchemaRegistry]);
-        let expected =
-            [Service::Postgres, Service::SchemaRegistry, Service::SparkMaster, Service::SparkWorker, Service::SparkConnect];
+        let expected = [
+            Service::Postgres,
+            Service::SchemaRegistry,
+            Service::SparkMaster,
+            Service::SparkWorker,
+            Service::SparkConnect,
+        ];
         assert_eq!(closed, BTreeSet::from(expected));
     }
 

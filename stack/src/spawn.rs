@@ -28,7 +28,12 @@ impl Spawned {
 }
 
 /// Starts it. With `tied`, it is killed when this process ends in whatever way: for stacks that belong to a test.
-pub(crate) fn spawn(launch: &Launch, log: &Path, directory: &Path, tied: bool) -> Result<Spawned, StackError> {
+pub(crate) fn spawn(
+    launch: &Launch,
+    log: &Path,
+    directory: &Path,
+    tied: bool,
+) -> Result<Spawned, StackError> {
     // The log before the last start is kept: it tells why that one ended.
     let _ = fs::rename(log, log.with_extension("log.1"));
     let output = File::create(log).doing(|| format!("create {}", log.display()))?;

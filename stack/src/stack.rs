@@ -52,7 +52,12 @@ pub struct StackConfig {
 impl StackConfig {
     /// The whole main stack.
     pub fn main() -> Self {
-        Self { name: MAIN.to_owned(), services: Service::ALL.to_vec(), ports: Ports::MAIN, restart_changed: true }
+        Self {
+            name: MAIN.to_owned(),
+            services: Service::ALL.to_vec(),
+            ports: Ports::MAIN,
+            restart_changed: true,
+        }
     }
 }
 
@@ -137,7 +142,8 @@ impl Stack {
     /// Pid, port, memory and health of each service, and of the executors.
     pub async fn status(&self) -> Result<Vec<ServiceStatus>, StackError> {
         self.inner.reload()?;
-        Ok(status::collect(&self.inner.services, &self.inner.state().clone()).await)
+        let state = self.inner.state().clone();
+        Ok(status::collect(&self.inner.services, &state).await)
     }
 
     /// Whether every service is healthy.
@@ -282,7 +288,13 @@ impl Inner {
     }
 
     fn parts<'a>(&'a self, state: &'a State, tools: &'a Tools) -> Parts<'a> {
-        Parts { checkout: &self.checkout, home: &self.home, tools, ports: &state.ports, secrets: &state.secrets }
+        Parts {
+            checkout: &self.checkout,
+            home: &self.home,
+            tools,
+            ports: &state.ports,
+            secrets: &state.secrets,
+        }
     }
 
     /// Excludes every other command on the same stack for as long as the file is held.
@@ -312,7 +324,12 @@ impl Inner {
 
     /// Processes that carry our mark and descend from none that we know: left by a run that crashed.
     fn strays(&self) -> Vec<ProcessId> {
-        let known = self.state().processes.values().flat_map(|running| running.process.tree()).collect::<BTreeSet<_>>();
+        let known = self
+            .state()
+            .processes
+            .values()
+            .flat_map(|running| running.process.tree())
+            .collect::<BTreeSet<_>>();
         let marked = process::with_environment(MARKER, &self.home.root().display().to_string());
         marked.into_iter().filter(|process| !known.contains(process)).collect()
     }

@@ -46,11 +46,8 @@ pub(crate) struct Running {
 impl State {
     pub(crate) fn new(ports: Ports, owner: Option<ProcessId>) -> Self {
         let secret = || Alphanumeric.sample_string(&mut rand::rng(), SECRET_LENGTH);
-        let secrets = Secrets {
-            postgres_password: secret(),
-            registry_password: secret(),
-            connect_secret: secret(),
-        };
+        let secrets =
+            Secrets { postgres_password: secret(), registry_password: secret(), connect_secret: secret() };
         Self { ports, secrets, owner, processes: BTreeMap::new() }
     }
 

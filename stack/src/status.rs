@@ -61,7 +61,11 @@ pub(crate) async fn collect(services: &BTreeSet<Service>, state: &State) -> Vec<
 
 /// The executor processes among a worker's descendants.
 pub(crate) fn executors(worker: ProcessId) -> Vec<ProcessId> {
-    worker.tree().into_iter().filter(|process| process::runs_class(process.pid, "CoarseGrainedExecutorBackend")).collect()
+    worker
+        .tree()
+        .into_iter()
+        .filter(|process| process::runs_class(process.pid, "CoarseGrainedExecutorBackend"))
+        .collect()
 }
 
 async fn one(service: Service, state: &State) -> ServiceStatus {
@@ -77,7 +81,8 @@ async fn one(service: Service, state: &State) -> ServiceStatus {
     let Some(process) = state.alive(service) else {
         // A record without a process tells that nobody asked it to end.
         let crashed = state.processes.contains_key(&service);
-        let problem = crashed.then(|| "it ended by itself; `stack up` starts it again, its log tells why".to_owned());
+        let problem =
+            crashed.then(|| "it ended by itself; `stack up` starts it again, its log tells why".to_owned());
         return ServiceStatus { problem, ..stopped };
     };
     let memory_bytes = match service {

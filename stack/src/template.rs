@@ -11,6 +11,10 @@ use crate::error::{Doing, StackError};
 pub(crate) struct Values(BTreeMap<&'static str, String>);
 
 impl Values {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "ports and paths are handed over as they come, without a borrow each"
+    )]
     pub(crate) fn set(mut self, name: &'static str, value: impl ToString) -> Self {
         self.0.insert(name, value.to_string());
         self
@@ -49,7 +53,9 @@ impl Values {
     pub(crate) fn render_dir(&self, from: &Path, to: &Path) -> Result<String, StackError> {
         fs::create_dir_all(to).doing(|| format!("create {}", to.display()))?;
         let mut paths = fs::read_dir(from)
-            .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>())
+            .and_then(|entries| {
+                entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()
+            })
             .doing(|| format!("list {}", from.display()))?;
         paths.sort();
         let mut written = String::new();

@@ -41,7 +41,9 @@ pub(super) fn java_home(major: u32) -> Result<PathBuf, StackError> {
         match java_major(&home) {
             // Maven compiles the sink, so a JRE alone will not do.
             Some(version) if version == major && home.join("bin/javac").is_file() => return Ok(home),
-            Some(version) if found.is_none() => found = Some(format!("version {version} in {}", home.display())),
+            Some(version) if found.is_none() => {
+                found = Some(format!("version {version} in {}", home.display()));
+            }
             _ => {}
         }
     }

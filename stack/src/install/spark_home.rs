@@ -47,10 +47,12 @@ fn unpack_pyspark(version: &str, sha256: &str, to: &Path) -> Result<(), StackErr
     fs::create_dir_all(&work).doing(|| format!("create {}", work.display()))?;
     let venv = work.join("venv");
     run(Command::new(python).args(["-m", "venv"]).arg(&venv)).map_err(|error| match error {
-        StackError::CommandFailed { output, .. } if output.contains("ensurepip") => StackError::ProgramMissing {
-            program: "python3 -m venv".to_owned(),
-            remedy: "apt-get install -y python3-venv".to_owned(),
-        },
+        StackError::CommandFailed { output, .. } if output.contains("ensurepip") => {
+            StackError::ProgramMissing {
+                program: "python3 -m venv".to_owned(),
+                remedy: "apt-get install -y python3-venv".to_owned(),
+            }
+        }
         other => other,
     })?;
     let requirements = work.join("requirements.txt");

@@ -67,8 +67,7 @@ pub(super) async fn up(inner: &Arc<Inner>, progress: Arc<dyn Progress>) -> Resul
     let ports = inner.state().ports;
     missing.iter().try_for_each(|service| ports.check_free(*service))?;
 
-    let mut undo =
-        Undo { inner, started: Mutex::default(), progress: progress.as_ref(), armed: true };
+    let mut undo = Undo { inner, started: Mutex::default(), progress: progress.as_ref(), armed: true };
     let (ready, _) = watch::channel(running);
     try_join_all(missing.iter().map(|service| {
         let mut healthy = ready.subscribe();
@@ -102,8 +101,7 @@ pub(super) async fn one(
     }
     let tools = tools(inner, Arc::clone(&progress)).await?;
     inner.state().ports.check_free(service)?;
-    let mut undo =
-        Undo { inner, started: Mutex::default(), progress: progress.as_ref(), armed: true };
+    let mut undo = Undo { inner, started: Mutex::default(), progress: progress.as_ref(), armed: true };
     undo.add(service);
     bring_up(inner, &tools, service, progress.as_ref()).await?;
     undo.armed = false;
@@ -152,7 +150,8 @@ async fn running(
             continue;
         }
         if !record.process.is_alive() {
-            progress.event(Event::Note(format!("{service} (pid {}) had ended by itself", record.process.pid)));
+            progress
+                .event(Event::Note(format!("{service} (pid {}) had ended by itself", record.process.pid)));
             inner.change(|state| {
                 state.processes.remove(&service);
             })?;
@@ -163,7 +162,9 @@ async fn running(
             inner.parts(&state, tools).launch(service)?.fingerprint != record.fingerprint
         };
         if changed && inner.restart_changed {
-            progress.event(Event::Note(format!("{service} is restarted: its configuration or version has changed")));
+            progress.event(Event::Note(format!(
+                "{service} is restarted: its configuration or version has changed"
+            )));
             stopping.insert(service);
             continue;
         }
@@ -239,9 +240,12 @@ async fn bring_up(
             Ok(()) => break,
             // Its earlier self is still registered with ZooKeeper, until that session ends.
             Err(StackError::Died { log_tail, .. })
-                if service == Service::Kafka && log_tail.contains("NodeExists") && start.elapsed() < START_LIMIT =>
+                if service == Service::Kafka
+                    && log_tail.contains("NodeExists")
+                    && start.elapsed() < START_LIMIT =>
             {
-                progress.event(Event::Note("kafka waits for its earlier session in zookeeper to end".to_owned()));
+                progress
+                    .event(Event::Note("kafka waits for its earlier session in zookeeper to end".to_owned()));
                 tokio::time::sleep(RETRY_INTERVAL).await;
             }
             Err(error) => return Err(error),

@@ -28,7 +28,11 @@ pub(super) fn all(inner: &Inner, progress: &dyn Progress) -> Result<(), StackErr
 }
 
 /// Stops some services, each before those it needs; those that do not need each other at the same time.
-pub(super) fn some(inner: &Inner, services: &BTreeSet<Service>, progress: &dyn Progress) -> Result<(), StackError> {
+pub(super) fn some(
+    inner: &Inner,
+    services: &BTreeSet<Service>,
+    progress: &dyn Progress,
+) -> Result<(), StackError> {
     let mut left = services.clone();
     while !left.is_empty() {
         let needed = left.iter().flat_map(|service| service.dependencies()).copied().collect::<BTreeSet<_>>();
@@ -37,7 +41,9 @@ pub(super) fn some(inner: &Inner, services: &BTreeSet<Service>, progress: &dyn P
         std::thread::scope(|scope| {
             let stops = round.iter().map(|&service| scope.spawn(move || one(inner, service, progress)));
             let stops = stops.collect::<Vec<_>>();
-            stops.into_iter().try_for_each(|stop| stop.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            stops
+                .into_iter()
+                .try_for_each(|stop| stop.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })?;
     }
     Ok(())
@@ -55,7 +61,8 @@ fn one(inner: &Inner, service: Service, progress: &dyn Progress) -> Result<(), S
         // A frozen one would not notice.
         process.signal(Signal::SIGCONT);
         if !process.wait_gone(STOP_LIMIT) {
-            progress.event(Event::Note(format!("{service} does not end in {} s: killed", STOP_LIMIT.as_secs())));
+            progress
+                .event(Event::Note(format!("{service} does not end in {} s: killed", STOP_LIMIT.as_secs())));
             kill_all(&tree);
         }
         if !process.wait_gone(KILL_LIMIT) {
