@@ -41,13 +41,15 @@ fn refusal_sql(expected: &Expected) -> String {
     let header_bytes = wire::HEADER_BYTES;
     let generation = wire::GENERATION_HEADER;
     let id = expected.generation_id.hyphenated();
+    // What does not decode comes as a struct of nulls; the key is never null in what does.
+    let key = EVENT.event_id;
     let out_of_range = Event::FIELDS.iter().filter_map(in_range_sql).collect::<Vec<_>>().join(" and ");
     format!(
         "case \
          when {VALUE} is null or length({VALUE}) < {header_bytes} or substring({VALUE}, 1, 1) <> X'00' then '{}' \
          when substring({VALUE}, 2, 4) <> X'{schema_id}' then '{}' \
          when not coalesce(exists({HEADERS}, h -> h.key = '{generation}' and decode(h.value, 'UTF-8') = '{id}'), false) then '{}' \
-         when {DECODED} is null then '{}' \
+         when {DECODED}.{key} is null then '{}' \
          when not coalesce({out_of_range}, false) then '{}' \
          end",
         Reason::BadMagicByte,

@@ -212,8 +212,8 @@ impl JobProgress {
             self.newest_event = self.newest_event.max(spark.event_time.max);
             self.lag_p50_ms = spark.sink_metric_ms("lag_p50_ms");
             self.lag_p99_ms = spark.sink_metric_ms("lag_p99_ms");
-            self.run_lag_p50_ms = spark.sink_metric_ms("run_lag_p50_ms").or(self.run_lag_p50_ms);
-            self.run_lag_p99_ms = spark.sink_metric_ms("run_lag_p99_ms").or(self.run_lag_p99_ms);
+            self.run_lag_p50_ms = spark.sink_metric_ms("total_lag_p50_ms").or(self.run_lag_p50_ms);
+            self.run_lag_p99_ms = spark.sink_metric_ms("total_lag_p99_ms").or(self.run_lag_p99_ms);
         }
         true
     }

@@ -1,0 +1,53 @@
+//! Plans name the contract's columns only through the contract: a wrong name must not compile.
+
+use std::fs;
+use std::path::Path;
+
+use contracts::cube::{CUBE, GROUPINGS};
+use contracts::{Event, quarantine::Refusal};
+
+fn sources(folder: &Path, all: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, all);
+        } else {
+            all.push((path.display().to_string(), fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+/// The words in the string literals of a source, without those of comments and unit tests.
+fn literal_words(source: &str) -> Vec<String> {
+    let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let without_comments =
+        code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let inside = without_comments.split('"').skip(1).step_by(2).collect::<Vec<_>>().join(" ");
+    inside
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| word.contains('_'))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn no_column_of_the_contract_is_written_as_a_literal() {
+    // Names of one word are words of messages too; the ones with an underscore are names and nothing else.
+    let measures = GROUPINGS.iter().flat_map(|grouping| grouping.measures).map(|m| m.column.name());
+    let columns: Vec<&str> = Event::FIELDS
+        .iter()
+        .chain(Refusal::FIELDS)
+        .map(|field| field.name)
+        .chain(measures)
+        .chain([CUBE.write_time.name()])
+        .filter(|name| name.contains('_'))
+        .collect();
+    assert!(columns.len() > 20);
+    let mut all = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
+    for (path, source) in all {
+        for word in literal_words(&source) {
+            assert!(!columns.contains(&word.as_str()), "{path} names the column {word} in a literal");
+        }
+    }
+}
