@@ -9,6 +9,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import org.apache.spark.sql.AnalysisException;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.cassandra.DefaultSource;
 import org.apache.spark.sql.connector.write.LogicalWriteInfo;
@@ -60,7 +61,7 @@ final class RoutePlanner {
 
   private TableRoute plan(String route, String table, StructType rows) {
     CaseInsensitiveStringMap connectorOptions = connectorOptions(table);
-    CassandraTable cassandraTable = new DefaultSource().getTable(connectorOptions);
+    CassandraTable cassandraTable = find(table, connectorOptions);
     RelationMetadata metadata = cassandraTable.metadata();
     TableProjection projection =
         TableProjection.plan(
@@ -78,6 +79,27 @@ final class RoutePlanner {
     return new TableRoute(route, table, projection, write.connector(), write.tableDef(), write.writeConf());
   }
 
+
+  private CassandraTable find(String table, CaseInsensitiveStringMap connectorOptions) {
+    try {
+      return new DefaultSource().getTable(connectorOptions);
+    } catch (Exception e) { // Scala declares no checked exceptions, so its own type cannot be caught here.
+      if (e instanceof AnalysisException) {
+        throw new IllegalArgumentException(
+            "create table "
+                + options.keyspace()
+                + "."
+                + table
+                + " first, or correct the options "
+                + SinkOptions.KEYSPACE
+                + " and "
+                + SinkOptions.ROUTES
+                + ": it does not exist",
+            e);
+      }
+      throw e;
+    }
+  }
 
   private CaseInsensitiveStringMap connectorOptions(String table) {
     Map<String, String> map = new HashMap<>(options.all());

@@ -11,6 +11,7 @@ import org.apache.spark.sql.connector.write.LogicalWriteInfo;
 import org.apache.spark.sql.connector.write.Write;
 import org.apache.spark.sql.connector.write.WriteBuilder;
 import org.apache.spark.sql.internal.connector.SupportsStreamingUpdateAsAppend;
+import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
 
 /**
@@ -61,8 +62,19 @@ final class RoutedTable implements SupportsWrite, ReportsSinkMetrics {
   public WriteBuilder newWriteBuilder(LogicalWriteInfo info) {
     StructType rows = info.schema();
     List<TableRoute> routes =
-        rows.equals(plannedSchema) ? plannedRoutes : new RoutePlanner(SparkSession.active(), options).plan(rows);
+        sameColumns(rows, plannedSchema) ? plannedRoutes : new RoutePlanner(SparkSession.active(), options).plan(rows);
     return new UpsertWriteBuilder(new RoutedWrite(options, rows, routes, metrics));
+  }
+
+  /** Whether nullability is all that differs; Spark's optimizer narrows it from plan to plan. */
+  private static boolean sameColumns(StructType one, StructType other) {
+    StructField[] ones = one.fields();
+    StructField[] others = other.fields();
+    boolean same = ones.length == others.length;
+    for (int i = 0; same && i < ones.length; i++) {
+      same = ones[i].name().equals(others[i].name()) && ones[i].dataType().equals(others[i].dataType());
+    }
+    return same;
   }
 
   /**
