@@ -47,6 +47,8 @@ pub(crate) struct Output {
     inserted: OwnedHeaders,
     updated: OwnedHeaders,
     routes: Vec<Route>,
+    /// Tables that were announced and have no route; none of their rows may come.
+    others: Vec<(u32, String)>,
     key: Vec<u8>,
     old_key: Vec<u8>,
     value: Vec<u8>,
@@ -68,6 +70,7 @@ impl Output {
             updated: operation("u"),
             plain,
             routes: Vec::new(),
+            others: Vec::new(),
             key: Vec::new(),
             old_key: Vec::new(),
             value: Vec::new(),
@@ -86,7 +89,12 @@ impl Output {
                 Table::Users,
                 Transcoder::new(relation, User::FIELDS, user::USER.user_id.name(), self.user_schema_id),
             ),
-            _ => return Err(RelayError::UnknownTable { table: name }),
+            // PostgreSQL announces a partition's own shape too, though its rows come under the root's.
+            _ => {
+                self.others.retain(|(oid, _)| *oid != relation.oid);
+                self.others.push((relation.oid, name));
+                return Ok(());
+            }
         };
         let transcoder = transcoder.map_err(|source| RelayError::Shape { table: name.clone(), source })?;
         self.routes.retain(|route| route.oid != relation.oid && route.table != table);
@@ -121,7 +129,7 @@ impl Output {
         old: Option<&Tuple<'_>>,
         inserted: bool,
     ) -> Result<Written, Fault> {
-        let route = find(&self.routes, oid)?;
+        let route = find(&self.routes, &self.others, oid)?;
         if let Err(error) = route.transcoder.transcode(new, &mut self.key, &mut self.value) {
             return Ok(Written::Refused(error));
         }
@@ -144,7 +152,7 @@ impl Output {
     }
 
     fn delete(&mut self, producer: &mut Producer, oid: u32, old: &Tuple<'_>) -> Result<Written, Fault> {
-        let route = find(&self.routes, oid)?;
+        let route = find(&self.routes, &self.others, oid)?;
         if let Err(error) = route.transcoder.key(old, &mut self.key) {
             return Ok(Written::Refused(error));
         }
@@ -157,6 +165,12 @@ impl Output {
     }
 }
 
-fn find(routes: &[Route], oid: u32) -> Result<&Route, Interrupted> {
-    routes.iter().find(|route| route.oid == oid).ok_or(Interrupted::UnannouncedTable { oid })
+fn find<'a>(routes: &'a [Route], others: &[(u32, String)], oid: u32) -> Result<&'a Route, Fault> {
+    if let Some(route) = routes.iter().find(|route| route.oid == oid) {
+        return Ok(route);
+    }
+    Err(match others.iter().find(|(other, _)| *other == oid) {
+        Some((_, table)) => RelayError::UnknownTable { table: table.clone() }.into(),
+        None => Interrupted::UnannouncedTable { oid }.into(),
+    })
 }

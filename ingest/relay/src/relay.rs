@@ -49,7 +49,10 @@ pub async fn run(
         let began = Instant::now();
         match session(&config, &pg, &replication, &cancel, &reporter).await {
             Ok(()) => break,
-            Err(Fault::Stop(error)) => return Err(error),
+            Err(Fault::Stop(error)) => {
+                reporter.state(RelayState::Stopped);
+                return Err(error);
+            }
             Err(Fault::Retry(interrupted)) => {
                 let why = chain(&interrupted);
                 let wait = backoff.after(began);

@@ -1,0 +1,11 @@
+//! The relay on real services: each test has a database, a slot and topics of its own.
+
+#![allow(missing_docs, unreachable_pub, reason = "a test binary has no readers")]
+
+mod flow;
+mod measure;
+mod refusal;
+mod restart;
+mod standby;
+mod support;
+mod users;
