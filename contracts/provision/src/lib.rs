@@ -17,7 +17,7 @@ mod tables;
 
 pub use error::ProvisionError;
 pub use postgres::connect;
-pub use scratch::{create_database, drop_namespace};
+pub use scratch::{create_database, drop_namespace, in_scratch_namespace};
 pub use tables::connect as connect_cassandra;
 
 use contracts::endpoints::Endpoints;

@@ -1,8 +1,12 @@
 //! Databases and namespaces that come and go: what tests and trials stand on.
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
+
 use contracts::endpoints::Endpoints;
 use contracts::topics::topics;
+use futures::FutureExt;
 use reqwest::Url;
+use uuid::Uuid;
 
 use crate::registry::Registry;
 use crate::{ProvisionError, kafka, postgres, tables};
@@ -29,6 +33,28 @@ pub async fn create_database(pg_url: &str, name: &str) -> Result<String, Provisi
             .map_err(ProvisionError::postgres("create a database"))?;
     }
     Ok(url)
+}
+
+/// Runs something in a database and a namespace of its own on the services given, and removes both after,
+/// also where it panicked: a slot left behind would keep a shared server's log for ever. Nothing is set up.
+///
+/// # Errors
+/// When the database cannot be created, or something is left behind.
+pub async fn in_scratch_namespace<T>(
+    services: &Endpoints,
+    body: impl AsyncFnOnce(Endpoints) -> T,
+) -> Result<T, ProvisionError> {
+    // The last digits of a UUIDv7 are its random ones.
+    let name = format!("t_{:012x}", Uuid::now_v7().as_u128() & 0xffff_ffff_ffff);
+    let namespace = name.parse().map_err(|_| ProvisionError::PgUrl)?;
+    let pg_url = create_database(&services.pg_url, &name).await?;
+    let endpoints = Endpoints { pg_url, namespace, ..services.clone() };
+    let result = AssertUnwindSafe(Box::pin(body(endpoints.clone()))).catch_unwind().await;
+    let dropped = drop_namespace(&endpoints).await;
+    match result {
+        Ok(value) => dropped.map(|()| value),
+        Err(panic) => resume_unwind(panic),
+    }
 }
 
 /// Removes everything a namespace owns: slot, topics, subjects, keyspace, and the database of the URL. Goes
