@@ -58,6 +58,11 @@ impl Drop for Undo<'_> {
 /// Brings the whole stack up.
 pub(super) async fn up(inner: &Arc<Inner>, progress: Arc<dyn Progress>) -> Result<(), StackError> {
     let tools = tools(inner, Arc::clone(&progress)).await?;
+    if !inner.home.root().starts_with(inner.checkout.root()) {
+        let home = inner.home.root().display();
+        let reason = "PostgreSQL's account could not reach a folder in this checkout";
+        progress.event(Event::Note(format!("data goes to {home}: {reason}")));
+    }
     check_room(inner.home.root(), DATA_MIB)?;
     // Persisted before anything uses the secrets.
     inner.change(|_| ())?;
