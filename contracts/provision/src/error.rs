@@ -180,7 +180,7 @@ pub enum ProvisionError {
     },
     /// Cassandra cannot be reached.
     #[error("cassandra does not answer: check CASSANDRA_CONTACT_POINTS and `storepulse stack status`")]
-    CassandraConnect(#[source] scylla::errors::NewSessionError),
+    CassandraConnect(#[source] Box<scylla::errors::NewSessionError>),
     /// A statement failed.
     #[error("cassandra failed to {doing}")]
     Cassandra {

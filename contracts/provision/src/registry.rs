@@ -74,7 +74,7 @@ impl Registry {
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        id(accepted(answer, || format!("look up {subject}")).await?, subject).map(Some)
+        id(&accepted(answer, || format!("look up {subject}")).await?, subject).map(Some)
     }
 
     /// Whether the compatibility is in force now; a registry may refuse it before the first version.
@@ -96,7 +96,7 @@ impl Registry {
             let answer = answer.text().await.map_err(ProvisionError::Registry)?;
             return Err(ProvisionError::IncompatibleSchema { subject: subject.to_owned(), answer });
         }
-        id(accepted(answer, || format!("register {subject}")).await?, subject)
+        id(&accepted(answer, || format!("register {subject}")).await?, subject)
     }
 
     async fn check_reads_back(&self, subject: &str, id: u32, schema: &Value) -> Result<(), ProvisionError> {
@@ -134,7 +134,7 @@ async fn accepted(answer: Response, doing: impl FnOnce() -> String) -> Result<Va
     Err(ProvisionError::RegistryRefused { doing: doing(), status: status.as_u16(), answer })
 }
 
-fn id(answer: Value, subject: &str) -> Result<u32, ProvisionError> {
+fn id(answer: &Value, subject: &str) -> Result<u32, ProvisionError> {
     let id = answer.get("id").and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
     id.ok_or_else(|| ProvisionError::RegistryRefused {
         doing: format!("give an id to {subject}"),

@@ -23,7 +23,11 @@ const MAX_REPLICATION_FACTOR: u32 = 3;
 /// When no node answers.
 pub async fn connect(contact_points: &str) -> Result<Session, ProvisionError> {
     let nodes = contact_points.split(',').map(str::trim).filter(|node| !node.is_empty());
-    SessionBuilder::new().known_nodes(nodes).build().await.map_err(ProvisionError::CassandraConnect)
+    SessionBuilder::new()
+        .known_nodes(nodes)
+        .build()
+        .await
+        .map_err(|error| ProvisionError::CassandraConnect(Box::new(error)))
 }
 
 /// What a column is: its type and its place in the key.
