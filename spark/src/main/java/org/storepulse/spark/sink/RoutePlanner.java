@@ -9,6 +9,12 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.spark.sql.AnalysisException;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.cassandra.DefaultSource;
@@ -22,6 +28,9 @@ import org.apache.spark.sql.util.CaseInsensitiveStringMap;
  * conversions and connections apply.
  */
 final class RoutePlanner {
+  private static final int MAX_RECONNECTION_DELAY_MS = 5_000;
+  private static final AtomicInteger SESSION_GENERATION = new AtomicInteger();
+
   private final SparkSession session;
   private final SinkOptions options;
 
@@ -41,7 +50,7 @@ final class RoutePlanner {
     }
     eventTimeOrdinal(rows, options);
     List<TableRoute> planned = new ArrayList<>();
-    options.routes().tableByRoute().forEach((value, table) -> planned.add(plan(value, table, rows)));
+    options.routes().tableByRoute().forEach((value, table) -> planned.add(planBounded(value, table, rows)));
     return planned;
   }
 
@@ -57,6 +66,47 @@ final class RoutePlanner {
           "make column " + column + " a timestamp: it is " + rows.fields()[ordinal].dataType().simpleString());
     }
     return ordinal;
+  }
+
+  /**
+   * Plans on a thread of its own, since the driver may never answer: when its control connection is lost while the
+   * schema is read, every later read in that session waits for ever (driver 4.18; the connector keeps sessions for an
+   * hour). Such a session is left behind and the table planned once more in a new one.
+   */
+  private TableRoute planBounded(String route, String table, StructType rows) {
+    for (int earlier = 0; ; earlier++) {
+      int generation = SESSION_GENERATION.get();
+      try {
+        // A new thread inherits the active session of this one.
+        return CompletableFuture.supplyAsync(() -> plan(route, table, rows), RoutePlanner::startDaemon)
+            .get(options.writeTimeoutMs(), TimeUnit.MILLISECONDS);
+      } catch (ExecutionException e) {
+        boolean controlConnectionLost = e.getCause() instanceof IllegalStateException;
+        if (!controlConnectionLost || earlier > 0) {
+          throw e.getCause() instanceof RuntimeException cause ? cause : new CompletionException(e.getCause());
+        }
+      } catch (TimeoutException e) {
+        if (earlier > 0) {
+          throw new IllegalStateException(
+              "see that cassandra runs and start the query again: it did not describe table "
+                  + table
+                  + " within "
+                  + options.writeTimeoutMs()
+                  + " ms",
+              e);
+        }
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new IllegalStateException("interrupted while planning the write of table " + table, e);
+      }
+      SESSION_GENERATION.compareAndSet(generation, generation + 1);
+    }
+  }
+
+  private static void startDaemon(Runnable work) {
+    Thread thread = new Thread(work, "storepulse-cassandra-plan");
+    thread.setDaemon(true);
+    thread.start();
   }
 
   private TableRoute plan(String route, String table, StructType rows) {
@@ -109,6 +159,11 @@ final class RoutePlanner {
     map.put("spark.cassandra.output.ignoreNulls", "true");
     // One place retries and counts: StatementExecutor.
     map.put("spark.cassandra.query.retry.count", "0");
+    // After an outage the connector waits up to a minute before it tries to connect again. The generation only makes
+    // the settings differ, and with them the session: the connector has one for each set of settings.
+    map.put(
+        "spark.cassandra.connection.reconnectionDelayMS.max",
+        Integer.toString(MAX_RECONNECTION_DELAY_MS + SESSION_GENERATION.get()));
     // The connector's two minutes would outlast the sink's own deadline.
     String requestTimeout = "spark.cassandra.read.timeoutMS";
     if (!new CaseInsensitiveStringMap(options.all()).containsKey(requestTimeout)
