@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::RelayConfig;
 use crate::error::Interrupted;
+use crate::log::Quiet;
 
 /// How long fencing older relays may take: longer than their transactions may stay open.
 const FENCE: Duration = Duration::from_secs(30);
@@ -24,7 +25,7 @@ const HURRY: Duration = Duration::from_secs(3);
 
 /// A producer that has fenced every older one of the same transactional id.
 pub(crate) struct Producer {
-    inner: BaseProducer,
+    inner: BaseProducer<Quiet>,
     open: bool,
     patience: Duration,
     cancel: CancellationToken,
@@ -34,7 +35,7 @@ impl Producer {
     /// Fences older producers: their open transactions are aborted, those being committed are finished. Blocks.
     pub(crate) fn open(config: &RelayConfig, cancel: CancellationToken) -> Result<Self, Interrupted> {
         let limits = &config.limits;
-        let inner: BaseProducer = ClientConfig::new()
+        let inner: BaseProducer<Quiet> = ClientConfig::new()
             .set("bootstrap.servers", &config.kafka_brokers)
             .set("client.id", config.namespace.transactional_id())
             .set("transactional.id", config.namespace.transactional_id())
@@ -52,7 +53,7 @@ impl Producer {
             .set("delivery.report.only.error", "true")
             .set("socket.keepalive.enable", "true")
             .set("reconnect.backoff.max.ms", "1000")
-            .create()
+            .create_with_context(Quiet)
             .map_err(|source| Interrupted::Kafka { doing: "create a producer", source })?;
         let producer = Self { inner, open: false, patience: limits.transaction_timeout, cancel };
         let began = Instant::now();
@@ -127,7 +128,7 @@ impl Producer {
         began: Instant,
         patience: Duration,
         doing: &'static str,
-        call: impl Fn(&BaseProducer) -> Result<(), KafkaError>,
+        call: impl Fn(&BaseProducer<Quiet>) -> Result<(), KafkaError>,
     ) -> Result<(), Interrupted> {
         loop {
             match call(&self.inner) {

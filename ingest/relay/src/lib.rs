@@ -13,6 +13,8 @@
 //! the positions topic to its end → [checks] → `START_REPLICATION` at the position. Readers must read committed
 //! records only. Order holds per key: one producer, idempotent, one partition per key.
 //!
+//! Beside it, [quarantine] keeps the bytes of what Spark refuses.
+//!
 //! Crash tests make the process abort at chosen places, see [failpoint].
 
 mod backoff;
@@ -23,11 +25,12 @@ pub mod failpoint;
 mod kafka;
 pub mod latency;
 mod lock;
+mod log;
 mod output;
 pub mod pgoutput;
 pub mod position;
 pub mod progress;
-mod quarantine;
+pub mod quarantine;
 mod relay;
 mod stream;
 mod tracker;

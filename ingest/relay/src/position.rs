@@ -15,6 +15,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::config::RelayConfig;
 use crate::error::{Fault, Interrupted, RelayError};
+use crate::log::Quiet;
 
 /// One request to the broker.
 const REQUEST: Duration = Duration::from_secs(5);
@@ -104,7 +105,7 @@ fn await_settled_end(
     }
 }
 
-fn consumer(config: &RelayConfig, isolation: &str) -> Result<BaseConsumer, KafkaError> {
+fn consumer(config: &RelayConfig, isolation: &str) -> Result<BaseConsumer<Quiet>, KafkaError> {
     ClientConfig::new()
         .set("bootstrap.servers", &config.kafka_brokers)
         .set("client.id", config.namespace.transactional_id())
@@ -115,7 +116,7 @@ fn consumer(config: &RelayConfig, isolation: &str) -> Result<BaseConsumer, Kafka
         .set("isolation.level", isolation)
         .set("fetch.wait.max.ms", "50")
         .set("allow.auto.create.topics", "false")
-        .create()
+        .create_with_context(Quiet)
 }
 
 /// Errors of a connection, which the library mends by itself.

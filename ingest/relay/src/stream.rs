@@ -283,12 +283,15 @@ impl Core {
                 let (transaction, number) = self.tracker.row_number();
                 let coordinates = format!("{}/{number}", Lsn::from_u64(transaction));
                 tracing::warn!(%error, coordinates, "row cannot be published; quarantined");
+                let (size_bytes, sha256) = quarantine::fingerprint(data);
                 let entry = Entry {
                     source: &self.config.namespace.slot(),
                     coordinates: &coordinates,
                     reason: contracts::Reason::UndecodableRow,
                     detail: &crate::error::chain(&error),
-                    payload: data,
+                    payload: Some(data),
+                    size_bytes,
+                    sha256: &sha256,
                 };
                 // Before the position passes it: a crash repeats the row, and the repeat is ignored.
                 self.handle.block_on(quarantine::store(&self.pg, &entry)).map_err(Interrupted::Quarantine)?;

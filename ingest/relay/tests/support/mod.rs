@@ -172,6 +172,12 @@ impl Scene {
         row.get::<_, PgLsn>(0).into()
     }
 
+    /// Where PostgreSQL's log ends.
+    pub async fn server_end(&self) -> u64 {
+        let row = self.pg.query_one("select pg_current_wal_flush_lsn()", &[]).await.unwrap();
+        row.get::<_, PgLsn>(0).into()
+    }
+
     /// Removes what would outlive the test and hold back PostgreSQL's log.
     pub async fn remove(self) {
         let Self { config, pg, admin_url } = self;
