@@ -89,15 +89,18 @@ pub async fn verify(
     let started = Instant::now();
 
     progress(Phase::Computing);
-    let (before, lsn) = {
+    let (before, mut waited) = {
         let snapshot = snapshot(&mut client).await?;
         let lsn = lsn_behind(&snapshot).await?;
-        (all_expected(&snapshot).await?, lsn)
+        let wait = async {
+            let waiting = Instant::now();
+            progress::relay_past(endpoints, lsn, options.wait, progress).await?;
+            progress::spark_past_end(endpoints, &topic, spark, options.wait, progress).await?;
+            Ok(waiting.elapsed())
+        };
+        // The snapshot stands still, so what it saw is computed while relay and Spark come along.
+        futures::try_join!(all_expected(&snapshot), wait)?
     };
-    let waiting = Instant::now();
-    progress::relay_past(endpoints, lsn, options.wait, progress).await?;
-    progress::spark_past_end(endpoints, &topic, spark, options.wait, progress).await?;
-    let mut waited = waiting.elapsed();
 
     let mut found = Vec::with_capacity(GROUPINGS.len());
     for grouping in GROUPINGS {
