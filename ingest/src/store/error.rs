@@ -78,7 +78,14 @@ pub(super) fn classify(error: &tokio_postgres::Error) -> Failure {
     } else if *code == SqlState::CHECK_VIOLATION {
         // raw.events has no check of its own: 23514 there is "no partition of relation found for row".
         Failure::NoPartition
-    } else if [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE].contains(code) {
+    } else if [
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        // Two writers meet on a new day: the one that waited may still see no partition after its wait.
+        SqlState::DUPLICATE_TABLE,
+    ]
+    .contains(code)
+    {
         Failure::Transient
     } else if code.code().starts_with("08")
         || [

@@ -134,3 +134,53 @@ fn check_filter(request: &PageRequest, record: &UserRecord) -> Result<(), ApiErr
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn request() -> PageRequest {
+        PageRequest::new("s", 1, 2, &[]).unwrap()
+    }
+
+    const PAGE: &str =
+        r#"{"results":[{"login":{}},{"a":[1,2]}],"info":{"seed":"s","results":2,"page":1,"version":"1.4"}}"#;
+
+    #[test]
+    fn bad_records_are_no_bad_page() {
+        let page = Page::parse(&request(), PAGE.as_bytes(), DateTime::UNIX_EPOCH).unwrap();
+        assert_eq!((page.users.len(), page.set_aside.len()), (0, 2));
+        assert_eq!(page.set_aside[1].payload, br#"{"a":[1,2]}"#);
+        assert_eq!(page.set_aside[1].coordinates, "s/1/1");
+    }
+
+    #[test]
+    fn a_page_that_was_not_asked_for_is_refused() {
+        let parse = |from: &str, to: &str| {
+            Page::parse(&request(), PAGE.replace(from, to).as_bytes(), DateTime::UNIX_EPOCH)
+        };
+        assert!(matches!(parse(r#""page":1"#, r#""page":2"#), Err(ApiError::OtherPage { .. })));
+        assert!(matches!(parse(r#""seed":"s""#, r#""seed":"t""#), Err(ApiError::OtherPage { .. })));
+        assert!(matches!(parse(r#""results":2"#, r#""results":1"#), Err(ApiError::WrongCount { .. })));
+        assert!(matches!(parse("1.4", "1.3"), Err(ApiError::Version(_))));
+        assert!(matches!(parse("info", "nofo"), Err(ApiError::NotAPage(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_a_page_or_an_error(body: Vec<u8>) {
+            let _ = Page::parse(&request(), &body, DateTime::UNIX_EPOCH);
+        }
+
+        #[test]
+        fn a_damaged_page_is_a_page_or_an_error(at in 0..PAGE.len(), by: u8) {
+            let mut body = PAGE.as_bytes().to_vec();
+            body[at] = by;
+            if let Ok(page) = Page::parse(&request(), &body, DateTime::UNIX_EPOCH) {
+                prop_assert_eq!(page.users.len() + page.set_aside.len(), 2);
+            }
+        }
+    }
+}

@@ -184,3 +184,136 @@ fn degrees(
 fn shortened(text: &str) -> String {
     text.chars().take(40).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn whole() -> Value {
+        json!({
+            "gender": "female",
+            "name": { "title": "Ms", "first": "Åse", "last": "Ødegård" },
+            "location": {
+                "street": { "number": 12, "name": "Storgata" }, "city": "Tromsø", "state": "Troms",
+                "country": "Norway", "postcode": "0123",
+                "coordinates": { "latitude": "-0.0312", "longitude": "178.9876" },
+                "timezone": { "offset": "+5:45", "description": "Kathmandu" },
+            },
+            "email": "aase@example.com",
+            "login": {
+                "uuid": "6d0ac2ce-2d3b-4d5c-a1a0-5e5d2c9d7e11", "username": "x", "password": "p", "salt": "s",
+                "md5": "m", "sha1": "1", "sha256": "2",
+            },
+            "dob": { "date": "1959-11-02T10:11:12.345Z", "age": 66 },
+            "registered": { "date": "2010-01-02T03:04:05.678Z", "age": 16 },
+            "phone": "1", "cell": "2", "id": { "name": "", "value": null },
+            "picture": { "large": "l", "medium": "m", "thumbnail": "t" }, "nat": "no",
+        })
+    }
+
+    fn now() -> DateTime<Utc> {
+        crate::clock::from_micros(1_770_000_000_000_000)
+    }
+
+    #[test]
+    fn a_whole_record_is_read() {
+        let UserRecord { user, profile } = read(&whole().to_string(), now()).unwrap();
+        assert_eq!((user.country.as_str(), user.age, user.age_band), ("NO", 66, AgeBand::From65));
+        assert_eq!(user.latitude.to_bits(), 0.0f64.to_bits(), "no negative zero");
+        assert!((user.longitude - 179.0).abs() < 1e-9);
+        assert_eq!(user.registered_at.to_rfc3339(), "2010-01-02T03:04:05.678+00:00");
+        assert_eq!(
+            profile["login"],
+            json!({ "uuid": "6d0ac2ce-2d3b-4d5c-a1a0-5e5d2c9d7e11", "username": "x" })
+        );
+        assert!(profile["dob"].get("age").is_none());
+    }
+
+    #[test]
+    fn a_postcode_is_text_either_way() {
+        let mut record = whole();
+        record["location"]["postcode"] = json!(4001);
+        let read = read(&record.to_string(), now()).unwrap();
+        assert_eq!(read.profile["location"]["postcode"], "4001");
+    }
+
+    #[test]
+    fn each_fault_has_its_reason() {
+        let cases: [(&str, Value, Reason); 9] = [
+            ("/login/uuid", Value::Null, Reason::MissingId),
+            ("/login", Value::Null, Reason::MissingId),
+            ("/login/uuid", json!("x"), Reason::InvalidField),
+            ("/nat", json!("LEGO"), Reason::InvalidField),
+            ("/dob/age", json!("66"), Reason::InvalidField),
+            ("/dob", json!(-320_000_000), Reason::MissingField),
+            ("/location/city", json!(""), Reason::InvalidField),
+            ("/location/coordinates/latitude", json!("91"), Reason::InvalidField),
+            ("/email", json!("a\u{0}b"), Reason::InvalidField),
+        ];
+        for (at, value, reason) in cases {
+            let mut record = whole();
+            *record.pointer_mut(at).unwrap() = value;
+            assert_eq!(read(&record.to_string(), now()).unwrap_err().reason, reason, "{at}");
+        }
+        assert_eq!(read("[]", now()).unwrap_err().reason, Reason::Malformed);
+    }
+
+    /// All places in a value that can be replaced.
+    fn pointers(value: &Value, at: &str, out: &mut Vec<String>) {
+        out.push(at.to_owned());
+        if let Value::Object(fields) = value {
+            for (name, value) in fields {
+                pointers(value, &format!("{at}/{name}"), out);
+            }
+        }
+    }
+
+    fn anything() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+            "[0-9T:.Z+-]{0,30}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(2, 8, 3, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::btree_map(any::<String>(), inner, 0..3)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        /// Whatever stands in a record, it passes whole or is set aside; what passes keeps the contract.
+        #[test]
+        fn a_mutated_record_is_kept_or_refused(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), anything()), 1..4)
+        ) {
+            let mut record = whole();
+            for (which, by) in changes {
+                let mut places = Vec::new();
+                pointers(&record, "", &mut places);
+                let place = which.get(&places).clone();
+                if let Some(target) = record.pointer_mut(&place) {
+                    *target = by;
+                }
+            }
+            if let Ok(UserRecord { user, profile }) = read(&record.to_string(), now()) {
+                prop_assert!((0..=MAX_AGE_YEARS).contains(&user.age));
+                prop_assert!((-90.0..=90.0).contains(&user.latitude));
+                prop_assert!(profile["login"].get("password").is_none());
+            }
+        }
+
+        #[test]
+        fn any_text_is_kept_or_refused(text: String) {
+            prop_assert!(read(&text, now()).is_err() || text.contains("uuid"));
+        }
+    }
+}

@@ -11,7 +11,7 @@ use super::catalogue::Catalogue;
 use super::config::Dial;
 use super::dice::Dice;
 use super::population::Population;
-use super::visit::{PaidLine, Surroundings, Visit};
+use super::visit::{Surroundings, Visit};
 use crate::clock::from_micros;
 
 /// Visits hurry in a run's first minute, so that a short run reaches purchases and not only arrivals.
@@ -84,7 +84,8 @@ pub(super) struct Floor {
     catalogue: Catalogue,
     population: Population,
     visits: Agenda<Box<Visit>>,
-    refunds: Agenda<PaidLine>,
+    /// When a member has something to be paid back.
+    refunds: Agenda<usize>,
     late_pct: f64,
     /// The member behind a hot key, and its visit.
     hot: Option<(usize, Option<Box<Visit>>)>,
@@ -122,7 +123,7 @@ impl Floor {
         // Whoever is due; or somebody new; or, with everybody visiting, whoever is due first.
         let due = self.visits.pop_due(now_us);
         let opened = due.or_else(|| self.open_visit(at)).or_else(|| self.visits.pop());
-        let mut visit = opened.unwrap_or_else(|| self.begin(0, at, None));
+        let mut visit = opened.unwrap_or_else(|| self.begin(0, at));
         let (draft, pause) = self.step(&mut visit, at);
         match pause {
             Some(pause) => self.visits.add(now_us + self.hurried(pause, now_us), visit),
@@ -134,7 +135,7 @@ impl Floor {
     /// The same for the hot key's member, who never pauses.
     pub(super) fn next_hot(&mut self, at: DateTime<Utc>) -> Option<Draft> {
         let (member, visit) = self.hot.take()?;
-        let mut visit = visit.unwrap_or_else(|| self.begin(member, at, None));
+        let mut visit = visit.unwrap_or_else(|| self.begin(member, at));
         let (draft, pause) = self.step(&mut visit, at);
         self.hot = Some((member, pause.map(|_| visit)));
         Some(draft)
@@ -142,19 +143,17 @@ impl Floor {
 
     fn open_visit(&mut self, at: DateTime<Utc>) -> Option<Box<Visit>> {
         let now_us = at.timestamp_micros();
-        if let Some(paid) = self.refunds.pop_due(now_us) {
-            let member = paid.member;
-            if self.population.take(member) {
-                return Some(self.begin(member, at, Some(paid)));
-            }
-            // Still visiting: in a minute again.
-            self.refunds.add(now_us + 60_000_000, paid);
+        // A member who is visiting anyway comes to it in the next visit.
+        if let Some(member) = self.refunds.pop_due(now_us)
+            && self.population.take(member)
+        {
+            return Some(self.begin(member, at));
         }
         let member = self.population.take_any(now_us, &mut self.dice)?;
-        Some(self.begin(member, at, None))
+        Some(self.begin(member, at))
     }
 
-    fn begin(&mut self, member: usize, at: DateTime<Utc>, refund: Option<PaidLine>) -> Box<Visit> {
+    fn begin(&mut self, member: usize, at: DateTime<Utc>) -> Box<Visit> {
         let told_after = if self.dice.percent(self.late_pct) {
             let after_s = LATE_FROM_S + LATE_SPREAD_S * self.dice.unit();
             #[expect(clippy::cast_possible_truncation, reason = "minutes")]
@@ -163,12 +162,10 @@ impl Floor {
             TimeDelta::zero()
         };
         // What a late visit tells happened before: it cannot pay back what was bought since.
-        let refund = match refund {
-            Some(paid) if !told_after.is_zero() => {
-                self.refunds.add(at.timestamp_micros() + 60_000_000, paid);
-                None
-            }
-            refund => refund,
+        let refund = if told_after.is_zero() {
+            self.population.members[member].take_refund(at.timestamp_micros())
+        } else {
+            None
         };
         let who = &self.population.members[member];
         let visit = Visit::begin(member, who, at, told_after, refund, &mut self.dice);
@@ -185,8 +182,9 @@ impl Floor {
         };
         let step = visit.step(at, &self.population.members[visit.member], &mut around);
         if let Some((after, paid)) = step.refund_later {
-            let due = at + after;
-            self.refunds.add(due.timestamp_micros(), paid);
+            let due_us = (at + after).timestamp_micros();
+            self.population.members[visit.member].refunds.push((due_us, paid));
+            self.refunds.add(due_us, visit.member);
         }
         (step.draft, step.pause)
     }

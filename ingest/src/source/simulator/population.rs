@@ -6,6 +6,7 @@ use contracts::validation::Shopper;
 
 use super::dice::Dice;
 use super::market;
+use super::visit::PaidLine;
 
 /// A user as the simulator plays one.
 pub(super) struct Member {
@@ -13,9 +14,19 @@ pub(super) struct Member {
     pub(super) price_list: usize,
     /// Whether there was a visit before, in this run or earlier.
     pub(super) known: bool,
+    /// Lines that will be paid back, and from when on.
+    pub(super) refunds: Vec<(i64, PaidLine)>,
     nation: usize,
     /// Where it stands among its nation's idle members; none while it visits.
     idle_at: Option<usize>,
+}
+
+impl Member {
+    /// Something that is to be paid back by now.
+    pub(super) fn take_refund(&mut self, now_us: i64) -> Option<PaidLine> {
+        let due = self.refunds.iter().position(|(due_us, _)| *due_us <= now_us)?;
+        Some(self.refunds.remove(due).1)
+    }
 }
 
 struct Nation {
@@ -58,6 +69,7 @@ impl Population {
                 },
                 price_list: market::price_list(user.country),
                 known: dice.percent(40.0),
+                refunds: Vec::new(),
                 nation,
                 idle_at: Some(idle.idle.len() - 1),
             });

@@ -13,7 +13,6 @@ use super::population::Member;
 /// A line that was paid and will be paid back.
 #[derive(Debug, Clone)]
 pub(super) struct PaidLine {
-    pub(super) member: usize,
     product: usize,
     quantity: i32,
     order: OrderLine,
@@ -228,7 +227,7 @@ impl Visit {
                     let after_s = REFUND_EARLIEST_S * REFUND_SPREAD.powf(around.dice.unit());
                     let order = OrderLine { purchased_at: Some(occurred_at), ..order.clone() };
                     let payment_type = payment_type.clone();
-                    let paid = PaidLine { member: self.member, product, quantity, order, payment_type };
+                    let paid = PaidLine { product, quantity, order, payment_type };
                     refund_later = Some((seconds(after_s), paid));
                 }
                 draft.order = Some(order);

@@ -1,0 +1,10 @@
+//! The store, the simulator and the users' client on a real PostgreSQL, each test in a database of its own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod api;
+mod events;
+mod outcome;
+mod simulate;
+mod support;
+mod users;
