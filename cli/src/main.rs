@@ -1,2 +1,103 @@
-//! The `storepulse` command.
-fn main() {}
+//! The `storepulse` command: a thin front on the crates.
+
+mod connect;
+mod interrupt;
+mod job;
+mod relaying;
+mod run_job;
+mod services;
+mod setup;
+mod simulate;
+mod users;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+const EXAMPLES: &str = "\
+Examples:
+  storepulse stack up                     start every service on this machine
+  eval \"$(storepulse stack env)\"          let other clients find them
+  storepulse setup                        create topics, schemas, tables, slot; may be run again
+  storepulse users --count 2000           fetch users into PostgreSQL
+  storepulse relay run                    PostgreSQL to Kafka, exactly once
+  storepulse job run                      submit the Spark plan and watch over it
+  storepulse simulate --rate 500 --duration 60s
+  storepulse verify                       compare Cassandra with PostgreSQL, row by row
+  storepulse run-job                      all of it, with one live view";
+
+/// Real-time user analytics for an online shop.
+#[derive(Parser)]
+#[command(name = "storepulse", version, about, after_help = EXAMPLES)]
+struct Cli {
+    /// What to log to standard error: error, warn, info, debug, or a filter such as `relay=debug`.
+    #[arg(long, global = true, env = "STOREPULSE_LOG", default_value = "warn", value_name = "FILTER")]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start, stop and look at the services on this machine.
+    #[command(subcommand)]
+    Stack(services::StackCommand),
+    /// Create what the services must hold: topics, schemas, tables, publications, slot. May be run again.
+    Setup(setup::SetupArgs),
+    /// Fetch users from randomuser.me, or simulated ones, into PostgreSQL.
+    Users(users::UsersArgs),
+    /// Send shoppers' events into PostgreSQL.
+    Simulate(simulate::SimulateArgs),
+    /// The relay from PostgreSQL to Kafka.
+    #[command(subcommand)]
+    Relay(relaying::RelayCommand),
+    /// The Spark job: run it, look at it, stop it.
+    #[command(subcommand)]
+    Job(job::JobCommand),
+    /// Compare every cube table in Cassandra with SQL over PostgreSQL.
+    Verify(verify::VerifyArgs),
+    /// Users, simulator, relay, job and verification together.
+    RunJob(run_job::RunJobArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = match EnvFilter::try_new(&cli.log) {
+        Ok(filter) => filter,
+        Err(error) => {
+            eprintln!("error: --log {:?} is no filter: {error}", cli.log);
+            return ExitCode::from(64);
+        }
+    };
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: could not start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(async {
+        match cli.command {
+            Command::Stack(command) => services::run(command).await,
+            Command::Setup(args) => setup::run(args).await,
+            Command::Users(args) => users::run(args).await,
+            Command::Simulate(args) => simulate::run(args).await,
+            Command::Relay(command) => relaying::run(command).await,
+            Command::Job(command) => job::run(command).await,
+            Command::Verify(args) => verify::run(args).await,
+            Command::RunJob(args) => run_job::run(args).await,
+        }
+    });
+    // A blocking call to a service that hangs must not hold up the exit.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -116,7 +116,7 @@ pub async fn run(
                     job.state = JobState::Stopped;
                     job.detail = String::new();
                 });
-                reporter.report(&progress.borrow().clone()).await;
+                reporter.report(progress).await;
                 return Ok(());
             }
             Ended::Fault { why, ran_well } => {
@@ -127,7 +127,7 @@ pub async fn run(
                     job.restarts += 1;
                     job.detail = why;
                 });
-                let stop = reporter.report(&progress.borrow().clone()).await;
+                let stop = reporter.report(progress).await;
                 if stop {
                     cancel.cancel();
                 }
@@ -150,7 +150,9 @@ struct Reporter<'a> {
 
 impl Reporter<'_> {
     /// Returns whether the job has been asked to stop.
-    async fn report(&mut self, progress: &JobProgress) -> bool {
+    async fn report(&mut self, progress: &watch::Sender<JobProgress>) -> bool {
+        // A copy: the channel's lock must not be held while waiting.
+        let progress = progress.borrow().clone();
         if self.client.is_closed() {
             match self.reconnect().await {
                 Ok(true) => {}
@@ -162,7 +164,7 @@ impl Reporter<'_> {
                 }
             }
         }
-        match control::report(&self.client, self.run_id, progress).await {
+        match control::report(&self.client, self.run_id, &progress).await {
             Ok(stop) => stop,
             Err(error) => {
                 tracing::warn!(%error, "progress is not recorded");

@@ -92,7 +92,7 @@ impl Attempt<'_> {
         match self.watch(&queries, cancel, progress, reporter).await {
             Ok(()) => {
                 progress.send_modify(|job| job.state = JobState::Stopping);
-                reporter.report(&progress.borrow().clone()).await;
+                reporter.report(progress).await;
                 stop(queries).await;
                 Ended::OnRequest
             }
@@ -176,7 +176,7 @@ impl Attempt<'_> {
             }
             if last_report.is_none_or(|at| at.elapsed() >= REPORT) {
                 last_report = Some(Instant::now());
-                if reporter.report(&progress.borrow().clone()).await {
+                if reporter.report(progress).await {
                     return Ok(());
                 }
             }

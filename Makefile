@@ -1,0 +1,75 @@
+# The front door. `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Settings of `make run-job`; see `target/debug/storepulse run-job --help`.
+DURATION ?= 60s
+RATE ?= 500
+SEED ?= 1
+USERS ?= 2000
+USERS_SOURCE ?= auto
+
+STOREPULSE := target/debug/storepulse
+
+.PHONY: help
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make run-job takes DURATION=60s (or forever), RATE=500 (events/s), SEED=1, USERS=2000, USERS_SOURCE=auto|api|simulated"
+
+.PHONY: setup
+setup: ## install what a fresh Debian 12 lacks; does nothing the second time
+	@services/packages.sh
+
+.PHONY: build
+build: setup ## build everything in the one profile that run-job, tests and bench share
+	@cargo build --locked --workspace --all-targets
+
+$(STOREPULSE): FORCE
+	@cargo build --locked --package storepulse
+
+.PHONY: FORCE
+FORCE:
+
+.PHONY: up
+up: setup $(STOREPULSE) ## start the stack: every service as a local process
+	@$(STOREPULSE) stack up
+
+.PHONY: down
+down: $(STOREPULSE) ## stop the stack; its data stays
+	@$(STOREPULSE) stack down
+
+.PHONY: status
+status: $(STOREPULSE) ## what runs, where, and how it does
+	@$(STOREPULSE) stack status
+
+.PHONY: run-job
+run-job: setup $(STOREPULSE) ## the main job end to end, verified; leaves the stack up
+	@$(STOREPULSE) run-job --duration $(DURATION) --rate $(RATE) --seed $(SEED) --users $(USERS) --users-source $(USERS_SOURCE)
+
+.PHONY: test
+test: build ## every test on real services, within 45 minutes on two cores
+	@tests/run
+
+.PHONY: test-all
+test-all: build ## the tests of `make test` and the long ones
+	@STOREPULSE_LONG_TESTS=1 tests/run
+
+.PHONY: lint
+lint: setup ## format, clippy, documentation, licences
+	@cargo fmt --all --check
+	@if cargo clippy --version >/dev/null 2>&1; then cargo clippy --locked --workspace --all-targets --quiet -- -D warnings; \
+	 else echo "clippy is not installed: skipped (Debian's cargo-web comes without it)"; fi
+	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --locked check bans licenses sources; \
+	 else echo "cargo-deny is not installed: skipped (cargo install --locked cargo-deny)"; fi
+
+.PHONY: bench
+bench: build ## measure against limits and peers in the same run, and print the ratios
+	@cargo run --locked --quiet --package bench
+
+.PHONY: clean
+clean: ## stop the stack and remove its data; what was built and downloaded stays
+	@if [ -x $(STOREPULSE) ]; then $(STOREPULSE) stack down --purge; fi

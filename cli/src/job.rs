@@ -1,0 +1,194 @@
+//! `storepulse job`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use contracts::endpoints::Endpoints;
+use jobs::plans::{self, CUBE_QUERY};
+use jobs::progress::JobProgress;
+use jobs::supervisor::{self, JobConfig};
+use jobs::{control, fingerprint, retention};
+use tokio::sync::watch;
+
+use crate::{connect, interrupt};
+
+#[derive(Subcommand)]
+pub(crate) enum JobCommand {
+    /// Submit the plan and stay as its supervisor until Ctrl-C or `storepulse job stop`.
+    Run(RunArgs),
+    /// What the job does; exits 1 when it does not run.
+    Status(StatusArgs),
+    /// Ask the job's supervisor to stop it, and wait until it has.
+    Stop(StopArgs),
+    /// Start the plan anew: next revision, empty checkpoint, the topic from its start.
+    Reset,
+}
+
+#[derive(Args)]
+pub(crate) struct RunArgs {
+    /// The Spark Connect server, as sc://host:port/;key=value. Any Spark 3.5 cluster that has our jars will do.
+    #[arg(long, value_name = "URL")]
+    remote: Option<String>,
+    /// How often a micro-batch may begin, in ms.
+    #[arg(long, default_value_t = 500)]
+    trigger_ms: u64,
+    /// The most records of one micro-batch.
+    #[arg(long, default_value_t = 200_000)]
+    max_offsets_per_trigger: u64,
+    /// How long a busy query may go without finishing a micro-batch before it is submitted again, in s.
+    #[arg(long, default_value_t = 60)]
+    stall_after_s: u64,
+}
+
+#[derive(Args)]
+pub(crate) struct StatusArgs {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct StopArgs {
+    /// How long to wait for it, in s.
+    #[arg(long, default_value_t = 60)]
+    timeout_s: u64,
+}
+
+pub(crate) async fn run(command: JobCommand) -> anyhow::Result<ExitCode> {
+    let endpoints = connect::endpoints()?;
+    match command {
+        JobCommand::Run(args) => supervise(endpoints, args).await,
+        JobCommand::Status(args) => status(&endpoints, args.json).await,
+        JobCommand::Stop(args) => stop(&endpoints, Duration::from_secs(args.timeout_s)).await,
+        JobCommand::Reset => reset(&endpoints).await,
+    }
+}
+
+async fn supervise(mut endpoints: Endpoints, args: RunArgs) -> anyhow::Result<ExitCode> {
+    if let Some(remote) = args.remote {
+        endpoints.spark_remote = remote;
+    }
+    let config = JobConfig {
+        trigger: Duration::from_millis(args.trigger_ms),
+        max_offsets_per_trigger: args.max_offsets_per_trigger,
+        stall_after: Duration::from_secs(args.stall_after_s),
+        ..JobConfig::new(endpoints)
+    };
+    let cancel = interrupt::token()?;
+    let (sender, mut receiver) = watch::channel(JobProgress::default());
+    let printer = tokio::spawn(async move {
+        let mut last = String::new();
+        let mut next = tokio::time::Instant::now();
+        while receiver.changed().await.is_ok() {
+            let line = line(&receiver.borrow_and_update().clone());
+            // A line when something other than the figures changed, and at least every 5 s.
+            let headline = line.split("  ").next().unwrap_or_default().to_owned();
+            if headline != last || tokio::time::Instant::now() >= next {
+                println!("{line}");
+                last = headline;
+                next = tokio::time::Instant::now() + Duration::from_secs(5);
+            }
+        }
+    });
+    let result = supervisor::run(&config, &cancel, &sender).await;
+    drop(sender);
+    // The printer ends with the channel.
+    let _ = printer.await;
+    result?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The job in one line.
+pub(crate) fn line(job: &JobProgress) -> String {
+    let mut text = format!("{:<10}", job.state.as_str());
+    if !job.detail.is_empty() {
+        text += &format!("  {}", job.detail);
+    }
+    if let Some(batch) = job.batch_id {
+        let seconds = |ms: Option<i64>| ms.map_or_else(|| "-".into(), |ms| format!("{:.1} s", ms as f64 / 1000.0));
+        let clock = |at: Option<chrono::DateTime<chrono::Utc>>| {
+            at.map_or_else(|| "-".into(), |at| at.format("%H:%M:%S").to_string())
+        };
+        text += &format!(
+            "  batch {batch} in {} ms, {:.0} rows/s, {} rows read, watermark {}, lag p50 {} p99 {}, {} state rows",
+            job.batch_ms,
+            job.rows_per_s,
+            job.input_rows,
+            clock(job.watermark),
+            seconds(job.lag_p50_ms),
+            seconds(job.lag_p99_ms),
+            job.state_rows,
+        );
+    }
+    if job.rows_dropped_by_watermark > 0 {
+        text += &format!("  FAULT: spark dropped {} rows as too late", job.rows_dropped_by_watermark);
+    }
+    if job.restarts > 0 {
+        text += &format!("  {} restarts", job.restarts);
+    }
+    text
+}
+
+async fn status(endpoints: &Endpoints, json: bool) -> anyhow::Result<ExitCode> {
+    let client = control::connect(&endpoints.pg_url).await?;
+    let latest = control::latest(&client, CUBE_QUERY).await?;
+    let active = latest.as_ref().is_some_and(control::Run::active);
+    if json {
+        println!("{}", serde_json::to_string_pretty(&latest)?);
+    } else {
+        match latest {
+            None => println!("the job has never run; start it with `storepulse job run`"),
+            Some(run) => {
+                let since = run.started_at.format("%Y-%m-%d %H:%M:%S UTC");
+                println!("{} by {}, since {since}", if run.lost { "lost" } else { &run.state }, run.holder);
+                if run.lost {
+                    println!("its supervisor has been silent since {}", run.reported_at.format("%H:%M:%S UTC"));
+                }
+                if let Some(progress) = &run.progress {
+                    println!("{}", line(progress));
+                }
+            }
+        }
+    }
+    Ok(if active { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn stop(endpoints: &Endpoints, timeout: Duration) -> anyhow::Result<ExitCode> {
+    let client = control::connect(&endpoints.pg_url).await?;
+    if !control::latest(&client, CUBE_QUERY).await?.is_some_and(|run| run.active()) {
+        println!("the job does not run");
+        return Ok(ExitCode::SUCCESS);
+    }
+    control::request_stop(&client, CUBE_QUERY).await?;
+    let deadline = tokio::time::Instant::now() + timeout;
+    let mut poll = tokio::time::interval(Duration::from_millis(250));
+    loop {
+        poll.tick().await;
+        if !control::latest(&client, CUBE_QUERY).await?.is_some_and(|run| run.active()) {
+            println!("stopped");
+            return Ok(ExitCode::SUCCESS);
+        }
+        if tokio::time::Instant::now() > deadline {
+            anyhow::bail!("the job has not stopped within {} s: see `storepulse job status`", timeout.as_secs());
+        }
+    }
+}
+
+async fn reset(endpoints: &Endpoints) -> anyhow::Result<ExitCode> {
+    let mut client = control::connect(&endpoints.pg_url).await?;
+    if !control::try_lock(&client, endpoints, CUBE_QUERY).await? {
+        anyhow::bail!("the job runs: stop it first with `storepulse job stop`");
+    }
+    let provisioned = provision::load(endpoints).await?;
+    let brokers = endpoints.kafka_brokers.clone();
+    let topic = endpoints.namespace.events_topic(provisioned.generation);
+    tokio::task::spawn_blocking(move || retention::check_complete(&brokers, &topic))
+        .await
+        .context("the check of the topic's retention was cut off")??;
+    let fingerprint = fingerprint::cube(provisioned.generation);
+    let plan = plans::renew(&mut client, endpoints, CUBE_QUERY, &fingerprint, provisioned.generation).await?;
+    println!("the next `storepulse job run` starts at revision {} from the topic's start", plan.revision);
+    Ok(ExitCode::SUCCESS)
+}

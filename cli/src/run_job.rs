@@ -1,0 +1,244 @@
+//! `storepulse run-job`: the whole line at once, with one live view, drained and verified.
+
+mod figures;
+mod view;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use audit::Options;
+use chrono::{TimeDelta, Utc};
+use clap::Args;
+use contracts::endpoints::Endpoints;
+use ingest::source::simulator::{Progress as Sent, Report};
+use jobs::progress::{JobProgress, JobState};
+use jobs::supervisor::{self, JobConfig};
+use relay::{RelayProgress, RelayState};
+use stack::{Stack, StackConfig};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::simulate::{self, SimulateArgs, Span};
+use crate::users::{self, UsersArgs};
+use crate::{connect, interrupt, job, relaying, services, verify};
+use view::View;
+
+#[derive(Args)]
+pub(crate) struct RunJobArgs {
+    /// How long to simulate, as 60s, 5m; or `forever`, until Ctrl-C.
+    #[arg(long, default_value = "60s", value_parser = simulate::parse_duration)]
+    duration: Span,
+    /// Events a second.
+    #[arg(long, default_value_t = 500.0)]
+    rate: f64,
+    /// Fixes everything about the simulation but time.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many users to have.
+    #[arg(long, default_value_t = 2_000)]
+    users: u32,
+    /// Where users come from: api, simulated, or auto, which tries the API briefly.
+    #[arg(long, default_value = "auto")]
+    users_source: ingest::source::randomuser::UsersSource,
+    /// Against the services the environment names, instead of this machine's stack.
+    #[arg(long)]
+    no_stack: bool,
+}
+
+/// How long the job may take to run its first query; a cold Spark compiles for a while.
+const JOB_START: Duration = Duration::from_secs(180);
+/// What a rate is taken over.
+const RATE_OVER: Duration = Duration::from_secs(2);
+
+pub(crate) async fn run(args: RunJobArgs) -> anyhow::Result<ExitCode> {
+    let endpoints = services_up(args.no_stack).await?;
+    heading("set-up");
+    let provisioned = provision::apply(&endpoints).await?;
+    eprintln!("  topics, schemas, tables and slot are there; topic generation {}", provisioned.generation);
+
+    heading("users");
+    users::fetch(&endpoints, &UsersArgs::plain(args.users, args.users_source, args.seed)).await?;
+
+    let cancel = interrupt::token()?;
+    heading("relay and job");
+    let mut line = Line::start(&endpoints, &provisioned);
+    let outcome = drive(&args, &endpoints, &mut line, &cancel).await;
+    line.stop().await;
+    let passed = outcome?;
+    println!("the stack stays up: `make down` stops it");
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn heading(text: &str) {
+    eprintln!("{text}");
+}
+
+async fn services_up(no_stack: bool) -> anyhow::Result<Endpoints> {
+    if no_stack {
+        return Ok(Endpoints::from_env()?);
+    }
+    heading("stack");
+    let stack = Stack::open(StackConfig::main())?;
+    services::up(&stack).await?;
+    connect::of_stack(&stack.env()?)
+}
+
+/// Relay, quarantine and job, running beside each other until stopped.
+struct Line {
+    cancel: CancellationToken,
+    relay: watch::Receiver<RelayProgress>,
+    job: watch::Receiver<JobProgress>,
+    tasks: JoinSet<anyhow::Result<()>>,
+}
+
+impl Line {
+    /// Returns when rows flow and the query runs.
+    fn running(&self) -> impl Future<Output = anyhow::Result<()>> + use<> {
+        let (mut relay, mut job) = (self.relay.clone(), self.job.clone());
+        let both = async move {
+            relay.wait_for(|relay| relay.state == RelayState::Streaming).await?;
+            eprintln!("  relay streams");
+            job.wait_for(|job| job.state == JobState::Running).await?;
+            eprintln!("  job runs");
+            anyhow::Ok(())
+        };
+        async { tokio::time::timeout(JOB_START, both).await.context("relay and job did not start in time")? }
+    }
+
+    fn start(endpoints: &Endpoints, provisioned: &provision::Provisioned) -> Self {
+        let cancel = CancellationToken::new();
+        let (relay_sender, relay) = watch::channel(RelayProgress::default());
+        let (job_sender, job) = watch::channel(JobProgress::default());
+        let mut tasks = JoinSet::new();
+        let relay_config = relaying::config(endpoints, provisioned);
+        let job_config = JobConfig::new(endpoints.clone());
+        let stop = cancel.clone();
+        tasks.spawn(async move { Ok(relay::run(relay_config, stop, relay_sender).await?) });
+        let stop = cancel.clone();
+        tasks.spawn(async move { Ok(supervisor::run(&job_config, &stop, &job_sender).await?) });
+        Self { cancel, relay, job, tasks }
+    }
+
+    /// The first failure of any part; never returns while all of them run.
+    async fn failure(&mut self) -> anyhow::Error {
+        match self.tasks.join_next().await {
+            Some(Ok(Err(error))) => error,
+            Some(Err(error)) => anyhow::Error::new(error).context("a part of the line panicked, which is a defect"),
+            Some(Ok(Ok(()))) | None => anyhow::anyhow!("a part of the line ended by itself: was it stopped from elsewhere?"),
+        }
+    }
+
+    async fn stop(mut self) {
+        self.cancel.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Ok(Err(error)) = ended {
+                eprintln!("  {error:#}");
+            }
+        }
+    }
+}
+
+/// Simulates, drains, checks, prints, verifies. Returns whether all of it is as it should be.
+async fn drive(
+    args: &RunJobArgs,
+    endpoints: &Endpoints,
+    line: &mut Line,
+    cancel: &CancellationToken,
+) -> anyhow::Result<bool> {
+    let running = line.running();
+    tokio::select! {
+        running = running => running?,
+        failure = line.failure() => return Err(failure),
+        () = cancel.cancelled() => anyhow::bail!("interrupted before anything was simulated"),
+    }
+    heading(&format!("simulating {} events/s, {}, seed {}", args.rate, args.duration, args.seed));
+    let began = Utc::now();
+    let report = simulate(args, endpoints, line, cancel).await?;
+    println!("{}", simulate::summary(&report));
+
+    heading("draining and verifying");
+    let checked = tokio::select! {
+        checked = verify::check(endpoints, Options::default()) => checked?,
+        failure = line.failure() => return Err(failure),
+    };
+    // A visit under way when the run began has its first minute before it.
+    let span = (began - TimeDelta::minutes(1))..(Utc::now() + TimeDelta::minutes(2));
+    let session = provision::connect_cassandra(&endpoints.cassandra_contact_points).await?;
+    let figures = audit::figures::read(&session, &endpoints.namespace, span, figures::LEADING).await?;
+    println!("\n{}", figures::draw(&figures));
+    println!("{}", lag_line(&line.job.borrow()));
+    println!("{checked}");
+    Ok(report.is_accounted_for() && checked.passed())
+}
+
+/// Runs the simulator beside the line, drawing both.
+async fn simulate(
+    args: &RunJobArgs,
+    endpoints: &Endpoints,
+    line: &mut Line,
+    cancel: &CancellationToken,
+) -> anyhow::Result<Report> {
+    let (sender, sent) = watch::channel(Sent::default());
+    let settings = SimulateArgs::plain(args.rate, args.duration, args.seed);
+    let simulation = settings.drive(&endpoints.pg_url, cancel, &sender);
+    tokio::pin!(simulation);
+    let mut view = View::new();
+    let mut tick = tokio::time::interval(View::interval());
+    let mut rates = Rates::default();
+    loop {
+        tokio::select! {
+            report = &mut simulation => {
+                view.finish(&rates.lines(*sent.borrow(), &line.relay.borrow(), &line.job.borrow()));
+                return report;
+            }
+            failure = line.failure() => return Err(failure),
+            _ = tick.tick() => {
+                view.draw(&rates.lines(*sent.borrow(), &line.relay.borrow(), &line.job.borrow()));
+            }
+        }
+    }
+}
+
+/// Turns running counts into counts a second.
+#[derive(Default)]
+struct Rates {
+    at: Option<Instant>,
+    sent: u64,
+    relayed: u64,
+    sent_per_s: u64,
+    relayed_per_s: u64,
+}
+
+impl Rates {
+    fn lines(&mut self, sent: Sent, relay: &RelayProgress, job: &JobProgress) -> Vec<String> {
+        let elapsed = self.at.map(|at| at.elapsed());
+        if elapsed.is_none_or(|elapsed| elapsed >= RATE_OVER) {
+            let per_s = |now: u64, before: u64| {
+                let seconds = elapsed.map_or(0.0, |elapsed| elapsed.as_secs_f64());
+                if seconds > 0.0 { (now.saturating_sub(before) as f64 / seconds).round() as u64 } else { 0 }
+            };
+            self.sent_per_s = per_s(sent.sent, self.sent);
+            self.relayed_per_s = per_s(relay.events_out, self.relayed);
+            (self.at, self.sent, self.relayed) = (Some(Instant::now()), sent.sent, relay.events_out);
+        }
+        vec![
+            format!("  simulator  {}", simulate::line(&sent, self.sent_per_s)),
+            format!("  relay      {}", relaying::line(relay, self.relayed_per_s)),
+            format!("  job        {}", job::line(job)),
+        ]
+    }
+}
+
+/// How far rows trailed their newest event over the whole run.
+fn lag_line(job: &JobProgress) -> String {
+    let seconds = |ms: Option<i64>| ms.map_or_else(|| "-".into(), |ms| format!("{:.2} s", ms as f64 / 1000.0));
+    format!(
+        "rows in cassandra trailed their newest event by p50 {}, p99 {}, over {} micro-batches and {} rows read",
+        seconds(job.run_lag_p50_ms),
+        seconds(job.run_lag_p99_ms),
+        job.batches,
+        job.input_rows
+    )
+}

@@ -1,0 +1,135 @@
+//! `storepulse stack`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use comfy_table::{CellAlignment, Table, presets};
+use stack::{Health, PlainText, ServiceStatus, Stack, StackConfig};
+
+use crate::interrupt;
+
+#[derive(Subcommand)]
+pub(crate) enum StackCommand {
+    /// Start every service that does not run yet, in dependency order, and wait until each is healthy.
+    Up,
+    /// Stop every service. The data stays.
+    Down(DownArgs),
+    /// Name, pid, port, memory and health of each service; exits 1 when one is not healthy.
+    Status(StatusArgs),
+    /// Show the end of a service's log.
+    Logs(LogsArgs),
+    /// Print `export` lines for any other client: eval "$(storepulse stack env)".
+    Env,
+}
+
+#[derive(Args)]
+pub(crate) struct DownArgs {
+    /// Remove the data, the logs and the secrets too.
+    #[arg(long)]
+    purge: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct StatusArgs {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct LogsArgs {
+    /// The service, as `storepulse stack status` names it; all of them when left out.
+    service: Option<String>,
+    /// How many lines.
+    #[arg(long, short = 'n', default_value_t = 40)]
+    lines: usize,
+}
+
+pub(crate) async fn run(command: StackCommand) -> anyhow::Result<ExitCode> {
+    let stack = Stack::open(StackConfig::main())?;
+    match command {
+        StackCommand::Up => {
+            up(&stack).await?;
+            println!("the stack is up; `storepulse stack env` prints its addresses");
+        }
+        StackCommand::Down(args) => {
+            let progress = Arc::new(PlainText);
+            if args.purge { stack.purge(progress).await? } else { stack.down(progress).await? }
+        }
+        StackCommand::Status(args) => return status(&stack, args.json).await,
+        StackCommand::Logs(args) => logs(&stack, &args)?,
+        StackCommand::Env => {
+            for (name, value) in stack.env()? {
+                println!("export {name}='{}'", value.replace('\'', r"'\''"));
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts the stack; an interrupt stops what had been started.
+pub(crate) async fn up(stack: &Stack) -> anyhow::Result<()> {
+    let cancel = interrupt::token()?;
+    let started = std::time::Instant::now();
+    tokio::select! {
+        result = stack.up(Arc::new(PlainText)) => result?,
+        () = cancel.cancelled() => anyhow::bail!("interrupted: what had been started is stopped again"),
+    }
+    eprintln!("  stack up in {:.1} s", started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+async fn status(stack: &Stack, json: bool) -> anyhow::Result<ExitCode> {
+    let services = stack.status().await?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&services)?);
+    } else {
+        println!("{}", table(&services));
+    }
+    let healthy = services.iter().all(|service| service.health == Health::Healthy);
+    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn table(services: &[ServiceStatus]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(["service", "health", "pid", "port", "memory MiB", ""]);
+    let shown = |value: Option<String>| value.unwrap_or_else(|| "-".into());
+    for service in services {
+        let memory_mib = service.memory_bytes as f64 / f64::from(1 << 20);
+        table.add_row([
+            service.name.clone(),
+            format!("{:?}", service.health).to_lowercase(),
+            shown(service.pid.map(|pid| pid.to_string())),
+            shown(service.port.map(|port| port.to_string())),
+            format!("{memory_mib:.0}"),
+            service.problem.clone().unwrap_or_default(),
+        ]);
+    }
+    let total: u64 = services.iter().map(|service| service.memory_bytes).sum();
+    let total_mib = format!("{:.0}", total as f64 / f64::from(1 << 20));
+    table.add_row(["total", "", "", "", total_mib.as_str(), ""]);
+    for index in 2..5 {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn logs(stack: &Stack, args: &LogsArgs) -> anyhow::Result<()> {
+    let known: Vec<_> = stack.services().collect();
+    let wanted: Vec<_> = match &args.service {
+        None => known.clone(),
+        Some(name) => known.iter().copied().filter(|service| service.name() == name).collect(),
+    };
+    if wanted.is_empty() {
+        let names = known.iter().map(|service| service.name()).collect::<Vec<_>>().join(", ");
+        anyhow::bail!("no such service; there are {names}");
+    }
+    for service in wanted {
+        println!("== {service} ({})", stack.log_path(service).display());
+        println!("{}", stack.log_tail(service, args.lines));
+    }
+    Ok(())
+}

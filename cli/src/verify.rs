@@ -1,0 +1,60 @@
+//! `storepulse verify`.
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use audit::{Options, Phase, Report};
+use clap::Args;
+use contracts::endpoints::Endpoints;
+use jobs::plans::CUBE_QUERY;
+
+use crate::connect;
+
+#[derive(Args)]
+pub(crate) struct VerifyArgs {
+    /// How long relay and Spark may take to reach the state of this moment, in s.
+    #[arg(long, default_value_t = 120)]
+    wait_s: u64,
+    /// How long rows in motion may take to settle, in s.
+    #[arg(long, default_value_t = 120)]
+    settle_s: u64,
+}
+
+pub(crate) async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
+    let endpoints = connect::endpoints()?;
+    let options =
+        Options { wait: Duration::from_secs(args.wait_s), settle: Duration::from_secs(args.settle_s) };
+    let report = check(&endpoints, options).await?;
+    println!("{report}");
+    Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Verifies, telling on standard error what is being waited for.
+pub(crate) async fn check(endpoints: &Endpoints, options: Options) -> anyhow::Result<Report> {
+    let client = jobs::control::connect(&endpoints.pg_url).await?;
+    let checkpoint = audit::checkpoint_in_force(&client, CUBE_QUERY).await?;
+    let last = Mutex::new(None::<Instant>);
+    let report = audit::verify(endpoints, &checkpoint, options, &|phase| {
+        let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if last.is_none_or(|at| at.elapsed() >= Duration::from_secs(2)) {
+            *last = Some(Instant::now());
+            eprintln!("  verify: {}", describe(phase));
+        }
+    })
+    .await?;
+    Ok(report)
+}
+
+fn describe(phase: Phase) -> String {
+    match phase {
+        Phase::Computing => "computing what the tables should hold".into(),
+        Phase::WaitingForRelay { position, wanted } => {
+            let position = position.map_or_else(|| "nowhere yet".into(), |lsn| lsn.to_string());
+            format!("waiting for the relay, at {position} of {wanted}")
+        }
+        Phase::WaitingForSpark { behind } => format!("waiting for spark, {behind} offsets behind"),
+        Phase::Reading { table } => format!("reading {table}"),
+        Phase::Settling { rows } => format!("reading {rows} rows in motion again"),
+    }
+}
