@@ -1,6 +1,14 @@
 //! Rows in, records out.
 
-use crate::support::{Scene, events};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use contracts::endpoints::Endpoints;
+use relay::RelayConfig;
+use relay::config::Assigned;
+
+use crate::support::running::Running;
+use crate::support::{self, Scene, events};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_becomes_one_record_in_order_per_user() {
@@ -23,4 +31,32 @@ async fn every_row_becomes_one_record_in_order_per_user() {
     relay.stop().await;
     scene.assert_events(&all);
     scene.remove().await;
+}
+
+/// The set-up command and the relay were written apart; here they meet.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_set_up_provides_is_what_the_relay_needs() {
+    let stack = stack::shared(Arc::new(stack::Silent)).await.unwrap();
+    let environment: HashMap<String, String> = stack.env().unwrap().into_iter().collect();
+    let services = Endpoints::from_lookup(|name| environment.get(name).cloned()).unwrap();
+    let body = async |endpoints: Endpoints| {
+        provision::apply(&endpoints).await.unwrap();
+        let provisioned = provision::load(&endpoints).await.unwrap();
+        let assigned = Assigned {
+            generation: provisioned.generation,
+            generation_id: provisioned.generation_id,
+            event_schema_id: provisioned.event_schema_id,
+            user_schema_id: provisioned.user_schema_id,
+            position_schema_id: provisioned.position_schema_id,
+        };
+        let pg = support::connect(&endpoints.pg_url).await;
+        events::prepare(&pg).await;
+        events::copy(&pg, &events::events(0..100)).await;
+        let mut relay = Running::start(&RelayConfig::new(&endpoints, assigned));
+        relay.until_events(100).await;
+        relay.stop().await;
+        // It may be run again over a relay's work.
+        assert_eq!(provision::apply(&endpoints).await.unwrap(), provisioned);
+    };
+    provision::in_scratch_namespace(&services, body).await.unwrap();
 }

@@ -4,6 +4,7 @@
 
 mod flow;
 mod measure;
+mod quarantine;
 mod refusal;
 mod restart;
 mod standby;

@@ -63,6 +63,16 @@ pub fn events(numbers: std::ops::Range<u32>) -> Vec<Event> {
     numbers.map(|number| event(number, at)).collect()
 }
 
+/// Stores a user, or changes the age of one that is there, as registration does.
+pub async fn put_user(client: &Client, number: u32, age: i32) {
+    let statement = "insert into raw.users (user_id, gender, age, age_band, country, city, latitude, longitude, \
+                     registered_at, ingested_at, profile) \
+                     values ($1, 'female', $2::integer, '25-34', 'FR', 'Lyon', 45.8, 4.8, now(), now(), \
+                     '{\"email\": \"secret@example.org\"}') \
+                     on conflict (user_id) do update set age = excluded.age";
+    client.execute(statement, &[&user_id(number), &age]).await.unwrap();
+}
+
 /// Makes the partitions that events of about now need.
 pub async fn prepare(client: &Client) {
     for days in [-1, 0, 1] {

@@ -5,8 +5,10 @@ pub mod events;
 pub mod records;
 pub mod running;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use contracts::endpoints::variable;
 use contracts::topics::{Topic, topics};
 use contracts::{Namespace, RelayPosition, migrations, publications};
 use rdkafka::ClientConfig;
@@ -30,11 +32,20 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 pub struct Scene {
     pub config: RelayConfig,
     pub pg: Client,
+    /// The first position, as set-up wrote it.
+    pub first: RelayPosition,
     admin_url: String,
 }
 
-fn service(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"))
+/// PostgreSQL and Kafka: those that the environment names, or the warm stack's.
+async fn services() -> (String, String) {
+    let given = |name: &str| std::env::var(name).ok();
+    if let (Some(pg_url), Some(brokers)) = (given(variable::PG_URL), given(variable::KAFKA_BROKERS)) {
+        return (pg_url, brokers);
+    }
+    let stack = stack::shared(Arc::new(stack::Silent)).await.unwrap();
+    let of = |name: &str| stack.variable(name).unwrap().unwrap();
+    (of(variable::PG_URL), of(variable::KAFKA_BROKERS))
 }
 
 pub async fn connect(url: &str) -> Client {
@@ -54,7 +65,7 @@ impl Scene {
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
             .with_test_writer()
             .try_init();
-        let admin_url = service("PG_URL");
+        let (admin_url, kafka_brokers) = services().await;
         let name = format!("t_{purpose}_{:08x}", rand::random::<u32>());
         let namespace: Namespace = name.parse().unwrap();
         let admin = connect(&admin_url).await;
@@ -72,7 +83,7 @@ impl Scene {
         }
         let config = RelayConfig {
             pg_url,
-            kafka_brokers: service("KAFKA_BROKERS"),
+            kafka_brokers,
             namespace,
             generation: 1,
             generation_id: Uuid::from_u128(rand::random()),
@@ -81,83 +92,31 @@ impl Scene {
             position_schema_id: POSITION_SCHEMA,
             limits: Limits { backoff_max: Duration::from_millis(500), ..Limits::default() },
         };
-        let scene = Self { config, pg, admin_url };
-        scene.create_topics().await;
-        scene.create_slot().await;
+        create_topics(&config).await;
+        let first = create_slot(&config, &pg).await;
+        let scene = Self { config, pg, first, admin_url };
+        scene.write_position(&scene.first).await;
         scene
-    }
-
-    async fn create_topics(&self) {
-        let admin: AdminClient<DefaultClientContext> =
-            ClientConfig::new().set("bootstrap.servers", &self.config.kafka_brokers).create().unwrap();
-        let all: Vec<Topic> = topics(&self.config.namespace, self.config.generation);
-        let new: Vec<NewTopic<'_>> = all
-            .iter()
-            .map(|topic| NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(1)))
-            .collect();
-        for created in admin.create_topics(&new, &AdminOptions::new()).await.unwrap() {
-            created.unwrap();
-        }
-    }
-
-    async fn create_slot(&self) {
-        let namespace = &self.config.namespace;
-        self.pg
-            .execute(
-                "insert into ops.topic_generation (generation, generation_id) values ($1, $2)",
-                &[&self.config.generation, &self.config.generation_id],
-            )
-            .await
-            .unwrap();
-        let row = self
-            .pg
-            .query_one(
-                "select lsn from pg_create_logical_replication_slot($1, 'pgoutput')",
-                &[&namespace.slot()],
-            )
-            .await
-            .unwrap();
-        let lsn: PgLsn = row.get(0);
-        let row = self
-            .pg
-            .query_one(
-                "select system_identifier::text, timeline_id from pg_control_system(), pg_control_checkpoint()",
-                &[],
-            )
-            .await
-            .unwrap();
-        let (system_id, timeline): (String, i32) = (row.get(0), row.get(1));
-        let hash = publications::hash(namespace);
-        self.pg
-            .execute(
-                "insert into ops.relay_slot (slot, system_id, timeline, created_lsn, publication_hash) \
-                 values ($1, $2, $3, $4, $5)",
-                &[&namespace.slot(), &system_id, &timeline, &lsn, &hash],
-            )
-            .await
-            .unwrap();
-        let position = RelayPosition {
-            system_id,
-            timeline,
-            slot: namespace.slot(),
-            publication_hash: hash,
-            topic_generation: self.config.generation,
-            generation_id: self.config.generation_id,
-            lsn: lsn.into(),
-            partial_lsn: 0,
-            partial_rows: 0,
-        };
-        self.write_position(&position).await;
     }
 
     /// Writes a position as set-up does.
     pub async fn write_position(&self, position: &RelayPosition) {
         let mut value = Vec::new();
         relay::position::encode(position, POSITION_SCHEMA, &mut value);
+        self.send_position(Some(&value)).await;
+    }
+
+    pub async fn erase_position(&self) {
+        self.send_position(None).await;
+    }
+
+    async fn send_position(&self, value: Option<&[u8]>) {
         let producer: FutureProducer =
             ClientConfig::new().set("bootstrap.servers", &self.config.kafka_brokers).create().unwrap();
         let topic = self.config.namespace.positions_topic();
-        let record = FutureRecord::to(&topic).key(&position.slot).payload(&value);
+        let slot = self.config.namespace.slot();
+        let mut record: FutureRecord<'_, str, [u8]> = FutureRecord::to(&topic).key(&slot);
+        record.payload = value;
         producer.send(record, DEADLINE).await.unwrap();
     }
 
@@ -178,9 +137,21 @@ impl Scene {
         row.get::<_, PgLsn>(0).into()
     }
 
+    /// Waits until some relay holds the lock.
+    pub async fn until_locked(&self) {
+        let held = "select exists (select from pg_locks join pg_database on pg_database.oid = database \
+                    where locktype = 'advisory' and granted and datname = current_database())";
+        let locked = async {
+            while !self.pg.query_one(held, &[]).await.unwrap().get::<_, bool>(0) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, locked).await.unwrap();
+    }
+
     /// Removes what would outlive the test and hold back PostgreSQL's log.
     pub async fn remove(self) {
-        let Self { config, pg, admin_url } = self;
+        let Self { config, pg, admin_url, .. } = self;
         let slot = config.namespace.slot();
         let gone = async {
             loop {
@@ -208,5 +179,54 @@ impl Scene {
         let client: AdminClient<DefaultClientContext> =
             ClientConfig::new().set("bootstrap.servers", &config.kafka_brokers).create().unwrap();
         client.delete_topics(&names, &AdminOptions::new()).await.unwrap();
+    }
+}
+
+async fn create_topics(config: &RelayConfig) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &config.kafka_brokers).create().unwrap();
+    let all: Vec<Topic> = topics(&config.namespace, config.generation);
+    let new: Vec<NewTopic<'_>> = all
+        .iter()
+        .map(|topic| NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(1)))
+        .collect();
+    for created in admin.create_topics(&new, &AdminOptions::new()).await.unwrap() {
+        created.unwrap();
+    }
+}
+
+/// Creates and records the slot; returns the position from which everything is still to come.
+async fn create_slot(config: &RelayConfig, pg: &Client) -> RelayPosition {
+    let namespace = &config.namespace;
+    pg.execute(
+        "insert into ops.topic_generation (generation, generation_id) values ($1, $2)",
+        &[&config.generation, &config.generation_id],
+    )
+    .await
+    .unwrap();
+    let created = "select lsn from pg_create_logical_replication_slot($1, 'pgoutput')";
+    let lsn: PgLsn = pg.query_one(created, &[&namespace.slot()]).await.unwrap().get(0);
+    let identity =
+        "select system_identifier::text, timeline_id from pg_control_system(), pg_control_checkpoint()";
+    let row = pg.query_one(identity, &[]).await.unwrap();
+    let (system_id, timeline): (String, i32) = (row.get(0), row.get(1));
+    let publication_hash = publications::hash(namespace);
+    pg.execute(
+        "insert into ops.relay_slot (slot, system_id, timeline, created_lsn, publication_hash) \
+         values ($1, $2, $3, $4, $5)",
+        &[&namespace.slot(), &system_id, &timeline, &lsn, &publication_hash],
+    )
+    .await
+    .unwrap();
+    RelayPosition {
+        system_id,
+        timeline,
+        slot: namespace.slot(),
+        publication_hash,
+        topic_generation: config.generation,
+        generation_id: config.generation_id,
+        lsn: lsn.into(),
+        partial_lsn: 0,
+        partial_rows: 0,
     }
 }

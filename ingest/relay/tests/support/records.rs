@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use contracts::wire;
+use contracts::{RelayPosition, wire};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers, Message};
@@ -79,6 +79,12 @@ pub fn committed(config: &RelayConfig, topic: &str) -> Vec<Record> {
 impl Scene {
     pub fn committed_events(&self) -> Vec<Record> {
         committed(&self.config, &self.config.namespace.events_topic(self.config.generation))
+    }
+
+    /// The last committed position.
+    pub fn position(&self) -> RelayPosition {
+        let records = committed(&self.config, &self.config.namespace.positions_topic());
+        RelayPosition::read_avro(records.last().unwrap().body(self.config.position_schema_id)).unwrap()
     }
 
     pub fn committed_users(&self) -> Vec<Record> {
