@@ -12,9 +12,9 @@ pub(crate) fn endpoints() -> anyhow::Result<Endpoints> {
         return Ok(Endpoints::from_env()?);
     }
     let stack = Stack::open(StackConfig::main())?;
-    let env = stack
-        .env()
-        .context("the environment names no services and this checkout's stack is not up: run `storepulse stack up`")?;
+    let env = stack.env().context(
+        "the environment names no services and this checkout's stack is not up: run `storepulse stack up`",
+    )?;
     of_stack(&env)
 }
 

@@ -107,7 +107,8 @@ pub(crate) fn line(job: &JobProgress) -> String {
         text += &format!("  {}", job.detail);
     }
     if let Some(batch) = job.batch_id {
-        let seconds = |ms: Option<i64>| ms.map_or_else(|| "-".into(), |ms| format!("{:.1} s", ms as f64 / 1000.0));
+        let seconds =
+            |ms: Option<i64>| ms.map_or_else(|| "-".into(), |ms| format!("{:.1} s", ms as f64 / 1000.0));
         let clock = |at: Option<chrono::DateTime<chrono::Utc>>| {
             at.map_or_else(|| "-".into(), |at| at.format("%H:%M:%S").to_string())
         };
@@ -144,7 +145,10 @@ async fn status(endpoints: &Endpoints, json: bool) -> anyhow::Result<ExitCode> {
                 let since = run.started_at.format("%Y-%m-%d %H:%M:%S UTC");
                 println!("{} by {}, since {since}", if run.lost { "lost" } else { &run.state }, run.holder);
                 if run.lost {
-                    println!("its supervisor has been silent since {}", run.reported_at.format("%H:%M:%S UTC"));
+                    println!(
+                        "its supervisor has been silent since {}",
+                        run.reported_at.format("%H:%M:%S UTC")
+                    );
                 }
                 if let Some(progress) = &run.progress {
                     println!("{}", line(progress));
@@ -171,7 +175,10 @@ async fn stop(endpoints: &Endpoints, timeout: Duration) -> anyhow::Result<ExitCo
             return Ok(ExitCode::SUCCESS);
         }
         if tokio::time::Instant::now() > deadline {
-            anyhow::bail!("the job has not stopped within {} s: see `storepulse job status`", timeout.as_secs());
+            anyhow::bail!(
+                "the job has not stopped within {} s: see `storepulse job status`",
+                timeout.as_secs()
+            );
         }
     }
 }

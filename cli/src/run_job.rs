@@ -125,8 +125,12 @@ impl Line {
     async fn failure(&mut self) -> anyhow::Error {
         match self.tasks.join_next().await {
             Some(Ok(Err(error))) => error,
-            Some(Err(error)) => anyhow::Error::new(error).context("a part of the line panicked, which is a defect"),
-            Some(Ok(Ok(()))) | None => anyhow::anyhow!("a part of the line ended by itself: was it stopped from elsewhere?"),
+            Some(Err(error)) => {
+                anyhow::Error::new(error).context("a part of the line panicked, which is a defect")
+            }
+            Some(Ok(Ok(()))) | None => {
+                anyhow::anyhow!("a part of the line ended by itself: was it stopped from elsewhere?")
+            }
         }
     }
 
@@ -233,7 +237,8 @@ impl Rates {
 
 /// How far rows trailed their newest event over the whole run.
 fn lag_line(job: &JobProgress) -> String {
-    let seconds = |ms: Option<i64>| ms.map_or_else(|| "-".into(), |ms| format!("{:.2} s", ms as f64 / 1000.0));
+    let seconds =
+        |ms: Option<i64>| ms.map_or_else(|| "-".into(), |ms| format!("{:.2} s", ms as f64 / 1000.0));
     format!(
         "rows in cassandra trailed their newest event by p50 {}, p99 {}, over {} micro-batches and {} rows read",
         seconds(job.run_lag_p50_ms),

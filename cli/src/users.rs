@@ -45,8 +45,7 @@ pub(crate) async fn fetch(endpoints: &Endpoints, args: &UsersArgs) -> anyhow::Re
     let mut store = Store::connect(&endpoints.pg_url).await?;
     let origin = randomuser::open(args.source, &clock).await?;
     eprintln!("  {origin}");
-    let wanted =
-        UsersWanted { count: args.count, seed: args.seed.clone(), nationalities: args.nat.clone() };
+    let wanted = UsersWanted { count: args.count, seed: args.seed.clone(), nationalities: args.nat.clone() };
     let loaded = randomuser::load_users(&origin.client, &wanted, &mut store, &clock, |loaded| {
         eprintln!("  {} of {} fetched", loaded.fetched, wanted.count);
     })

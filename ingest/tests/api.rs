@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use ingest::clock::Clock;
 use ingest::source::randomuser::server::{Fault, Server};
 use ingest::source::randomuser::{
-    ApiError, Client, FetchError, NATIONALITIES, Nationality, Page, PageRequest, RetryPolicy,
+    ApiError, Client, FetchError, NATIONALITIES, Nationality, Page, PageRequest, RetryPolicy, UsersSource,
+    open_at,
 };
 use serde_json::{Value, json};
 
@@ -199,4 +200,26 @@ async fn a_bad_record_is_set_aside_and_the_rest_kept() {
     server.inject([Fault::DuplicateUuid]);
     let page = fetch(&server, &request(10)).await;
     assert_eq!(page.users[0].user.user_id, page.users[1].user.user_id, "the store keeps one of them");
+}
+
+#[tokio::test]
+async fn auto_takes_the_api_or_says_what_it_fell_back_to() {
+    let clock = Clock::starting_at(now());
+    let api = server().await;
+    let origin = open_at(UsersSource::Auto, &api.endpoint(), &clock).await.unwrap();
+    assert!(origin.server.is_none());
+    assert_eq!(origin.to_string(), "users from the randomuser.me API");
+
+    api.inject(vec![Fault::Blocked; 2]);
+    let origin = open_at(UsersSource::Auto, &api.endpoint(), &clock).await.unwrap();
+    let line = origin.to_string();
+    assert!(line.contains("local simulated API") && line.contains("HTTP 403"), "{line}");
+    assert!(!line.contains('\n'));
+    assert_eq!(origin.client.fetch(&request(3), now()).await.unwrap().users.len(), 3);
+
+    api.inject(vec![Fault::Slow(Duration::from_secs(60)); 2]);
+    let started = Instant::now();
+    let origin = open_at(UsersSource::Auto, &api.endpoint(), &clock).await.unwrap();
+    assert!(origin.server.is_some());
+    assert!(started.elapsed() < Duration::from_secs(6), "three seconds, and a slow machine");
 }

@@ -82,7 +82,7 @@ fn event(index: usize, occurred_at: DateTime<Utc>) -> Event {
         user_id: Uuid::from_u128(index as u128),
         session_id: ids::v7(occurred_at, bits),
         session_started_at: occurred_at,
-        returning: index % 2 == 0,
+        returning: index.is_multiple_of(2),
         gender: Gender::Female,
         age: 30,
         age_band: AgeBand::of(30),
@@ -118,7 +118,7 @@ pub(crate) fn users(count: u32) -> Vec<UserRecord> {
             UserRecord {
                 user: User {
                     user_id: ids::user_id(&Uuid::from_u128(u128::from(index))),
-                    gender: if index % 2 == 0 { Gender::Female } else { Gender::Male },
+                    gender: if index.is_multiple_of(2) { Gender::Female } else { Gender::Male },
                     age,
                     age_band: AgeBand::of(age),
                     country: countries[index as usize % countries.len()].parse().unwrap(),

@@ -13,10 +13,6 @@ pub struct SparkProgress {
     pub batch_id: i64,
     /// When the trigger began.
     pub timestamp: DateTime<Utc>,
-    /// Records read.
-    pub num_input_rows: i64,
-    /// Records per second of processing; absent in an empty batch.
-    pub processed_rows_per_second: Option<f64>,
     /// How long each phase took, in ms; `triggerExecution` is the whole.
     #[serde(default)]
     pub duration_ms: BTreeMap<String, i64>,
@@ -59,6 +55,8 @@ pub struct StateOperator {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Source {
+    /// Records read. The server leaves the sum over sources out of what it sends over Connect.
+    pub num_input_rows: i64,
     /// Kafka's figures, `maxOffsetsBehindLatest` among them.
     pub metrics: BTreeMap<String, String>,
 }
@@ -78,6 +76,12 @@ impl SparkProgress {
     /// When it is not of the shape Spark 3.5 gives.
     pub fn parse(json: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(json)
+    }
+
+    /// Records read.
+    #[must_use]
+    pub fn input_rows(&self) -> i64 {
+        self.sources.iter().map(|source| source.num_input_rows).sum()
     }
 
     /// The time of the whole micro-batch, in ms.
@@ -203,12 +207,13 @@ impl JobProgress {
         self.rows_dropped_by_watermark += spark.rows_dropped_by_watermark();
         self.offsets_behind = spark.offsets_behind();
         self.watermark = spark.event_time.watermark.or(self.watermark);
-        if spark.num_input_rows > 0 {
+        let input_rows = spark.input_rows();
+        if input_rows > 0 {
             self.batch_id = Some(spark.batch_id);
             self.batches += 1;
-            self.input_rows += spark.num_input_rows;
-            self.rows_per_s = spark.processed_rows_per_second.unwrap_or(0.0);
+            self.input_rows += input_rows;
             self.batch_ms = spark.batch_ms();
+            self.rows_per_s = input_rows as f64 * 1000.0 / self.batch_ms.max(1) as f64;
             self.newest_event = self.newest_event.max(spark.event_time.max);
             self.lag_p50_ms = spark.sink_metric_ms("lag_p50_ms");
             self.lag_p99_ms = spark.sink_metric_ms("lag_p99_ms");
@@ -225,13 +230,13 @@ mod tests {
 
     const REPORT: &str = r#"{
         "id": "a", "runId": "b", "name": "cube", "timestamp": "2026-11-22T10:00:00.000Z", "batchId": 7,
-        "numInputRows": 1000, "inputRowsPerSecond": 900.0, "processedRowsPerSecond": 2000.0,
         "durationMs": {"addBatch": 400, "triggerExecution": 500},
         "eventTime": {"avg": "2026-11-22T09:59:58.000Z", "max": "2026-11-22T09:59:59.000Z",
                       "min": "2026-11-22T09:59:57.000Z", "watermark": "2026-11-22T09:39:59.000Z"},
         "stateOperators": [{"operatorName": "stateStoreSave", "numRowsTotal": 63, "numRowsUpdated": 10,
                             "numRowsRemoved": 3, "numRowsDroppedByWatermark": 0}],
-        "sources": [{"description": "KafkaV2", "metrics": {"maxOffsetsBehindLatest": "12"}}],
+        "sources": [{"description": "KafkaV2", "numInputRows": 1000,
+                     "metrics": {"maxOffsetsBehindLatest": "12"}}],
         "sink": {"description": "x", "numOutputRows": 60, "metrics": {"lag_p50_ms": "800", "lag_p99_ms": "1200"}}
     }"#;
 
@@ -253,7 +258,7 @@ mod tests {
         let spark = SparkProgress::parse(REPORT).unwrap();
         let (mut job, mut seen) = (JobProgress::default(), None);
         job.absorb(&spark, &mut seen);
-        let idle = r#"{"batchId": 8, "timestamp": "2026-11-22T10:00:10.000Z", "numInputRows": 0}"#;
+        let idle = r#"{"batchId": 8, "timestamp": "2026-11-22T10:00:10.000Z", "sources": []}"#;
         assert!(job.absorb(&SparkProgress::parse(idle).unwrap(), &mut seen));
         assert_eq!((job.batch_id, job.batch_ms), (Some(7), 500));
     }

@@ -74,6 +74,9 @@ pub async fn connect(remote: &str) -> Result<SparkSession, CallError> {
             ("spark.sql.session.timeZone", "UTC".to_owned()),
             ("spark.sql.shuffle.partitions", SHUFFLE_PARTITIONS.to_string()),
             ("spark.sql.streaming.stopTimeout", "10s".to_owned()),
+            // A batch without data would follow every one that moved the watermark, only to evict state, and double the lag
+            // of the next; eviction can wait for the next records.
+            ("spark.sql.streaming.noDataMicroBatches.enabled", "false".to_owned()),
             // A micro-batch is small: coordination between its stages costs more than skew would.
             ("spark.sql.adaptive.enabled", "false".to_owned()),
         ] {

@@ -41,8 +41,10 @@ fn conversion(totals: &Totals) -> String {
 }
 
 fn sales_by_country(figures: &Figures) -> Table {
-    let mut table =
-        table(["country", "visits", "orders", "conversion", "units", "gross EUR", "refunds EUR", "net EUR"], 1);
+    let mut table = table(
+        ["country", "visits", "orders", "conversion", "units", "gross EUR", "refunds EUR", "net EUR"],
+        1,
+    );
     for country in figures.countries.iter().take(LEADING) {
         let totals = &country.totals;
         table.add_row([

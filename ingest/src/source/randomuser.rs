@@ -22,7 +22,7 @@ pub use error::{ApiError, FetchError};
 pub use page::Page;
 pub use request::{MAX_PAGE, MAX_RESULTS, NATIONALITIES, Nationality, PageRequest, RequestError};
 pub use retry::RetryPolicy;
-pub use sources::{LoadError, Loaded, Origin, UsersSource, UsersWanted, load_users, open};
+pub use sources::{LoadError, Loaded, Origin, UsersSource, UsersWanted, load_users, open, open_at};
 
 /// The version of the API that is asked for and understood.
 pub const API_VERSION: &str = "1.4";

@@ -158,6 +158,7 @@ impl Attempt<'_> {
                 return Err(why);
             }
             if let Some(json) = answers.progress {
+                tracing::trace!(json, "progress");
                 let spark = SparkProgress::parse(&json)
                     .map_err(|error| format!("the query's progress is not understood: {error}"))?;
                 let mut advanced = false;

@@ -86,18 +86,26 @@ impl fmt::Display for Origin {
 /// # Errors
 /// When the HTTP client or the local server cannot be set up. An API that does not answer is no error here.
 pub async fn open(source: UsersSource, clock: &Clock) -> Result<Origin, LoadError> {
-    let public = || Client::new(&Endpoint::Public, CALL_TIMEOUT, RetryPolicy::default());
+    open_at(source, &Endpoint::Public, clock).await
+}
+
+/// As [`open`], with another address for the API, such as a mirror of it.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_at(source: UsersSource, api: &Endpoint, clock: &Clock) -> Result<Origin, LoadError> {
+    let public = || Client::new(api, CALL_TIMEOUT, RetryPolicy::default());
     match source {
         UsersSource::Api => Ok(Origin { client: public()?, server: None, fallback: None }),
         UsersSource::Simulated => simulated(clock, None).await,
-        UsersSource::Auto => match probe(clock).await {
+        UsersSource::Auto => match probe(api, clock).await {
             Ok(()) => Ok(Origin { client: public()?, server: None, fallback: None }),
             Err(failure) => simulated(clock, Some(innermost(&failure.last))).await,
         },
     }
 }
 
-async fn probe(clock: &Clock) -> Result<(), FetchError> {
+async fn probe(api: &Endpoint, clock: &Clock) -> Result<(), FetchError> {
     let retry = RetryPolicy {
         attempts: 2,
         first_pause: Duration::from_millis(200),
@@ -105,7 +113,7 @@ async fn probe(clock: &Clock) -> Result<(), FetchError> {
         deadline: AUTO_DEADLINE,
     };
     let failed = |last| FetchError { page: 1, attempts: 0, elapsed: Duration::ZERO, last };
-    let client = Client::new(&Endpoint::Public, AUTO_DEADLINE, retry).map_err(failed)?;
+    let client = Client::new(api, AUTO_DEADLINE, retry).map_err(failed)?;
     let request = PageRequest::new("storepulse", 1, 1, &[]).map_err(|e| failed(e.into()))?;
     client.fetch(&request, clock.now()).await.map(|_| ())
 }

@@ -32,10 +32,10 @@ pub struct Measures {
     /// Units bought.
     pub units: i64,
     /// Bought, in the base currency.
-    #[serde(serialize_with = "as_amount")]
+    #[serde(rename = "gross", serialize_with = "as_amount")]
     pub gross_cents: i64,
     /// Paid back, in the base currency.
-    #[serde(serialize_with = "as_amount")]
+    #[serde(rename = "refunds", serialize_with = "as_amount")]
     pub refund_cents: i64,
 }
 
