@@ -1,0 +1,96 @@
+//! Simulating and copying, against what `psql` copies when the rows lie ready in a file.
+
+use std::time::Instant;
+
+use anyhow::{Context, ensure};
+use contracts::Event;
+use contracts::migrations::MIGRATIONS;
+use contracts::vocabulary::Gender;
+use contracts::{User, user::coarse_degrees};
+use ingest::source::simulator::measure_throughput;
+use ingest::store::Store;
+use tokio::process::Command;
+
+/// How many shoppers the simulated events come from.
+const USERS: u128 = 2_000;
+
+pub(crate) async fn run(pg_url: &str, events: u64, runs: usize) -> anyhow::Result<()> {
+    ensure!(runs > 0 && events > 0, "at least one run of one event is needed");
+    let name = format!("bench_{}", std::process::id());
+    let url = provision::create_database(pg_url, &name).await?;
+    let measured = measure(&url, events, runs).await;
+    let psql = psql(pg_url, &format!("drop database {name} with (force)")).await;
+    let (mut ours, mut peer, row_bytes) = measured?;
+    psql?;
+    println!("{events} events a run, {runs} runs, {row_bytes:.0} bytes a row as binary COPY");
+    let ours = crate::line("simulate and copy into raw.events", "events/s", &mut ours);
+    let peer = crate::line("psql \\copy of the same rows, binary, keyed", "rows/s", &mut peer);
+    println!("{:<44} {:>10.2}", "ratio", ours / peer);
+    Ok(())
+}
+
+async fn measure(url: &str, events: u64, runs: usize) -> anyhow::Result<(Vec<f64>, Vec<f64>, f64)> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("events.copy");
+    for migration in MIGRATIONS {
+        psql(url, migration.sql).await?;
+    }
+    let users = users()?;
+    let (mut ours, mut peer) = (Vec::new(), Vec::new());
+    let mut row_bytes = 0.0;
+    for run in 0..runs {
+        psql(url, "truncate raw.events").await?;
+        let mut store = Store::connect(url).await?;
+        ours.push(measure_throughput(&mut store, &users, events, run as u64 + 1).await?);
+        copy(url, &format!("to '{}'", file.display())).await?;
+        row_bytes = std::fs::metadata(&file)?.len() as f64 / events as f64;
+        psql(url, "truncate raw.events").await?;
+        let began = Instant::now();
+        copy(url, &format!("from '{}'", file.display())).await?;
+        peer.push(events as f64 / began.elapsed().as_secs_f64());
+    }
+    Ok((ours, peer, row_bytes))
+}
+
+async fn copy(url: &str, direction: &str) -> anyhow::Result<()> {
+    let columns = Event::column_list();
+    let source = if direction.starts_with("to") {
+        format!("(select {columns} from raw.events)")
+    } else {
+        format!("raw.events ({columns})")
+    };
+    psql(url, &format!("\\copy {source} {direction} with (format binary)")).await
+}
+
+async fn psql(url: &str, statements: &str) -> anyhow::Result<()> {
+    let output = Command::new("psql")
+        .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname", url, "--command", statements])
+        .output()
+        .await
+        .context("psql cannot be run: install postgresql-client")?;
+    ensure!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(())
+}
+
+/// Shoppers for the simulator; what they are like does not matter here.
+fn users() -> anyhow::Result<Vec<User>> {
+    let countries = ["DE", "FR", "GB", "US", "CH"];
+    (0..USERS)
+        .map(|index| {
+            let age = i32::try_from(18 + index % 60)?;
+            let place = usize::try_from(index)? % countries.len();
+            Ok(User {
+                user_id: contracts::ids::user_id(&uuid::Uuid::from_u128(index)),
+                gender: if index % 2 == 0 { Gender::Female } else { Gender::Male },
+                age,
+                age_band: contracts::vocabulary::AgeBand::of(age),
+                country: countries[place].parse()?,
+                city: "Springfield".parse()?,
+                latitude: coarse_degrees(47.37),
+                longitude: coarse_degrees(8.54),
+                registered_at: "2020-01-01T00:00:00Z".parse()?,
+                ingested_at: "2026-01-01T00:00:00Z".parse()?,
+            })
+        })
+        .collect()
+}

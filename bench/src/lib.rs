@@ -1,1 +1,0 @@
-//! Benchmarks against a limit or a peer, in one run.
