@@ -18,6 +18,8 @@ use crate::log::Quiet;
 
 /// How long fencing older relays may take: longer than their transactions may stay open.
 const FENCE: Duration = Duration::from_secs(30);
+/// The step in which the producer's queue is looked at.
+const REST: Duration = Duration::from_micros(500);
 /// How long a blocking call may keep us from noticing that the end was asked for.
 const ATTENTION: Duration = Duration::from_secs(1);
 /// How long finishing may take once the end was asked for.
@@ -91,7 +93,7 @@ impl Producer {
                         "take records",
                     )?;
                     record = returned;
-                    self.inner.poll(Duration::from_millis(1));
+                    self.rest();
                 }
                 Err((source, _)) => return Err(failed(source)),
             }
@@ -101,9 +103,9 @@ impl Producer {
     /// Commits. An error says nothing about the outcome. Blocks.
     pub(crate) fn commit(&mut self) -> Result<(), Interrupted> {
         let began = Instant::now();
-        // Flushing by hand: the library's own loop polls in steps of 100 ms.
+        // Flushing by hand: the library's own loop goes in steps of 100 ms.
         while self.inner.in_flight_count() > 0 {
-            self.inner.poll(Duration::from_millis(1));
+            self.rest();
             self.check_time(began, self.patience, "deliver the transaction's records")?;
         }
         self.persist(began, self.patience, "commit a transaction", |inner| {
@@ -139,6 +141,13 @@ impl Producer {
                 Err(source) => return Err(Interrupted::Kafka { doing, source }),
             }
         }
+    }
+
+    /// Serves the producer's events, then lets its threads work. There is no event to wait for: deliveries that succeed
+    /// are not reported, and polling with a time-out below 1 ms spins.
+    fn rest(&self) {
+        self.inner.poll(Duration::ZERO);
+        std::thread::sleep(REST);
     }
 
     fn check_time(&self, began: Instant, patience: Duration, doing: &'static str) -> Result<(), Interrupted> {

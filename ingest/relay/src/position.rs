@@ -51,14 +51,11 @@ pub(crate) fn read(config: &RelayConfig) -> Result<Option<RelayPosition>, Fault>
     let deadline = Instant::now() + SETTLED;
     loop {
         match consumer.poll(Duration::from_millis(100)) {
-            Some(Ok(record)) => {
-                if record.key() == Some(slot.as_bytes()) {
-                    last = match record.payload() {
-                        Some(value) => Some(decode(value, config, &topic, record.offset())?),
-                        None => None,
-                    };
-                }
+            Some(Ok(record)) if record.key() == Some(slot.as_bytes()) => {
+                let decode = |value| decode(value, config, &topic, record.offset());
+                last = record.payload().map(decode).transpose()?;
             }
+            Some(Ok(_)) => {}
             // No transaction was open before `end`, so the committed end lies at or beyond it.
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(last),
             Some(Err(source)) if is_transient(&source) => {

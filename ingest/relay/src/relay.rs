@@ -83,55 +83,65 @@ async fn session(
     let key = config.namespace.advisory_lock(PURPOSE);
     let Some(lock) = Lock::acquire(pg, key, cancel, reporter).await? else { return Ok(()) };
 
-    let fencing = (Arc::clone(config), cancel.clone());
-    let (producer, position) = blocking(move || {
-        let (config, cancel) = fencing;
-        let producer = Producer::open(&config, cancel)?;
-        // Only now is it certain that no older relay commits another one.
-        Ok((producer, position::read(&config)?))
-    })
-    .await?;
-
-    let mut replication = replication.clone();
-    if let Some(position) = &position {
-        replication = replication.with_start_lsn(Lsn::from_u64(position.lsn));
-    }
-    // The session that is asked who it is is the one that will stream.
-    let mut client = ReplicationClient::connect_gated(replication).await?;
-    let server = client.identify_system().await?;
-    let position = checks::check(&lock.client(), config, &server, position).await?;
-    client.start().await?;
-    client.wait_started().await?;
-
-    tracing::info!(
-        lsn = %Lsn::from_u64(position.lsn),
-        partial_rows = position.partial_rows,
-        "relay streams from its position"
-    );
-    reporter.update(|progress| {
-        progress.state = RelayState::Streaming;
-        progress.committed_lsn = position.lsn;
-        progress.server_lsn = server.xlogpos.as_u64();
-    });
-    let stream = Stream {
+    let start = Start {
         config: Arc::clone(config),
-        client,
-        producer,
-        position,
+        replication: replication.clone(),
         pg: lock.client(),
         cancel: cancel.clone(),
         lost: lock.lost(),
         reporter: reporter.clone(),
     };
-    blocking(move || stream::run(stream)).await
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    match tokio::task::spawn_blocking(work).await {
+    // The producer's calls block, from fencing to the last commit.
+    match tokio::task::spawn_blocking(move || stream::run(start.run()?)).await {
         Ok(result) => result,
         Err(error) => Err(Interrupted::Thread(error).into()),
+    }
+}
+
+/// What the start order needs once the lock is held.
+struct Start {
+    config: Arc<RelayConfig>,
+    replication: ReplicationConfig,
+    pg: Arc<tokio_postgres::Client>,
+    cancel: CancellationToken,
+    lost: CancellationToken,
+    reporter: Reporter,
+}
+
+impl Start {
+    /// Fences, reads the position, checks, starts replication. Blocks.
+    fn run(self) -> Result<Stream, Fault> {
+        let Self { config, mut replication, pg, cancel, lost, reporter } = self;
+        let producer = Producer::open(&config, cancel.clone())?;
+        // Only now is it certain that no older relay commits another one.
+        let position = position::read(&config)?;
+        if let Some(position) = &position {
+            replication = replication.with_start_lsn(Lsn::from_u64(position.lsn));
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Interrupted::Runtime)?;
+        let (client, server, position) = runtime.block_on(async {
+            // The session that is asked who it is is the one that will stream.
+            let mut client = ReplicationClient::connect_gated(replication).await?;
+            let server = client.identify_system().await?;
+            let position = checks::check(&pg, &config, &server, position).await?;
+            client.start().await?;
+            client.wait_started().await?;
+            Ok::<_, Fault>((client, server, position))
+        })?;
+        tracing::info!(
+            lsn = %Lsn::from_u64(position.lsn),
+            partial_rows = position.partial_rows,
+            "relay streams from its position"
+        );
+        reporter.update(|progress| {
+            progress.state = RelayState::Streaming;
+            progress.committed_lsn = position.lsn;
+            progress.server_lsn = server.xlogpos.as_u64();
+        });
+        Ok(Stream { config, runtime, client, producer, position, pg, cancel, lost, reporter })
     }
 }
 

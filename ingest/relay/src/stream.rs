@@ -1,7 +1,8 @@
 //! The session's core: rows in, Kafka transactions out.
 //!
-//! It runs in a thread of its own, as the producer's calls block. A Kafka transaction is committed
-//! when nothing more has arrived, or when it is full or old; so it is short when the relay is idle and grows with the
+//! It runs in a thread of its own, as the producer's calls block, and the replication client runs on a small runtime in
+//! the same thread: handing rows over between threads one by one cost more than everything else together. A Kafka
+//! transaction is committed when nothing more has arrived, or when it is full or old; so it is short when the relay is idle and grows with the
 //! backlog, because rows pile up while the previous one is committed.
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use contracts::pg_binary::PG_EPOCH_UNIX_US;
 use futures::FutureExt;
 use pgwire_replication::{Lsn, ReplicationClient, ReplicationEvent};
 use rdkafka::message::OwnedHeaders;
-use tokio::runtime::Handle;
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::RelayConfig;
@@ -31,12 +32,18 @@ use crate::tracker::{self, Tracker};
 const ATTENTION_MESSAGES: u32 = 256;
 /// The shortest time between two transactions that PostgreSQL asked for.
 const ASKED_INTERVAL: Duration = Duration::from_millis(100);
+/// Turns of the runtime after which nothing more is there.
+const TURNS: u32 = 4;
+/// How long the rows of a backlog gather in the socket before they are taken.
+const GATHER: Duration = Duration::from_millis(1);
 /// The longest wait for more rows of a backlog.
 const LINGER_MAX: Duration = Duration::from_millis(20);
 
 /// Everything a session needs, in the state that the start order left it.
 pub(crate) struct Stream {
     pub(crate) config: Arc<RelayConfig>,
+    /// What the client runs on: a runtime of this thread alone.
+    pub(crate) runtime: Runtime,
     pub(crate) client: ReplicationClient,
     pub(crate) producer: Producer,
     pub(crate) position: RelayPosition,
@@ -62,6 +69,7 @@ struct Batch {
 
 struct Core {
     config: Arc<RelayConfig>,
+    runtime: Runtime,
     client: ReplicationClient,
     producer: Producer,
     /// The last position that is committed.
@@ -72,7 +80,6 @@ struct Core {
     cancel: CancellationToken,
     lost: CancellationToken,
     reporter: Reporter,
-    handle: Handle,
     output: Output,
     tracker: Tracker,
     batch: Batch,
@@ -94,7 +101,7 @@ enum Next {
 
 /// Runs until the end is asked for or something fails. Blocks.
 pub(crate) fn run(stream: Stream) -> Result<(), Fault> {
-    let Stream { config, client, producer, position, pg, cancel, lost, reporter } = stream;
+    let Stream { config, runtime, client, producer, position, pg, cancel, lost, reporter } = stream;
     let place = tracker::Place {
         lsn: position.lsn,
         partial_lsn: position.partial_lsn,
@@ -112,7 +119,7 @@ pub(crate) fn run(stream: Stream) -> Result<(), Fault> {
         cancel,
         lost,
         reporter,
-        handle: Handle::current(),
+        runtime,
         tracker: Tracker::new(place),
         batch: Batch::default(),
         latency: Latency::new(),
@@ -147,6 +154,9 @@ impl Core {
                         if self.cancel.is_cancelled() {
                             return self.finish();
                         }
+                        if self.is_old() {
+                            self.commit()?;
+                        }
                     }
                 }
                 Next::Quiet => {
@@ -164,18 +174,19 @@ impl Core {
         if let Some(received) = self.client.recv().now_or_never() {
             return event(received?);
         }
-        let patience = self.patience();
-        if patience.is_zero() {
-            return Ok(Next::Quiet);
+        if self.batch.rows >= self.config.limits.eager_rows {
+            // PostgreSQL sends row by row; taking them as they come would cost two switches of threads a row.
+            std::thread::sleep(GATHER);
         }
-        let Self { client, cancel, lost, handle, .. } = self;
-        handle.block_on(async {
+        let patience = self.patience();
+        let Self { client, cancel, lost, runtime, .. } = self;
+        runtime.block_on(async {
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => Ok(Next::Cancelled),
                 () = lost.cancelled() => Err(Interrupted::LockLost.into()),
                 received = client.recv() => event(received?),
-                () = tokio::time::sleep(patience) => Ok(Next::Quiet),
+                () = wait(patience) => Ok(Next::Quiet),
             }
         })
     }
@@ -212,9 +223,11 @@ impl Core {
 
     fn is_full(&self) -> bool {
         let limits = &self.config.limits;
-        self.batch.rows >= limits.transaction_rows
-            || self.batch.bytes >= limits.transaction_bytes
-            || self.batch.opened.is_some_and(|opened| opened.elapsed() >= limits.transaction_age)
+        self.batch.rows >= limits.transaction_rows || self.batch.bytes >= limits.transaction_bytes
+    }
+
+    fn is_old(&self) -> bool {
+        self.batch.opened.is_some_and(|opened| opened.elapsed() >= self.config.limits.transaction_age)
     }
 
     /// Whether the log went on without rows for us.
@@ -294,7 +307,9 @@ impl Core {
                     sha256: &sha256,
                 };
                 // Before the position passes it: a crash repeats the row, and the repeat is ignored.
-                self.handle.block_on(quarantine::store(&self.pg, &entry)).map_err(Interrupted::Quarantine)?;
+                self.runtime
+                    .block_on(quarantine::store(&self.pg, &entry))
+                    .map_err(Interrupted::Quarantine)?;
             }
         }
         Ok(())
@@ -359,6 +374,18 @@ impl Core {
             self.producer.abort();
         }
         Ok(())
+    }
+}
+
+/// Waits, but at least until the replication client has had its turn to take what lies in the socket.
+async fn wait(patience: Duration) {
+    if patience.is_zero() {
+        // Each turn of the runtime looks at its sockets once; the client then needs one to read.
+        for _ in 0..TURNS {
+            tokio::task::yield_now().await;
+        }
+    } else {
+        tokio::time::sleep(patience).await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! The relay on real services: each test has a database, a slot and topics of its own.
 
 #![allow(missing_docs, unreachable_pub, reason = "a test binary has no readers")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod flow;
 mod measure;

@@ -285,10 +285,10 @@ fn what_the_contract_cannot_hold_is_refused() {
             match (known.name == field, bytes, known.kind) {
                 (true, None, _) => pg_binary::write_null(&mut copy),
                 (true, Some(bytes), _) => {
-                    pg_binary::write_field(&mut copy, |out| out.extend_from_slice(bytes))
+                    pg_binary::write_field(&mut copy, |out| out.extend_from_slice(bytes));
                 }
                 (false, _, Kind::Uuid) => {
-                    pg_binary::write_field(&mut copy, |out| out.extend_from_slice(&[7; 16]))
+                    pg_binary::write_field(&mut copy, |out| out.extend_from_slice(&[7; 16]));
                 }
                 (false, _, Kind::TimestampMicros | Kind::Double) => {
                     pg_binary::write_field(&mut copy, |out| out.extend_from_slice(&[0; 8]));

@@ -22,7 +22,7 @@ pub fn event(number: u32, at: DateTime<Utc>) -> Event {
     let mut random = [0; 10];
     random[..4].copy_from_slice(&number.to_be_bytes());
     let occurred_at = at + TimeDelta::microseconds(i64::from(number));
-    let bought = number % 3 == 0;
+    let bought = number.is_multiple_of(3);
     Event {
         event_id: ids::v7(occurred_at, random),
         event_name: if bought { EventName::Purchase } else { EventName::ViewItem },
@@ -31,7 +31,7 @@ pub fn event(number: u32, at: DateTime<Utc>) -> Event {
         user_id: user_id(number % USERS),
         session_id: Uuid::from_u128(u128::from(number / 10)),
         session_started_at: at,
-        returning: number % 2 == 0,
+        returning: number.is_multiple_of(2),
         gender: Gender::Other,
         age: 33,
         age_band: AgeBand::of(33),
