@@ -1,0 +1,131 @@
+//! Whatever dies in mid-stream and is started again: each event still counts once.
+
+use std::os::unix::process::ExitStatusExt;
+use std::sync::Arc;
+
+use contracts::{RelayPosition, wire};
+use jobs::plans::CUBE_QUERY;
+use jobs::{control, progress::JobProgress};
+use nix::sys::signal::Signal;
+use rdkafka::Message;
+use stack::{Service, Silent};
+use tokio_postgres::types::PgLsn;
+
+use crate::support::{Line, Process, on_services, on_shared_stack, records, until};
+
+/// Long enough for a crash in its midst, with a restart of Spark's.
+const SIMULATION: &str = "simulate --rate 250 --duration 20s --repeated-pct 1";
+/// The job has read this much when something dies: all of the line is at work.
+const IN_MID_STREAM: i64 = 600;
+
+/// The crash came while events were being sent, or the test would show nothing.
+fn assert_in_mid_stream(simulation: &mut Process) {
+    assert!(simulation.is_running(), "the simulation ended before the crash");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_killed_in_mid_stream() {
+    on_shared_stack(async |line| {
+        let relay = line.relay().await;
+        let job = line.job().await;
+        let mut simulation = line.start(SIMULATION);
+        line.until_read(IN_MID_STREAM).await;
+        relay.kill_9().await;
+        assert_in_mid_stream(&mut simulation);
+        let relay = line.relay().await;
+        let sent = line.sent(simulation).await;
+        line.assert_verified(sent).await;
+        job.stop().await.succeeded();
+        relay.stop().await.succeeded();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_killed_between_a_commit_in_kafka_and_its_confirmation() {
+    on_shared_stack(async |line| {
+        let job = line.job().await;
+        let failpoint = [(relay::failpoint::VARIABLE, "relay-after-kafka-commit:40")];
+        let relay = line.start_with("relay run", &failpoint);
+        let mut simulation = line.start(SIMULATION);
+        let died = relay.ended().await;
+        assert_eq!(died.status.signal(), Some(Signal::SIGABRT as i32), "{died}");
+        assert_in_mid_stream(&mut simulation);
+        let (position, confirmed) = (position(line).await, confirmed(line).await);
+        assert!(position > confirmed, "in kafka {position}, confirmed {confirmed}");
+
+        let relay = line.relay().await;
+        let sent = line.sent(simulation).await;
+        line.assert_verified(sent).await;
+        job.stop().await.succeeded();
+        relay.stop().await.succeeded();
+    })
+    .await;
+}
+
+/// Where the last transaction in Kafka ends.
+async fn position(line: &Line) -> PgLsn {
+    let records = records(&line.endpoints, &line.endpoints.namespace.positions_topic()).await;
+    let (_, body) = wire::split(records.last().unwrap().payload().unwrap()).unwrap();
+    RelayPosition::read_avro(body).unwrap().lsn.into()
+}
+
+/// What PostgreSQL was told.
+async fn confirmed(line: &Line) -> PgLsn {
+    let slot = line.endpoints.namespace.slot();
+    let select = "select confirmed_flush_lsn from pg_replication_slots where slot_name = $1";
+    line.pg.query_one(select, &[&slot]).await.unwrap().get(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_supervisor_killed_in_mid_stream() {
+    on_shared_stack(async |line| {
+        let relay = line.relay().await;
+        let job = line.job().await;
+        let mut simulation = line.start(SIMULATION);
+        line.until_read(IN_MID_STREAM).await;
+        // Its query lives on in the server; the next submission replaces it.
+        job.kill_9().await;
+        assert_in_mid_stream(&mut simulation);
+        let job = line.job().await;
+        let sent = line.sent(simulation).await;
+        line.assert_verified(sent).await;
+        let progress = line.progress().await;
+        assert_eq!(progress.restarts, 0, "the replaced query troubled the new one: {progress:?}");
+        job.stop().await.succeeded();
+        relay.stop().await.succeeded();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spark_connect_server_killed_in_mid_stream() {
+    // A stack of its own: others use the shared one.
+    let stack = Box::pin(stack::isolated(&Service::ALL, Arc::new(Silent))).await.unwrap();
+    on_services(&stack, async |line| {
+        let relay = line.relay().await;
+        let mut job = line.job().await;
+        let mut simulation = line.start("simulate --rate 200 --duration 40s --repeated-pct 1");
+        line.until_read(IN_MID_STREAM).await;
+        stack.signal(Service::SparkConnect, Signal::SIGKILL).unwrap();
+        assert_in_mid_stream(&mut simulation);
+        until("the supervisor sees the fault", async || restarted(line, "restarting").await).await;
+        stack.start(Service::SparkConnect, Arc::new(Silent)).await.unwrap();
+        until("the supervisor submits the plan again", async || restarted(line, "running").await).await;
+        assert!(job.is_running());
+        let sent = line.sent(simulation).await;
+        line.assert_verified(sent).await;
+        job.stop().await.succeeded();
+        relay.stop().await.succeeded();
+    })
+    .await;
+}
+
+/// The job in a state, after a fault.
+async fn restarted(line: &Line, state: &str) -> Result<JobProgress, String> {
+    let run = control::latest(&line.pg, CUBE_QUERY).await.unwrap().unwrap();
+    match run.progress {
+        Some(progress) if run.state == state && progress.restarts > 0 => Ok(progress),
+        progress => Err(format!("{}: {progress:?}", run.state)),
+    }
+}

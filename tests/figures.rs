@@ -1,0 +1,131 @@
+//! The plain line, what verification finds, and how a wrong figure is put right.
+
+use contracts::cube::{MEASURE, write_time};
+use jobs::plans::{self, CUBE_QUERY};
+use scylla::client::session::Session;
+use scylla::value::CqlTimestamp;
+
+use crate::support::{Line, on_shared_stack};
+
+/// A row of `activity_by_country`.
+struct CountryRow {
+    country: String,
+    minute: CqlTimestamp,
+    events: i64,
+    write_time: i64,
+}
+
+/// The row with the most events.
+async fn busiest_row(line: &Line, session: &Session) -> CountryRow {
+    let select = format!(
+        "select country, minute, events, writetime(events) from {}.activity_by_country",
+        line.endpoints.namespace.keyspace()
+    );
+    let rows = session.query_unpaged(select, ()).await.unwrap().into_rows_result().unwrap();
+    rows.rows::<(String, CqlTimestamp, i64, i64)>()
+        .unwrap()
+        .map(|row| row.unwrap())
+        .map(|(country, minute, events, write_time)| CountryRow { country, minute, events, write_time })
+        .max_by_key(|row| row.events)
+        .unwrap()
+}
+
+/// Writes one figure of a row at a write time.
+async fn set(line: &Line, session: &Session, row: &CountryRow, figure: &str, value: i64, at: i64) {
+    let day = minute(row).date_naive();
+    let update = format!(
+        "update {}.activity_by_country using timestamp {at} set {figure} = {value} \
+         where country = ? and day = '{day}' and minute = ?",
+        line.endpoints.namespace.keyspace()
+    );
+    session.query_unpaged(update, (&row.country, row.minute)).await.unwrap();
+}
+
+fn minute(row: &CountryRow) -> chrono::DateTime<chrono::Utc> {
+    chrono::DateTime::from_timestamp_millis(row.minute.0).unwrap()
+}
+
+async fn cassandra(line: &Line) -> Session {
+    provision::connect_cassandra(&line.endpoints.cassandra_contact_points).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_event_is_in_the_tables_and_one_changed_cell_is_found() {
+    on_shared_stack(async |line| {
+        let relay = line.relay().await;
+        let job = line.job().await;
+        let began = chrono::Utc::now();
+        let simulation = "simulate --rate 300 --duration 12s --seed 1 \
+                          --late-pct 2 --repeated-pct 2 --out-of-order-pct 5 --malformed-pct 2 --hot-key-pct 10";
+        let sent = line.sent(line.start(&simulation.split_whitespace().collect::<Vec<_>>().join(" "))).await;
+        assert!(sent.repeated > 0 && sent.quarantined > 0, "{sent:?}");
+        line.assert_verified(sent).await;
+        let progress = line.progress().await;
+        assert_eq!(progress.rows_dropped_by_watermark, 0);
+        assert_eq!(progress.restarts, 0, "{progress:?}");
+
+        let session = cassandra(line).await;
+        let span = began - chrono::TimeDelta::minutes(15)..chrono::Utc::now() + chrono::TimeDelta::minutes(1);
+        let figures = audit::figures::read(&session, &line.endpoints.namespace, span, 10).await.unwrap();
+        assert!(figures.totals.orders > 0 && figures.totals.net > 0.into(), "{:?}", figures.totals);
+        assert!(!figures.countries.is_empty() && !figures.demographics.is_empty());
+        assert_eq!(figures.products.len(), 10);
+
+        let row = busiest_row(line, &session).await;
+        set(line, &session, &row, MEASURE.units.name(), 123_456, row.write_time + 1).await;
+        let verified = line.run("verify").await.failed();
+        let at = minute(&row).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        let named = format!("activity_by_country {at} {}: units is 123456, expected ", row.country);
+        assert!(verified.out.contains(&named), "{named}\n{verified}");
+        assert!(verified.out.contains("not verified: 1 rows differ, "), "{verified}");
+
+        job.stop().await.succeeded();
+        relay.stop().await.succeeded();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_figure_that_is_too_high_is_lowered_by_the_next_revision() {
+    on_shared_stack(async |line| {
+        let relay = line.relay().await;
+        let job = line.job().await;
+        let simulation = line.start("simulate --rate 5 --duration 10m --seed 7 --start 2026-03-02T23:55:00Z");
+        let sent = line.sent(simulation).await;
+        line.assert_verified(sent).await;
+
+        let session = cassandra(line).await;
+        let before = plans::in_force(&line.pg, CUBE_QUERY).await.unwrap().unwrap();
+        let row = busiest_row(line, &session).await;
+        let start_us = row.minute.0 * 1_000;
+        assert_eq!(row.write_time, write_time(start_us, before.revision, row.events));
+        let too_high = row.events + 1_000_000;
+        let at = write_time(start_us, before.revision, too_high);
+        set(line, &session, &row, MEASURE.events.name(), too_high, at).await;
+        let verified = line.run("verify").await.failed();
+        assert!(
+            verified.out.contains(&format!("events is {too_high}, expected {}", row.events)),
+            "{verified}"
+        );
+
+        // Reset is refused while the job runs: two revisions at once would be two truths.
+        let refused = line.run("job reset").await.failed();
+        assert!(refused.err.contains("storepulse job stop"), "{refused}");
+        job.stop().await.succeeded();
+        line.run("job reset").await.succeeded();
+        let job = line.job().await;
+        line.assert_verified(sent).await;
+
+        let after = plans::in_force(&line.pg, CUBE_QUERY).await.unwrap().unwrap();
+        assert_eq!(after.revision, before.revision + 1);
+        let lowered = busiest_row(line, &session).await;
+        assert_eq!(
+            (&lowered.country, lowered.minute, lowered.events),
+            (&row.country, row.minute, row.events)
+        );
+        assert_eq!(lowered.write_time, write_time(start_us, after.revision, row.events));
+        job.stop().await.succeeded();
+        relay.stop().await.succeeded();
+    })
+    .await;
+}

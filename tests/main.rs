@@ -1,0 +1,16 @@
+//! The whole line on the real services: what a shopper did stands in Cassandra, counted once, whatever dies on the way.
+//!
+//! Relay, job, simulator and verification run as `storepulse` processes, as they do in use, each test in a namespace of its own.
+//! The verdict is always `storepulse verify`, which shares nothing with the plans. Build the command first: `make test` does.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a panic with its place is how a test reports; clippy spares only the test functions themselves"
+)]
+
+mod control;
+mod crashes;
+mod figures;
+mod poison;
+mod state;
+mod support;

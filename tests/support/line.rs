@@ -1,0 +1,195 @@
+//! One namespace with relay, job, simulator and verification as processes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use contracts::endpoints::{Endpoints, variable};
+use jobs::control;
+use jobs::plans::CUBE_QUERY;
+use jobs::progress::JobProgress;
+use stack::{Silent, Stack};
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::sync::Mutex;
+use tokio_postgres::Client;
+
+use super::{Ended, Process, until};
+
+/// The cluster has one executor: two jobs at once would only time each other out.
+static SPARK: Mutex<()> = Mutex::const_new(());
+
+/// A set-up namespace with users.
+pub(crate) struct Line {
+    pub(crate) endpoints: Endpoints,
+    pub(crate) pg: Client,
+    folder: TempDir,
+    processes: AtomicU32,
+}
+
+/// What a simulation sent and what became of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) sent: i64,
+    pub(crate) committed: i64,
+    pub(crate) repeated: i64,
+    pub(crate) quarantined: i64,
+}
+
+impl std::ops::AddAssign for Sent {
+    fn add_assign(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.committed += other.committed;
+        self.repeated += other.repeated;
+        self.quarantined += other.quarantined;
+    }
+}
+
+/// Runs a test in a namespace of its own on the warm stack.
+pub(crate) async fn on_shared_stack(test: impl AsyncFnOnce(&Line)) {
+    let _turn = SPARK.lock().await;
+    let stack = stack::shared(Arc::new(Silent)).await.unwrap();
+    on_services(&stack, test).await;
+}
+
+/// Runs a test in a namespace of its own on the services of a stack.
+pub(crate) async fn on_services(stack: &Stack, test: impl AsyncFnOnce(&Line)) {
+    let variables = stack.env().unwrap();
+    let lookup = |name: &str| {
+        variables.iter().find(|(variable, _)| variable == name).map(|(_, value)| value.to_owned())
+    };
+    let services = Endpoints::from_lookup(lookup).unwrap();
+    let body = async |endpoints: Endpoints| {
+        let pg = control::connect(&endpoints.pg_url).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let line = Line { endpoints, pg, folder, processes: AtomicU32::new(0) };
+        line.run("setup --quiet").await.succeeded();
+        line.run("users --count 400 --source simulated").await.succeeded();
+        test(&line).await;
+        line.remove_checkpoints();
+    };
+    Box::pin(provision::in_scratch_namespace(&services, body)).await.unwrap();
+}
+
+impl Line {
+    /// Starts a command of `storepulse`, its words separated by spaces.
+    pub(crate) fn start(&self, words: &str) -> Process {
+        self.start_with(words, &[])
+    }
+
+    /// Starts one with more variables in its environment.
+    pub(crate) fn start_with(&self, words: &str, variables: &[(&str, &str)]) -> Process {
+        let mut command = Command::new(storepulse());
+        let endpoints = &self.endpoints;
+        command
+            .args(words.split(' '))
+            .env("STOREPULSE_LOG", "warn,relay=info,jobs=info")
+            .env_remove(relay::failpoint::VARIABLE)
+            .env(variable::PG_URL, &endpoints.pg_url)
+            .env(variable::KAFKA_BROKERS, &endpoints.kafka_brokers)
+            .env(variable::SCHEMA_REGISTRY_URL, &endpoints.schema_registry_url)
+            .env(variable::CASSANDRA_CONTACT_POINTS, &endpoints.cassandra_contact_points)
+            .env(variable::SPARK_REMOTE, &endpoints.spark_remote)
+            .env(variable::CHECKPOINT_ROOT, &endpoints.checkpoint_root)
+            .env(variable::NAMESPACE, endpoints.namespace.to_string())
+            .envs(variables.iter().copied());
+        let number = self.processes.fetch_add(1, Ordering::Relaxed);
+        Process::spawn(words, command, self.folder.path(), number)
+    }
+
+    /// Runs a command to its end.
+    pub(crate) async fn run(&self, words: &str) -> Ended {
+        self.start(words).ended().await
+    }
+
+    /// Starts a relay and returns once rows flow.
+    pub(crate) async fn relay(&self) -> Process {
+        let mut relay = self.start("relay run");
+        until("the relay streams", async || {
+            let output = relay.output().unwrap_or_else(|ended| panic!("{ended}"));
+            if output.contains("streaming") { Ok(()) } else { Err(output) }
+        })
+        .await;
+        relay
+    }
+
+    /// Starts a job and returns once its query runs.
+    pub(crate) async fn job(&self) -> Process {
+        self.job_with("").await
+    }
+
+    /// Starts one with more options.
+    pub(crate) async fn job_with(&self, options: &str) -> Process {
+        let mut job = self.start(format!("job run {options}").trim_end());
+        let holder = format!("pid {}", job.id());
+        until("the job runs", async || {
+            job.output().unwrap_or_else(|ended| panic!("{ended}"));
+            match control::latest(&self.pg, CUBE_QUERY).await.unwrap() {
+                Some(run) if run.holder == holder && run.state == "running" => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+        job
+    }
+
+    /// What the job's supervisor last reported.
+    pub(crate) async fn progress(&self) -> JobProgress {
+        let run = control::latest(&self.pg, CUBE_QUERY).await.unwrap();
+        run.and_then(|run| run.progress).unwrap_or_default()
+    }
+
+    /// Waits until the supervisor at work has seen this many records read.
+    pub(crate) async fn until_read(&self, records: i64) -> JobProgress {
+        until(&format!("{records} records are read"), async || {
+            let progress = self.progress().await;
+            if progress.input_rows >= records { Ok(progress) } else { Err(format!("{progress:?}")) }
+        })
+        .await
+    }
+
+    /// Waits for a simulation's end and reads its account.
+    pub(crate) async fn sent(&self, simulation: Process) -> Sent {
+        let ended = simulation.ended().await.succeeded();
+        let [sent, committed, repeated, quarantined, ..] = numbers(&ended.out)[..] else { panic!("{ended}") };
+        assert!(committed > 0, "{ended}");
+        assert_eq!(sent, committed + repeated + quarantined, "{ended}");
+        Sent { sent, committed, repeated, quarantined }
+    }
+
+    /// Drains and verifies: the tables are right to the last digit, and nothing sent is missing anywhere.
+    pub(crate) async fn assert_verified(&self, sent: Sent) {
+        let verified = self.run("verify").await.succeeded();
+        let numbers = numbers(&verified.out);
+        let (events, late) = (numbers[0], numbers.get(2).copied().unwrap_or(0));
+        assert_eq!(events + late, sent.committed, "{verified}");
+        assert_eq!(self.count("select count(*) from raw.events").await, sent.committed);
+        let set_aside = "select count(*) from raw.quarantine where source = 'simulator'";
+        assert_eq!(self.count(set_aside).await, sent.quarantined);
+    }
+
+    pub(crate) async fn count(&self, sql: &str) -> i64 {
+        self.pg.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    fn remove_checkpoints(&self) {
+        let root = PathBuf::from(self.endpoints.checkpoint_root.trim_start_matches("file://"));
+        let folder = root.join(self.endpoints.namespace.to_string());
+        if folder.exists() {
+            std::fs::remove_dir_all(folder).unwrap();
+        }
+    }
+}
+
+/// The command, built beside this test.
+fn storepulse() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let command = test.parent().and_then(|deps| deps.parent()).unwrap().join("storepulse");
+    assert!(command.is_file(), "{} is missing: run `cargo build --package storepulse`", command.display());
+    command
+}
+
+/// The whole numbers in a text, in their order.
+fn numbers(text: &str) -> Vec<i64> {
+    text.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
+}
