@@ -173,7 +173,6 @@ mod tests {
                 contracts::cube::MeasureKind::Distinct => Figure::Distinct(value),
                 contracts::cube::MeasureKind::Money => Figure::Money(Decimal::new(value, 2)),
                 contracts::cube::MeasureKind::Instant => Figure::Instant(value),
-                contracts::cube::MeasureKind::Name => Figure::Name(value.to_string()),
             })
             .collect()
     }
@@ -188,7 +187,6 @@ mod tests {
             Figure::Distinct(count) => Figure::Distinct(count * 2 + 4),
             Figure::Money(amount) => Figure::Money(*amount - Decimal::new(1, 2)),
             Figure::Instant(unix_ms) => Figure::Instant(unix_ms - 1),
-            Figure::Name(name) => Figure::Name(format!("{name} ")),
             Figure::Absent => Figure::Count(0),
         }
     }

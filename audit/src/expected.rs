@@ -44,8 +44,6 @@ fn measure_sql(measure: Column) -> Result<String, VerifyError> {
         (MEASURE.refunds, amount("refund")),
         (MEASURE.net, format!("{} - {}", amount("purchase"), amount("refund"))),
         (MEASURE.last_occurred_at, format!("max({})", EVENT.occurred_at)),
-        // By bytes, which is by code points in UTF-8, whatever the database's collation.
-        (MEASURE.item_name, format!("max(coalesce({}, '{NONE}') collate \"C\")", EVENT.item_name)),
     ];
     sql.into_iter()
         .find_map(|(column, sql)| (column == measure).then_some(sql))
@@ -106,7 +104,6 @@ fn parse(grouping: &Grouping, row: &Row) -> Result<(Key, Vec<Figure>), tokio_pos
                 let at: DateTime<Utc> = row.try_get(index)?;
                 Figure::Instant(at.timestamp_micros().div_euclid(1000))
             }
-            MeasureKind::Name => Figure::Name(row.try_get(index)?),
         });
     }
     Ok((Key::of(grouping, minute.and_utc(), dimensions), figures))

@@ -9,7 +9,6 @@ use chrono::{DateTime, DurationRound, NaiveDate, TimeDelta, Utc};
 use contracts::Namespace;
 use contracts::cube::{Grouping, MEASURE, grouping};
 use contracts::event::EVENT;
-use contracts::record::Column;
 use futures::TryStreamExt;
 use rust_decimal::Decimal;
 use scylla::client::session::Session;
@@ -205,12 +204,11 @@ pub async fn read(
 
     let by_product = table("sales_by_product")?;
     let rows = in_span(session, namespace, by_product, &span, &[Vec::new()]).await?;
-    let mut names = names(by_product, &rows);
     figures.products = sums(by_product, &rows)
         .into_iter()
         .filter_map(|(dimensions, totals)| {
-            let [item_id] = <[String; 1]>::try_from(dimensions).ok()?;
-            Some(ProductFigures { item_name: names.remove(&item_id).unwrap_or_default(), item_id, totals })
+            let [item_id, item_name] = <[String; 2]>::try_from(dimensions).ok()?;
+            Some(ProductFigures { item_id, item_name, totals })
         })
         .collect();
     figures.products.sort_by(|a, b| b.totals.net.cmp(&a.totals.net).then_with(|| a.item_id.cmp(&b.item_id)));
@@ -276,22 +274,6 @@ fn sums(grouping: &Grouping, rows: &Rows) -> BTreeMap<Vec<String>, Totals> {
         sums.entry(key.dimensions.clone()).or_default().add(grouping, figures);
     }
     sums
-}
-
-/// Each product's newest name.
-fn names(grouping: &Grouping, rows: &Rows) -> BTreeMap<String, String> {
-    let is_name = |column: Column| column == MEASURE.item_name;
-    let Some(index) = grouping.measures.iter().position(|measure| is_name(measure.column)) else {
-        return BTreeMap::new();
-    };
-    let mut names = BTreeMap::new();
-    // Rows are in the order of their minutes, so the newest comes last.
-    for (key, figures) in rows {
-        if let (Some(Figure::Name(name)), [item_id]) = (figures.get(index), key.dimensions.as_slice()) {
-            names.insert(item_id.clone(), name.clone());
-        }
-    }
-    names
 }
 
 #[cfg(test)]

@@ -68,8 +68,6 @@ pub enum Figure {
     Money(Decimal),
     /// An instant, in ms.
     Instant(i64),
-    /// A name.
-    Name(String),
     /// A null, which the tables never hold.
     Absent,
 }
@@ -83,7 +81,6 @@ impl fmt::Display for Figure {
                 Some(at) => f.write_str(&at.to_rfc3339_opts(SecondsFormat::Millis, true)),
                 None => write!(f, "{unix_ms} ms"),
             },
-            Self::Name(name) => write!(f, "{name:?}"),
             Self::Absent => f.write_str("nothing"),
         }
     }

@@ -162,7 +162,6 @@ fn figure(kind: MeasureKind, value: Option<CqlValue>) -> Option<Figure> {
         (MeasureKind::Distinct, Some(CqlValue::BigInt(count))) => Figure::Distinct(count),
         (MeasureKind::Money, Some(CqlValue::Decimal(amount))) => Figure::Money(decimal(&amount)?),
         (MeasureKind::Instant, Some(CqlValue::Timestamp(CqlTimestamp(unix_ms)))) => Figure::Instant(unix_ms),
-        (MeasureKind::Name, Some(CqlValue::Text(name))) => Figure::Name(name),
         _ => return None,
     })
 }

@@ -184,6 +184,7 @@ fn rows(grouping: &Grouping, events: &[Event]) -> Table {
                 (EVENT.gender, text(Some(event.gender.as_str()))),
                 (EVENT.age_band, text(Some(event.age_band.as_str()))),
                 (EVENT.item_id, text(event.item_id.as_deref())),
+                (EVENT.item_name, text(event.item_name.as_deref())),
                 (EVENT.category, text(event.category.as_deref())),
                 (EVENT.channel, text(Some(event.channel.as_str()))),
                 (EVENT.device, text(Some(event.device.as_str()))),
@@ -240,12 +241,10 @@ fn figure(measure: Column, events: &[Event]) -> CqlValue {
         decimal(money(events, EventName::Refund))
     } else if measure == MEASURE.net {
         decimal(money(events, EventName::Purchase) - money(events, EventName::Refund))
-    } else if measure == MEASURE.last_occurred_at {
+    } else {
+        assert_eq!(measure, MEASURE.last_occurred_at);
         let last = events.iter().map(|event| event.occurred_at).max().unwrap();
         CqlValue::Timestamp(CqlTimestamp(last.timestamp_millis()))
-    } else {
-        assert_eq!(measure, MEASURE.item_name);
-        CqlValue::Text(events.iter().filter_map(|event| event.item_name.as_deref()).max().unwrap().to_owned())
     }
 }
 

@@ -30,7 +30,7 @@ Examples:
 
 /// Real-time user analytics for an online shop.
 #[derive(Parser)]
-#[command(name = "storepulse", version, about, after_help = EXAMPLES)]
+#[command(name = "storepulse", version, about = "Real-time user analytics for an online shop", after_help = EXAMPLES)]
 struct Cli {
     /// What to log to standard error: error, warn, info, debug, or a filter such as `relay=debug`.
     #[arg(long, global = true, env = "STOREPULSE_LOG", default_value = "warn", value_name = "FILTER")]

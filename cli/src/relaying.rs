@@ -7,6 +7,7 @@ use clap::Subcommand;
 use contracts::endpoints::Endpoints;
 use provision::Provisioned;
 use relay::config::Assigned;
+use relay::quarantine::{QuarantineConfig, QuarantineProgress};
 use relay::{RelayConfig, RelayProgress, RelayState};
 use tokio::sync::watch;
 
@@ -59,7 +60,13 @@ pub(crate) async fn run(RelayCommand::Run: RelayCommand) -> anyhow::Result<ExitC
             }
         }
     });
-    let result = relay::run(config(&endpoints, &provisioned), cancel, sender).await;
+    let quarantine = QuarantineConfig::new(&endpoints, provisioned.refusal_schema_id);
+    let (quarantine_sender, _) = watch::channel(QuarantineProgress::default());
+    // Whichever ends first ends both: neither is of use alone.
+    let result = tokio::try_join!(
+        relay::run(config(&endpoints, &provisioned), cancel.clone(), sender),
+        relay::quarantine::run(quarantine, cancel, quarantine_sender),
+    );
     // The printer ends with the channel.
     let _ = printer.await;
     result?;

@@ -14,6 +14,7 @@ use contracts::endpoints::Endpoints;
 use ingest::source::simulator::{Progress as Sent, Report};
 use jobs::progress::{JobProgress, JobState};
 use jobs::supervisor::{self, JobConfig};
+use relay::quarantine::{QuarantineConfig, QuarantineProgress};
 use relay::{RelayProgress, RelayState};
 use stack::{Stack, StackConfig};
 use tokio::sync::watch;
@@ -53,7 +54,8 @@ const JOB_START: Duration = Duration::from_secs(180);
 const RATE_OVER: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(args: RunJobArgs) -> anyhow::Result<ExitCode> {
-    let endpoints = services_up(args.no_stack).await?;
+    let cancel = interrupt::token()?;
+    let endpoints = services_up(args.no_stack, &cancel).await?;
     heading("set-up");
     let provisioned = provision::apply(&endpoints).await?;
     eprintln!("  topics, schemas, tables and slot are there; topic generation {}", provisioned.generation);
@@ -61,7 +63,6 @@ pub(crate) async fn run(args: RunJobArgs) -> anyhow::Result<ExitCode> {
     heading("users");
     users::fetch(&endpoints, &UsersArgs::plain(args.users, args.users_source, args.seed)).await?;
 
-    let cancel = interrupt::token()?;
     heading("relay and job");
     let mut line = Line::start(&endpoints, &provisioned);
     let outcome = drive(&args, &endpoints, &mut line, &cancel).await;
@@ -75,13 +76,13 @@ fn heading(text: &str) {
     eprintln!("{text}");
 }
 
-async fn services_up(no_stack: bool) -> anyhow::Result<Endpoints> {
+async fn services_up(no_stack: bool, cancel: &CancellationToken) -> anyhow::Result<Endpoints> {
     if no_stack {
         return Ok(Endpoints::from_env()?);
     }
     heading("stack");
     let stack = Stack::open(StackConfig::main())?;
-    services::up(&stack).await?;
+    services::up(&stack, cancel).await?;
     connect::of_stack(&stack.env()?)
 }
 
@@ -113,9 +114,15 @@ impl Line {
         let (job_sender, job) = watch::channel(JobProgress::default());
         let mut tasks = JoinSet::new();
         let relay_config = relaying::config(endpoints, provisioned);
+        let quarantine_config = QuarantineConfig::new(endpoints, provisioned.refusal_schema_id);
         let job_config = JobConfig::new(endpoints.clone());
         let stop = cancel.clone();
         tasks.spawn(async move { Ok(relay::run(relay_config, stop, relay_sender).await?) });
+        let stop = cancel.clone();
+        let (quarantine_sender, _) = watch::channel(QuarantineProgress::default());
+        tasks.spawn(
+            async move { Ok(relay::quarantine::run(quarantine_config, stop, quarantine_sender).await?) },
+        );
         let stop = cancel.clone();
         tasks.spawn(async move { Ok(supervisor::run(&job_config, &stop, &job_sender).await?) });
         Self { cancel, relay, job, tasks }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use comfy_table::{CellAlignment, Table, presets};
 use stack::{Health, PlainText, ServiceStatus, Stack, StackConfig};
+use tokio_util::sync::CancellationToken;
 
 use crate::interrupt;
 
@@ -50,7 +51,7 @@ pub(crate) async fn run(command: StackCommand) -> anyhow::Result<ExitCode> {
     let stack = Stack::open(StackConfig::main())?;
     match command {
         StackCommand::Up => {
-            up(&stack).await?;
+            up(&stack, &interrupt::token()?).await?;
             println!("the stack is up; `storepulse stack env` prints its addresses");
         }
         StackCommand::Down(args) => {
@@ -69,8 +70,7 @@ pub(crate) async fn run(command: StackCommand) -> anyhow::Result<ExitCode> {
 }
 
 /// Starts the stack; an interrupt stops what had been started.
-pub(crate) async fn up(stack: &Stack) -> anyhow::Result<()> {
-    let cancel = interrupt::token()?;
+pub(crate) async fn up(stack: &Stack, cancel: &CancellationToken) -> anyhow::Result<()> {
     let started = std::time::Instant::now();
     tokio::select! {
         result = stack.up(Arc::new(PlainText)) => result?,

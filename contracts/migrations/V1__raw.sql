@@ -105,6 +105,10 @@ begin
         partition, lower_bound, upper_bound
     );
     return true;
+exception
+    -- Taking the advisory lock does not refresh what the catalogue lookup sees: another writer was first.
+    when duplicate_table then
+        return false;
 end
 $$;
 

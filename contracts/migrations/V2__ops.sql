@@ -42,7 +42,7 @@ create table ops.job_run (
     run_id uuid primary key,
     job text not null,
     holder text not null,
-    state text not null check (state in ('starting', 'running', 'restarting', 'stopping', 'stopped', 'failed')),
+    state text not null check (state in ('starting', 'running', 'restarting', 'stopping', 'stopped')),
     stop_requested boolean not null default false,
     restarts integer not null default 0,
     started_at timestamp with time zone not null default now(),

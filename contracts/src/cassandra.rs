@@ -68,6 +68,5 @@ pub const fn measure_type(kind: MeasureKind) -> &'static str {
         MeasureKind::Count | MeasureKind::Distinct => "bigint",
         MeasureKind::Money => "decimal",
         MeasureKind::Instant => "timestamp",
-        MeasureKind::Name => "text",
     }
 }

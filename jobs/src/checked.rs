@@ -98,7 +98,7 @@ pub fn on_time(events: &DataFrame) -> DataFrame {
     events.filter(expr(&on_time_sql()))
 }
 
-fn on_time_sql() -> String {
+pub(crate) fn on_time_sql() -> String {
     format!(
         "unix_micros({}) - unix_micros({}) between -{} and {}",
         EVENT.ingested_at,

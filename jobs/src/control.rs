@@ -6,7 +6,7 @@ use contracts::endpoints::Endpoints;
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
-use crate::progress::JobProgress;
+use crate::progress::{JobProgress, JobState};
 
 /// How long a supervisor may be silent before `job status` calls it lost, in s.
 pub const SILENCE_S: i64 = 15;
@@ -114,7 +114,7 @@ impl Run {
     /// Whether it is at work, as far as can be told.
     #[must_use]
     pub fn active(&self) -> bool {
-        !self.lost && !matches!(self.state.as_str(), "stopped" | "failed")
+        !self.lost && self.state != JobState::Stopped.as_str()
     }
 }
 
@@ -126,7 +126,7 @@ pub async fn latest(client: &Client, job: &str) -> Result<Option<Run>, ControlEr
     let row = client
         .query_opt(
             "select holder, state, stop_requested, started_at, reported_at, progress, \
-                    state not in ('stopped', 'failed') and reported_at < now() - make_interval(secs => $2) \
+                    state <> 'stopped' and reported_at < now() - make_interval(secs => $2) \
              from ops.job_run where job = $1 order by started_at desc limit 1",
             &[&job, &(SILENCE_S as f64)],
         )
@@ -153,7 +153,7 @@ pub async fn latest(client: &Client, job: &str) -> Result<Option<Run>, ControlEr
 pub async fn request_stop(client: &Client, job: &str) -> Result<u64, ControlError> {
     client
         .execute(
-            "update ops.job_run set stop_requested = true where job = $1 and state not in ('stopped', 'failed')",
+            "update ops.job_run set stop_requested = true where job = $1 and state <> 'stopped'",
             &[&job],
         )
         .await

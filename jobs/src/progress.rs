@@ -131,8 +131,6 @@ pub enum JobState {
     Stopping,
     /// Ended on request.
     Stopped,
-    /// Ended by an error that a restart cannot mend.
-    Failed,
 }
 
 impl JobState {
@@ -145,7 +143,6 @@ impl JobState {
             JobState::Restarting => "restarting",
             JobState::Stopping => "stopping",
             JobState::Stopped => "stopped",
-            JobState::Failed => "failed",
         }
     }
 }
@@ -192,15 +189,14 @@ pub struct JobProgress {
 }
 
 impl JobProgress {
-    /// Takes in the report of one more micro-batch; a report seen before changes nothing.
+    /// Takes in the report of one more trigger; a report seen before changes nothing.
     ///
     /// Returns whether it was a new one.
-    pub fn absorb(&mut self, spark: &SparkProgress, last_seen: &mut Option<(i64, DateTime<Utc>)>) -> bool {
-        let identity = (spark.batch_id, spark.timestamp);
-        if *last_seen == Some(identity) {
+    pub fn absorb(&mut self, spark: &SparkProgress, last_seen: &mut Option<DateTime<Utc>>) -> bool {
+        if last_seen.is_some_and(|seen| spark.timestamp <= seen) {
             return false;
         }
-        *last_seen = Some(identity);
+        *last_seen = Some(spark.timestamp);
         let (state_rows, removed) = spark.state_rows();
         self.state_rows = state_rows;
         self.state_rows_removed += removed;

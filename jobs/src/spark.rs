@@ -77,6 +77,8 @@ pub async fn connect(remote: &str) -> Result<SparkSession, CallError> {
             // A batch without data would follow every one that moved the watermark, only to evict state, and double the lag
             // of the next; eviction can wait for the next records.
             ("spark.sql.streaming.noDataMicroBatches.enabled", "false".to_owned()),
+            // Asked for every second, so a few are enough; the server would send a hundred.
+            ("spark.sql.streaming.numRecentProgressUpdates", "16".to_owned()),
             // A micro-batch is small: coordination between its stages costs more than skew would.
             ("spark.sql.adaptive.enabled", "false".to_owned()),
         ] {

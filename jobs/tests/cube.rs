@@ -26,7 +26,6 @@ struct Expectation {
     gross: i128,
     refunds: i128,
     last_occurred_at: i64,
-    item_name: Option<String>,
 }
 
 impl Expectation {
@@ -35,7 +34,6 @@ impl Expectation {
         self.sessions.insert(event.session_id);
         self.users.insert(event.user_id);
         self.last_occurred_at = self.last_occurred_at.max(event.occurred_at.timestamp_micros());
-        self.item_name = self.item_name.take().max(event.item_name.as_ref().map(|name| name.to_string()));
         match event.event_name {
             EventName::SessionStart => self.session_starts += 1,
             EventName::ViewItem => self.item_views += 1,
@@ -62,7 +60,10 @@ fn dimensions(table: &str, event: &Event) -> Vec<String> {
         "activity_by_minute" => vec![],
         "activity_by_country" => vec![event.country.to_string()],
         "demographics_by_minute" => vec![event.gender.to_string(), event.age_band.to_string()],
-        "sales_by_product" => vec![or_none(event.item_id.as_ref().map(ToString::to_string))],
+        "sales_by_product" => vec![
+            or_none(event.item_id.as_ref().map(ToString::to_string)),
+            or_none(event.item_name.as_ref().map(ToString::to_string)),
+        ],
         "sales_by_category" => vec![or_none(event.category.as_ref().map(ToString::to_string))],
         "engagement_by_channel" => vec![event.channel.to_string(), event.device.to_string()],
         other => panic!("the oracle does not know {other}"),
@@ -75,7 +76,7 @@ fn oracle(events: &[Event]) -> BTreeMap<Key, Expectation> {
         let minute = event.occurred_at.timestamp_micros().div_euclid(cube::WINDOW_US) * cube::WINDOW_US;
         for grouping in GROUPINGS {
             let values = dimensions(grouping.table, event);
-            if grouping.only_items && values == [NONE] {
+            if grouping.only_items && values[0] == NONE {
                 continue;
             }
             rows.entry((grouping.table.to_owned(), minute, values)).or_default().fold(event);
@@ -118,9 +119,6 @@ async fn the_cube_is_what_the_oracle_says() {
                 }
                 (MeasureKind::Instant, _) => {
                     assert_eq!(support::long(row, name), want.last_occurred_at, "{context}")
-                }
-                (MeasureKind::Name, _) => {
-                    assert_eq!(Some(support::string(row, name)), want.item_name, "{context}");
                 }
                 (MeasureKind::Distinct, _) => {
                     let exact = if name == "users" { want.users.len() } else { want.sessions.len() } as f64;

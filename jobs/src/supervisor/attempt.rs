@@ -20,9 +20,9 @@ use crate::spark::{self, CallError};
 /// The name of the query that publishes what was refused.
 pub(crate) const REFUSALS_QUERY: &str = "refusals";
 /// How often refusals are published: they are rare, and the cube comes first.
-const REFUSALS_TRIGGER: &str = "5 seconds";
+const REFUSALS_TRIGGER: &str = "10 seconds";
 /// How often the query is asked how it does.
-const POLL: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_secs(1);
 /// How often PostgreSQL is told.
 const REPORT: Duration = Duration::from_secs(1);
 /// How long the server may take to answer a question.
@@ -61,7 +61,7 @@ struct Queries {
 
 /// What one round of questions found.
 struct Answers {
-    progress: Option<String>,
+    progress: Vec<String>,
     busy: bool,
     ended: Option<String>,
 }
@@ -157,7 +157,7 @@ impl Attempt<'_> {
             if let Some(why) = answers.ended {
                 return Err(why);
             }
-            if let Some(json) = answers.progress {
+            for json in answers.progress {
                 tracing::trace!(json, "progress");
                 let spark = SparkProgress::parse(&json)
                     .map_err(|error| format!("the query's progress is not understood: {error}"))?;
@@ -233,12 +233,13 @@ fn ask(queries: &Queries) -> Result<Answers, SparkError> {
                 || format!("{name} is not active and left no error: it was stopped or replaced"),
                 |exception| format!("{name} failed: {}", first_line(&exception.message)),
             );
-            return Ok(Answers { progress: None, busy: false, ended: Some(why) });
+            return Ok(Answers { progress: Vec::new(), busy: false, ended: Some(why) });
         }
     }
     let status = queries.cube.status()?;
     let busy = status.is_trigger_active && status.is_data_available;
-    Ok(Answers { progress: queries.cube.last_progress()?, busy, ended: None })
+    // Not only the last: several micro-batches may have ended since the question before.
+    Ok(Answers { progress: queries.cube.recent_progress()?, busy, ended: None })
 }
 
 /// Stops the queries; one that does not answer is left to the next submission, which replaces it.
