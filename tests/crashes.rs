@@ -11,16 +11,20 @@ use rdkafka::Message;
 use stack::{Service, Silent};
 use tokio_postgres::types::PgLsn;
 
-use crate::support::{Line, Process, on_services, on_shared_stack, records, until};
+use crate::support::{Line, Process, Sent, on_services, on_shared_stack, records, until};
 
-/// Long enough for a crash in its midst, with a restart of Spark's.
-const SIMULATION: &str = "simulate --rate 250 --duration 20s --repeated-pct 1";
-/// The job has read this much when something dies: all of the line is at work.
+/// Goes on until the test has seen what it waits for.
+const SIMULATION: &str = "simulate --rate 250 --duration forever --repeated-pct 1";
+/// The job has read this much when something dies, and as much again after: all of the line is at work.
 const IN_MID_STREAM: i64 = 600;
 
-/// The crash came while events were being sent, or the test would show nothing.
-fn assert_in_mid_stream(simulation: &mut Process) {
-    assert!(simulation.is_running(), "the simulation ended before the crash");
+/// Lets the line work on after a crash, ends the simulation and verifies all of it.
+async fn assert_nothing_lost(line: &Line, simulation: Process) {
+    let read = line.progress().await.input_rows;
+    let progress = line.until_read(read + IN_MID_STREAM).await;
+    assert_eq!(progress.rows_dropped_by_watermark, 0, "{progress:?}");
+    let sent = Sent::of(simulation.stop().await);
+    line.assert_verified(sent).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -28,13 +32,11 @@ async fn a_relay_killed_in_mid_stream() {
     on_shared_stack(async |line| {
         let relay = line.relay().await;
         let job = line.job().await;
-        let mut simulation = line.start(SIMULATION);
+        let simulation = line.start(SIMULATION);
         line.until_read(IN_MID_STREAM).await;
         relay.kill_9().await;
-        assert_in_mid_stream(&mut simulation);
         let relay = line.relay().await;
-        let sent = line.sent(simulation).await;
-        line.assert_verified(sent).await;
+        assert_nothing_lost(line, simulation).await;
         job.stop().await.succeeded();
         relay.stop().await.succeeded();
     })
@@ -47,16 +49,14 @@ async fn a_relay_killed_between_a_commit_in_kafka_and_its_confirmation() {
         let job = line.job().await;
         let failpoint = [(relay::failpoint::VARIABLE, "relay-after-kafka-commit:40")];
         let relay = line.start_with("relay run", &failpoint);
-        let mut simulation = line.start(SIMULATION);
+        let simulation = line.start(SIMULATION);
         let died = relay.ended().await;
         assert_eq!(died.status.signal(), Some(Signal::SIGABRT as i32), "{died}");
-        assert_in_mid_stream(&mut simulation);
         let (position, confirmed) = (position(line).await, confirmed(line).await);
         assert!(position > confirmed, "in kafka {position}, confirmed {confirmed}");
 
         let relay = line.relay().await;
-        let sent = line.sent(simulation).await;
-        line.assert_verified(sent).await;
+        assert_nothing_lost(line, simulation).await;
         job.stop().await.succeeded();
         relay.stop().await.succeeded();
     })
@@ -82,14 +82,12 @@ async fn a_supervisor_killed_in_mid_stream() {
     on_shared_stack(async |line| {
         let relay = line.relay().await;
         let job = line.job().await;
-        let mut simulation = line.start(SIMULATION);
+        let simulation = line.start(SIMULATION);
         line.until_read(IN_MID_STREAM).await;
         // Its query lives on in the server; the next submission replaces it.
         job.kill_9().await;
-        assert_in_mid_stream(&mut simulation);
         let job = line.job().await;
-        let sent = line.sent(simulation).await;
-        line.assert_verified(sent).await;
+        assert_nothing_lost(line, simulation).await;
         let progress = line.progress().await;
         assert_eq!(progress.restarts, 0, "the replaced query troubled the new one: {progress:?}");
         job.stop().await.succeeded();
@@ -105,16 +103,14 @@ async fn a_spark_connect_server_killed_in_mid_stream() {
     on_services(&stack, async |line| {
         let relay = line.relay().await;
         let mut job = line.job().await;
-        let mut simulation = line.start("simulate --rate 200 --duration 40s --repeated-pct 1");
+        let simulation = line.start(SIMULATION);
         line.until_read(IN_MID_STREAM).await;
         stack.signal(Service::SparkConnect, Signal::SIGKILL).unwrap();
-        assert_in_mid_stream(&mut simulation);
         until("the supervisor sees the fault", async || restarted(line, "restarting").await).await;
         stack.start(Service::SparkConnect, Arc::new(Silent)).await.unwrap();
         until("the supervisor submits the plan again", async || restarted(line, "running").await).await;
         assert!(job.is_running());
-        let sent = line.sent(simulation).await;
-        line.assert_verified(sent).await;
+        assert_nothing_lost(line, simulation).await;
         job.stop().await.succeeded();
         relay.stop().await.succeeded();
     })

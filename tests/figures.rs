@@ -55,9 +55,8 @@ async fn every_event_is_in_the_tables_and_one_changed_cell_is_found() {
         let relay = line.relay().await;
         let job = line.job().await;
         let began = chrono::Utc::now();
-        let simulation = "simulate --rate 300 --duration 12s --seed 1 \
-                          --late-pct 2 --repeated-pct 2 --out-of-order-pct 5 --malformed-pct 2 --hot-key-pct 10";
-        let sent = line.sent(line.start(&simulation.split_whitespace().collect::<Vec<_>>().join(" "))).await;
+        let trouble = "--late-pct 2 --repeated-pct 2 --out-of-order-pct 5 --malformed-pct 2 --hot-key-pct 10";
+        let sent = line.simulate(&format!("--rate 300 --duration 12s --seed 1 {trouble}")).await;
         assert!(sent.repeated > 0 && sent.quarantined > 0, "{sent:?}");
         line.assert_verified(sent).await;
         let progress = line.progress().await;
@@ -90,8 +89,7 @@ async fn a_figure_that_is_too_high_is_lowered_by_the_next_revision() {
     on_shared_stack(async |line| {
         let relay = line.relay().await;
         let job = line.job().await;
-        let simulation = line.start("simulate --rate 5 --duration 10m --seed 7 --start 2026-03-02T23:55:00Z");
-        let sent = line.sent(simulation).await;
+        let sent = line.simulate("--rate 5 --duration 10m --seed 7 --start 2026-03-02T23:55:00Z").await;
         line.assert_verified(sent).await;
 
         let session = cassandra(line).await;

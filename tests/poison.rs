@@ -51,7 +51,7 @@ async fn foreign_and_broken_records_are_set_aside_with_their_bytes() {
     on_shared_stack(async |line| {
         let relay = line.relay().await;
         let job = line.job().await;
-        let mut sent = line.sent(line.start("simulate --rate 300 --duration 3s --seed 1")).await;
+        let mut sent = line.simulate("--rate 300 --duration 3s --seed 1").await;
         line.until_read(sent.committed).await;
 
         let provisioned = provision::load(&line.endpoints).await.unwrap();
@@ -67,7 +67,7 @@ async fn foreign_and_broken_records_are_set_aside_with_their_bytes() {
             let coordinates = format!("{}/{}", delivered.partition, delivered.offset);
             expected.insert(coordinates, (reason.as_str().to_owned(), Some(value)));
         }
-        sent += line.sent(line.start("simulate --rate 300 --duration 3s --seed 2")).await;
+        sent += line.simulate("--rate 300 --duration 3s --seed 2").await;
 
         let cancel = CancellationToken::new();
         let (progress, _) = watch::channel(QuarantineProgress::default());

@@ -16,10 +16,9 @@ async fn past_the_watermark_state_is_removed_and_stops_growing() {
         let mut sent = Sent::default();
         let mut state_rows = Vec::new();
         for half_hour in 0..HALF_HOURS {
-            let start = (began + TimeDelta::minutes(30) * i32::try_from(half_hour).unwrap()).to_rfc3339();
-            let start = start.replace("+00:00", "Z");
-            let simulation = format!("simulate --rate 2 --duration 30m --seed {half_hour} --start {start}");
-            sent += line.sent(line.start(&simulation)).await;
+            let start = (began + TimeDelta::minutes(30 * half_hour)).to_rfc3339();
+            sent +=
+                line.simulate(&format!("--rate 2 --duration 30m --seed {half_hour} --start {start}")).await;
             state_rows.push(line.until_read(sent.committed).await.state_rows);
         }
         let progress = line.progress().await;

@@ -36,6 +36,18 @@ pub(crate) struct Sent {
     pub(crate) quarantined: i64,
 }
 
+impl Sent {
+    /// The account that a simulation gave at its end.
+    #[track_caller]
+    pub(crate) fn of(simulation: Ended) -> Self {
+        let ended = simulation.succeeded();
+        let [sent, committed, repeated, quarantined, ..] = numbers(&ended.out)[..] else { panic!("{ended}") };
+        assert!(committed > 0, "{ended}");
+        assert_eq!(sent, committed + repeated + quarantined, "{ended}");
+        Self { sent, committed, repeated, quarantined }
+    }
+}
+
 impl std::ops::AddAssign for Sent {
     fn add_assign(&mut self, other: Self) {
         self.sent += other.sent;
@@ -148,13 +160,9 @@ impl Line {
         .await
     }
 
-    /// Waits for a simulation's end and reads its account.
-    pub(crate) async fn sent(&self, simulation: Process) -> Sent {
-        let ended = simulation.ended().await.succeeded();
-        let [sent, committed, repeated, quarantined, ..] = numbers(&ended.out)[..] else { panic!("{ended}") };
-        assert!(committed > 0, "{ended}");
-        assert_eq!(sent, committed + repeated + quarantined, "{ended}");
-        Sent { sent, committed, repeated, quarantined }
+    /// Simulates to the end.
+    pub(crate) async fn simulate(&self, options: &str) -> Sent {
+        Sent::of(self.run(&format!("simulate {options}")).await)
     }
 
     /// Drains and verifies: the tables are right to the last digit, and nothing sent is missing anywhere.
