@@ -1,6 +1,6 @@
 //! What every part of Storepulse agrees on.
 //!
-//! Each record's fields are written once, in [`record!`](crate::record) definitions. The Rust type, the Avro
+//! Each record's fields are written once, in [`record!`](macro@crate::record) definitions. The Rust type, the Avro
 //! schema, the binary COPY row and the column names used by plans come from that one place; the committed
 //! Avro, CQL and SQL files are held to it by tests that fail on drift. This crate does no I/O and knows no
 //! other member of the workspace.

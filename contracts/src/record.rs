@@ -1,6 +1,6 @@
 //! Records whose fields are written once.
 //!
-//! [`record!`](crate::record) turns a list of fields into the Rust struct, its field table ([`Field`]), its
+//! [`record!`](macro@crate::record) turns a list of fields into the Rust struct, its field table ([`Field`]), its
 //! typed column names ([`Column`]), its Avro body and its PostgreSQL binary COPY row.
 
 mod code;
@@ -94,7 +94,7 @@ pub struct Field {
 pub struct Column(&'static str);
 
 impl Column {
-    /// Used by [`record!`](crate::record) and the cube's tables; a column is never made from a loose string.
+    /// Used by [`record!`](macro@crate::record) and the cube's tables; a column is never made from a loose string.
     pub(crate) const fn new(name: &'static str) -> Self {
         Self(name)
     }

@@ -112,13 +112,13 @@ async fn the_cube_is_what_the_oracle_says() {
             let context = format!("{key:?} {name}");
             match (measure.kind, name) {
                 (MeasureKind::Count, _) => {
-                    assert_eq!(support::long(row, name), count(want, name), "{context}")
+                    assert_eq!(support::long(row, name), count(want, name), "{context}");
                 }
                 (MeasureKind::Money, _) => {
-                    assert_eq!(support::hundredths(row, name), money(want, name), "{context}")
+                    assert_eq!(support::hundredths(row, name), money(want, name), "{context}");
                 }
                 (MeasureKind::Instant, _) => {
-                    assert_eq!(support::long(row, name), want.last_occurred_at, "{context}")
+                    assert_eq!(support::long(row, name), want.last_occurred_at, "{context}");
                 }
                 (MeasureKind::Distinct, _) => {
                     let exact = if name == "users" { want.users.len() } else { want.sessions.len() } as f64;

@@ -45,6 +45,14 @@ pub(super) enum Ended {
     },
 }
 
+/// Why watching the queries ended, for a person to read.
+enum Trouble {
+    /// The server does not answer.
+    Silence(String),
+    /// A query ended or stalled.
+    Query(String),
+}
+
 /// One submission.
 pub(super) struct Attempt<'a> {
     pub(super) config: &'a JobConfig,
@@ -96,8 +104,15 @@ impl Attempt<'_> {
                 stop(queries).await;
                 Ended::OnRequest
             }
-            Err(why) => {
-                stop(queries).await;
+            Err(trouble) => {
+                let why = match trouble {
+                    // Stopping would only wait; the next submission replaces what may still run.
+                    Trouble::Silence(why) => why,
+                    Trouble::Query(why) => {
+                        stop(queries).await;
+                        why
+                    }
+                };
                 Ended::Fault { why, ran_well: started.elapsed() > RAN_WELL }
             }
         }
@@ -139,7 +154,7 @@ impl Attempt<'_> {
         cancel: &CancellationToken,
         progress: &watch::Sender<JobProgress>,
         reporter: &mut Reporter<'_>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Trouble> {
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut last_seen = None;
@@ -153,14 +168,15 @@ impl Attempt<'_> {
             let asked = queries.clone();
             let answers = spark::call("tell how the query does", ANSWER, move || ask(&asked))
                 .await
-                .map_err(|error| chain(&error))?;
+                .map_err(|error| Trouble::Silence(chain(&error)))?;
             if let Some(why) = answers.ended {
-                return Err(why);
+                return Err(Trouble::Query(why));
             }
             for json in answers.progress {
                 tracing::trace!(json, "progress");
-                let spark = SparkProgress::parse(&json)
-                    .map_err(|error| format!("the query's progress is not understood: {error}"))?;
+                let spark = SparkProgress::parse(&json).map_err(|error| {
+                    Trouble::Query(format!("the query's progress is not understood: {error}"))
+                })?;
                 let mut advanced = false;
                 progress.send_modify(|job| advanced = job.absorb(&spark, &mut last_seen));
                 if advanced {
@@ -170,10 +186,10 @@ impl Attempt<'_> {
             if !answers.busy {
                 last_advance = Instant::now();
             } else if last_advance.elapsed() > self.config.stall_after {
-                return Err(format!(
+                return Err(Trouble::Query(format!(
                     "no micro-batch ended for {} s: check that cassandra and kafka answer (`storepulse stack status`)",
                     last_advance.elapsed().as_secs()
-                ));
+                )));
             }
             if last_report.is_none_or(|at| at.elapsed() >= REPORT) {
                 last_report = Some(Instant::now());
