@@ -78,7 +78,6 @@ pub(crate) async fn on_services(stack: &Stack, test: impl AsyncFnOnce(&Line)) {
         line.run("setup --quiet").await.succeeded();
         line.run("users --count 400 --source simulated").await.succeeded();
         test(&line).await;
-        line.remove_checkpoints();
     };
     Box::pin(provision::in_scratch_namespace(&services, body)).await.unwrap();
 }
@@ -179,13 +178,14 @@ impl Line {
     pub(crate) async fn count(&self, sql: &str) -> i64 {
         self.pg.query_one(sql, &[]).await.unwrap().get(0)
     }
+}
 
-    fn remove_checkpoints(&self) {
+impl Drop for Line {
+    /// Also where the test failed; the rest of the namespace is removed by who made it.
+    fn drop(&mut self) {
         let root = PathBuf::from(self.endpoints.checkpoint_root.trim_start_matches("file://"));
-        let folder = root.join(self.endpoints.namespace.to_string());
-        if folder.exists() {
-            std::fs::remove_dir_all(folder).unwrap();
-        }
+        // A test that started no job left none.
+        let _ = std::fs::remove_dir_all(root.join(self.endpoints.namespace.to_string()));
     }
 }
 
