@@ -53,7 +53,7 @@ columns! {
 }
 
 columns! {
-    /// The measures. Sums and counts are exact; `sessions` and `users` are HyperLogLog++ estimates and must
+    /// The measures. Sums and counts are exact; `sessions` and `users` are HyperLogLog estimates and must
     /// not be added up over windows.
     MEASURE: MeasureColumns {
         /// All lines.

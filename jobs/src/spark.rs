@@ -79,6 +79,8 @@ pub async fn connect(remote: &str) -> Result<SparkSession, CallError> {
             ("spark.sql.streaming.noDataMicroBatches.enabled", "false".to_owned()),
             // Asked for every second, so a few are enough; the server would send a hundred.
             ("spark.sql.streaming.numRecentProgressUpdates", "16".to_owned()),
+            // Sketches are aggregated as objects; past 128 groups in a task that would fall back to sorting.
+            ("spark.sql.objectHashAggregate.sortBased.fallbackThreshold", "100000".to_owned()),
             // A micro-batch is small: coordination between its stages costs more than skew would.
             ("spark.sql.adaptive.enabled", "false".to_owned()),
         ] {
