@@ -42,7 +42,7 @@ pub enum StackError {
         remedy: String,
     },
     /// Somebody else listens where a service of ours should.
-    #[error("port {port} for {service} is taken by {holder}; stop it, or give the stack other ports")]
+    #[error("port {port} for {service} is taken by {holder}; stop it first")]
     PortTaken {
         /// The service that needs the port.
         service: Service,
@@ -60,7 +60,7 @@ pub enum StackError {
         high: u16,
     },
     /// Too little room to start: a database on a full disk ends badly.
-    #[error("{} has {available_mib} MiB free and {needed_mib} MiB are needed; free some, or remove old data with `stack down --purge`", .path.display())]
+    #[error("{} has {available_mib} MiB free and {needed_mib} MiB are needed; free some, or remove old data with `storepulse stack down --purge`", .path.display())]
     DiskFull {
         /// The folder that data would go to.
         path: PathBuf,

@@ -30,7 +30,7 @@ pub enum RelayError {
     },
     /// The slot is gone.
     #[error(
-        "replication slot {slot} does not exist; rows may have passed unseen: run `storepulse setup` on a new system, `storepulse rebuild` on one with data"
+        "replication slot {slot} does not exist; rows may have passed unseen: run `storepulse setup` on a new system; on one with data see \"The relay has stopped\" in docs/operations.md"
     )]
     SlotMissing {
         /// The slot.
@@ -48,7 +48,7 @@ pub enum RelayError {
     },
     /// PostgreSQL has thrown away log that the slot needed.
     #[error(
-        "replication slot {slot} is lost: PostgreSQL removed log it still needed; run `storepulse rebuild`"
+        "replication slot {slot} is lost: PostgreSQL removed log it still needed; see \"The relay has stopped\" in docs/operations.md"
     )]
     SlotLost {
         /// The slot.
@@ -56,7 +56,7 @@ pub enum RelayError {
     },
     /// The slot moved on without us.
     #[error(
-        "replication slot {slot} is confirmed up to {confirmed}, beyond the position {position} in Kafka: rows between them would be missing; run `storepulse rebuild`"
+        "replication slot {slot} is confirmed up to {confirmed}, beyond the position {position} in Kafka: rows between them would be missing; see \"The relay has stopped\" in docs/operations.md"
     )]
     SlotAhead {
         /// The slot.
@@ -68,7 +68,7 @@ pub enum RelayError {
     },
     /// A used slot and no position.
     #[error(
-        "there is no position in Kafka, but replication slot {slot} is confirmed up to {confirmed}, beyond {created} where it was created: what was published is unknown; run `storepulse rebuild`"
+        "there is no position in Kafka, but replication slot {slot} is confirmed up to {confirmed}, beyond {created} where it was created: what was published is unknown; see \"The relay has stopped\" in docs/operations.md"
     )]
     PositionLost {
         /// The slot.
@@ -85,7 +85,7 @@ pub enum RelayError {
         slot: String,
     },
     /// The position cannot be read.
-    #[error("the position in {topic} at offset {offset} cannot be read; run `storepulse rebuild`")]
+    #[error("the position in {topic} at offset {offset} cannot be read; see \"The relay has stopped\" in docs/operations.md")]
     PositionUnreadable {
         /// The topic.
         topic: String,
@@ -97,7 +97,7 @@ pub enum RelayError {
     },
     /// The position is written with a schema that this version does not know.
     #[error(
-        "the position in {topic} at offset {offset} has schema id {actual}, known is {expected}; use the version that wrote it or run `storepulse rebuild`"
+        "the position in {topic} at offset {offset} has schema id {actual}, known is {expected}; use the version that wrote it or see \"The relay has stopped\" in docs/operations.md"
     )]
     PositionSchema {
         /// The topic.
@@ -111,7 +111,7 @@ pub enum RelayError {
     },
     /// The position is of something else.
     #[error(
-        "{what} is {actual}, but {recorded} stands in {place}; if this is intended, run `storepulse rebuild`"
+        "{what} is {actual}, but {recorded} stands in {place}; if this is intended, see \"The relay has stopped\" in docs/operations.md"
     )]
     Mismatch {
         /// What differs.
@@ -125,7 +125,7 @@ pub enum RelayError {
     },
     /// PostgreSQL's log ends before the position.
     #[error(
-        "PostgreSQL's log ends at {end}, before the position {position}: the cluster was restored or lost its last writes; run `storepulse rebuild`"
+        "PostgreSQL's log ends at {end}, before the position {position}: the cluster was restored or lost its last writes; see \"The relay has stopped\" in docs/operations.md"
     )]
     ServerBehind {
         /// Where the log ends.
@@ -135,7 +135,7 @@ pub enum RelayError {
     },
     /// A publication is not what the contract says.
     #[error(
-        "publication {publication} differs from the contract: {difference}; restore it, or change it with `storepulse rebuild`"
+        "publication {publication} differs from the contract: {difference}; restore it, or start over as \"The relay has stopped\" in docs/operations.md says"
     )]
     Publication {
         /// The publication.
@@ -159,7 +159,7 @@ pub enum RelayError {
         table: String,
     },
     /// Kafka cannot take rows back.
-    #[error("{tables} was truncated, which cannot be carried over to Kafka; run `storepulse rebuild`")]
+    #[error("{tables} was truncated, which cannot be carried over to Kafka; see \"The relay has stopped\" in docs/operations.md")]
     Truncated {
         /// The tables.
         tables: String,
@@ -183,7 +183,7 @@ pub enum RelayError {
     },
     /// The transaction that is out in part was not delivered again as it was.
     #[error(
-        "transaction {transaction}, of which {rows} rows are out, was not delivered again as it was: {detail}; run `storepulse rebuild`"
+        "transaction {transaction}, of which {rows} rows are out, was not delivered again as it was: {detail}; see \"The relay has stopped\" in docs/operations.md"
     )]
     PartialChanged {
         /// LSN of its commit record.

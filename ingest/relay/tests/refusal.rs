@@ -30,7 +30,7 @@ async fn a_slot_ahead_of_the_position() {
     advance_slot(&scene).await;
     let error = refused(scene).await;
     assert!(matches!(error, RelayError::SlotAhead { .. }), "{error:?}");
-    assert!(error.to_string().contains("storepulse rebuild"));
+    assert!(error.to_string().contains("docs/operations.md"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
