@@ -33,13 +33,20 @@ fn judged(records: &DataFrame, expected: &Expected) -> DataFrame {
     let options = expr("map('mode', 'PERMISSIVE')");
     let body = expr(&format!("substring({VALUE}, {})", wire::HEADER_BYTES + 1));
     let decoded = from_avro_with_options(body, &topics::event_schema().to_string(), options);
-    // Exploding an array of one keeps the optimizer from copying the decoding into every place that names a
-    // field: 80 copies a record, each reading Hadoop's configuration anew in every task, took 10 s a micro-batch.
-    let once = explode(array([decoded]));
-    let record = [TOPIC, PARTITION, OFFSET, VALUE, HEADERS].map(col);
+    let record = || [TOPIC, PARTITION, OFFSET, VALUE, HEADERS].map(col).into_iter();
+    let refused = expr(&refusal_sql(expected));
     records
-        .select(record.into_iter().chain([once.alias(DECODED)]))
-        .with_column(REFUSED, expr(&refusal_sql(expected)))
+        .select(record().chain([once(decoded).alias(DECODED)]))
+        .select(record().chain([col(DECODED), once(refused).alias(REFUSED)]))
+}
+
+/// A column that is computed once a row, whatever the optimizer thinks of it: an array of one, exploded.
+///
+/// Left alone, it copies the decoding into every place that names a field: 80 copies a record, each reading
+/// Hadoop's configuration anew in every task, took 10 s a micro-batch. And it turns the reason into a filter and
+/// that into conjunctive normal form, which took all of the driver's memory.
+fn once(column: Column) -> Column {
+    explode(array([column]))
 }
 
 fn refusal_sql(expected: &Expected) -> String {
