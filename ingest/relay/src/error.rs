@@ -85,7 +85,9 @@ pub enum RelayError {
         slot: String,
     },
     /// The position cannot be read.
-    #[error("the position in {topic} at offset {offset} cannot be read; see \"The relay has stopped\" in docs/operations.md")]
+    #[error(
+        "the position in {topic} at offset {offset} cannot be read; see \"The relay has stopped\" in docs/operations.md"
+    )]
     PositionUnreadable {
         /// The topic.
         topic: String,
@@ -159,7 +161,9 @@ pub enum RelayError {
         table: String,
     },
     /// Kafka cannot take rows back.
-    #[error("{tables} was truncated, which cannot be carried over to Kafka; see \"The relay has stopped\" in docs/operations.md")]
+    #[error(
+        "{tables} was truncated, which cannot be carried over to Kafka; see \"The relay has stopped\" in docs/operations.md"
+    )]
     Truncated {
         /// The tables.
         tables: String,
