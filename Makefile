@@ -60,6 +60,7 @@ test-all: build ## the tests of `make test` and the long ones
 .PHONY: lint
 lint: setup ## format, clippy, documentation, licences
 	@cargo fmt --all --check
+	@.ci/one-build
 	@if cargo clippy --version >/dev/null 2>&1; then cargo clippy --locked --workspace --all-targets --quiet -- -D warnings; \
 	 else echo "clippy is not installed: skipped (Debian's cargo-web comes without it)"; fi
 	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet

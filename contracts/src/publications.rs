@@ -69,7 +69,7 @@ pub fn hash(namespace: &Namespace) -> String {
         hasher.update(publication.create_sql());
         hasher.update([0]);
     }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(hasher.finalize())
 }
 
 #[cfg(test)]

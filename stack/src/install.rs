@@ -172,5 +172,5 @@ fn digest(files: &[&Path], words: &str) -> Result<String, StackError> {
         hasher.update(content.len().to_le_bytes());
         hasher.update(content);
     }
-    Ok(layout::hex(&hasher.finalize())[..12].to_owned())
+    Ok(hex::encode(hasher.finalize())[..12].to_owned())
 }

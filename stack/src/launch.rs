@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{Doing, StackError};
 use crate::install::Tools;
-use crate::layout::{Checkout, Home, hex};
+use crate::layout::{Checkout, Home};
 use crate::ports::Ports;
 use crate::postgres;
 use crate::service::Service;
@@ -71,7 +71,7 @@ impl Parts<'_> {
             }
         };
         let decisive = format!("{:?} {:?} {rendered}", launch.words, launch.environment);
-        launch.fingerprint = hex(&Sha256::digest(decisive))[..16].to_owned();
+        launch.fingerprint = hex::encode(Sha256::digest(decisive))[..16].to_owned();
         Ok(launch)
     }
 

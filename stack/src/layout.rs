@@ -60,7 +60,7 @@ impl Checkout {
             })
         };
         if geteuid().is_root() && blocked(&self.root) {
-            let digest = hex(&Sha256::digest(self.root.as_os_str().as_encoded_bytes()));
+            let digest = hex::encode(Sha256::digest(self.root.as_os_str().as_encoded_bytes()));
             return Path::new("/var/tmp").join(format!("storepulse-{}", &digest[..12]));
         }
         self.root.join(".stack")
@@ -126,10 +126,6 @@ pub(crate) fn tail(path: &Path, lines: usize) -> String {
     let text = String::from_utf8_lossy(&bytes);
     let all = text.lines().collect::<Vec<_>>();
     all[all.len().saturating_sub(lines)..].join("\n")
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ async fn what_spark_refused_is_fetched_and_kept() {
         producer.send(record, DEADLINE).await.unwrap().offset
     };
     let refuse = async |offset: i64, bytes: &[u8]| {
-        let sha256: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = hex::encode(Sha256::digest(bytes));
         let refusal = Refusal {
             source: Text::new(&topic).unwrap(),
             coordinates: Text::new(&format!("0/{offset}")).unwrap(),

@@ -45,6 +45,6 @@ pub(crate) async fn store(client: &Client, entry: &Entry<'_>) -> Result<bool, to
 
 /// Size and SHA-256 (hex) of bytes, as an [`Entry`] tells them.
 pub(crate) fn fingerprint(bytes: &[u8]) -> (i64, String) {
-    let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hex::encode(Sha256::digest(bytes));
     (i64::try_from(bytes.len()).unwrap_or(i64::MAX), sha256)
 }
