@@ -1,20 +1,17 @@
-//! Verification against real PostgreSQL, Kafka and Cassandra. The tables are filled from a fold over the
-//! events in Rust, a third way to the same figures; the relay's position is written by hand.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! Events, the tables they make, and the services they stand in.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit::{DifferenceKind, Figure, Options, SparkProgress, VerifyError, figures};
+use audit::{Options, SparkProgress, VerifyError};
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
-use contracts::cube::{CUBE, GROUPINGS, Grouping, MEASURE, NONE, grouping};
+use contracts::cube::{CUBE, GROUPINGS, Grouping, MEASURE, NONE};
 use contracts::endpoints::Endpoints;
 use contracts::event::EVENT;
 use contracts::record::{Code, Column, Fixed, Text};
 use contracts::vocabulary::{AgeBand, Channel, Device, EventName, Gender};
-use contracts::{Event, RelayPosition, ids, wire};
+use contracts::{Event, ids, wire};
 use futures::SinkExt;
 use provision::Provisioned;
 use rdkafka::ClientConfig;
@@ -23,15 +20,14 @@ use rust_decimal::Decimal;
 use scylla::client::session::Session;
 use scylla::value::{CqlDecimal, CqlTimestamp, CqlValue};
 use uuid::Uuid;
-
-async fn services() -> Endpoints {
+pub(crate) async fn services() -> Endpoints {
     let stack = stack::shared(Arc::new(stack::Silent)).await.unwrap();
     let variables: HashMap<String, String> = stack.env().unwrap().into_iter().collect();
     Endpoints::from_lookup(|name| variables.get(name).cloned()).unwrap()
 }
 
 /// A set-up namespace with a relay that is past everything.
-async fn in_namespace(body: impl AsyncFnOnce(Endpoints)) {
+pub(crate) async fn in_namespace(body: impl AsyncFnOnce(Endpoints)) {
     let test = async |endpoints: Endpoints| {
         let provisioned = provision::apply(&endpoints).await.unwrap();
         publish_position(&endpoints, &provisioned, i64::MAX.cast_unsigned()).await;
@@ -40,21 +36,10 @@ async fn in_namespace(body: impl AsyncFnOnce(Endpoints)) {
     provision::in_scratch_namespace(&services().await, test).await.unwrap();
 }
 
-async fn publish_position(endpoints: &Endpoints, provisioned: &Provisioned, lsn: u64) {
-    let position = RelayPosition {
-        system_id: provisioned.system_id.clone(),
-        timeline: provisioned.timeline,
-        slot: provisioned.slot.clone(),
-        publication_hash: provisioned.publication_hash.clone(),
-        topic_generation: provisioned.generation,
-        generation_id: provisioned.generation_id,
-        lsn,
-        partial_lsn: 0,
-        partial_rows: 0,
-    };
+pub(crate) async fn publish_position(endpoints: &Endpoints, provisioned: &Provisioned, lsn: u64) {
     let mut value = Vec::new();
     wire::write_header(&mut value, provisioned.position_schema_id);
-    position.write_avro(&mut value);
+    provisioned.position_at(lsn).write_avro(&mut value);
     let producer: FutureProducer =
         ClientConfig::new().set("bootstrap.servers", &endpoints.kafka_brokers).create().unwrap();
     let topic = endpoints.namespace.positions_topic();
@@ -63,7 +48,7 @@ async fn publish_position(endpoints: &Endpoints, provisioned: &Provisioned, lsn:
 }
 
 /// A job that has committed up to fixed offsets.
-struct Committed(Option<BTreeMap<i32, i64>>);
+pub(crate) struct Committed(pub(crate) Option<BTreeMap<i32, i64>>);
 
 impl SparkProgress for Committed {
     fn committed_offsets(&self, _topic: &str) -> Result<Option<BTreeMap<i32, i64>>, VerifyError> {
@@ -71,23 +56,23 @@ impl SparkProgress for Committed {
     }
 }
 
-fn caught_up() -> Committed {
+pub(crate) fn caught_up() -> Committed {
     Committed(Some(BTreeMap::new()))
 }
 
-const SOON: Options = Options { wait: Duration::from_secs(2), settle: Duration::from_secs(2) };
+pub(crate) const SOON: Options = Options { wait: Duration::from_secs(2), settle: Duration::from_secs(2) };
 
-async fn verify(endpoints: &Endpoints) -> audit::Report {
+pub(crate) async fn verify(endpoints: &Endpoints) -> audit::Report {
     audit::verify(endpoints, &caught_up(), SOON, &|_| {}).await.unwrap()
 }
 
-fn start() -> DateTime<Utc> {
+pub(crate) fn start() -> DateTime<Utc> {
     // Across a day and an hour, so that partitions and windows meet their edges.
     "2026-11-22T23:58:30Z".parse().unwrap()
 }
 
 /// Events of three minutes that touch every name, grouping and edge; `late` ones beside.
-fn events(count: i64) -> Vec<Event> {
+pub(crate) fn events(count: i64) -> Vec<Event> {
     (0..count)
         .map(|index| {
             let occurred_at = start() + TimeDelta::microseconds(index * 180_000_000 / count + index % 7);
@@ -143,7 +128,7 @@ fn events(count: i64) -> Vec<Event> {
         .collect()
 }
 
-async fn store(endpoints: &Endpoints, events: &[Event]) {
+pub(crate) async fn store(endpoints: &Endpoints, events: &[Event]) {
     let client = provision::connect(&endpoints.pg_url).await.unwrap();
     client
         .batch_execute(
@@ -164,10 +149,10 @@ async fn store(endpoints: &Endpoints, events: &[Event]) {
     assert_eq!(sink.finish().await.unwrap(), u64::try_from(events.len()).unwrap());
 }
 
-type Table = BTreeMap<(DateTime<Utc>, Vec<String>), Vec<Event>>;
+pub(crate) type Table = BTreeMap<(DateTime<Utc>, Vec<String>), Vec<Event>>;
 
 /// The on-time events of each row of a table.
-fn rows(grouping: &Grouping, events: &[Event]) -> Table {
+pub(crate) fn rows(grouping: &Grouping, events: &[Event]) -> Table {
     let mut rows = Table::new();
     for event in events {
         if event.ingested_at - event.occurred_at > TimeDelta::minutes(10) {
@@ -198,12 +183,12 @@ fn rows(grouping: &Grouping, events: &[Event]) -> Table {
     rows
 }
 
-fn money(events: &[Event], name: EventName) -> Decimal {
+pub(crate) fn money(events: &[Event], name: EventName) -> Decimal {
     events.iter().filter(|e| e.event_name == name).filter_map(|e| e.amount_base).map(Fixed::to_decimal).sum()
 }
 
 /// A measure of a row, folded in Rust.
-fn figure(measure: Column, events: &[Event]) -> CqlValue {
+pub(crate) fn figure(measure: Column, events: &[Event]) -> CqlValue {
     let count = |name| events.iter().filter(|event| event.event_name == name).count();
     let bigint = |count: usize| CqlValue::BigInt(i64::try_from(count).unwrap());
     let decimal = |amount: Decimal| {
@@ -249,7 +234,7 @@ fn figure(measure: Column, events: &[Event]) -> CqlValue {
 }
 
 /// Writes every row of every table.
-async fn fill(endpoints: &Endpoints, session: &Session, events: &[Event]) -> usize {
+pub(crate) async fn fill(endpoints: &Endpoints, session: &Session, events: &[Event]) -> usize {
     let mut written = 0;
     for grouping in GROUPINGS {
         let columns = grouping.columns();
@@ -287,190 +272,6 @@ async fn fill(endpoints: &Endpoints, session: &Session, events: &[Event]) -> usi
     written
 }
 
-async fn cassandra(endpoints: &Endpoints) -> Session {
+pub(crate) async fn cassandra(endpoints: &Endpoints) -> Session {
     provision::connect_cassandra(&endpoints.cassandra_contact_points).await.unwrap()
-}
-
-#[tokio::test]
-async fn right_tables_pass_and_one_cent_is_found() {
-    in_namespace(async |endpoints| {
-        let events = events(6_000);
-        store(&endpoints, &events).await;
-        let session = cassandra(&endpoints).await;
-        let written = fill(&endpoints, &session, &events).await;
-        let report = verify(&endpoints).await;
-        assert!(report.passed(), "{report}");
-        assert_eq!(report.rows_verified, written);
-        assert_eq!(report.late_events, 120);
-        assert_eq!(report.events_verified, 6_000 - 120);
-        assert!(report.to_string().starts_with("verified 5880 events in "), "{report}");
-
-        let keyspace = endpoints.namespace.keyspace();
-        let cent = format!(
-            "update {keyspace}.activity_by_country set gross = 0.01 \
-             where country = 'NL' and day = '2026-11-23' and minute = '2026-11-23 00:00:00Z'"
-        );
-        session.query_unpaged(cent, ()).await.unwrap();
-        let report = verify(&endpoints).await;
-        assert!(!report.passed());
-        let [difference] = report.differences.as_slice() else { panic!("{report}") };
-        assert_eq!(difference.table, "activity_by_country");
-        assert_eq!(difference.key.to_string(), "2026-11-23T00:00:00Z NL");
-        let DifferenceKind::Figure { measure: "gross", found, .. } = &difference.kind else {
-            panic!("{report}")
-        };
-        assert_eq!(found, &Figure::Money(Decimal::new(1, 2)));
-        assert!(report.to_string().contains("gross is 0.01, expected "), "{report}");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn rows_too_many_missing_or_with_nulls_fail() {
-    in_namespace(async |endpoints| {
-        let events = events(500);
-        store(&endpoints, &events).await;
-        let session = cassandra(&endpoints).await;
-        fill(&endpoints, &session, &events).await;
-        let keyspace = endpoints.namespace.keyspace();
-        for statement in [
-            // A day on which nothing happened.
-            "insert into KS.activity_by_minute (day, minute, events) values ('2025-01-01', '2025-01-01 00:00:00Z', 1)",
-            "delete from KS.engagement_by_channel where day = '2026-11-22' and minute = '2026-11-22 23:59:00Z' \
-             and channel = 'direct' and device = 'desktop'",
-            "delete units from KS.sales_by_category where day = '2026-11-22' and minute = '2026-11-22 23:59:00Z' \
-             and category = 'category-1'",
-        ] {
-            session.query_unpaged(statement.replace("KS", keyspace), ()).await.unwrap();
-        }
-        let report = verify(&endpoints).await;
-        let told: Vec<String> = report.differences.iter().map(ToString::to_string).collect();
-        assert_eq!(told.len(), 3, "{told:#?}");
-        assert_eq!(told[0], "activity_by_minute 2025-01-01T00:00:00Z: the row should not be there");
-        assert!(told[1].starts_with("sales_by_category 2026-11-22T23:59:00Z category-1: units is nothing"), "{told:?}");
-        assert_eq!(told[2], "engagement_by_channel 2026-11-22T23:59:00Z direct desktop: the row is missing");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_run_that_compares_nothing_fails() {
-    in_namespace(async |endpoints| {
-        let report = verify(&endpoints).await;
-        assert!(!report.passed());
-        assert_eq!(report.to_string(), "not verified: there was nothing to compare");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_relay_or_a_job_that_is_behind_is_named() {
-    let test = async |endpoints: Endpoints| {
-        let provisioned = provision::apply(&endpoints).await.unwrap();
-        let error = audit::verify(&endpoints, &caught_up(), SOON, &|_| {}).await.unwrap_err();
-        assert!(matches!(error, VerifyError::RelayBehind { .. }), "{error}");
-
-        publish_position(&endpoints, &provisioned, i64::MAX.cast_unsigned()).await;
-        let error = audit::verify(&endpoints, &Committed(None), SOON, &|_| {}).await.unwrap_err();
-        assert!(matches!(error, VerifyError::SparkBehind { behind: 0, .. }), "{error}");
-        let producer: FutureProducer =
-            ClientConfig::new().set("bootstrap.servers", &endpoints.kafka_brokers).create().unwrap();
-        let topic = endpoints.namespace.events_topic(1);
-        for partition in [0, 0, 3] {
-            let record = FutureRecord::<str, str>::to(&topic).partition(partition).payload("x");
-            producer.send(record, Duration::from_secs(10)).await.map_err(|(error, _)| error).unwrap();
-        }
-        let one = Committed(Some([(0, 1)].into()));
-        let error = audit::verify(&endpoints, &one, SOON, &|_| {}).await.unwrap_err();
-        assert!(matches!(error, VerifyError::SparkBehind { behind: 2, .. }), "{error}");
-    };
-    provision::in_scratch_namespace(&services().await, test).await.unwrap();
-}
-
-/// Fills the tables while the first snapshot is being waited for: what moved settles, and nothing else does.
-#[tokio::test]
-async fn rows_that_move_during_the_run_are_read_again() {
-    in_namespace(async |endpoints| {
-        let mut all = events(1_000);
-        let session = cassandra(&endpoints).await;
-        let later = all.split_off(700);
-        store(&endpoints, &all).await;
-        fill(&endpoints, &session, &all).await;
-        let patient = Options { wait: Duration::from_secs(10), settle: Duration::from_secs(30) };
-        let (arrived, arrive) = tokio::sync::oneshot::channel();
-        let arrived = std::sync::Mutex::new(Some(arrived));
-        // The later events arrive before the tables are read; their rows only when these are read again.
-        let spark = Blocking { endpoints: endpoints.clone(), later: later.clone() };
-        let run = async {
-            audit::verify(&endpoints, &spark, patient, &|phase| {
-                if let audit::Phase::Settling { .. } = phase
-                    && let Some(arrived) = arrived.lock().unwrap().take()
-                {
-                    arrived.send(()).unwrap();
-                }
-            })
-            .await
-            .unwrap()
-        };
-        let sink = async {
-            arrive.await.unwrap();
-            all.extend(later.clone());
-            fill(&endpoints, &session, &all).await;
-        };
-        let (report, ()) = tokio::join!(run, sink);
-        assert!(report.passed(), "{report}");
-        assert_eq!(report.events_verified, 980);
-    })
-    .await;
-}
-
-/// Commits more events at the moment that Spark is asked, after the first snapshot.
-struct Blocking {
-    endpoints: Endpoints,
-    later: Vec<Event>,
-}
-
-impl SparkProgress for Blocking {
-    fn committed_offsets(&self, _topic: &str) -> Result<Option<BTreeMap<i32, i64>>, VerifyError> {
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let runtime = tokio::runtime::Runtime::new().unwrap();
-                runtime.block_on(store(&self.endpoints, &self.later));
-            });
-        });
-        Ok(Some(BTreeMap::new()))
-    }
-}
-
-#[tokio::test]
-async fn leading_figures_are_read_back() {
-    in_namespace(async |endpoints| {
-        let events = events(3_000);
-        let session = cassandra(&endpoints).await;
-        fill(&endpoints, &session, &events).await;
-        let span = start() - TimeDelta::minutes(1)..start() + TimeDelta::minutes(5);
-        let leading = figures::read(&session, &endpoints.namespace, span, 5).await.unwrap();
-        let on_time: Vec<_> =
-            rows(grouping("activity_by_minute").unwrap(), &events).into_values().flatten().collect();
-        assert_eq!(leading.totals.events, i64::try_from(on_time.len()).unwrap());
-        let gross = money(&on_time, EventName::Purchase);
-        assert_eq!(leading.totals.gross, gross);
-        assert_eq!(leading.countries.len(), 4);
-        assert_eq!(leading.countries.iter().map(|country| country.totals.gross).sum::<Decimal>(), gross);
-        assert!(leading.countries.is_sorted_by(|a, b| a.totals.net >= b.totals.net));
-        assert_eq!(
-            leading.demographics.iter().map(|group| group.totals.events).sum::<i64>(),
-            leading.totals.events
-        );
-        assert_eq!(leading.products.len(), 5);
-        assert!(leading.products.iter().all(|product| !product.item_name.is_empty()));
-        assert_eq!(leading.totals.funnel()[4].count, leading.totals.orders);
-
-        let before = start() - TimeDelta::days(2)..start() - TimeDelta::days(1);
-        assert_eq!(
-            figures::read(&session, &endpoints.namespace, before, 5).await.unwrap(),
-            figures::Figures::default()
-        );
-    })
-    .await;
 }
