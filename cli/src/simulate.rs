@@ -12,6 +12,7 @@ use ingest::store::Store;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::rates::RatesArgs;
 use crate::{connect, interrupt};
 
 #[derive(Args, Clone)]
@@ -49,6 +50,8 @@ pub(crate) struct SimulateArgs {
     /// Print the exact truth of what was sent, as JSON.
     #[arg(long)]
     truth: bool,
+    #[command(flatten)]
+    rates: RatesArgs,
 }
 
 /// A length of time, or no end.
@@ -86,7 +89,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Span, String> {
 
 impl SimulateArgs {
     /// The settings of a plain run at a rate.
-    pub(crate) fn plain(rate: f64, duration: Span, seed: u64) -> Self {
+    pub(crate) fn plain(rate: f64, duration: Span, seed: u64, rates: RatesArgs) -> Self {
         Self {
             rate,
             duration,
@@ -99,6 +102,7 @@ impl SimulateArgs {
             hot_key_pct: 0.0,
             daily_rhythm: false,
             truth: false,
+            rates,
         }
     }
 
@@ -132,7 +136,7 @@ impl SimulateArgs {
         let mut store = Store::connect(pg_url).await?;
         let users = store.users().await?;
         let clock = self.start.map_or_else(Clock::wall, Clock::starting_at);
-        let rates = ingest::rates::built_in();
+        let rates = self.rates.load()?;
         simulate(&self.config(), rates, &mut store, &users, &clock, cancel, progress)
             .await
             .context("the simulation ended early")

@@ -9,6 +9,7 @@
 //!
 //! The store connects again by itself, with back-off, for at most its [patience](Store::with_patience).
 
+mod base_currency;
 mod connection;
 mod error;
 mod events;

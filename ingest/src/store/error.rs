@@ -35,6 +35,17 @@ pub enum StoreError {
         /// The transaction.
         xid: String,
     },
+    /// The rows that are there are in another base currency.
+    #[error(
+        "the amounts in this database are in {recorded}, not {wanted}: ingest with --base-currency {recorded}, or into \
+         another database and namespace"
+    )]
+    BaseCurrency {
+        /// What the rows are in.
+        recorded: String,
+        /// What was asked for.
+        wanted: contracts::event::Currency,
+    },
     /// A row of the database that breaks the contract.
     #[error("column {column} of a row of {table} breaks the contract: {detail}")]
     BadRow {

@@ -93,6 +93,7 @@ pub async fn run(
     if users.is_empty() {
         return Err(ConfigError::NoUsers.into());
     }
+    store.settle_base_currency(rates.base()).await?;
     let start = clock.now();
     check_rates(&rates, users, start)?;
     let began = Instant::now();
