@@ -93,7 +93,7 @@ async fn a_figure_that_is_too_high_is_lowered_by_the_next_revision() {
         line.assert_verified(sent).await;
 
         let session = cassandra(line).await;
-        let before = plans::in_force(&line.pg, CUBE_QUERY).await.unwrap().unwrap();
+        let before = plans::in_force(&line.pg, CUBE_QUERY).await.unwrap().remove(0);
         let row = busiest_row(line, &session).await;
         let start_us = row.minute.0 * 1_000;
         assert_eq!(row.write_time, write_time(start_us, before.revision, row.events));
@@ -114,7 +114,7 @@ async fn a_figure_that_is_too_high_is_lowered_by_the_next_revision() {
         let job = line.job().await;
         line.assert_verified(sent).await;
 
-        let after = plans::in_force(&line.pg, CUBE_QUERY).await.unwrap().unwrap();
+        let after = plans::in_force(&line.pg, CUBE_QUERY).await.unwrap().remove(0);
         assert_eq!(after.revision, before.revision + 1);
         let lowered = busiest_row(line, &session).await;
         assert_eq!(

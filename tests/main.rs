@@ -12,5 +12,6 @@ mod control;
 mod crashes;
 mod figures;
 mod poison;
+mod repair;
 mod state;
 mod support;

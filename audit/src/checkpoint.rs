@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use contracts::Namespace;
 use serde_json::Value;
 use tokio_postgres::Client;
 
@@ -108,17 +109,56 @@ fn offsets(text: &str, topic: &str, path: &Path) -> Result<Option<Offsets>, Veri
     Ok(None)
 }
 
-/// The checkpoint of the plan in force for a query.
+/// The checkpoints of the plans in force, by topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoints(Vec<(String, CheckpointDirectory)>);
+
+impl SparkProgress for Checkpoints {
+    fn committed_offsets(&self, topic: &str) -> Result<Option<BTreeMap<i32, i64>>, VerifyError> {
+        let mut newest = None;
+        // Two plans may read one topic; what both have committed is what counts.
+        for (_, checkpoint) in self.0.iter().filter(|(of, _)| of == topic) {
+            let Some(committed) = checkpoint.committed_offsets(topic)? else { return Ok(None) };
+            newest = Some(match newest {
+                None => committed,
+                Some(before) => least(before, &committed),
+            });
+        }
+        Ok(newest)
+    }
+}
+
+fn least(mut one: Offsets, other: &Offsets) -> Offsets {
+    one.retain(|partition, _| other.contains_key(partition));
+    for (partition, offset) in &mut one {
+        *offset = (*offset).min(other[partition]);
+    }
+    one
+}
+
+/// The checkpoints of the plans in force for a query.
 ///
 /// # Errors
-/// When no plan is in force or its checkpoint is not in a folder.
-pub async fn checkpoint_in_force(client: &Client, query: &str) -> Result<CheckpointDirectory, VerifyError> {
-    let row = client
-        .query_opt("select checkpoint from ops.job_plan where query = $1 and retired_at is null", &[&query])
+/// When no plan is in force or a checkpoint is not in a folder.
+pub async fn checkpoints_in_force(
+    client: &Client,
+    namespace: &Namespace,
+    query: &str,
+) -> Result<Checkpoints, VerifyError> {
+    let rows = client
+        .query(
+            "select topic_generation, checkpoint from ops.job_plan where query = $1 and retired_at is null",
+            &[&query],
+        )
         .await
-        .map_err(VerifyError::postgres("look for the plan in force"))?
-        .ok_or_else(|| VerifyError::NoPlan { query: query.to_owned() })?;
-    CheckpointDirectory::of(row.get(0))
+        .map_err(VerifyError::postgres("look for the plans in force"))?;
+    if rows.is_empty() {
+        return Err(VerifyError::NoPlan { query: query.to_owned() });
+    }
+    let checkpoint = |row: &tokio_postgres::Row| {
+        Ok((namespace.events_topic(row.get(0)), CheckpointDirectory::of(row.get(1))?))
+    };
+    rows.iter().map(checkpoint).collect::<Result<_, _>>().map(Checkpoints)
 }
 
 #[cfg(test)]
@@ -152,6 +192,12 @@ mod tests {
         assert_eq!(offsets[&1], 10, "batch 10 is newer than 9, and 11 is not committed");
         assert_eq!(offsets.len(), 4);
         assert_eq!(checkpoint.committed_offsets("shop.events.g2").unwrap(), None);
+    }
+
+    #[test]
+    fn of_two_plans_on_a_topic_the_one_behind_counts() {
+        let (ahead, behind) = (Offsets::from([(0, 9), (1, 4), (2, 1)]), Offsets::from([(0, 7), (1, 5)]));
+        assert_eq!(least(ahead, &behind), Offsets::from([(0, 7), (1, 4)]));
     }
 
     #[test]

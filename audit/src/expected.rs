@@ -50,8 +50,31 @@ fn measure_sql(measure: Column) -> Result<String, VerifyError> {
         .ok_or(VerifyError::UnknownMeasure(measure.name()))
 }
 
+/// Which records belong to their windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Records {
+    /// Those on time, and late ones that a repair of their window has seen.
+    Belonging,
+    /// All that the snapshot sees: what a closed window comes to when it is repaired.
+    All,
+}
+
+/// Whether a repair of its window has seen a record.
+const REPAIRED_SQL: &str = "exists (select from ops.repair where occurred_at >= from_minute and occurred_at < to_minute \
+                            and pg_visible_in_snapshot(tx, snapshot))";
+
+impl Records {
+    fn sql(self) -> String {
+        match self {
+            // The subquery is asked of late records only.
+            Self::Belonging => format!("({ON_TIME_SQL} or {REPAIRED_SQL})"),
+            Self::All => "true".to_owned(),
+        }
+    }
+}
+
 /// The query of a table: the window's start, the dimensions, the measures. `$1` and `$2` bound `occurred_at`.
-fn query(grouping: &Grouping) -> Result<String, VerifyError> {
+fn query(grouping: &Grouping, records: Records) -> Result<String, VerifyError> {
     let mut selected = vec![format!("date_trunc('minute', {} at time zone 'UTC')", EVENT.occurred_at)];
     selected.extend(grouping.dimensions.iter().map(|dimension| format!("coalesce({dimension}, '{NONE}')")));
     let keys = (1..=selected.len()).map(|index| index.to_string()).collect::<Vec<_>>().join(", ");
@@ -61,10 +84,11 @@ fn query(grouping: &Grouping) -> Result<String, VerifyError> {
     let only_items =
         if grouping.only_items { format!(" and {} is not null", EVENT.item_id) } else { String::new() };
     Ok(format!(
-        "select {} from raw.events where {ON_TIME_SQL}{only_items} \
+        "select {} from raw.events where {belongs}{only_items} \
          and ($1::timestamptz is null or {occurred_at} >= $1) \
          and ($2::timestamptz is null or {occurred_at} < $2) group by {keys}",
         selected.join(", "),
+        belongs = records.sql(),
         occurred_at = EVENT.occurred_at,
     ))
 }
@@ -73,13 +97,14 @@ fn query(grouping: &Grouping) -> Result<String, VerifyError> {
 pub(crate) async fn rows(
     transaction: &Transaction<'_>,
     grouping: &Grouping,
+    records: Records,
     windows: Option<&Range<DateTime<Utc>>>,
 ) -> Result<Rows, VerifyError> {
     let failed = || VerifyError::postgres("compute what the tables should hold");
     let from = windows.map(|windows| windows.start);
     let to = windows.map(|windows| windows.end);
     let parameters: [&(dyn ToSql + Sync); 2] = [&from, &to];
-    let stream = transaction.query_raw(&query(grouping)?, parameters).await.map_err(failed())?;
+    let stream = transaction.query_raw(&query(grouping, records)?, parameters).await.map_err(failed())?;
     futures::pin_mut!(stream);
     let mut rows = Rows::new();
     while let Some(row) = stream.try_next().await.map_err(failed())? {
@@ -109,9 +134,9 @@ fn parse(grouping: &Grouping, row: &Row) -> Result<(Key, Vec<Figure>), tokio_pos
     Ok((Key::of(grouping, minute.and_utc(), dimensions), figures))
 }
 
-/// How many records are too late for the stream and left to reconciliation.
+/// How many records are late and belong to no window yet: left to reconciliation.
 pub(crate) async fn late_events(transaction: &Transaction<'_>) -> Result<i64, VerifyError> {
-    let sql = format!("select count(*) from raw.events where not ({ON_TIME_SQL})");
+    let sql = format!("select count(*) from raw.events where not ({ON_TIME_SQL}) and not {REPAIRED_SQL}");
     let row = transaction.query_one(&sql, &[]).await.map_err(VerifyError::postgres("count late records"))?;
     Ok(row.get(0))
 }
@@ -125,8 +150,10 @@ mod tests {
     #[test]
     fn every_measure_of_every_table_has_its_sql() {
         for grouping in GROUPINGS {
-            let sql = query(grouping).unwrap();
-            assert_eq!(sql.contains("item_id is not null"), grouping.only_items, "{sql}");
+            for records in [Records::Belonging, Records::All] {
+                let sql = query(grouping, records).unwrap();
+                assert_eq!(sql.contains("item_id is not null"), grouping.only_items, "{sql}");
+            }
         }
     }
 }

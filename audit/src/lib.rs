@@ -1,9 +1,10 @@
 //! Checks the rest by other means: what the tables should hold is computed again, from the raw rows.
 //!
 //! Nothing here knows the plans. [`verify`](verify()) reads `raw.events` with SQL of its own and Cassandra as
-//! any reader would, and compares row by row; [`figures`] reads back the leading figures for people.
+//! any reader would, and compares row by row; [`Closed`] does the same for closed windows with late records; [`figures`] reads back the leading figures for people.
 
 mod checkpoint;
+mod closed;
 mod compare;
 mod error;
 mod expected;
@@ -14,7 +15,8 @@ mod row;
 mod stored;
 mod verify;
 
-pub use checkpoint::{CheckpointDirectory, SparkProgress, checkpoint_in_force};
+pub use checkpoint::{CheckpointDirectory, Checkpoints, SparkProgress, checkpoints_in_force};
+pub use closed::Closed;
 pub use error::VerifyError;
 pub use report::{Deviation, Difference, DifferenceKind, MIN_FIGURES_FOR_A_MEAN, Report, TableReport};
 pub use row::{Figure, Key};

@@ -29,6 +29,23 @@ pub(crate) async fn all(
     Ok(rows)
 }
 
+/// Every row of the windows in a range, wherever it is filed: a scan of the whole table, of which only these come back.
+pub(crate) async fn within(
+    session: &Session,
+    namespace: &Namespace,
+    grouping: &'static Grouping,
+    windows: &Range<DateTime<Utc>>,
+) -> Result<Rows, VerifyError> {
+    let bounds = format!(" where {minute} >= ? and {minute} < ? allow filtering", minute = CUBE.minute);
+    let mut rows = Rows::new();
+    read(session, namespace, grouping, &bounds, bounds_of(windows).into(), &mut rows).await?;
+    Ok(rows)
+}
+
+fn bounds_of(windows: &Range<DateTime<Utc>>) -> [CqlValue; 2] {
+    [windows.start, windows.end].map(|at| CqlValue::Timestamp(CqlTimestamp(at.timestamp_millis())))
+}
+
 /// The rows of the windows in a range, from the partitions that the keys lie in.
 pub(crate) async fn partitions_of(
     session: &Session,
@@ -47,9 +64,7 @@ pub(crate) async fn partitions_of(
     let mut rows = Rows::new();
     for partition in partitions {
         let mut values = partition.values(grouping);
-        values.extend(
-            [windows.start, windows.end].map(|at| CqlValue::Timestamp(CqlTimestamp(at.timestamp_millis()))),
-        );
+        values.extend(bounds_of(windows));
         read(session, namespace, grouping, &bounds, values, &mut rows).await?;
     }
     Ok(rows)

@@ -17,6 +17,7 @@ use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use crate::checkpoint::SparkProgress;
 use crate::compare::{Outcome, deviation};
+use crate::expected::Records;
 use crate::report::{Report, TableReport};
 use crate::row::{Key, Rows};
 use crate::{VerifyError, expected, progress, stored};
@@ -85,7 +86,9 @@ pub async fn verify(
 ) -> Result<Report, VerifyError> {
     let mut client = provision::connect(&endpoints.pg_url).await?;
     let session = provision::connect_cassandra(&endpoints.cassandra_contact_points).await?;
-    let topic = events_topic(&client, endpoints).await?;
+    let topics = events_topics(&client, endpoints).await?;
+    // A repair writes rows and then says so; between the two nobody may judge.
+    hold_repairs(&client, endpoints).await?;
     let started = Instant::now();
 
     progress(Phase::Computing);
@@ -95,7 +98,9 @@ pub async fn verify(
         let wait = async {
             let waiting = Instant::now();
             progress::relay_past(endpoints, lsn, options.wait, progress).await?;
-            progress::spark_past_end(endpoints, &topic, spark, options.wait, progress).await?;
+            for topic in &topics {
+                progress::spark_past_end(endpoints, topic, spark, options.wait, progress).await?;
+            }
             Ok(waiting.elapsed())
         };
         // The snapshot stands still, so what it saw is computed while relay and Spark come along.
@@ -130,15 +135,32 @@ pub async fn verify(
     Ok(report(outcomes, late_events, waited))
 }
 
-async fn events_topic(client: &Client, endpoints: &Endpoints) -> Result<String, VerifyError> {
-    let row = client
-        .query_one("select coalesce(max(generation), 1) from ops.topic_generation", &[])
+/// The topics that the plans in force read; without a plan, the one of the generation in force.
+async fn events_topics(client: &Client, endpoints: &Endpoints) -> Result<Vec<String>, VerifyError> {
+    let rows = client
+        .query(
+            "with planned as (select distinct topic_generation from ops.job_plan where retired_at is null) \
+             select topic_generation from planned union \
+             select coalesce(max(generation), 1) from ops.topic_generation where not exists (select from planned) \
+             order by 1",
+            &[],
+        )
         .await
-        .map_err(VerifyError::postgres("read the topic generation"))?;
-    Ok(endpoints.namespace.events_topic(row.get(0)))
+        .map_err(VerifyError::postgres("read the topic generations"))?;
+    Ok(rows.iter().map(|row| endpoints.namespace.events_topic(row.get(0))).collect())
 }
 
-async fn snapshot(client: &mut Client) -> Result<Transaction<'_>, VerifyError> {
+/// Keeps repairs out for as long as this session lives, waiting for one that is under way.
+async fn hold_repairs(client: &Client, endpoints: &Endpoints) -> Result<(), VerifyError> {
+    let key = endpoints.namespace.advisory_lock(contracts::namespace::REPAIR_LOCK);
+    client
+        .execute("select pg_advisory_lock_shared($1)", &[&key])
+        .await
+        .map_err(VerifyError::postgres("wait for repairs under way"))?;
+    Ok(())
+}
+
+pub(crate) async fn snapshot(client: &mut Client) -> Result<Transaction<'_>, VerifyError> {
     client
         .build_transaction()
         .isolation_level(IsolationLevel::RepeatableRead)
@@ -164,7 +186,7 @@ async fn lsn_behind(snapshot: &Transaction<'_>) -> Result<u64, VerifyError> {
 async fn all_expected(snapshot: &Transaction<'_>) -> Result<Vec<Rows>, VerifyError> {
     let mut all = Vec::with_capacity(GROUPINGS.len());
     for grouping in GROUPINGS {
-        all.push(expected::rows(snapshot, grouping, None).await?);
+        all.push(expected::rows(snapshot, grouping, Records::Belonging, None).await?);
     }
     Ok(all)
 }
@@ -189,7 +211,7 @@ async fn settle(
         for (grouping, outcome) in GROUPINGS.iter().zip(outcomes.iter_mut()) {
             let keys = outcome.open_keys();
             let Some(windows) = windows(&keys) else { continue };
-            let expected = expected::rows(&snapshot, grouping, Some(&windows)).await?;
+            let expected = expected::rows(&snapshot, grouping, Records::Belonging, Some(&windows)).await?;
             let found =
                 stored::partitions_of(session, &endpoints.namespace, grouping, &keys, &windows).await?;
             outcome.again(grouping, &expected, &found);

@@ -195,7 +195,11 @@ async fn reset(endpoints: &Endpoints) -> anyhow::Result<ExitCode> {
         .await
         .context("the check of the topic's retention was cut off")??;
     let fingerprint = fingerprint::cube(provisioned.generation);
-    let plan = plans::renew(&mut client, endpoints, CUBE_QUERY, &fingerprint, provisioned.generation).await?;
-    println!("the next `storepulse job run` starts at revision {} from the topic's start", plan.revision);
+    let revision =
+        plans::renew(&mut client, endpoints, CUBE_QUERY, &fingerprint, provisioned.generation).await?;
+    println!("the next `storepulse job run` starts at revision {revision} from the topic's start");
+    println!(
+        "late records that `storepulse reconcile` had counted are out of the tables again: run it afterwards"
+    );
     Ok(ExitCode::SUCCESS)
 }

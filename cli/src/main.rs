@@ -3,6 +3,9 @@
 mod connect;
 mod interrupt;
 mod job;
+mod rates;
+mod rebuild;
+mod reconcile;
 mod relaying;
 mod run_job;
 mod services;
@@ -26,6 +29,7 @@ Examples:
   storepulse job run                      submit the Spark plan and watch over it
   storepulse simulate --rate 500 --duration 60s
   storepulse verify                       compare Cassandra with PostgreSQL, row by row
+  storepulse reconcile                    repair closed windows with late records
   storepulse run-job                      all of it, with one live view";
 
 /// Real-time user analytics for an online shop.
@@ -33,7 +37,13 @@ Examples:
 #[command(name = "storepulse", version, about = "Real-time user analytics for an online shop", after_help = EXAMPLES)]
 struct Cli {
     /// What to log to standard error: error, warn, info, debug, or a filter such as `relay=debug`.
-    #[arg(long, global = true, env = "STOREPULSE_LOG", default_value = "warn", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        env = "STOREPULSE_LOG",
+        default_value = "warn,rdkafka=off,librdkafka=error",
+        value_name = "FILTER"
+    )]
     log: String,
     #[command(subcommand)]
     command: Command,
@@ -58,6 +68,10 @@ enum Command {
     Job(job::JobCommand),
     /// Compare every cube table in Cassandra with SQL over PostgreSQL.
     Verify(verify::VerifyArgs),
+    /// Put closed windows right, late records included; running it again changes nothing.
+    Reconcile(reconcile::ReconcileArgs),
+    /// Compute every figure again from PostgreSQL, while the shop goes on.
+    Rebuild(rebuild::RebuildArgs),
     /// Users, simulator, relay, job and verification together.
     RunJob(run_job::RunJobArgs),
 }
@@ -88,6 +102,8 @@ fn main() -> ExitCode {
             Command::Relay(command) => relaying::run(command).await,
             Command::Job(command) => job::run(command).await,
             Command::Verify(args) => verify::run(args).await,
+            Command::Reconcile(args) => reconcile::run(args).await,
+            Command::Rebuild(args) => rebuild::run(args).await,
             Command::RunJob(args) => run_job::run(args).await,
         }
     });

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::rates::RatesArgs;
 use crate::simulate::{self, SimulateArgs, Span};
 use crate::users::{self, UsersArgs};
 use crate::{connect, interrupt, job, relaying, services, verify};
@@ -43,6 +44,8 @@ pub(crate) struct RunJobArgs {
     /// Where users come from: api, simulated, or auto, which tries the API briefly.
     #[arg(long, default_value = "auto")]
     users_source: ingest::source::randomuser::UsersSource,
+    #[command(flatten)]
+    rates: RatesArgs,
     /// Against the services the environment names, instead of this machine's stack.
     #[arg(long)]
     no_stack: bool,
@@ -192,7 +195,7 @@ async fn simulate(
     cancel: &CancellationToken,
 ) -> anyhow::Result<Report> {
     let (sender, sent) = watch::channel(Sent::default());
-    let settings = SimulateArgs::plain(args.rate, args.duration, args.seed);
+    let settings = SimulateArgs::plain(args.rate, args.duration, args.seed, args.rates.clone());
     let simulation = settings.drive(&endpoints.pg_url, cancel, &sender);
     tokio::pin!(simulation);
     let mut view = View::new();

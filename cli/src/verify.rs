@@ -33,9 +33,9 @@ pub(crate) async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
 /// Verifies, telling on standard error what is being waited for.
 pub(crate) async fn check(endpoints: &Endpoints, options: Options) -> anyhow::Result<Report> {
     let client = jobs::control::connect(&endpoints.pg_url).await?;
-    let checkpoint = audit::checkpoint_in_force(&client, CUBE_QUERY).await?;
+    let checkpoints = audit::checkpoints_in_force(&client, &endpoints.namespace, CUBE_QUERY).await?;
     let last = Mutex::new(None::<Instant>);
-    let report = audit::verify(endpoints, &checkpoint, options, &|phase| {
+    let report = audit::verify(endpoints, &checkpoints, options, &|phase| {
         let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if last.is_none_or(|at| at.elapsed() >= Duration::from_secs(2)) {
             *last = Some(Instant::now());

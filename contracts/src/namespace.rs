@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// The purpose of the advisory lock that repairs hold alone while they write, and readers share who compare the tables.
+pub const REPAIR_LOCK: &str = "repair";
+
 /// The prefix of topics, the keyspace, and the stem of the slot, publications and transactional id.
 ///
 /// Lower-case letters, digits and underscores, starting with a letter, at most 32 characters: what Kafka,

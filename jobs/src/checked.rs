@@ -56,14 +56,14 @@ fn refusal_sql(expected: &Expected) -> String {
     let id = expected.generation_id.hyphenated();
     // What does not decode comes as a struct of nulls; the key is never null in what does.
     let key = EVENT.event_id;
-    let out_of_range = Event::FIELDS.iter().filter_map(in_range_sql).collect::<Vec<_>>().join(" and ");
+    let in_range = in_range_sql();
     format!(
         "case \
          when {VALUE} is null or length({VALUE}) < {header_bytes} or substring({VALUE}, 1, 1) <> X'00' then '{}' \
          when substring({VALUE}, 2, 4) <> X'{schema_id}' then '{}' \
          when not coalesce(exists({HEADERS}, h -> h.key = '{generation}' and decode(h.value, 'UTF-8') = '{id}'), false) then '{}' \
          when {DECODED}.{key} is null then '{}' \
-         when not coalesce({out_of_range}, false) then '{}' \
+         when not coalesce({in_range}, false) then '{}' \
          end",
         Reason::BadMagicByte,
         Reason::UnknownSchemaId,
@@ -73,8 +73,13 @@ fn refusal_sql(expected: &Expected) -> String {
     )
 }
 
+/// The rules of all decoded fields; also what the plan's fingerprint covers.
+pub(crate) fn in_range_sql() -> String {
+    Event::FIELDS.iter().filter_map(field_in_range_sql).collect::<Vec<_>>().join(" and ")
+}
+
 /// The rule of one decoded field, or nothing where its type leaves no room for nonsense that could do harm.
-fn in_range_sql(field: &Field) -> Option<String> {
+fn field_in_range_sql(field: &Field) -> Option<String> {
     let name = format!("{DECODED}.{}", field.name);
     let rule = match field.kind {
         Kind::Uuid => format!("length({name}) = {}", uuid::fmt::Hyphenated::LENGTH),

@@ -4,12 +4,17 @@
 //! job, reconciliation and the tests call the same one. This is the only crate that knows the Spark client.
 //! The client blocks, so every call to it goes through [`spark`], never straight from an async task.
 
+pub mod batch;
 pub mod checked;
+mod closing;
 pub mod control;
 pub mod fingerprint;
 pub mod metrics;
 pub mod plans;
 pub mod progress;
+pub mod rebuild;
+pub mod reconcile;
+pub mod removal;
 pub mod retention;
 pub mod sink;
 pub mod source;

@@ -1,12 +1,28 @@
-//! Which plan owns which checkpoint: kept in PostgreSQL, one in force per query.
+//! Which plan owns which checkpoint and which windows: kept in PostgreSQL.
+//!
+//! One plan of a query is in force, but during a [rebuild](crate::rebuild) two: the old one owns the windows before a cut
+//! minute, the new one those from it on. A window is written by one of them only, so nobody reads a figure of the new
+//! plan that is not complete yet.
 
+use chrono::{DateTime, Utc};
 use contracts::endpoints::Endpoints;
-use tokio_postgres::Client;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Transaction};
+use uuid::Uuid;
 
 /// The name of the cube's query, in PostgreSQL and in Spark.
 pub const CUBE_QUERY: &str = "cube";
 
-/// The plan in force.
+/// The windows a plan writes: from the first (inclusive) to the second (exclusive), each open where there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Owned {
+    /// The first window.
+    pub from: Option<DateTime<Utc>>,
+    /// The window after the last.
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// A plan in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// Its query.
@@ -15,26 +31,27 @@ pub struct Plan {
     pub revision: i64,
     /// What its checkpoint belongs to.
     pub fingerprint: String,
-    /// Where Spark keeps that checkpoint, as a URI.
+    /// The generation of the events topic it reads.
+    pub generation: i32,
+    /// The id that records of this generation carry.
+    pub generation_id: Uuid,
+    /// Where Spark keeps its checkpoint, as a URI.
     pub checkpoint: String,
+    /// The windows it writes.
+    pub owned: Owned,
 }
 
 /// A plan that must not start.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// PostgreSQL refused or is gone.
-    #[error("could not {action} in ops.job_plan: check PG_URL, then run `storepulse setup`")]
-    Postgres {
-        /// What was tried.
-        action: &'static str,
-        /// Why it failed.
-        #[source]
-        source: tokio_postgres::Error,
-    },
+    #[error("could not read or record plans in ops.job_plan: check PG_URL, then run `storepulse setup`")]
+    Postgres(#[from] tokio_postgres::Error),
     /// The checkpoint belongs to another plan.
     #[error(
         "the checkpoint of {query:?} (revision {revision}) belongs to another plan: it has fingerprint {in_force}, this \
-         program's plan has {wanted}; run `storepulse job reset` to start the new plan at the next revision from the topic's start"
+         program's plan has {wanted}; run `storepulse rebuild`, which keeps every figure whole meanwhile, or \
+         `storepulse job reset` to start the new plan at the next revision from the topic's start"
     )]
     OtherPlan {
         /// The query.
@@ -48,61 +65,70 @@ pub enum PlanError {
     },
 }
 
-fn postgres(action: &'static str) -> impl FnOnce(tokio_postgres::Error) -> PlanError {
-    move |source| PlanError::Postgres { action, source }
-}
-
 fn short(fingerprint: &str) -> String {
     fingerprint.chars().take(12).collect()
 }
 
-/// The plan in force for a query, recording this program's where there is none.
+/// The plans in force for a query, by revision, recording this program's where there is none. `fingerprint` gives the one of
+/// this program's plan over a topic generation.
 ///
 /// # Errors
-/// [`PlanError::OtherPlan`] when another one is in force.
+/// [`PlanError::OtherPlan`] when one of another program is in force.
 pub async fn claim(
     client: &mut Client,
     endpoints: &Endpoints,
     query: &str,
-    fingerprint: &str,
+    fingerprint: impl Fn(i32) -> String,
     generation: i32,
-) -> Result<Plan, PlanError> {
-    if let Some(plan) = in_force(client, query).await? {
-        return if plan.fingerprint == fingerprint {
-            Ok(plan)
-        } else {
-            Err(PlanError::OtherPlan {
+) -> Result<Vec<Plan>, PlanError> {
+    let plans = in_force(client, query).await?;
+    for plan in &plans {
+        let wanted = fingerprint(plan.generation);
+        if plan.fingerprint != wanted {
+            return Err(PlanError::OtherPlan {
                 query: query.to_owned(),
                 revision: plan.revision,
                 in_force: short(&plan.fingerprint),
-                wanted: short(fingerprint),
-            })
-        };
+                wanted: short(&wanted),
+            });
+        }
     }
-    renew(client, endpoints, query, fingerprint, generation).await
+    if plans.is_empty() {
+        renew(client, endpoints, query, &fingerprint(generation), generation).await?;
+        return in_force(client, query).await;
+    }
+    Ok(plans)
 }
 
-/// The plan in force for a query, if any.
+/// The plans in force for a query, by revision.
 ///
 /// # Errors
 /// When PostgreSQL cannot be asked.
-pub async fn in_force(client: &Client, query: &str) -> Result<Option<Plan>, PlanError> {
-    let row = client
-        .query_opt(
-            "select revision, fingerprint, checkpoint from ops.job_plan where query = $1 and retired_at is null",
+pub async fn in_force(client: &Client, query: &str) -> Result<Vec<Plan>, PlanError> {
+    let rows = client
+        .query(
+            "select revision, fingerprint, topic_generation, generation_id, checkpoint, owned_from, owned_to \
+             from ops.job_plan join ops.topic_generation on generation = topic_generation \
+             where query = $1 and job_plan.retired_at is null order by revision",
             &[&query],
         )
-        .await
-        .map_err(postgres("read the plan in force"))?;
-    Ok(row.map(|row| Plan {
+        .await?;
+    let plans = rows.into_iter().map(|row| Plan {
         query: query.to_owned(),
         revision: row.get(0),
         fingerprint: row.get(1),
-        checkpoint: row.get(2),
-    }))
+        generation: row.get(2),
+        generation_id: row.get(3),
+        checkpoint: row.get(4),
+        owned: Owned { from: row.get(5), to: row.get(6) },
+    });
+    Ok(plans.collect())
 }
 
-/// Retires the plan in force and records this program's at the next revision, with an empty checkpoint.
+/// Retires the plans in force and records this program's at the next revision, with an empty checkpoint, for the windows of
+/// the newest of them.
+///
+/// It counts the topic from its start, without late records: repairs of its windows no longer hold.
 ///
 /// # Errors
 /// When PostgreSQL refuses.
@@ -112,28 +138,102 @@ pub async fn renew(
     query: &str,
     fingerprint: &str,
     generation: i32,
-) -> Result<Plan, PlanError> {
-    let action = "record the plan";
-    let transaction = client.transaction().await.map_err(postgres(action))?;
-    transaction
-        .execute(
-            "update ops.job_plan set retired_at = now() where query = $1 and retired_at is null",
+) -> Result<i64, PlanError> {
+    let transaction = client.transaction().await?;
+    let row = transaction
+        .query_opt(
+            "select owned_from from ops.job_plan where query = $1 and retired_at is null order by revision desc limit 1",
             &[&query],
         )
-        .await
-        .map_err(postgres(action))?;
-    let revision: i64 =
-        transaction.query_one("select nextval('ops.revision')", &[]).await.map_err(postgres(action))?.get(0);
-    let checkpoint = checkpoint_uri(endpoints, query, revision, fingerprint);
+        .await?;
+    let from: Option<DateTime<Utc>> = row.and_then(|row| row.get(0));
+    retire(&transaction, query, i64::MAX).await?;
     transaction
         .execute(
-            "insert into ops.job_plan (query, revision, fingerprint, topic_generation, checkpoint) values ($1, $2, $3, $4, $5)",
-            &[&query, &revision, &fingerprint, &generation, &checkpoint],
+            "update ops.repair set to_minute = greatest(from_minute, coalesce($1, from_minute)) \
+             where $1 is null or to_minute > $1",
+            &[&from],
         )
-        .await
-        .map_err(postgres(action))?;
-    transaction.commit().await.map_err(postgres(action))?;
-    Ok(Plan { query: query.to_owned(), revision, fingerprint: fingerprint.to_owned(), checkpoint })
+        .await?;
+    let revision = next_revision(&transaction).await?;
+    record(&transaction, endpoints, query, revision, fingerprint, generation, from).await?;
+    transaction.commit().await?;
+    Ok(revision)
+}
+
+/// Records this program's plan at the next revision for the windows from `cut` on. The plans before keep those before the cut,
+/// or are retired at once where they cannot go on.
+///
+/// # Errors
+/// When PostgreSQL refuses.
+pub(crate) async fn hand_over(
+    transaction: &Transaction<'_>,
+    endpoints: &Endpoints,
+    query: &str,
+    fingerprint: &str,
+    generation: i32,
+    cut: DateTime<Utc>,
+    old_goes_on: bool,
+) -> Result<i64, PlanError> {
+    if old_goes_on {
+        transaction
+            .execute(
+                "update ops.job_plan set owned_to = $2 where query = $1 and retired_at is null",
+                &[&query, &cut],
+            )
+            .await?;
+    } else {
+        retire(transaction, query, i64::MAX).await?;
+    }
+    let revision = next_revision(transaction).await?;
+    record(transaction, endpoints, query, revision, fingerprint, generation, Some(cut)).await?;
+    Ok(revision)
+}
+
+/// Retires the plans of a query below a revision.
+pub(crate) async fn retire(
+    transaction: &Transaction<'_>,
+    query: &str,
+    below: i64,
+) -> Result<(), tokio_postgres::Error> {
+    transaction
+        .execute(
+            "update ops.job_plan set retired_at = now() where query = $1 and revision < $2 and retired_at is null",
+            &[&query, &below],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Takes the next revision: what is written with it wins over everything before.
+///
+/// # Errors
+/// When PostgreSQL refuses.
+pub async fn next_revision(
+    client: &impl tokio_postgres::GenericClient,
+) -> Result<i64, tokio_postgres::Error> {
+    Ok(client.query_one("select nextval('ops.revision')", &[]).await?.get(0))
+}
+
+async fn record(
+    transaction: &Transaction<'_>,
+    endpoints: &Endpoints,
+    query: &str,
+    revision: i64,
+    fingerprint: &str,
+    generation: i32,
+    from: Option<DateTime<Utc>>,
+) -> Result<(), tokio_postgres::Error> {
+    let checkpoint = checkpoint_uri(endpoints, query, revision, fingerprint);
+    let values: [&(dyn ToSql + Sync); 6] = [&query, &revision, &fingerprint, &generation, &checkpoint, &from];
+    transaction
+        .execute(
+            "insert into ops.job_plan (query, revision, fingerprint, topic_generation, checkpoint, owned_from) \
+             values ($1, $2, $3, $4, $5, $6)",
+            &values,
+        )
+        .await?;
+    Ok(())
 }
 
 /// Where a checkpoint lies: the path names its plan.

@@ -20,7 +20,7 @@ pub enum RetentionError {
     /// Records are gone.
     #[error(
         "retention has cut partition {partition} of {topic} up to offset {low}: a new plan that started there would miss \
-         them; raise the topic's retention before it happens again, and start over with a new database and namespace (docs/operations.md)"
+         them: run `storepulse rebuild`, which computes from postgresql what the topic has lost"
     )]
     Cut {
         /// The topic.

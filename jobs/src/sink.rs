@@ -1,6 +1,7 @@
 //! The upsert sink: one query, several Cassandra tables, per-row write time. Its Java side is in `spark/`.
 
 use contracts::cube::{CUBE, GROUPINGS, MEASURE};
+use spark_connect_rs::DataFrameWriter;
 use spark_connect_rs::streaming::DataStreamWriter;
 
 /// The data source's short name, as registered in the jar.
@@ -16,17 +17,28 @@ pub struct CassandraSink {
 }
 
 impl CassandraSink {
-    /// Sets a writer to this sink, with the cube's tables as routes.
-    pub(crate) fn configure(&self, writer: DataStreamWriter) -> DataStreamWriter {
+    /// Sets a streaming writer to this sink, with the cube's tables as routes.
+    pub(crate) fn stream(&self, writer: DataStreamWriter) -> DataStreamWriter {
+        let writer = writer.format(FORMAT);
+        self.options().into_iter().fold(writer, |writer, (name, value)| writer.option(name, &value))
+    }
+
+    /// The same for a batch: rows are in Cassandra when `save` returns.
+    pub(crate) fn batch(&self, writer: DataFrameWriter) -> DataFrameWriter {
+        let writer = writer.format(FORMAT).mode("append");
+        self.options().into_iter().fold(writer, |writer, (name, value)| writer.option(name, &value))
+    }
+
+    fn options(&self) -> [(&'static str, String); 6] {
         let routes =
             GROUPINGS.iter().map(|grouping| format!("{0}={0}", grouping.table)).collect::<Vec<_>>().join(",");
-        writer
-            .format(FORMAT)
-            .option("keyspace", &self.keyspace)
-            .option("routes", &routes)
-            .option("route.column", CUBE.route.name())
-            .option("writetime.column", CUBE.write_time.name())
-            .option("event_time.column", MEASURE.last_occurred_at.name())
-            .option("retries", &self.retries.to_string())
+        [
+            ("keyspace", self.keyspace.clone()),
+            ("routes", routes),
+            ("route.column", CUBE.route.name().to_owned()),
+            ("writetime.column", CUBE.write_time.name().to_owned()),
+            ("event_time.column", MEASURE.last_occurred_at.name().to_owned()),
+            ("retries", self.retries.to_string()),
+        ]
     }
 }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::control::{self, ControlError};
 use crate::fingerprint;
-use crate::plans::{self, CUBE_QUERY, PlanError};
+use crate::plans::{self, CUBE_QUERY, Plan, PlanError};
 use crate::progress::{JobProgress, JobState};
 use attempt::{Attempt, Ended};
 
@@ -101,15 +101,17 @@ pub async fn run(
         return Err(JobError::AlreadyRunning { job: CUBE_QUERY, holder });
     }
     let provisioned = provision::load(endpoints).await?;
-    let fingerprint = fingerprint::cube(provisioned.generation);
-    let plan = plans::claim(&mut client, endpoints, CUBE_QUERY, &fingerprint, provisioned.generation).await?;
+    let generation = provisioned.generation;
+    let mut plans = plans::claim(&mut client, endpoints, CUBE_QUERY, fingerprint::cube, generation).await?;
     let run_id = control::begin(&client, CUBE_QUERY).await?;
-    tracing::info!(revision = plan.revision, checkpoint = %plan.checkpoint, "job starts");
+    for plan in &plans {
+        tracing::info!(revision = plan.revision, checkpoint = %plan.checkpoint, "job starts");
+    }
 
     let mut reporter = Reporter { client, endpoints, run_id };
     let mut pause = FIRST_PAUSE;
     loop {
-        let attempt = Attempt { config, plan: &plan, provisioned: &provisioned };
+        let attempt = Attempt { config, plans: &plans, provisioned: &provisioned };
         match attempt.run(cancel, progress, &mut reporter).await {
             Ended::OnRequest => {
                 progress.send_modify(|job| {
@@ -118,6 +120,12 @@ pub async fn run(
                 });
                 reporter.report(progress).await;
                 return Ok(());
+            }
+            Ended::PlansChanged => {
+                tracing::info!("other plans are in force: submitting them");
+                plans =
+                    plans::claim(&mut reporter.client, endpoints, CUBE_QUERY, fingerprint::cube, generation)
+                        .await?;
             }
             Ended::Fault { why, ran_well } => {
                 tracing::warn!(%why, "query ended, it will be submitted again");
@@ -168,6 +176,17 @@ impl Reporter<'_> {
             Ok(stop) => stop,
             Err(error) => {
                 tracing::warn!(%error, "progress is not recorded");
+                false
+            }
+        }
+    }
+
+    /// Whether other plans are in force than these. PostgreSQL being away changes nothing.
+    async fn plans_differ(&self, plans: &[Plan]) -> bool {
+        match plans::in_force(&self.client, CUBE_QUERY).await {
+            Ok(in_force) => in_force != plans,
+            Err(error) => {
+                tracing::debug!(%error, "the plans in force are not known at the moment");
                 false
             }
         }

@@ -6,6 +6,7 @@ use contracts::Event;
 use contracts::cube::{self, DISTINCT_RSD, GROUPINGS, MeasureKind, NONE};
 use contracts::lateness::{Lateness, judge};
 use contracts::vocabulary::EventName;
+use jobs::plans::Owned;
 use jobs::{checked, metrics};
 use uuid::Uuid;
 
@@ -94,7 +95,7 @@ async fn the_cube_is_what_the_oracle_says() {
         let records: Vec<Record> = events.iter().map(Record::of).collect();
         let stream = support::kafka_records(&session, &records);
         let on_time = checked::on_time(&checked::events(&stream, &EXPECTED));
-        metrics::cube::cube(&on_time, REVISION).unwrap().collect().unwrap()
+        metrics::cube::cube(&on_time, REVISION, Owned::default()).unwrap().collect().unwrap()
     })
     .await;
 

@@ -81,6 +81,11 @@ impl Process {
         }
     }
 
+    /// What it has printed to standard error, or how it ended if it did.
+    pub(crate) fn errors(&mut self) -> Result<String, String> {
+        self.output().map(|_| fs::read_to_string(&self.err).unwrap())
+    }
+
     /// Waits until it ends by itself.
     pub(crate) async fn ended(mut self) -> Ended {
         let ended = tokio::time::timeout(DEADLINE, self.child.wait()).await;

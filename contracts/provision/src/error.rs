@@ -51,7 +51,7 @@ pub enum ProvisionError {
     /// The slot is gone though it was created once: the log since may be lost.
     #[error(
         "replication slot {slot}, created at {created_lsn}, is gone and what was committed since its last \
-         position may be missing from kafka; use another database and namespace, and copy the rows over"
+         position may be missing from kafka: run `storepulse rebuild`"
     )]
     SlotLost {
         /// The slot.
@@ -76,8 +76,7 @@ pub enum ProvisionError {
     /// Something confirmed the slot's log, but Kafka has no position.
     #[error(
         "replication slot {slot} was confirmed up to {confirmed_lsn}, beyond {created_lsn} where it was created, \
-         but kafka has no position: what lies between may be missing from the topics; \
-         use another database and namespace, and copy the rows over"
+         but kafka has no position: what lies between may be missing from the topics; run `storepulse rebuild`"
     )]
     SlotUsed {
         /// The slot.
@@ -86,6 +85,14 @@ pub enum ProvisionError {
         created_lsn: PgLsn,
         /// How far it was confirmed.
         confirmed_lsn: PgLsn,
+    },
+    /// A relay uses a slot that has to be made anew.
+    #[error(
+        "a relay holds the lock of slot {slot}, which has to be made anew: stop `storepulse relay run`, then run this again"
+    )]
+    RelayAtWork {
+        /// The slot.
+        slot: String,
     },
     /// The position in Kafka belongs to something else.
     #[error(

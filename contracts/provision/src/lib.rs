@@ -7,6 +7,7 @@
 //! drops, never moves a position and never creates a slot that would leave accepted rows out.
 
 mod error;
+mod generation;
 mod kafka;
 pub mod position;
 mod postgres;
@@ -16,6 +17,7 @@ mod slot;
 mod tables;
 
 pub use error::ProvisionError;
+pub use generation::{NextGeneration, begin_rebuild};
 pub use postgres::connect;
 pub use scratch::{create_database, drop_namespace, in_scratch_namespace};
 pub use tables::connect as connect_cassandra;
@@ -50,6 +52,24 @@ pub struct Provisioned {
     pub slot_created_lsn: u64,
     /// See [`contracts::publications::hash`].
     pub publication_hash: String,
+}
+
+impl Provisioned {
+    /// The relay's position at an LSN, with nothing out in part.
+    #[must_use]
+    pub fn position_at(&self, lsn: u64) -> RelayPosition {
+        RelayPosition {
+            system_id: self.system_id.clone(),
+            timeline: self.timeline,
+            slot: self.slot.clone(),
+            publication_hash: self.publication_hash.clone(),
+            topic_generation: self.generation,
+            generation_id: self.generation_id,
+            lsn,
+            partial_lsn: 0,
+            partial_rows: 0,
+        }
+    }
 }
 
 /// What became of one thing that has to exist.
@@ -157,11 +177,12 @@ async fn apply_stream(endpoints: &Endpoints, progress: Progress<'_>) -> Result<P
         publication_hash,
         namespace.slot(),
     );
-    ensure_first_position(endpoints, &provisioned, &slot, progress).await?;
+    ensure_first_position(&client, endpoints, &provisioned, &slot, progress).await?;
     Ok(provisioned)
 }
 
 async fn ensure_first_position(
+    client: &tokio_postgres::Client,
     endpoints: &Endpoints,
     provisioned: &Provisioned,
     slot: &slot::Slot,
@@ -169,19 +190,14 @@ async fn ensure_first_position(
 ) -> Result<(), ProvisionError> {
     let topic = endpoints.namespace.positions_topic();
     let name = format!("{} in {topic}", provisioned.slot);
-    let first = RelayPosition {
-        system_id: provisioned.system_id.clone(),
-        timeline: provisioned.timeline,
-        slot: provisioned.slot.clone(),
-        publication_hash: provisioned.publication_hash.clone(),
-        topic_generation: provisioned.generation,
-        generation_id: provisioned.generation_id,
-        lsn: provisioned.slot_created_lsn,
-        partial_lsn: 0,
-        partial_rows: 0,
-    };
+    let first = provisioned.position_at(provisioned.slot_created_lsn);
     match position::read(&endpoints.kafka_brokers, &topic, &provisioned.slot).await? {
         Some(found) => {
+            // During a rebuild the relay may not have gone over to the newest generation yet.
+            let first = match postgres::generation_id(client, found.topic_generation).await? {
+                Some(generation_id) => RelayPosition { generation_id, ..first },
+                None => first,
+            };
             slot::check_position(&found, &first)?;
             progress(Step { kind: "position", name, outcome: Outcome::Exists });
         }

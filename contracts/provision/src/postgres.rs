@@ -129,12 +129,25 @@ pub(crate) async fn generation(client: &Client) -> Result<Option<(i32, Uuid)>, P
     }
 }
 
+/// The id of a generation that was begun here.
+pub(crate) async fn generation_id(client: &Client, generation: i32) -> Result<Option<Uuid>, ProvisionError> {
+    let sql = "select generation_id from ops.topic_generation where generation = $1";
+    let row = client
+        .query_opt(sql, &[&generation])
+        .await
+        .map_err(ProvisionError::postgres("read a topic generation"))?;
+    Ok(row.map(|row| row.get(0)))
+}
+
 /// Whether a statement failed because its table or schema does not exist.
 pub(crate) fn is_missing(error: &tokio_postgres::Error) -> bool {
     matches!(error.code(), Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME))
 }
 
-pub(crate) async fn begin_generation(client: &Client, generation: i32) -> Result<Uuid, ProvisionError> {
+pub(crate) async fn begin_generation(
+    client: &impl tokio_postgres::GenericClient,
+    generation: i32,
+) -> Result<Uuid, ProvisionError> {
     let generation_id = Uuid::now_v7();
     client
         .execute(

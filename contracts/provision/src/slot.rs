@@ -4,8 +4,8 @@
 //! of them a crash leaves out is made up for by the next run, as long as the slot was never used.
 
 use contracts::{Namespace, RelayPosition};
-use tokio_postgres::Client;
 use tokio_postgres::types::PgLsn;
+use tokio_postgres::{Client, GenericClient};
 
 use crate::postgres::{Identity, is_missing};
 use crate::{Outcome, Progress, ProvisionError, Step};
@@ -91,7 +91,7 @@ pub(crate) async fn ensure(
 }
 
 /// How far the slot is confirmed, checked to be ours; nothing where it does not exist.
-async fn confirmed_lsn(client: &Client, name: &str) -> Result<Option<u64>, ProvisionError> {
+pub(crate) async fn confirmed_lsn(client: &Client, name: &str) -> Result<Option<u64>, ProvisionError> {
     let row = client
         .query_opt(
             "select coalesce(plugin, 'physical'), coalesce(database, ''), current_database()::text,
@@ -161,7 +161,7 @@ async fn create(client: &Client, name: &str) -> Result<u64, ProvisionError> {
 }
 
 async fn record(
-    client: &Client,
+    client: &impl GenericClient,
     name: &str,
     identity: &Identity,
     publication_hash: &str,
@@ -176,6 +176,32 @@ async fn record(
         .await
         .map_err(ProvisionError::postgres("record the replication slot"))?;
     Ok(())
+}
+
+/// Drops the slot, where there is one, and creates and records it anew. Returns where it begins. Rows committed before it are
+/// in none of its stream: only a rebuild may do this.
+pub(crate) async fn recreate(
+    client: &mut Client,
+    provisioned: &crate::Provisioned,
+) -> Result<u64, ProvisionError> {
+    let failed = || ProvisionError::postgres("make the replication slot anew");
+    client
+        .execute(
+            "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1",
+            &[&provisioned.slot],
+        )
+        .await
+        .map_err(failed())?;
+    let created_lsn = create(client, &provisioned.slot).await?;
+    let identity = Identity { system_id: provisioned.system_id.clone(), timeline: provisioned.timeline };
+    let transaction = client.transaction().await.map_err(failed())?;
+    transaction
+        .execute("delete from ops.relay_slot where slot = $1", &[&provisioned.slot])
+        .await
+        .map_err(failed())?;
+    record(&transaction, &provisioned.slot, &identity, &provisioned.publication_hash, created_lsn).await?;
+    transaction.commit().await.map_err(failed())?;
+    Ok(created_lsn)
 }
 
 /// Refuses a position that another database, slot or shape of rows left behind; `first` is what this

@@ -13,14 +13,15 @@ use uuid::Uuid;
 
 use crate::config::RelayConfig;
 use crate::error::{Fault, RelayError};
+use crate::generations::Generations;
 
-/// Checks everything and returns the position to start from.
+/// Checks everything and returns the position to start from, and the generations to write.
 pub(crate) async fn check(
     client: &Client,
     config: &RelayConfig,
     server: &IdentifySystem,
     position: Option<RelayPosition>,
-) -> Result<RelayPosition, Fault> {
+) -> Result<(RelayPosition, Generations), Fault> {
     let slot = config.namespace.slot();
     let confirmed = slot_confirmed(client, &slot).await?;
     let recorded = recorded_slot(client, &slot).await?;
@@ -38,13 +39,14 @@ pub(crate) async fn check(
         return Err(RelayError::SlotAhead { slot, confirmed, position: at }.into());
     }
     same("slot", &slot, &position.slot, POSITION)?;
-    check_generation(client, config, &position).await?;
+    let generations = Generations::read(client).await?;
+    check_generation(client, config, &position, &generations).await?;
 
     let hash = publications::hash(&config.namespace);
     same("hash of the publications", &hash, &position.publication_hash, POSITION)?;
     same("hash of the publications", &hash, &recorded.publication_hash, "ops.relay_slot")?;
     check_publications(client, &config.namespace).await?;
-    Ok(position)
+    Ok((position, generations))
 }
 
 const POSITION: &str = "the position";
@@ -119,23 +121,23 @@ async fn recorded_slot(client: &Client, slot: &str) -> Result<RecordedSlot, Faul
     Ok(RecordedSlot { created: lsn(row.get(0)), system_id: row.get(1), publication_hash: row.get(2) })
 }
 
+/// The position must be of a generation that is written: the newest, or during a rebuild the one before, where the session
+/// that begins now is the first to write both.
 async fn check_generation(
     client: &Client,
     config: &RelayConfig,
     position: &RelayPosition,
+    generations: &Generations,
 ) -> Result<(), Fault> {
-    let found = client
-        .query_opt(
-            "select generation, generation_id from ops.topic_generation order by generation desc limit 1",
-            &[],
-        )
-        .await?;
-    let row = found.ok_or(RelayError::NotRecorded { what: "the generation of the events topic" })?;
-    let (generation, id): (i32, Uuid) = (row.get(0), row.get(1));
-    same("generation of the events topic", &config.generation, &generation, "ops.topic_generation")?;
+    let sql = "select generation_id from ops.topic_generation where generation = $1";
+    let found = client.query_opt(sql, &[&config.generation]).await?;
+    let id: Uuid =
+        found.ok_or(RelayError::NotRecorded { what: "the generation of the events topic" })?.get(0);
     same("id of the generation", &config.generation_id, &id, "ops.topic_generation")?;
-    same("generation of the events topic", &config.generation, &position.topic_generation, POSITION)?;
-    same("id of the generation", &config.generation_id, &position.generation_id, POSITION)?;
+    let named = generations.all().iter().find(|generation| generation.number == position.topic_generation);
+    let generation = named.copied().unwrap_or(generations.newest());
+    same("generation of the events topic", &generation.number, &position.topic_generation, POSITION)?;
+    same("id of the generation", &generation.id, &position.generation_id, POSITION)?;
     Ok(())
 }
 

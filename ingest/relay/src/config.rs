@@ -15,9 +15,10 @@ pub struct RelayConfig {
     pub kafka_brokers: String,
     /// Whose slot, publications and topics.
     pub namespace: Namespace,
-    /// The generation of the events topic that is in force.
+    /// The generation of the events topic that set-up told of. Which ones are written is read at the start of a session;
+    /// this one must be known to the database.
     pub generation: i32,
-    /// The id of that generation, carried by every record.
+    /// The id of that generation.
     pub generation_id: Uuid,
     /// The registry's id of the schema of events.
     pub event_schema_id: u32,

@@ -224,6 +224,8 @@ pub(crate) enum Interrupted {
     Quarantine(#[source] tokio_postgres::Error),
     #[error("the session that holds the relay's lock is gone")]
     LockLost,
+    #[error("another generation of the events topic is in force")]
+    OtherGenerations,
     #[error("the replication client's runtime could not be started")]
     Runtime(#[source] std::io::Error),
     #[error("a worker thread ended unexpectedly")]

@@ -22,6 +22,7 @@ pub mod checks;
 pub mod config;
 pub mod error;
 pub mod failpoint;
+mod generations;
 mod kafka;
 pub mod latency;
 mod lock;

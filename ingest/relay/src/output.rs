@@ -6,6 +6,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 
 use crate::config::RelayConfig;
 use crate::error::{Fault, Interrupted, RelayError};
+use crate::generations::{Generation, Generations};
 use crate::kafka::Producer;
 use crate::pgoutput::{Message, Relation, Tuple};
 use crate::transcode::{RowError, Transcoder};
@@ -39,7 +40,8 @@ pub(crate) enum Written {
 
 /// The topics, and the buffers in which records are made.
 pub(crate) struct Output {
-    events_topic: String,
+    /// The topic of each generation, with its headers.
+    events: Vec<(String, OwnedHeaders)>,
     users_topic: String,
     event_schema_id: u32,
     user_schema_id: u32,
@@ -55,14 +57,20 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn new(config: &RelayConfig) -> Self {
-        let generation_id = config.generation_id.hyphenated().to_string();
-        let plain =
-            OwnedHeaders::new().insert(Header { key: GENERATION_HEADER, value: Some(&generation_id) });
+    pub(crate) fn new(config: &RelayConfig, generations: &Generations) -> Self {
+        let of = |generation: &Generation| {
+            let id = generation.id.hyphenated().to_string();
+            OwnedHeaders::new().insert(Header { key: GENERATION_HEADER, value: Some(&id) })
+        };
+        let plain = of(&generations.newest());
         let operation =
             |letter: &str| plain.clone().insert(Header { key: OPERATION_HEADER, value: Some(letter) });
         Self {
-            events_topic: config.namespace.events_topic(config.generation),
+            events: generations
+                .all()
+                .iter()
+                .map(|generation| (config.namespace.events_topic(generation.number), of(generation)))
+                .collect(),
             users_topic: config.namespace.users_topic(),
             event_schema_id: config.event_schema_id,
             user_schema_id: config.user_schema_id,
@@ -133,22 +141,25 @@ impl Output {
         if let Err(error) = route.transcoder.transcode(new, &mut self.key, &mut self.value) {
             return Ok(Written::Refused(error));
         }
-        let (topic, headers) = match (route.table, inserted) {
-            (Table::Events, _) => (&self.events_topic, &self.plain),
-            (Table::Users, true) => (&self.users_topic, &self.inserted),
-            (Table::Users, false) => (&self.users_topic, &self.updated),
-        };
+        let bytes = (self.key.len() + self.value.len()) as u64;
+        if route.table == Table::Events {
+            for (topic, headers) in &self.events {
+                producer.send(topic, &self.key, Some(&self.value), headers)?;
+            }
+            return Ok(Written::Out { table: Table::Events, bytes: bytes * self.events.len() as u64 });
+        }
         // The row before is in the log when its key changed: under the old key there is nothing any more.
         if let Some(old) = old {
             if let Err(error) = route.transcoder.key(old, &mut self.old_key) {
                 return Ok(Written::Refused(error));
             }
             if self.old_key != self.key {
-                producer.send(topic, &self.old_key, None, &self.plain)?;
+                producer.send(&self.users_topic, &self.old_key, None, &self.plain)?;
             }
         }
-        producer.send(topic, &self.key, Some(&self.value), headers)?;
-        Ok(Written::Out { table: route.table, bytes: (self.key.len() + self.value.len()) as u64 })
+        let headers = if inserted { &self.inserted } else { &self.updated };
+        producer.send(&self.users_topic, &self.key, Some(&self.value), headers)?;
+        Ok(Written::Out { table: Table::Users, bytes })
     }
 
     fn delete(&mut self, producer: &mut Producer, oid: u32, old: &Tuple<'_>) -> Result<Written, Fault> {
@@ -156,11 +167,11 @@ impl Output {
         if let Err(error) = route.transcoder.key(old, &mut self.key) {
             return Ok(Written::Refused(error));
         }
-        let topic = match route.table {
-            Table::Events => &self.events_topic,
-            Table::Users => &self.users_topic,
-        };
-        producer.send(topic, &self.key, None, &self.plain)?;
+        match route.table {
+            // Only inserts of events are published.
+            Table::Events => return Ok(Written::Refused(RowError::Columns { actual: 0, expected: 0 })),
+            Table::Users => producer.send(&self.users_topic, &self.key, None, &self.plain)?,
+        }
         Ok(Written::Out { table: route.table, bytes: self.key.len() as u64 })
     }
 }

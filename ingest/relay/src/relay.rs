@@ -12,6 +12,7 @@ use crate::backoff::Backoff;
 use crate::checks;
 use crate::config::RelayConfig;
 use crate::error::{Fault, Interrupted, RelayError, chain};
+use crate::generations;
 use crate::kafka::Producer;
 use crate::lock::Lock;
 use crate::position;
@@ -52,6 +53,9 @@ pub async fn run(
             Err(Fault::Stop(error)) => {
                 reporter.state(RelayState::Stopped);
                 return Err(error);
+            }
+            Err(Fault::Retry(Interrupted::OtherGenerations)) => {
+                tracing::info!("another generation of the events topic is in force; going on with it");
             }
             Err(Fault::Retry(interrupted)) => {
                 let why = chain(&interrupted);
@@ -122,14 +126,14 @@ impl Start {
             .enable_all()
             .build()
             .map_err(Interrupted::Runtime)?;
-        let (client, server, position) = runtime.block_on(async {
+        let (client, server, position, generations) = runtime.block_on(async {
             // The session that is asked who it is is the one that will stream.
             let mut client = ReplicationClient::connect_gated(replication).await?;
             let server = client.identify_system().await?;
-            let position = checks::check(&pg, &config, &server, position).await?;
+            let (position, generations) = checks::check(&pg, &config, &server, position).await?;
             client.start().await?;
             client.wait_started().await?;
-            Ok::<_, Fault>((client, server, position))
+            Ok::<_, Fault>((client, server, position, generations))
         })?;
         tracing::info!(
             lsn = %Lsn::from_u64(position.lsn),
@@ -141,7 +145,21 @@ impl Start {
             progress.committed_lsn = position.lsn;
             progress.server_lsn = server.xlogpos.as_u64();
         });
-        Ok(Stream { config, runtime, client, producer, position, pg, cancel, lost, reporter })
+        // On the runtime around, not on the one of this thread, which runs only while the stream waits.
+        let changed = generations::watch(Arc::clone(&pg), generations.clone());
+        Ok(Stream {
+            config,
+            runtime,
+            client,
+            producer,
+            position,
+            generations,
+            changed,
+            pg,
+            cancel,
+            lost,
+            reporter,
+        })
     }
 }
 

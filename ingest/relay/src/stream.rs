@@ -14,11 +14,12 @@ use futures::FutureExt;
 use pgwire_replication::{Lsn, ReplicationClient, ReplicationEvent};
 use rdkafka::message::OwnedHeaders;
 use tokio::runtime::Runtime;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::config::RelayConfig;
 use crate::error::{Fault, Interrupted, RelayError};
 use crate::failpoint::{Failpoint, Place};
+use crate::generations::Generations;
 use crate::kafka::Producer;
 use crate::latency::Latency;
 use crate::output::{Output, Table, Written};
@@ -47,6 +48,9 @@ pub(crate) struct Stream {
     pub(crate) client: ReplicationClient,
     pub(crate) producer: Producer,
     pub(crate) position: RelayPosition,
+    pub(crate) generations: Generations,
+    /// Cancelled when others are in force.
+    pub(crate) changed: (CancellationToken, DropGuard),
     pub(crate) pg: Arc<tokio_postgres::Client>,
     pub(crate) cancel: CancellationToken,
     pub(crate) lost: CancellationToken,
@@ -79,6 +83,8 @@ struct Core {
     pg: Arc<tokio_postgres::Client>,
     cancel: CancellationToken,
     lost: CancellationToken,
+    /// Other generations are in force.
+    changed: CancellationToken,
     reporter: Reporter,
     output: Output,
     tracker: Tracker,
@@ -97,18 +103,34 @@ enum Next {
     Event(ReplicationEvent),
     Quiet,
     Cancelled,
+    Changed,
 }
 
 /// Runs until the end is asked for or something fails. Blocks.
 pub(crate) fn run(stream: Stream) -> Result<(), Fault> {
-    let Stream { config, runtime, client, producer, position, pg, cancel, lost, reporter } = stream;
+    let Stream {
+        config,
+        runtime,
+        client,
+        producer,
+        mut position,
+        generations,
+        changed: (changed, _watching),
+        pg,
+        cancel,
+        lost,
+        reporter,
+    } = stream;
     let place = tracker::Place {
         lsn: position.lsn,
         partial_lsn: position.partial_lsn,
         partial_rows: u64::try_from(position.partial_rows).unwrap_or(0),
     };
+    let newest = generations.newest();
+    let first_of_generation = position.topic_generation != newest.number;
+    (position.topic_generation, position.generation_id) = (newest.number, newest.id);
     let mut core = Core {
-        output: Output::new(&config),
+        output: Output::new(&config, &generations),
         positions_topic: config.namespace.positions_topic(),
         config,
         client,
@@ -118,6 +140,7 @@ pub(crate) fn run(stream: Stream) -> Result<(), Fault> {
         pg,
         cancel,
         lost,
+        changed,
         reporter,
         runtime,
         tracker: Tracker::new(place),
@@ -129,7 +152,8 @@ pub(crate) fn run(stream: Stream) -> Result<(), Fault> {
         last_commit_took: Duration::ZERO,
         asked: false,
     };
-    let result = core.pump();
+    // From this transaction on the new generation is complete, and its position says so.
+    let result = if first_of_generation { core.commit() } else { Ok(()) }.and_then(|()| core.pump());
     if result.is_err() {
         core.producer.abort();
     }
@@ -151,6 +175,9 @@ impl Core {
                         if self.lost.is_cancelled() {
                             return Err(Interrupted::LockLost.into());
                         }
+                        if self.changed.is_cancelled() {
+                            return self.give_way();
+                        }
                         if self.cancel.is_cancelled() {
                             return self.finish();
                         }
@@ -165,6 +192,7 @@ impl Core {
                     }
                 }
                 Next::Cancelled => return self.finish(),
+                Next::Changed => return self.give_way(),
             }
         }
     }
@@ -179,11 +207,12 @@ impl Core {
             std::thread::sleep(GATHER);
         }
         let patience = self.patience();
-        let Self { client, cancel, lost, runtime, .. } = self;
+        let Self { client, cancel, lost, changed, runtime, .. } = self;
         runtime.block_on(async {
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => Ok(Next::Cancelled),
+                () = changed.cancelled() => Ok(Next::Changed),
                 () = lost.cancelled() => Err(Interrupted::LockLost.into()),
                 received = client.recv() => event(received?),
                 () = wait(patience) => Ok(Next::Quiet),
@@ -360,6 +389,12 @@ impl Core {
         });
         let transactions = std::mem::take(&mut batch.transactions);
         *batch = Batch { transactions, ..Batch::default() };
+    }
+
+    /// Ends in good order so that the next session begins with the generations now in force.
+    fn give_way(&mut self) -> Result<(), Fault> {
+        self.finish()?;
+        Err(Interrupted::OtherGenerations.into())
     }
 
     /// Commits what is there, or aborts it; either way the next start goes on rightly.

@@ -4,6 +4,7 @@
 //! window struct itself; grouping by a column made from its start would never evict state. Keys are derived
 //! after the aggregation, dimensions are coalesced before it.
 
+use chrono::{DateTime, Utc};
 use contracts::cube::{
     CUBE, DISTINCT_RSD, GROUPINGS, Grouping, MEASURE, Measure, NONE, REVISION_STEP, WINDOW_US,
 };
@@ -11,7 +12,10 @@ use contracts::event::EVENT;
 use contracts::lateness::WATERMARK_DELAY_MIN;
 use contracts::record::Column;
 use contracts::vocabulary::EventName;
+use spark_connect_rs::functions::expr;
 use spark_connect_rs::{DataFrame, SparkError};
+
+use crate::plans::Owned;
 
 /// The window column inside the plan; not part of the result.
 const WINDOW: &str = "cube_window";
@@ -20,22 +24,38 @@ const WINDOW: &str = "cube_window";
 /// generating code for them took 70 % of a task.
 const SKETCH_LG_K: u32 = 12;
 const _: () = assert!(DISTINCT_RSD * DISTINCT_RSD * (1u32 << SKETCH_LG_K) as f64 >= 1.04 * 1.04);
-/// The view the generated SQL reads.
-const VIEW: &str = "storepulse_cube_events";
+
+/// The view the generated SQL reads: one a revision, as two plans may run in one session.
+fn view(revision: i64) -> String {
+    format!("storepulse_cube_events_r{revision}")
+}
 
 /// Aggregates events into rows of every cube table.
 ///
 /// `events` has the event's columns and holds on-time events only. The result has the columns of every
 /// table, `route` and `write_time`; columns that a route's table lacks are without meaning in its rows.
-/// On a stream the watermark is set here.
+/// On a stream the watermark is set here. Rows of windows outside of `owned` are left out, after the aggregation.
 ///
 /// # Errors
 /// When the server refuses the view or the query.
-pub fn cube(events: &DataFrame, revision: i64) -> Result<DataFrame, SparkError> {
+pub fn cube(events: &DataFrame, revision: i64, owned: Owned) -> Result<DataFrame, SparkError> {
     let watermarked =
         events.with_watermark(EVENT.occurred_at.name(), &format!("{WATERMARK_DELAY_MIN} minutes"));
-    watermarked.create_or_replace_temp_view(VIEW)?;
-    events.spark_session().sql(&cube_sql(revision))
+    watermarked.create_or_replace_temp_view(&view(revision))?;
+    let rows = events.spark_session().sql(&cube_sql(revision))?;
+    Ok(match owned_sql(owned) {
+        Some(condition) => rows.filter(expr(&condition)),
+        None => rows,
+    })
+}
+
+/// The condition that keeps the windows a plan writes; not part of its fingerprint, for it changes nothing of what is counted.
+fn owned_sql(owned: Owned) -> Option<String> {
+    let bound = |operator: &str, at: Option<DateTime<Utc>>| {
+        at.map(|at| format!("{} {operator} timestamp_micros({})", CUBE.minute, at.timestamp_micros()))
+    };
+    let bounds: Vec<String> = bound(">=", owned.from).into_iter().chain(bound("<", owned.to)).collect();
+    (!bounds.is_empty()).then(|| bounds.join(" and "))
 }
 
 /// The dimensions of all groupings, each once, in contract order.
@@ -53,7 +73,8 @@ fn dimensions() -> Vec<Column> {
 pub(crate) fn cube_sql(revision: i64) -> String {
     let dimensions = dimensions();
     format!(
-        "select {outputs} from (select {aggregates} from (select {inputs} from {VIEW}) group by grouping sets ({sets})) where {wanted}",
+        "select {outputs} from (select {aggregates} from (select {inputs} from {view}) group by grouping sets ({sets})) where {wanted}",
+        view = view(revision),
         outputs = outputs(&dimensions, revision),
         aggregates = aggregates(&dimensions),
         inputs = inputs(&dimensions),

@@ -36,6 +36,8 @@ const RAN_WELL: Duration = Duration::from_secs(60);
 pub(super) enum Ended {
     /// It was cancelled or asked to stop, and stopped.
     OnRequest,
+    /// Other plans are in force now: it stopped, so that these can be submitted.
+    PlansChanged,
     /// The query, the session or the server failed.
     Fault {
         /// What happened, for a person to read.
@@ -43,6 +45,14 @@ pub(super) enum Ended {
         /// Whether it had been running for a while.
         ran_well: bool,
     },
+}
+
+/// Why watching ended in good order.
+enum Reason {
+    /// Somebody asked for it.
+    Asked,
+    /// Other plans are in force.
+    PlansChanged,
 }
 
 /// Why watching the queries ended, for a person to read.
@@ -56,20 +66,25 @@ enum Trouble {
 /// One submission.
 pub(super) struct Attempt<'a> {
     pub(super) config: &'a JobConfig,
-    pub(super) plan: &'a Plan,
+    /// The plans in force, by revision: the last is the one whose figures are shown.
+    pub(super) plans: &'a [Plan],
     pub(super) provisioned: &'a Provisioned,
 }
 
-/// The queries of the job, as submitted.
+/// The queries of one plan, as submitted.
 #[derive(Clone)]
-struct Queries {
+struct PlanQueries {
     cube: StreamingQuery,
     refusals: StreamingQuery,
 }
 
+/// The queries of the job, in the order of its plans.
+type Queries = Vec<PlanQueries>;
+
 /// What one round of questions found.
 struct Answers {
-    progress: Vec<String>,
+    /// What each plan's cube reports.
+    progress: Vec<Vec<String>>,
     busy: bool,
     ended: Option<String>,
 }
@@ -98,11 +113,15 @@ impl Attempt<'_> {
             job.detail = String::new();
         });
         match self.watch(&queries, cancel, progress, reporter).await {
-            Ok(()) => {
+            Ok(Reason::Asked) => {
                 progress.send_modify(|job| job.state = JobState::Stopping);
                 reporter.report(progress).await;
                 stop(queries).await;
                 Ended::OnRequest
+            }
+            Ok(Reason::PlansChanged) => {
+                stop(queries).await;
+                Ended::PlansChanged
             }
             Err(trouble) => {
                 let why = match trouble {
@@ -121,28 +140,29 @@ impl Attempt<'_> {
     async fn submit(&self) -> Result<Queries, CallError> {
         let endpoints = &self.config.endpoints;
         let session = spark::connect(&endpoints.spark_remote).await?;
-        let source = KafkaSource {
+        let submission = Submission {
             brokers: endpoints.kafka_brokers.clone(),
-            topic: endpoints.namespace.events_topic(self.provisioned.generation),
             max_offsets_per_trigger: self.config.max_offsets_per_trigger,
-        };
-        let expected = Expected {
             event_schema_id: self.provisioned.event_schema_id,
-            generation_id: self.provisioned.generation_id,
+            refusal_schema_id: self.provisioned.refusal_schema_id,
+            refusals_topic: endpoints.namespace.quarantine_topic(),
+            sink: CassandraSink {
+                keyspace: endpoints.namespace.keyspace().to_owned(),
+                retries: self.config.sink_retries,
+            },
+            trigger_ms: self.config.trigger.as_millis(),
         };
-        let sink = CassandraSink {
-            keyspace: endpoints.namespace.keyspace().to_owned(),
-            retries: self.config.sink_retries,
-        };
-        let plan = self.plan.clone();
-        let trigger_ms = self.config.trigger.as_millis();
-        let refusal_schema_id = self.provisioned.refusal_schema_id;
-        let refusals_topic = endpoints.namespace.quarantine_topic();
+        let plans: Vec<(Plan, String)> = self
+            .plans
+            .iter()
+            .map(|plan| (plan.clone(), endpoints.namespace.events_topic(plan.generation)))
+            .collect();
         spark::call("start the job's queries", START, move || {
-            let cube = start_cube(&session, &source, &expected, &sink, &plan, trigger_ms)?;
-            let refusals =
-                start_refusals(&session, &source, &expected, refusal_schema_id, &refusals_topic, &plan)?;
-            Ok(Queries { cube, refusals })
+            let newest = plans.iter().map(|(plan, _)| plan.revision).max();
+            plans
+                .iter()
+                .map(|(plan, topic)| submission.start(&session, plan, topic, Some(plan.revision) == newest))
+                .collect()
         })
         .await
     }
@@ -154,15 +174,15 @@ impl Attempt<'_> {
         cancel: &CancellationToken,
         progress: &watch::Sender<JobProgress>,
         reporter: &mut Reporter<'_>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<Reason, Trouble> {
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut last_seen = None;
+        let mut last_seen = vec![None; queries.len()];
         let mut last_report: Option<Instant> = None;
         let mut last_advance = Instant::now();
         loop {
             tokio::select! {
-                () = cancel.cancelled() => return Ok(()),
+                () = cancel.cancelled() => return Ok(Reason::Asked),
                 _ = poll.tick() => {}
             }
             let asked = queries.clone();
@@ -172,16 +192,23 @@ impl Attempt<'_> {
             if let Some(why) = answers.ended {
                 return Err(Trouble::Query(why));
             }
-            for json in answers.progress {
-                tracing::trace!(json, "progress");
-                let spark = SparkProgress::parse(&json).map_err(|error| {
-                    Trouble::Query(format!("the query's progress is not understood: {error}"))
-                })?;
-                let mut advanced = false;
-                progress.send_modify(|job| advanced = job.absorb(&spark, &mut last_seen));
-                if advanced {
-                    last_advance = Instant::now();
+            let mut advanced = false;
+            for (reports, last_seen) in answers.progress.iter().zip(&mut last_seen) {
+                let shown = Some(reports) == answers.progress.last();
+                for json in reports {
+                    tracing::trace!(json, "progress");
+                    let spark = SparkProgress::parse(json).map_err(|error| {
+                        Trouble::Query(format!("the query's progress is not understood: {error}"))
+                    })?;
+                    if shown {
+                        progress.send_modify(|job| advanced |= job.absorb(&spark, last_seen));
+                    } else {
+                        advanced |= JobProgress::default().absorb(&spark, last_seen);
+                    }
                 }
+            }
+            if advanced {
+                last_advance = Instant::now();
             }
             if !answers.busy {
                 last_advance = Instant::now();
@@ -194,55 +221,93 @@ impl Attempt<'_> {
             if last_report.is_none_or(|at| at.elapsed() >= REPORT) {
                 last_report = Some(Instant::now());
                 if reporter.report(progress).await {
-                    return Ok(());
+                    return Ok(Reason::Asked);
+                }
+                if reporter.plans_differ(self.plans).await {
+                    return Ok(Reason::PlansChanged);
                 }
             }
         }
     }
 }
 
-fn start_cube(
-    session: &SparkSession,
-    source: &KafkaSource,
-    expected: &Expected,
-    sink: &CassandraSink,
-    plan: &Plan,
+/// What the queries of every plan have in common.
+struct Submission {
+    brokers: String,
+    max_offsets_per_trigger: u64,
+    event_schema_id: u32,
+    refusal_schema_id: u32,
+    refusals_topic: String,
+    sink: CassandraSink,
     trigger_ms: u128,
-) -> Result<StreamingQuery, SparkError> {
-    let records = source.stream(session, CUBE_QUERY);
-    let events = checked::on_time(&checked::events(&records, expected));
-    let rows = metrics::cube::cube(&events, plan.revision)?;
-    sink.configure(rows.write_stream())
-        .output_mode("update")
-        .query_name(CUBE_QUERY)
-        .option("checkpointLocation", &plan.checkpoint)
-        .trigger(Trigger::ProcessingTime(format!("{trigger_ms} milliseconds")))
-        .start("")
 }
 
-fn start_refusals(
-    session: &SparkSession,
-    source: &KafkaSource,
-    expected: &Expected,
-    refusal_schema_id: u32,
-    topic: &str,
-    plan: &Plan,
-) -> Result<StreamingQuery, SparkError> {
-    let records = source.stream(session, REFUSALS_QUERY);
-    checked::refusals(&records, expected, refusal_schema_id)
-        .write_stream()
-        .format("kafka")
-        .option("kafka.bootstrap.servers", &source.brokers)
-        .option("topic", topic)
-        .output_mode("append")
-        .query_name(REFUSALS_QUERY)
-        .option("checkpointLocation", &format!("{}-{REFUSALS_QUERY}", plan.checkpoint))
-        .trigger(Trigger::ProcessingTime(REFUSALS_TRIGGER.to_owned()))
-        .start("")
+impl Submission {
+    fn start(
+        &self,
+        session: &SparkSession,
+        plan: &Plan,
+        topic: &str,
+        newest: bool,
+    ) -> Result<PlanQueries, SparkError> {
+        let source = KafkaSource {
+            brokers: self.brokers.clone(),
+            topic: topic.to_owned(),
+            max_offsets_per_trigger: self.max_offsets_per_trigger,
+        };
+        let expected = Expected { event_schema_id: self.event_schema_id, generation_id: plan.generation_id };
+        // Names are unique within a session.
+        let name =
+            |query: &str| if newest { query.to_owned() } else { format!("{query}-r{}", plan.revision) };
+        let cube = self.start_cube(session, &source, &expected, plan, &name(CUBE_QUERY))?;
+        let refusals = self.start_refusals(session, &source, &expected, plan, &name(REFUSALS_QUERY))?;
+        Ok(PlanQueries { cube, refusals })
+    }
+
+    fn start_cube(
+        &self,
+        session: &SparkSession,
+        source: &KafkaSource,
+        expected: &Expected,
+        plan: &Plan,
+        name: &str,
+    ) -> Result<StreamingQuery, SparkError> {
+        let records = source.stream(session, CUBE_QUERY);
+        let events = checked::on_time(&checked::events(&records, expected));
+        let rows = metrics::cube::cube(&events, plan.revision, plan.owned)?;
+        self.sink
+            .stream(rows.write_stream())
+            .output_mode("update")
+            .query_name(name)
+            .option("checkpointLocation", &plan.checkpoint)
+            .trigger(Trigger::ProcessingTime(format!("{} milliseconds", self.trigger_ms)))
+            .start("")
+    }
+
+    fn start_refusals(
+        &self,
+        session: &SparkSession,
+        source: &KafkaSource,
+        expected: &Expected,
+        plan: &Plan,
+        name: &str,
+    ) -> Result<StreamingQuery, SparkError> {
+        let records = source.stream(session, REFUSALS_QUERY);
+        checked::refusals(&records, expected, self.refusal_schema_id)
+            .write_stream()
+            .format("kafka")
+            .option("kafka.bootstrap.servers", &self.brokers)
+            .option("topic", &self.refusals_topic)
+            .output_mode("append")
+            .query_name(name)
+            .option("checkpointLocation", &format!("{}-{REFUSALS_QUERY}", plan.checkpoint))
+            .trigger(Trigger::ProcessingTime(REFUSALS_TRIGGER.to_owned()))
+            .start("")
+    }
 }
 
 fn ask(queries: &Queries) -> Result<Answers, SparkError> {
-    for query in [&queries.cube, &queries.refusals] {
+    for query in queries.iter().flat_map(|plan| [&plan.cube, &plan.refusals]) {
         if !query.is_active()? {
             let name = query.name().unwrap_or("query");
             let why = query.exception()?.map_or_else(
@@ -252,15 +317,19 @@ fn ask(queries: &Queries) -> Result<Answers, SparkError> {
             return Ok(Answers { progress: Vec::new(), busy: false, ended: Some(why) });
         }
     }
-    let status = queries.cube.status()?;
-    let busy = status.is_trigger_active && status.is_data_available;
-    // Not only the last: several micro-batches may have ended since the question before.
-    Ok(Answers { progress: queries.cube.recent_progress()?, busy, ended: None })
+    let (mut progress, mut busy) = (Vec::with_capacity(queries.len()), false);
+    for plan in queries {
+        let status = plan.cube.status()?;
+        busy |= status.is_trigger_active && status.is_data_available;
+        // Not only the last: several micro-batches may have ended since the question before.
+        progress.push(plan.cube.recent_progress()?);
+    }
+    Ok(Answers { progress, busy, ended: None })
 }
 
 /// Stops the queries; one that does not answer is left to the next submission, which replaces it.
 async fn stop(queries: Queries) {
-    for query in [queries.cube, queries.refusals] {
+    for query in queries.into_iter().flat_map(|plan| [plan.cube, plan.refusals]) {
         if let Err(error) = spark::call("stop a query", ANSWER, move || query.stop()).await {
             tracing::warn!(error = %chain(&error), "a query did not stop");
         }

@@ -1,0 +1,91 @@
+//! `storepulse rebuild`.
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use jobs::rebuild::{self, Progress, RebuildConfig};
+use jobs::supervisor::JobConfig;
+
+use crate::reconcile::bar;
+use crate::{connect, interrupt};
+
+const EXAMPLES: &str = "\
+Examples:
+  storepulse rebuild                     after a changed plan, a lost slot, a restored PostgreSQL, a wiped Kafka
+  storepulse rebuild --abandon-old       the old query's checkpoint is corrupt: it is not submitted any more
+
+Keep `storepulse relay run` and `storepulse job run` running beside it, or start them when it asks. It may be interrupted
+and run again at any time: it goes on where it was. The last windows close eleven minutes after the cut.";
+
+/// What was said last, so that nothing is said twice.
+type Said = Mutex<String>;
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct RebuildArgs {
+    /// Do not let the old query go on until the cut: its checkpoint is corrupt.
+    #[arg(long)]
+    abandon_old: bool,
+    /// The ingestor's time, where its clock is simulated (`simulate --start`); nothing may be ingested meanwhile.
+    #[arg(long, value_name = "TIME")]
+    at: Option<DateTime<Utc>>,
+}
+
+pub(crate) async fn run(args: RebuildArgs) -> anyhow::Result<ExitCode> {
+    let job = JobConfig::new(connect::endpoints()?);
+    let config = RebuildConfig {
+        endpoints: job.endpoints,
+        at: args.at,
+        abandon_old: args.abandon_old,
+        sink_retries: job.sink_retries,
+    };
+    let cancel = interrupt::token()?;
+    let (bar, said) = (bar(), Said::default());
+    let say = |text: String| {
+        let mut last = said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if *last != text {
+            bar.suspend(|| eprintln!("  {text}"));
+            *last = text;
+        }
+    };
+    let rebuilt = rebuild::run(&config, &cancel, &|progress| match progress {
+        Progress::Generation { generation, slot_renewed } => {
+            say(format!("generation {generation} of the events topic is there"));
+            if let Some(why) = slot_renewed {
+                say(format!("the replication slot was made anew ({why}); start `storepulse relay run`"));
+            }
+        }
+        Progress::WaitingForRelay => {
+            say("waiting for the relay to go over to it: `storepulse relay run` must run".into());
+        }
+        Progress::Cut { cut, revision, old_goes_on } => {
+            let old =
+                if old_goes_on { "the old query writes those before" } else { "the old query has ended" };
+            say(format!("revision {revision} owns the windows from {} on; {old}", cut.format("%F %R UTC")));
+        }
+        Progress::Writing { done_to, events, of_events } => {
+            bar.set_length(of_events.unsigned_abs());
+            bar.set_position(events.unsigned_abs());
+            bar.set_message(format!("windows before {}", done_to.format("%F %R")));
+        }
+        Progress::Closing { until } => {
+            say(format!(
+                "waiting for the last windows before the cut to close, one at {}",
+                until.format("%R UTC")
+            ));
+        }
+    })
+    .await;
+    bar.finish_and_clear();
+    let rebuilt = rebuilt?;
+    println!(
+        "rebuilt: generation {}, revision {}, {} events written in batch up to {}; `storepulse verify` compares the whole",
+        rebuilt.generation,
+        rebuilt.revision,
+        rebuilt.events,
+        rebuilt.cut.format("%F %R UTC")
+    );
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,92 @@
+//! `storepulse reconcile`.
+
+use std::process::ExitCode;
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use jobs::reconcile::{self, ReconcileConfig, Reconciled};
+use jobs::supervisor::JobConfig;
+
+use crate::connect;
+
+const EXAMPLES: &str = "\
+Examples:
+  storepulse reconcile                               every closed window, late records included
+  storepulse reconcile --dry-run                     only say what differs
+  storepulse reconcile --from 2026-11-23T00:00:00Z --to 2026-11-24T00:00:00Z";
+
+/// How many changed figures are printed; all of them are in ops.repaired_figure.
+const SHOWN: usize = 20;
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ReconcileArgs {
+    /// The first window, RFC 3339; without it, the first that is stored.
+    #[arg(long, value_name = "TIME")]
+    from: Option<DateTime<Utc>>,
+    /// The window after the last, RFC 3339; without it, the last closed one: 11 minutes ago.
+    #[arg(long, value_name = "TIME")]
+    to: Option<DateTime<Utc>>,
+    /// Compare only; exits 1 where something differs.
+    #[arg(long)]
+    dry_run: bool,
+    /// The ingestor's time, where its clock is simulated (`simulate --start`); nothing may be ingested meanwhile.
+    #[arg(long, value_name = "TIME")]
+    at: Option<DateTime<Utc>>,
+}
+
+pub(crate) async fn run(args: ReconcileArgs) -> anyhow::Result<ExitCode> {
+    let job = JobConfig::new(connect::endpoints()?);
+    let config = ReconcileConfig {
+        endpoints: job.endpoints,
+        from: args.from,
+        to: args.to,
+        now: args.at.unwrap_or_else(Utc::now),
+        dry_run: args.dry_run,
+        sink_retries: job.sink_retries,
+    };
+    let bar = bar();
+    let reconciled = reconcile::run(&config, &|progress| {
+        bar.set_length(progress.all_events.unsigned_abs());
+        bar.set_position(progress.events.unsigned_abs());
+        bar.set_message(format!("windows before {}", progress.done_to.format("%F %R")));
+    })
+    .await;
+    bar.finish_and_clear();
+    let reconciled = reconciled?;
+    print(&reconciled, args.dry_run);
+    let wrong = args.dry_run && !reconciled.differences.is_empty();
+    Ok(if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// A bar over events; it says nothing where there is no terminal.
+pub(crate) fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("  {bar:30} {human_pos}/{human_len} events  {msg}  eta {eta}");
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn print(reconciled: &Reconciled, dry_run: bool) {
+    let Some(windows) = &reconciled.windows else {
+        println!("no closed window has any record");
+        return;
+    };
+    for difference in reconciled.differences.iter().take(SHOWN) {
+        println!("{difference}");
+    }
+    if reconciled.differences.len() > SHOWN {
+        println!("... and {} more", reconciled.differences.len() - SHOWN);
+    }
+    let span = format!("{} to {}", windows.start.format("%F %R"), windows.end.format("%F %R UTC"));
+    let (rows, differences) = (reconciled.rows, reconciled.differences.len());
+    match reconciled.revision {
+        _ if differences == 0 => println!("{rows} rows of the windows from {span} are right"),
+        Some(revision) => println!(
+            "{differences} figures of the windows from {span} put right at revision {revision}; ops.repaired_figure has them all"
+        ),
+        None if dry_run => {
+            println!("{differences} figures of the windows from {span} differ; nothing was changed")
+        }
+        None => println!("{differences} figures of the windows from {span} differ"),
+    }
+}

@@ -1,0 +1,361 @@
+//! Rebuild: every figure computed again from PostgreSQL alone, while the shop goes on.
+//!
+//! It is the way out of a corrupt checkpoint, a changed plan, a lost slot, a wiped Kafka. The steps, each recorded in
+//! PostgreSQL, so that a rebuild that died goes on where it was when it is run again:
+//!
+//! 1. The next generation of the events topic begins. The relay goes over to it at a position, writing both generations from
+//!    there; where slot and position are not whole, the slot is made anew and only the new generation is written.
+//! 2. A **cut minute** is chosen behind everything that is stored by then, so that all records of the windows from the cut on
+//!    are in the new topic. The new plan takes the next revision and those windows.
+//! 3. The old query, where it can go on, keeps the windows before the cut. A window has one writer at a time and the other's rows
+//!    have the higher revision, so no reader sees a figure that is not complete.
+//! 4. Windows before the cut are computed by the plan function in batch, once each, when they are closed: piece by piece, each
+//!    from one snapshot, late records included. The last ones close eleven minutes after the cut.
+//! 5. The old plan and the old generation retire.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use contracts::cube::WINDOW_US;
+use contracts::endpoints::Endpoints;
+use contracts::lateness::MAX_AHEAD_US;
+use contracts::namespace::REPAIR_LOCK;
+use provision::position::{Next, PositionReader};
+use provision::{NextGeneration, ProvisionError};
+use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::batch::{self, BatchError};
+use crate::closing::{self, Piece};
+use crate::fingerprint;
+use crate::plans::{self, CUBE_QUERY, PlanError};
+
+/// Events of one piece: bounds what is done again after a crash, and how long verification waits.
+const PIECE_EVENTS: i64 = 500_000;
+
+/// How to rebuild.
+#[derive(Debug, Clone)]
+pub struct RebuildConfig {
+    /// The services.
+    pub endpoints: Endpoints,
+    /// The time by a clock that stands still, for a shop whose ingestor's clock does (`simulate --start`); nothing may be ingested
+    /// meanwhile. Without it the machine's clock.
+    pub at: Option<DateTime<Utc>>,
+    /// Whether the old query must not go on: its checkpoint is corrupt.
+    pub abandon_old: bool,
+    /// How often a Cassandra write that timed out is tried again.
+    pub sink_retries: u32,
+}
+
+/// Where it stands.
+#[derive(Debug, Clone)]
+pub enum Progress {
+    /// The next generation of the events topic is there.
+    Generation {
+        /// Its number.
+        generation: i32,
+        /// Why the slot was made anew, where it was.
+        slot_renewed: Option<String>,
+    },
+    /// Waiting for a relay to go over to it.
+    WaitingForRelay,
+    /// The windows are shared out.
+    Cut {
+        /// The new stream owns the windows from here on.
+        cut: DateTime<Utc>,
+        /// The revision of the new plan.
+        revision: i64,
+        /// Whether the old query goes on until the cut.
+        old_goes_on: bool,
+    },
+    /// Windows are being written.
+    Writing {
+        /// Windows before this are written.
+        done_to: DateTime<Utc>,
+        /// Events of the windows written in this run.
+        events: i64,
+        /// Events of the windows that are closed.
+        of_events: i64,
+    },
+    /// The last windows before the cut are not closed yet.
+    Closing {
+        /// When the next one is.
+        until: DateTime<Utc>,
+    },
+}
+
+/// What it came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// The generation of the events topic.
+    pub generation: i32,
+    /// The revision of all figures.
+    pub revision: i64,
+    /// Where the new stream took over.
+    pub cut: DateTime<Utc>,
+    /// Events of the windows that this run wrote in batch.
+    pub events: i64,
+}
+
+/// Why it is not done; run again, it goes on where it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// PostgreSQL failed.
+    #[error("postgresql failed: check `storepulse stack status`, then run this again")]
+    Postgres(#[from] tokio_postgres::Error),
+    /// Topic, slot or position could not be made.
+    #[error(transparent)]
+    Provision(#[from] ProvisionError),
+    /// The plans could not be recorded.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Windows could not be written.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// Another one is at it.
+    #[error("another `storepulse rebuild` is at work")]
+    AtWork,
+    /// It was asked to end.
+    #[error("interrupted: run `storepulse rebuild` again, it goes on where it was")]
+    Interrupted,
+}
+
+/// Rebuilds, or goes on with a rebuild that died, and returns when it is done.
+///
+/// # Errors
+/// [`RebuildError`].
+pub async fn run(
+    config: &RebuildConfig,
+    cancel: &CancellationToken,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Rebuilt, RebuildError> {
+    let endpoints = &config.endpoints;
+    let mut client = provision::connect(&endpoints.pg_url).await?;
+    let key = endpoints.namespace.advisory_lock("rebuild");
+    if !client.query_one("select pg_try_advisory_lock($1)", &[&key]).await?.get::<_, bool>(0) {
+        return Err(RebuildError::AtWork);
+    }
+    let begun = provision::begin_rebuild(endpoints).await?;
+    let generation = begun.provisioned.generation;
+    progress(Progress::Generation { generation, slot_renewed: begun.slot_renewed.clone() });
+    let (cut, revision) = match shared_out(&client).await? {
+        Some(shared_out) => shared_out,
+        None => {
+            relay_at(endpoints, &begun, cancel, progress).await?;
+            share_out(config, &mut client, &begun, progress).await?
+        }
+    };
+    let events = write_all(config, &mut client, cut, revision, cancel, progress).await?;
+    retire(&mut client, generation, revision).await?;
+    Ok(Rebuilt { generation, revision, cut, events })
+}
+
+/// Cut and revision, where an earlier run chose them.
+async fn shared_out(client: &Client) -> Result<Option<(DateTime<Utc>, i64)>, tokio_postgres::Error> {
+    let sql =
+        "select cut_minute, revision from ops.rebuild where ended_at is null and cut_minute is not null";
+    Ok(client.query_opt(sql, &[]).await?.map(|row| (row.get(0), row.get(1))))
+}
+
+/// Waits until the relay's position is one of the new generation: from there on the new topic is complete.
+async fn relay_at(
+    endpoints: &Endpoints,
+    begun: &NextGeneration,
+    cancel: &CancellationToken,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<(), RebuildError> {
+    let namespace = &endpoints.namespace;
+    let reader =
+        PositionReader::open(&endpoints.kafka_brokers, &namespace.positions_topic(), &namespace.slot())?;
+    loop {
+        let next = tokio::select! {
+            () = cancel.cancelled() => return Err(RebuildError::Interrupted),
+            next = reader.next() => next?,
+        };
+        match next {
+            Next::Position(position) if position.generation_id == begun.provisioned.generation_id => {
+                return Ok(());
+            }
+            Next::Position(_) => {}
+            Next::End => progress(Progress::WaitingForRelay),
+        }
+    }
+}
+
+/// Chooses the cut and records the new plan for the windows from it on.
+async fn share_out(
+    config: &RebuildConfig,
+    client: &mut Client,
+    begun: &NextGeneration,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<(DateTime<Utc>, i64), RebuildError> {
+    let generation = begun.provisioned.generation;
+    let fingerprint = fingerprint::cube(generation);
+    let plans = plans::in_force(client, CUBE_QUERY).await?;
+    let ours = |plan: &plans::Plan| plan.fingerprint == fingerprint::cube(plan.generation);
+    let old_goes_on =
+        !config.abandon_old && begun.slot_renewed.is_none() && !plans.is_empty() && plans.iter().all(ours);
+    let transaction = client.transaction().await?;
+    let newest: Option<DateTime<Utc>> =
+        transaction.query_one("select max(occurred_at) from raw.events", &[]).await?.get(0);
+    let cut = cut_behind(newest, config.at.unwrap_or_else(Utc::now));
+    let revision = plans::hand_over(
+        &transaction,
+        &config.endpoints,
+        CUBE_QUERY,
+        &fingerprint,
+        generation,
+        cut,
+        old_goes_on,
+    )
+    .await?;
+    transaction
+        .execute(
+            "update ops.rebuild set cut_minute = $1, revision = $2 where ended_at is null",
+            &[&cut, &revision],
+        )
+        .await?;
+    if !old_goes_on {
+        transaction
+            .execute("update ops.topic_generation set retired_at = now() where generation < $1 and retired_at is null", &[&generation])
+            .await?;
+    }
+    transaction.commit().await?;
+    progress(Progress::Cut { cut, revision, old_goes_on });
+    Ok((cut, revision))
+}
+
+/// A window's start such that everything stored, and everything that may be accepted in the next minute, lies before it.
+fn cut_behind(newest: Option<DateTime<Utc>>, now: DateTime<Utc>) -> DateTime<Utc> {
+    let newest = newest.map_or(now, |newest| newest.max(now));
+    let window = TimeDelta::microseconds(WINDOW_US);
+    // The minute that records may be ahead, one for the plans to be submitted, one to round up.
+    closing::minute_of(newest + TimeDelta::microseconds(MAX_AHEAD_US) + window) + window
+}
+
+/// Writes every window before the cut, once it is closed. Returns how many events they had.
+async fn write_all(
+    config: &RebuildConfig,
+    client: &mut Client,
+    cut: DateTime<Utc>,
+    revision: i64,
+    cancel: &CancellationToken,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<i64, RebuildError> {
+    let sql = "select done_to from ops.rebuild where ended_at is null";
+    let mut done_to: Option<DateTime<Utc>> = client.query_one(sql, &[]).await?.get(0);
+    let mut events = 0;
+    loop {
+        // A clock that stands still is taken to have gone on until all is closed: nothing is ingested meanwhile.
+        let closed_to = if config.at.is_some() { cut } else { closing::closed_to(Utc::now()).min(cut) };
+        let from = match done_to {
+            Some(done_to) => Some(done_to),
+            None => closing::stored_windows(client, closed_to).await?.map(|windows| windows.start),
+        };
+        if let Some(from) = from.filter(|from| *from < closed_to) {
+            let pieces = closing::pieces(client, &(from..closed_to), PIECE_EVENTS).await?;
+            let of_events = events + pieces.iter().map(|piece| piece.events).sum::<i64>();
+            for Piece { windows, events: of_piece } in pieces {
+                progress(Progress::Writing { done_to: windows.start, events, of_events });
+                tokio::select! {
+                    () = cancel.cancelled() => return Err(RebuildError::Interrupted),
+                    written = write(config, client, windows.clone(), revision) => written?,
+                }
+                events += of_piece;
+                progress(Progress::Writing { done_to: windows.end, events, of_events });
+            }
+        }
+        mark_done(client, closed_to).await?;
+        done_to = Some(closed_to);
+        if closed_to == cut {
+            return Ok(events);
+        }
+        // Closed when the clock has gone on by what it is behind.
+        let until =
+            Utc::now() + (closed_to + TimeDelta::microseconds(WINDOW_US) - closing::closed_to(Utc::now()));
+        progress(Progress::Closing { until });
+        let wait = next_minute(Utc::now());
+        tokio::select! {
+            () = cancel.cancelled() => return Err(RebuildError::Interrupted),
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// How long until the next whole minute, when the next window closes.
+fn next_minute(now: DateTime<Utc>) -> Duration {
+    (closing::minute_of(now) + TimeDelta::microseconds(WINDOW_US) - now)
+        .to_std()
+        .unwrap_or(Duration::from_secs(1))
+}
+
+/// One piece, from one snapshot.
+async fn write(
+    config: &RebuildConfig,
+    client: &mut Client,
+    windows: Range<DateTime<Utc>>,
+    revision: i64,
+) -> Result<(), RebuildError> {
+    let key = config.endpoints.namespace.advisory_lock(REPAIR_LOCK);
+    // Verification must not read between what is written and what is recorded.
+    client.execute("select pg_advisory_lock($1)", &[&key]).await?;
+    let snapshot: String = client.query_one("select pg_current_snapshot()::text", &[]).await?.get(0);
+    batch::write(&config.endpoints, config.sink_retries, &windows, &snapshot, revision).await?;
+    let transaction = client.transaction().await?;
+    transaction
+        .execute(
+            "insert into ops.repair (kind, revision, from_minute, to_minute, snapshot) \
+             values ('rebuild', $1, $2, $3, $4::text::pg_snapshot)",
+            &[&revision, &windows.start, &windows.end, &snapshot],
+        )
+        .await?;
+    transaction
+        .execute("update ops.rebuild set done_to = $1 where ended_at is null", &[&windows.end])
+        .await?;
+    transaction.commit().await?;
+    client.execute("select pg_advisory_unlock($1)", &[&key]).await?;
+    Ok(())
+}
+
+async fn mark_done(client: &Client, done_to: DateTime<Utc>) -> Result<(), tokio_postgres::Error> {
+    client.execute("update ops.rebuild set done_to = $1 where ended_at is null", &[&done_to]).await?;
+    Ok(())
+}
+
+/// The old plan has written its last window and the old generation its last record.
+async fn retire(client: &mut Client, generation: i32, revision: i64) -> Result<(), tokio_postgres::Error> {
+    let transaction = client.transaction().await?;
+    plans::retire(&transaction, CUBE_QUERY, revision).await?;
+    transaction
+        .execute(
+            "update ops.topic_generation set retired_at = now() where generation < $1 and retired_at is null",
+            &[&generation],
+        )
+        .await?;
+    transaction.execute("update ops.rebuild set ended_at = now() where ended_at is null", &[]).await?;
+    transaction.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_cut_lies_behind_all_that_may_be_stored() {
+        let now = at("2026-01-01T10:00:30Z");
+        assert_eq!(cut_behind(None, now), at("2026-01-01T10:03:00Z"));
+        assert_eq!(cut_behind(Some(at("2026-01-01T10:01:29Z")), now), at("2026-01-01T10:04:00Z"));
+        assert_eq!(cut_behind(Some(at("2025-01-01T00:00:00Z")), now), at("2026-01-01T10:03:00Z"));
+    }
+
+    #[test]
+    fn the_next_window_closes_at_a_whole_minute() {
+        assert_eq!(next_minute(at("2026-01-01T10:00:30Z")), Duration::from_secs(30));
+        assert_eq!(next_minute(at("2026-01-01T10:00:00Z")), Duration::from_secs(60));
+    }
+}
