@@ -150,8 +150,8 @@ pub async fn renew(
     retire(&transaction, query, i64::MAX).await?;
     transaction
         .execute(
-            "update ops.repair set to_minute = greatest(from_minute, coalesce($1, from_minute)) \
-             where $1 is null or to_minute > $1",
+            "update ops.repair set to_minute = greatest(from_minute, coalesce($1::timestamptz, from_minute)) \
+             where $1::timestamptz is null or to_minute > $1",
             &[&from],
         )
         .await?;
