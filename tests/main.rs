@@ -10,7 +10,9 @@
 
 mod control;
 mod crashes;
+mod doctor;
 mod figures;
 mod poison;
 mod state;
+mod supervision;
 mod support;

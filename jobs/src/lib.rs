@@ -7,6 +7,7 @@
 pub mod checked;
 pub mod control;
 pub mod fingerprint;
+pub mod lease;
 pub mod metrics;
 pub mod plans;
 pub mod progress;
