@@ -10,8 +10,10 @@
 
 mod control;
 mod crashes;
+mod doctor;
 mod figures;
 mod poison;
 mod repair;
 mod state;
+mod supervision;
 mod support;

@@ -1,11 +1,13 @@
 //! Checks the rest by other means: what the tables should hold is computed again, from the raw rows.
 //!
 //! Nothing here knows the plans. [`verify`](verify()) reads `raw.events` with SQL of its own and Cassandra as
-//! any reader would, and compares row by row; [`Closed`] does the same for closed windows with late records; [`figures`] reads back the leading figures for people.
+//! any reader would, and compares row by row; [`Closed`] does the same for closed windows with late records; [`figures`] reads back
+//! the leading figures for people; [`doctor`] follows one event through the live system.
 
 mod checkpoint;
 mod closed;
 mod compare;
+pub mod doctor;
 mod error;
 mod expected;
 pub mod figures;

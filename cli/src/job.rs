@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use contracts::endpoints::Endpoints;
+use jobs::lease::{self, Acquired, Hold, Patience};
 use jobs::plans::{self, CUBE_QUERY};
 use jobs::progress::JobProgress;
 use jobs::supervisor::{self, JobConfig};
@@ -40,6 +41,9 @@ pub(crate) struct RunArgs {
     /// How long a busy query may go without finishing a micro-batch before it is submitted again, in s.
     #[arg(long, default_value_t = 60)]
     stall_after_s: u64,
+    /// Where another supervisor has the job, wait for as long as it takes and take over when it goes.
+    #[arg(long)]
+    standby: bool,
 }
 
 #[derive(Args)]
@@ -74,6 +78,7 @@ async fn supervise(mut endpoints: Endpoints, args: RunArgs) -> anyhow::Result<Ex
         trigger: Duration::from_millis(args.trigger_ms),
         max_offsets_per_trigger: args.max_offsets_per_trigger,
         stall_after: Duration::from_secs(args.stall_after_s),
+        standby: args.standby,
         ..JobConfig::new(endpoints)
     };
     let cancel = interrupt::token()?;
@@ -136,6 +141,7 @@ async fn status(endpoints: &Endpoints, json: bool) -> anyhow::Result<ExitCode> {
     let client = control::connect(&endpoints.pg_url).await?;
     let latest = control::latest(&client, CUBE_QUERY).await?;
     let active = latest.as_ref().is_some_and(control::Run::active);
+    let lease = lease::current(&client, CUBE_QUERY).await?.filter(lease::Seen::is_held);
     if json {
         println!("{}", serde_json::to_string_pretty(&latest)?);
     } else {
@@ -148,6 +154,14 @@ async fn status(endpoints: &Endpoints, json: bool) -> anyhow::Result<ExitCode> {
                     println!(
                         "its supervisor has been silent since {}",
                         run.reported_at.format("%H:%M:%S UTC")
+                    );
+                }
+                if let Some(lease::Seen { lease, now }) = &lease {
+                    println!(
+                        "lease {} of {}, renewed {:.1} s ago",
+                        lease.fencing,
+                        lease.holder,
+                        (*now - lease.renewed_at).as_seconds_f64()
                     );
                 }
                 if let Some(progress) = &run.progress {
@@ -184,10 +198,33 @@ async fn stop(endpoints: &Endpoints, timeout: Duration) -> anyhow::Result<ExitCo
 }
 
 async fn reset(endpoints: &Endpoints) -> anyhow::Result<ExitCode> {
+    let cancel = interrupt::token()?;
+    let mut told = false;
+    let acquired = lease::acquire(&endpoints.pg_url, CUBE_QUERY, Patience::UntilRenewed, &cancel, |lease| {
+        if !std::mem::replace(&mut told, true) {
+            eprintln!("  {} has the job's lease: waiting to see whether it is alive", lease.holder);
+        }
+    })
+    .await?;
+    let hold = match acquired {
+        Acquired::Held(hold) => hold,
+        Acquired::Busy(lease) => {
+            anyhow::bail!("the job is run by {}: stop it first with `storepulse job stop`", lease.holder)
+        }
+        Acquired::Cancelled => anyhow::bail!("interrupted; nothing was changed"),
+    };
+    let outcome = reset_under(&hold, endpoints).await;
+    hold.release().await;
+    let revision = outcome?;
+    println!("the next `storepulse job run` starts at revision {revision} from the topic's start");
+    println!(
+        "late records that `storepulse reconcile` had counted are out of the tables again: run it afterwards"
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn reset_under(hold: &Hold, endpoints: &Endpoints) -> anyhow::Result<i64> {
     let mut client = control::connect(&endpoints.pg_url).await?;
-    if !control::try_lock(&client, endpoints, CUBE_QUERY).await? {
-        anyhow::bail!("the job runs: stop it first with `storepulse job stop`");
-    }
     let provisioned = provision::load(endpoints).await?;
     let brokers = endpoints.kafka_brokers.clone();
     let topic = endpoints.namespace.events_topic(provisioned.generation);
@@ -195,11 +232,8 @@ async fn reset(endpoints: &Endpoints) -> anyhow::Result<ExitCode> {
         .await
         .context("the check of the topic's retention was cut off")??;
     let fingerprint = fingerprint::cube(provisioned.generation);
-    let revision =
-        plans::renew(&mut client, endpoints, CUBE_QUERY, &fingerprint, provisioned.generation).await?;
-    println!("the next `storepulse job run` starts at revision {revision} from the topic's start");
-    println!(
-        "late records that `storepulse reconcile` had counted are out of the tables again: run it afterwards"
-    );
-    Ok(ExitCode::SUCCESS)
+    if let Err(lost) = hold.confirm().await {
+        anyhow::bail!("{} took the job meanwhile; nothing was changed", lost.holder);
+    }
+    Ok(plans::renew(&mut client, endpoints, CUBE_QUERY, &fingerprint, provisioned.generation).await?)
 }

@@ -1,6 +1,7 @@
 //! The `storepulse` command: a thin front on the crates.
 
 mod connect;
+mod doctor;
 mod interrupt;
 mod job;
 mod rates;
@@ -28,6 +29,7 @@ Examples:
   storepulse relay run                    PostgreSQL to Kafka, exactly once
   storepulse job run                      submit the Spark plan and watch over it
   storepulse simulate --rate 500 --duration 60s
+  storepulse doctor                       is everything alive? follow one event through all of it
   storepulse verify                       compare Cassandra with PostgreSQL, row by row
   storepulse reconcile                    repair closed windows with late records
   storepulse run-job                      all of it, with one live view";
@@ -66,6 +68,8 @@ enum Command {
     /// The Spark job: run it, look at it, stop it.
     #[command(subcommand)]
     Job(job::JobCommand),
+    /// Send one event through the live system and follow it to its row, or name the hop where it stopped.
+    Doctor(doctor::DoctorArgs),
     /// Compare every cube table in Cassandra with SQL over PostgreSQL.
     Verify(verify::VerifyArgs),
     /// Put closed windows right, late records included; running it again changes nothing.
@@ -101,6 +105,7 @@ fn main() -> ExitCode {
             Command::Simulate(args) => simulate::run(args).await,
             Command::Relay(command) => relaying::run(command).await,
             Command::Job(command) => job::run(command).await,
+            Command::Doctor(args) => doctor::run(args).await,
             Command::Verify(args) => verify::run(args).await,
             Command::Reconcile(args) => reconcile::run(args).await,
             Command::Rebuild(args) => rebuild::run(args).await,

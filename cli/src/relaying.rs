@@ -3,13 +3,17 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Subcommand;
+use anyhow::Context;
+use clap::{Args, Subcommand};
 use contracts::endpoints::Endpoints;
 use provision::Provisioned;
 use relay::config::Assigned;
+use relay::guard::{self, SlotHealth};
 use relay::quarantine::{QuarantineConfig, QuarantineProgress};
+use relay::status::RelayStatus;
 use relay::{RelayConfig, RelayProgress, RelayState};
 use tokio::sync::watch;
+use tokio_postgres::types::PgLsn;
 
 use crate::{connect, interrupt};
 
@@ -17,7 +21,23 @@ use crate::{connect, interrupt};
 pub(crate) enum RelayCommand {
     /// Relay until Ctrl-C; a second one stands by and takes over when the first goes.
     Run,
+    /// What the relay does and how its slot is; exits 1 when no relay streams.
+    #[command(after_help = "\
+Examples:
+  storepulse relay status
+  storepulse relay status --json | jq .slot.safe_bytes")]
+    Status(StatusArgs),
 }
+
+#[derive(Args)]
+pub(crate) struct StatusArgs {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How long Kafka may be silent before it is worth a word.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(2);
 
 /// The relay of what the set-up made.
 pub(crate) fn config(endpoints: &Endpoints, provisioned: &Provisioned) -> RelayConfig {
@@ -31,23 +51,30 @@ pub(crate) fn config(endpoints: &Endpoints, provisioned: &Provisioned) -> RelayC
     RelayConfig::new(endpoints, assigned)
 }
 
-pub(crate) async fn run(RelayCommand::Run: RelayCommand) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(command: RelayCommand) -> anyhow::Result<ExitCode> {
     let endpoints = connect::endpoints()?;
-    let provisioned = provision::load(&endpoints).await?;
+    match command {
+        RelayCommand::Run => relay(&endpoints).await,
+        RelayCommand::Status(args) => status(&endpoints, args.json).await,
+    }
+}
+
+async fn relay(endpoints: &Endpoints) -> anyhow::Result<ExitCode> {
+    let provisioned = provision::load(endpoints).await?;
     let cancel = interrupt::token()?;
     let (sender, mut receiver) = watch::channel(RelayProgress::default());
     let printer = tokio::spawn(async move {
         let mut every = tokio::time::interval(Duration::from_secs(5));
-        let mut state = None;
+        let mut told = String::new();
         let mut before = 0;
         loop {
             tokio::select! {
                 changed = receiver.changed() => {
                     if changed.is_err() { return }
-                    let now = receiver.borrow_and_update().state.clone();
-                    if state.as_ref() != Some(&now) {
-                        println!("{}", state_text(&now));
-                        state = Some(now);
+                    let now = headline(&receiver.borrow_and_update());
+                    if now != told {
+                        println!("{now}");
+                        told = now;
                     }
                 }
                 _ = every.tick() => {
@@ -60,11 +87,11 @@ pub(crate) async fn run(RelayCommand::Run: RelayCommand) -> anyhow::Result<ExitC
             }
         }
     });
-    let quarantine = QuarantineConfig::new(&endpoints, provisioned.refusal_schema_id);
+    let quarantine = QuarantineConfig::new(endpoints, provisioned.refusal_schema_id);
     let (quarantine_sender, _) = watch::channel(QuarantineProgress::default());
     // Whichever ends first ends both: neither is of use alone.
     let result = tokio::try_join!(
-        relay::run(config(&endpoints, &provisioned), cancel.clone(), sender),
+        relay::run(config(endpoints, &provisioned), cancel.clone(), sender),
         relay::quarantine::run(quarantine, cancel, quarantine_sender),
     );
     // The printer ends with the channel.
@@ -83,6 +110,23 @@ fn state_text(state: &RelayState) -> String {
     }
 }
 
+/// What the relay does, without figures, and what is wrong.
+fn headline(progress: &RelayProgress) -> String {
+    let mut text = state_text(&progress.state);
+    if waits_for_kafka(progress).is_some() {
+        text += ", but kafka acknowledges nothing: reconnecting unless it answers soon";
+    }
+    if let Some(warning) = &progress.warning {
+        text += &format!("  WARNING {}", warning.kind());
+    }
+    text
+}
+
+/// For how long, where that is longer than it should take.
+fn waits_for_kafka(progress: &RelayProgress) -> Option<Duration> {
+    progress.unacknowledged().filter(|waited| *waited >= UNACKNOWLEDGED)
+}
+
 /// The relay in one line.
 pub(crate) fn line(progress: &RelayProgress, per_second: u64) -> String {
     let mut text = match &progress.state {
@@ -99,8 +143,123 @@ pub(crate) fn line(progress: &RelayProgress, per_second: u64) -> String {
     if progress.rows_quarantined > 0 {
         text += &format!(", {} rows quarantined", progress.rows_quarantined);
     }
+    if let Some(waited) = waits_for_kafka(progress) {
+        text += &format!(", nothing acknowledged by kafka for {} s", waited.as_secs());
+    }
     if progress.restarts > 0 {
         text += &format!(", {} restarts", progress.restarts);
     }
+    if let Some(warning) = &progress.warning {
+        text += &format!("  WARNING {warning}");
+    }
     text
+}
+
+/// What a relay last reported, and the slot as it is now: the warning holds also where no relay is there to give it.
+async fn status(endpoints: &Endpoints, json: bool) -> anyhow::Result<ExitCode> {
+    let client = provision::connect(&endpoints.pg_url).await?;
+    let slot_name = endpoints.namespace.slot();
+    let reported = relay::status::read(&client, &slot_name)
+        .await
+        .context("could not read ops.relay_status: run `storepulse setup`")?;
+    let (slot, server_lsn) =
+        guard::look(&client, &slot_name).await.context("could not look at the replication slot")?;
+    let warning = slot.and_then(|slot| guard::judge(&slot, &guard::GuardLimits::default()));
+    let streams = reported.as_ref().is_some_and(relay::status::RelayStatus::streams);
+    if json {
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&status_json(reported.as_ref(), slot, server_lsn, warning))?
+        );
+    } else {
+        match &reported {
+            None => println!("no relay has ever run; start it with `storepulse relay run`"),
+            Some(status) => println!("{}", status_text(status)),
+        }
+        match &slot {
+            None => println!("slot {slot_name} does not exist: run `storepulse setup`"),
+            Some(slot) => println!("{}", slot_text(&slot_name, slot)),
+        }
+        if let Some(warning) = &warning {
+            println!("WARNING {warning}");
+        }
+    }
+    Ok(if streams { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn status_text(status: &RelayStatus) -> String {
+    let RelayStatus { holder, state, detail, events_out, users_out, restarts, silent_ms, .. } = status;
+    let mut text = format!("{state} by {holder}");
+    if !detail.is_empty() {
+        text += &format!(": {detail}");
+    }
+    if let Some(lsn) = status.committed_lsn {
+        let behind = u64::from(status.server_lsn).saturating_sub(u64::from(lsn));
+        text += &format!("\nposition {lsn}, {} KiB of log behind", behind / 1024);
+    }
+    text += &format!("\n{events_out} events and {users_out} users out, {restarts} restarts");
+    if let Some(waited_ms) = status.unacknowledged_ms {
+        text += &format!("\nkafka had acknowledged nothing for {:.1} s", waited_ms as f64 / 1000.0);
+    }
+    if state != "stopped" && *silent_ms > relay::status::SILENCE_S * 1_000 {
+        text += &format!("\nit has been silent for {} s: start `storepulse relay run`", silent_ms / 1000);
+    }
+    text
+}
+
+fn slot_text(name: &str, slot: &SlotHealth) -> String {
+    let mib = |bytes: i64| format!("{} MiB", bytes / (1 << 20));
+    let mut text = format!(
+        "slot {name} is {}, log {}",
+        if slot.active { "in use" } else { "not in use" },
+        slot.wal_status.as_str()
+    );
+    if let Some(bytes) = slot.retained_bytes {
+        text += &format!(", {} kept for it", mib(bytes.cast_signed()));
+    }
+    if let Some(bytes) = slot.safe_bytes {
+        text += &format!(", {} more before it is in danger", mib(bytes));
+    }
+    text
+}
+
+fn status_json(
+    status: Option<&RelayStatus>,
+    slot: Option<SlotHealth>,
+    server_lsn: u64,
+    warning: Option<guard::Warning>,
+) -> serde_json::Value {
+    let relay = status.map(|status| {
+        serde_json::json!({
+            "holder": status.holder,
+            "state": status.state,
+            "streams": status.streams(),
+            "detail": status.detail,
+            "committed_lsn": status.committed_lsn.map(|lsn| lsn.to_string()),
+            "unacknowledged_ms": status.unacknowledged_ms,
+            "events_out": status.events_out,
+            "users_out": status.users_out,
+            "restarts": status.restarts,
+            "started_at": status.started_at,
+            "reported_at": status.reported_at,
+            "silent_ms": status.silent_ms,
+        })
+    });
+    let slot = slot.map(|slot| {
+        serde_json::json!({
+            "active": slot.active,
+            "wal_status": slot.wal_status.as_str(),
+            "retained_bytes": slot.retained_bytes,
+            "safe_bytes": slot.safe_bytes,
+            "keep_bytes": slot.keep_bytes,
+        })
+    });
+    let warning =
+        warning.map(|warning| serde_json::json!({ "kind": warning.kind(), "detail": warning.to_string() }));
+    serde_json::json!({
+        "relay": relay,
+        "slot": slot,
+        "server_lsn": PgLsn::from(server_lsn).to_string(),
+        "warning": warning,
+    })
 }

@@ -2,7 +2,6 @@
 //! stop it.
 
 use chrono::{DateTime, Utc};
-use contracts::endpoints::Endpoints;
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
@@ -13,7 +12,9 @@ pub const SILENCE_S: i64 = 15;
 
 /// PostgreSQL could not be used.
 #[derive(Debug, thiserror::Error)]
-#[error("could not {action}: check PG_URL and that the stack is up (`storepulse stack status`)")]
+#[error(
+    "could not {action}: check PG_URL, that the stack is up (`storepulse stack status`) and set up (`storepulse setup`)"
+)]
 pub struct ControlError {
     /// What was tried.
     pub action: &'static str,
@@ -22,7 +23,7 @@ pub struct ControlError {
     pub source: tokio_postgres::Error,
 }
 
-fn failed(action: &'static str) -> impl FnOnce(tokio_postgres::Error) -> ControlError {
+pub(crate) fn failed(action: &'static str) -> impl FnOnce(tokio_postgres::Error) -> ControlError {
     move |source| ControlError { action, source }
 }
 
@@ -41,17 +42,10 @@ pub async fn connect(pg_url: &str) -> Result<Client, ControlError> {
     Ok(client)
 }
 
-/// Takes the job's lock for as long as the client lives, or tells who seems to have it.
-///
-/// # Errors
-/// When PostgreSQL cannot be asked.
-pub async fn try_lock(client: &Client, endpoints: &Endpoints, job: &str) -> Result<bool, ControlError> {
-    let key = endpoints.namespace.advisory_lock(&format!("job/{job}"));
-    let row = client
-        .query_one("select pg_try_advisory_lock($1)", &[&key])
-        .await
-        .map_err(failed("take the job's lock"))?;
-    Ok(row.get(0))
+/// What this process is called where others look, as in `pid 4711`.
+#[must_use]
+pub fn holder() -> String {
+    format!("pid {}", std::process::id())
 }
 
 /// Records a new run.
@@ -60,7 +54,7 @@ pub async fn try_lock(client: &Client, endpoints: &Endpoints, job: &str) -> Resu
 /// When PostgreSQL refuses.
 pub async fn begin(client: &Client, job: &str) -> Result<Uuid, ControlError> {
     let run_id = Uuid::now_v7();
-    let holder = format!("pid {}", std::process::id());
+    let holder = holder();
     client
         .execute(
             "insert into ops.job_run (run_id, job, holder, state) values ($1, $2, $3, 'starting')",
@@ -158,4 +152,36 @@ pub async fn request_stop(client: &Client, job: &str) -> Result<u64, ControlErro
         )
         .await
         .map_err(failed("ask the job to stop"))
+}
+
+/// Whether the job was stopped by `job stop` after a moment of PostgreSQL's clock: who stood by then is meant too.
+///
+/// # Errors
+/// When PostgreSQL cannot be asked.
+pub async fn was_asked_to_stop(
+    client: &Client,
+    job: &str,
+    since: DateTime<Utc>,
+) -> Result<bool, ControlError> {
+    let row = client
+        .query_one(
+            "select exists (select from ops.job_run where job = $1 and stop_requested and state = 'stopped' \
+             and reported_at >= $2)",
+            &[&job, &since],
+        )
+        .await
+        .map_err(failed("read the job's runs"))?;
+    Ok(row.get(0))
+}
+
+/// PostgreSQL's time.
+///
+/// # Errors
+/// When PostgreSQL cannot be asked.
+pub async fn clock(client: &Client) -> Result<DateTime<Utc>, ControlError> {
+    let row = client
+        .query_one("select clock_timestamp()", &[])
+        .await
+        .map_err(failed("ask postgresql for the time"))?;
+    Ok(row.get(0))
 }

@@ -9,6 +9,7 @@ pub mod checked;
 mod closing;
 pub mod control;
 pub mod fingerprint;
+pub mod lease;
 pub mod metrics;
 pub mod plans;
 pub mod progress;

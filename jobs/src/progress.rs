@@ -123,6 +123,8 @@ pub enum JobState {
     /// Submitting the plan.
     #[default]
     Starting,
+    /// Waiting for the lease; not told to PostgreSQL, where the holder's run stands.
+    Standby,
     /// The query runs.
     Running,
     /// The query failed or stalled and is about to be submitted again.
@@ -139,6 +141,7 @@ impl JobState {
     pub const fn as_str(self) -> &'static str {
         match self {
             JobState::Starting => "starting",
+            JobState::Standby => "standby",
             JobState::Running => "running",
             JobState::Restarting => "restarting",
             JobState::Stopping => "stopping",

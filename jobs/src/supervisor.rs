@@ -5,22 +5,28 @@
 //! retries for ever while Cassandra is down, so a query that is busy without finishing a micro-batch counts as
 //! failed. A restarted server hands out an empty session without an error, so a query id it does not know is
 //! a fault too.
+//!
+//! Only the holder of the job's [lease] submits. One that finds another holder ends, and leaves alone what that one
+//! submitted; taking over is submitting again with the same checkpoint. While PostgreSQL is away a running query
+//! goes on, and one that failed meanwhile waits for it.
 
 mod attempt;
+mod reporter;
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use contracts::endpoints::Endpoints;
 use tokio::sync::watch;
-use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::control::{self, ControlError};
 use crate::fingerprint;
-use crate::plans::{self, CUBE_QUERY, Plan, PlanError};
+use crate::lease::{self, Acquired, Hold, Lost, Patience};
+use crate::plans::{self, CUBE_QUERY, PlanError};
 use crate::progress::{JobProgress, JobState};
 use attempt::{Attempt, Ended};
+use reporter::Reporter;
 
 /// How a job is run.
 #[derive(Debug, Clone)]
@@ -35,6 +41,8 @@ pub struct JobConfig {
     pub sink_retries: u32,
     /// How long a busy query may go without finishing a micro-batch before it is restarted.
     pub stall_after: Duration,
+    /// Whether to wait while another supervisor has the job, and take over when it goes.
+    pub standby: bool,
 }
 
 /// Defaults, chosen on 2 cores; see docs/performance.md.
@@ -48,6 +56,7 @@ impl JobConfig {
             max_offsets_per_trigger: 200_000,
             sink_retries: 10,
             stall_after: Duration::from_secs(60),
+            standby: false,
         }
     }
 }
@@ -66,13 +75,27 @@ pub enum JobError {
     Provision(#[from] provision::ProvisionError),
     /// Another supervisor has the job.
     #[error(
-        "job {job:?} is being run by {holder}: stop it with `storepulse job stop`, or look with `storepulse job status`"
+        "job {job:?} is being run by {holder}: stop it with `storepulse job stop`, look with `storepulse job status`, \
+         or wait for it to go with `storepulse job run --standby`"
     )]
     AlreadyRunning {
         /// The job.
         job: &'static str,
         /// Who has it.
         holder: String,
+    },
+    /// Another supervisor took the job while this one was silent.
+    #[error(
+        "job {job:?} was taken over by {holder} (fencing number {fencing}) while this supervisor was silent for longer than its \
+         lease; that one goes on with the same checkpoint: see `storepulse job status`"
+    )]
+    LeaseLost {
+        /// The job.
+        job: &'static str,
+        /// Who has it.
+        holder: String,
+        /// The number of the new holder.
+        fencing: i64,
     },
 }
 
@@ -83,7 +106,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Runs the main job until it is cancelled or asked to stop.
 ///
-/// Progress goes to the channel and, about every second, to `ops.job_run`.
+/// Progress goes to the channel and, about every second, to `ops.job_run`. One that stands by ends, too, when the
+/// job it waits for is stopped by `job stop`.
 ///
 /// # Errors
 /// [`JobError`], for what a restart cannot mend.
@@ -92,40 +116,85 @@ pub async fn run(
     cancel: &CancellationToken,
     progress: &watch::Sender<JobProgress>,
 ) -> Result<(), JobError> {
+    let pg_url = &config.endpoints.pg_url;
+    let asked_at = control::clock(&control::connect(pg_url).await?).await?;
+    let patience = if config.standby { Patience::StandBy } else { Patience::UntilRenewed };
+    let acquired = lease::acquire(pg_url, CUBE_QUERY, patience, cancel, |lease| {
+        progress.send_if_modified(|job| {
+            let detail = format!("{} has the job; it is taken over when that one is silent", lease.holder);
+            let changed = job.state != JobState::Standby || job.detail != detail;
+            (job.state, job.detail) = (JobState::Standby, detail);
+            changed
+        });
+    })
+    .await?;
+    let hold = match acquired {
+        Acquired::Held(hold) => hold,
+        Acquired::Busy(lease) => {
+            return Err(JobError::AlreadyRunning { job: CUBE_QUERY, holder: lease.holder });
+        }
+        Acquired::Cancelled => {
+            told(progress, JobState::Stopped, String::new());
+            return Ok(());
+        }
+    };
+    let outcome = supervise(config, cancel, progress, &hold, asked_at).await;
+    hold.release().await;
+    outcome
+}
+
+fn told(progress: &watch::Sender<JobProgress>, state: JobState, detail: String) {
+    progress.send_modify(|job| (job.state, job.detail) = (state, detail));
+}
+
+/// The life of the job under the lease.
+async fn supervise(
+    config: &JobConfig,
+    cancel: &CancellationToken,
+    progress: &watch::Sender<JobProgress>,
+    hold: &Hold,
+    asked_at: DateTime<Utc>,
+) -> Result<(), JobError> {
     let endpoints = &config.endpoints;
     let mut client = control::connect(&endpoints.pg_url).await?;
-    if !control::try_lock(&client, endpoints, CUBE_QUERY).await? {
-        let holder = control::latest(&client, CUBE_QUERY)
-            .await?
-            .map_or_else(|| "another process".into(), |run| run.holder);
-        return Err(JobError::AlreadyRunning { job: CUBE_QUERY, holder });
+    if config.standby && control::was_asked_to_stop(&client, CUBE_QUERY, asked_at).await? {
+        told(progress, JobState::Stopped, String::new());
+        return Ok(());
     }
+    told(progress, JobState::Starting, String::new());
     let provisioned = provision::load(endpoints).await?;
     let generation = provisioned.generation;
     let mut plans = plans::claim(&mut client, endpoints, CUBE_QUERY, fingerprint::cube, generation).await?;
     let run_id = control::begin(&client, CUBE_QUERY).await?;
     for plan in &plans {
-        tracing::info!(revision = plan.revision, checkpoint = %plan.checkpoint, "job starts");
+        tracing::info!(
+            revision = plan.revision,
+            checkpoint = %plan.checkpoint,
+            fencing = hold.fencing(),
+            "job starts"
+        );
     }
 
-    let mut reporter = Reporter { client, endpoints, run_id };
+    let mut reporter = Reporter::new(client, endpoints, run_id);
     let mut pause = FIRST_PAUSE;
     loop {
-        let attempt = Attempt { config, plans: &plans, provisioned: &provisioned };
+        let attempt = Attempt { config, plans: &plans, provisioned: &provisioned, hold };
         match attempt.run(cancel, progress, &mut reporter).await {
             Ended::OnRequest => {
-                progress.send_modify(|job| {
-                    job.state = JobState::Stopped;
-                    job.detail = String::new();
-                });
+                told(progress, JobState::Stopped, String::new());
                 reporter.report(progress).await;
                 return Ok(());
             }
             Ended::PlansChanged => {
                 tracing::info!("other plans are in force: submitting them");
+                let mut client = control::connect(&endpoints.pg_url).await?;
                 plans =
-                    plans::claim(&mut reporter.client, endpoints, CUBE_QUERY, fingerprint::cube, generation)
-                        .await?;
+                    plans::claim(&mut client, endpoints, CUBE_QUERY, fingerprint::cube, generation).await?;
+            }
+            Ended::Lost(Lost { holder, fencing }) => {
+                told(progress, JobState::Stopped, format!("taken over by {holder}"));
+                reporter.report(progress).await;
+                return Err(JobError::LeaseLost { job: CUBE_QUERY, holder, fencing });
             }
             Ended::Fault { why, ran_well } => {
                 tracing::warn!(%why, "query ended, it will be submitted again");
@@ -135,8 +204,7 @@ pub async fn run(
                     job.restarts += 1;
                     job.detail = why;
                 });
-                let stop = reporter.report(progress).await;
-                if stop {
+                if reporter.report(progress).await {
                     cancel.cancel();
                 }
                 tokio::select! {
@@ -148,54 +216,3 @@ pub async fn run(
     }
 }
 
-/// Writes progress to PostgreSQL, over a connection that is made again when it is lost. The job goes on
-/// without PostgreSQL: it is needed to see and stop the job, not to run it.
-struct Reporter<'a> {
-    client: Client,
-    endpoints: &'a Endpoints,
-    run_id: Uuid,
-}
-
-impl Reporter<'_> {
-    /// Returns whether the job has been asked to stop.
-    async fn report(&mut self, progress: &watch::Sender<JobProgress>) -> bool {
-        // A copy: the channel's lock must not be held while waiting.
-        let progress = progress.borrow().clone();
-        if self.client.is_closed() {
-            match self.reconnect().await {
-                Ok(true) => {}
-                // Someone else took the job while PostgreSQL was away: leave it to them.
-                Ok(false) => return true,
-                Err(error) => {
-                    tracing::warn!(%error, "postgresql is away, progress is not recorded");
-                    return false;
-                }
-            }
-        }
-        match control::report(&self.client, self.run_id, &progress).await {
-            Ok(stop) => stop,
-            Err(error) => {
-                tracing::warn!(%error, "progress is not recorded");
-                false
-            }
-        }
-    }
-
-    /// Whether other plans are in force than these. PostgreSQL being away changes nothing.
-    async fn plans_differ(&self, plans: &[Plan]) -> bool {
-        match plans::in_force(&self.client, CUBE_QUERY).await {
-            Ok(in_force) => in_force != plans,
-            Err(error) => {
-                tracing::debug!(%error, "the plans in force are not known at the moment");
-                false
-            }
-        }
-    }
-
-    async fn reconnect(&mut self) -> Result<bool, ControlError> {
-        let client = control::connect(&self.endpoints.pg_url).await?;
-        let locked = control::try_lock(&client, self.endpoints, CUBE_QUERY).await?;
-        self.client = client;
-        Ok(locked)
-    }
-}

@@ -1,8 +1,11 @@
-//! The plan functions, run in batch on a real Spark cluster and compared with an independent oracle.
+//! The plan functions, run in batch on a real Spark cluster and compared with an independent oracle; the lease on a real
+//! PostgreSQL; what a restarted Spark server says.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod columns;
 mod cube;
+mod lease;
 mod refusals;
+mod session;
 mod support;

@@ -103,6 +103,11 @@ impl Process {
         self.child.kill().await.unwrap();
     }
 
+    /// Sends it a signal; frozen by SIGSTOP it must go on before it is asked to end.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.id().cast_signed()), signal).unwrap();
+    }
+
     /// Asks it to end, as Ctrl-C does, and waits.
     pub(crate) async fn stop(self) -> Ended {
         self.ask_to_end();
@@ -113,6 +118,8 @@ impl Process {
         if let Some(pid) = self.child.id() {
             // It may have ended meanwhile; until it is waited for, its id is nobody else's.
             let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM);
+            // A test that failed may have left it frozen.
+            let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGCONT);
         }
     }
 

@@ -14,18 +14,20 @@ use uuid::Uuid;
 use crate::config::RelayConfig;
 use crate::error::{Fault, RelayError};
 use crate::generations::Generations;
+use crate::position::Stored;
+use crate::status;
 
 /// Checks everything and returns the position to start from, and the generations to write.
 pub(crate) async fn check(
     client: &Client,
     config: &RelayConfig,
     server: &IdentifySystem,
-    position: Option<RelayPosition>,
+    stored: Option<Stored>,
 ) -> Result<(RelayPosition, Generations), Fault> {
     let slot = config.namespace.slot();
     let confirmed = slot_confirmed(client, &slot).await?;
     let recorded = recorded_slot(client, &slot).await?;
-    let Some(position) = position else {
+    let Some(Stored { position, beat }) = stored else {
         return Err(if confirmed > recorded.created {
             RelayError::PositionLost { slot, confirmed, created: recorded.created }
         } else {
@@ -34,6 +36,12 @@ pub(crate) async fn check(
         .into());
     };
     check_server(server, &recorded, &position)?;
+    if let Some(written_after) = beat {
+        let known = status::beat(client, &slot).await?.unwrap_or(0);
+        if known < written_after {
+            return Err(RelayError::Restored { known, written_after }.into());
+        }
+    }
     let at = Lsn::from_u64(position.lsn);
     if confirmed > at {
         return Err(RelayError::SlotAhead { slot, confirmed, position: at }.into());

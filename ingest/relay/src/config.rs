@@ -6,6 +6,8 @@ use contracts::Namespace;
 use contracts::endpoints::Endpoints;
 use uuid::Uuid;
 
+use crate::guard::GuardLimits;
+
 /// The services, whose topics, and under which schema ids.
 #[derive(Clone)]
 pub struct RelayConfig {
@@ -101,6 +103,8 @@ pub struct Limits {
     pub buffered_messages: usize,
     /// The longest wait between two attempts to start after a failure.
     pub backoff_max: Duration,
+    /// From where on to warn about the slot.
+    pub guard: GuardLimits,
 }
 
 impl Default for Limits {
@@ -116,6 +120,7 @@ impl Default for Limits {
             queue_messages: 32_768,
             buffered_messages: 8_192,
             backoff_max: Duration::from_secs(10),
+            guard: GuardLimits::default(),
         }
     }
 }

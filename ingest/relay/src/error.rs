@@ -30,7 +30,7 @@ pub enum RelayError {
     },
     /// The slot is gone.
     #[error(
-        "replication slot {slot} does not exist; rows may have passed unseen: run `storepulse setup` on a new system; on one with data see \"The relay has stopped\" in docs/operations.md"
+        "replication slot {slot} does not exist; rows may have passed unseen: run `storepulse setup` on a new system, `storepulse rebuild` on one with data"
     )]
     SlotMissing {
         /// The slot.
@@ -38,7 +38,7 @@ pub enum RelayError {
     },
     /// The slot is not ours.
     #[error(
-        "replication slot {slot} is {actual}, not a logical one with pgoutput in this database; drop it and run `storepulse setup`"
+        "replication slot {slot} is {actual}, not a logical one with pgoutput in this database; drop it, then run `storepulse setup` on a new system, `storepulse rebuild` on one with data"
     )]
     SlotForeign {
         /// The slot.
@@ -48,7 +48,7 @@ pub enum RelayError {
     },
     /// PostgreSQL has thrown away log that the slot needed.
     #[error(
-        "replication slot {slot} is lost: PostgreSQL removed log it still needed; see \"The relay has stopped\" in docs/operations.md"
+        "replication slot {slot} is lost: PostgreSQL removed log it still needed; run `storepulse rebuild`"
     )]
     SlotLost {
         /// The slot.
@@ -56,7 +56,7 @@ pub enum RelayError {
     },
     /// The slot moved on without us.
     #[error(
-        "replication slot {slot} is confirmed up to {confirmed}, beyond the position {position} in Kafka: rows between them would be missing; see \"The relay has stopped\" in docs/operations.md"
+        "replication slot {slot} is confirmed up to {confirmed}, beyond the position {position} in Kafka: rows between them would be missing; run `storepulse rebuild`"
     )]
     SlotAhead {
         /// The slot.
@@ -68,7 +68,7 @@ pub enum RelayError {
     },
     /// A used slot and no position.
     #[error(
-        "there is no position in Kafka, but replication slot {slot} is confirmed up to {confirmed}, beyond {created} where it was created: what was published is unknown; see \"The relay has stopped\" in docs/operations.md"
+        "there is no position in Kafka, but replication slot {slot} is confirmed up to {confirmed}, beyond {created} where it was created: what was published is unknown; run `storepulse rebuild`"
     )]
     PositionLost {
         /// The slot.
@@ -85,9 +85,7 @@ pub enum RelayError {
         slot: String,
     },
     /// The position cannot be read.
-    #[error(
-        "the position in {topic} at offset {offset} cannot be read; see \"The relay has stopped\" in docs/operations.md"
-    )]
+    #[error("the position in {topic} at offset {offset} cannot be read; run `storepulse rebuild`")]
     PositionUnreadable {
         /// The topic.
         topic: String,
@@ -99,7 +97,7 @@ pub enum RelayError {
     },
     /// The position is written with a schema that this version does not know.
     #[error(
-        "the position in {topic} at offset {offset} has schema id {actual}, known is {expected}; use the version that wrote it or see \"The relay has stopped\" in docs/operations.md"
+        "the position in {topic} at offset {offset} has schema id {actual}, known is {expected}; use the version that wrote it, or run `storepulse rebuild`"
     )]
     PositionSchema {
         /// The topic.
@@ -113,7 +111,7 @@ pub enum RelayError {
     },
     /// The position is of something else.
     #[error(
-        "{what} is {actual}, but {recorded} stands in {place}; if this is intended, see \"The relay has stopped\" in docs/operations.md"
+        "{what} is {actual}, but {recorded} stands in {place}; connect to the services that belong together, or run `storepulse rebuild`"
     )]
     Mismatch {
         /// What differs.
@@ -127,7 +125,7 @@ pub enum RelayError {
     },
     /// PostgreSQL's log ends before the position.
     #[error(
-        "PostgreSQL's log ends at {end}, before the position {position}: the cluster was restored or lost its last writes; see \"The relay has stopped\" in docs/operations.md"
+        "PostgreSQL's log ends at {end}, before the position {position}: the cluster was restored or lost its last writes; run `storepulse rebuild`"
     )]
     ServerBehind {
         /// Where the log ends.
@@ -135,9 +133,27 @@ pub enum RelayError {
         /// Where the position stands.
         position: Lsn,
     },
+    /// PostgreSQL was put back to an earlier state.
+    #[error(
+        "PostgreSQL remembers the relay's report {known}, but the position in Kafka was written after report {written_after}: PostgreSQL was put back to an earlier state, and rows accepted since could be taken for rows that are out; run `storepulse rebuild`"
+    )]
+    Restored {
+        /// The last report that PostgreSQL knows of; 0 where it knows of none.
+        known: i64,
+        /// The report that the position names.
+        written_after: i64,
+    },
+    /// Kafka has no topic of positions.
+    #[error(
+        "topic {topic} does not exist: Kafka was wiped or is another one; run `storepulse setup` on a new system, `storepulse rebuild` on one with data"
+    )]
+    PositionsTopicMissing {
+        /// The topic.
+        topic: String,
+    },
     /// A publication is not what the contract says.
     #[error(
-        "publication {publication} differs from the contract: {difference}; restore it, or start over as \"The relay has stopped\" in docs/operations.md says"
+        "publication {publication} differs from the contract: {difference}; restore it; where rows may have passed it meanwhile, run `storepulse rebuild`"
     )]
     Publication {
         /// The publication.
@@ -161,9 +177,7 @@ pub enum RelayError {
         table: String,
     },
     /// Kafka cannot take rows back.
-    #[error(
-        "{tables} was truncated, which cannot be carried over to Kafka; see \"The relay has stopped\" in docs/operations.md"
-    )]
+    #[error("{tables} was truncated, which cannot be carried over to Kafka; run `storepulse rebuild`")]
     Truncated {
         /// The tables.
         tables: String,
@@ -187,7 +201,7 @@ pub enum RelayError {
     },
     /// The transaction that is out in part was not delivered again as it was.
     #[error(
-        "transaction {transaction}, of which {rows} rows are out, was not delivered again as it was: {detail}; see \"The relay has stopped\" in docs/operations.md"
+        "transaction {transaction}, of which {rows} rows are out, was not delivered again as it was: {detail}; run `storepulse rebuild`"
     )]
     PartialChanged {
         /// LSN of its commit record.

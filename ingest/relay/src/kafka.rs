@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::RelayConfig;
 use crate::error::Interrupted;
 use crate::log::Quiet;
+use crate::progress::Reporter;
 
 /// How long fencing older relays may take: longer than their transactions may stay open.
 const FENCE: Duration = Duration::from_secs(30);
@@ -31,11 +32,16 @@ pub(crate) struct Producer {
     open: bool,
     patience: Duration,
     cancel: CancellationToken,
+    reporter: Reporter,
 }
 
 impl Producer {
     /// Fences older producers: their open transactions are aborted, those being committed are finished. Blocks.
-    pub(crate) fn open(config: &RelayConfig, cancel: CancellationToken) -> Result<Self, Interrupted> {
+    pub(crate) fn open(
+        config: &RelayConfig,
+        cancel: CancellationToken,
+        reporter: Reporter,
+    ) -> Result<Self, Interrupted> {
         let limits = &config.limits;
         let inner: BaseProducer<Quiet> = ClientConfig::new()
             .set("bootstrap.servers", &config.kafka_brokers)
@@ -57,7 +63,7 @@ impl Producer {
             .set("reconnect.backoff.max.ms", "1000")
             .create_with_context(Quiet)
             .map_err(|source| Interrupted::Kafka { doing: "create a producer", source })?;
-        let producer = Self { inner, open: false, patience: limits.transaction_timeout, cancel };
+        let producer = Self { inner, open: false, patience: limits.transaction_timeout, cancel, reporter };
         let began = Instant::now();
         producer.persist(began, FENCE, "fence older relays", |inner| inner.init_transactions(ATTENTION))?;
         Ok(producer)
@@ -151,6 +157,9 @@ impl Producer {
     }
 
     fn check_time(&self, began: Instant, patience: Duration, doing: &'static str) -> Result<(), Interrupted> {
+        if began.elapsed() >= ATTENTION {
+            self.reporter.awaiting_kafka(began);
+        }
         let allowed = if self.cancel.is_cancelled() { HURRY } else { patience };
         if began.elapsed() < allowed {
             Ok(())

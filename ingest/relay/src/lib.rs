@@ -13,6 +13,8 @@
 //! the positions topic to its end → [checks] → `START_REPLICATION` at the position. Readers must read committed
 //! records only. Order holds per key: one producer, idempotent, one partition per key.
 //!
+//! The session that holds the lock also watches the slot ([guard]) and reports to `ops.relay_status` ([status]).
+//!
 //! Beside it, [quarantine] keeps the bytes of what Spark refuses.
 //!
 //! Crash tests make the process abort at chosen places, see [failpoint].
@@ -23,6 +25,7 @@ pub mod config;
 pub mod error;
 pub mod failpoint;
 mod generations;
+pub mod guard;
 mod kafka;
 pub mod latency;
 mod lock;
@@ -33,6 +36,8 @@ pub mod position;
 pub mod progress;
 pub mod quarantine;
 mod relay;
+mod slot_watch;
+pub mod status;
 mod stream;
 mod tracker;
 pub mod transcode;

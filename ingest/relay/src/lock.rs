@@ -5,23 +5,18 @@
 //! its relay does not know yet is Kafka's fencing.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
-use crate::error::{Fault, Interrupted};
+use crate::error::Fault;
 use crate::progress::{RelayState, Reporter};
-
-/// How often PostgreSQL's end of log is asked for.
-const WATCH: Duration = Duration::from_secs(1);
 
 /// The lock; dropping it lets the next relay in.
 pub(crate) struct Lock {
     client: Arc<Client>,
     lost: CancellationToken,
-    _watcher: DropGuard,
 }
 
 impl Lock {
@@ -60,10 +55,7 @@ impl Lock {
             }
             reporter.state(RelayState::Starting);
         }
-        let client = Arc::new(client);
-        let watcher = CancellationToken::new();
-        tokio::spawn(watch(Arc::clone(&client), watcher.clone(), lost.clone(), reporter.clone()));
-        Ok(Some(Self { client, lost, _watcher: watcher.drop_guard() }))
+        Ok(Some(Self { client: Arc::new(client), lost }))
     }
 
     /// The session, for checks and for quarantine.
@@ -75,33 +67,4 @@ impl Lock {
     pub(crate) fn lost(&self) -> CancellationToken {
         self.lost.clone()
     }
-}
-
-/// Follows the end of PostgreSQL's log, and notices when the session no longer answers.
-async fn watch(client: Arc<Client>, done: CancellationToken, lost: CancellationToken, reporter: Reporter) {
-    let mut ticks = tokio::time::interval(WATCH);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = done.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
-        match server_end(&client).await {
-            Ok(end) => reporter.update(|progress| progress.server_lsn = end),
-            Err(error) => {
-                if let Fault::Retry(error) = error {
-                    tracing::debug!(%error, "lock session does not answer");
-                }
-                lost.cancel();
-                return;
-            }
-        }
-    }
-}
-
-/// Where PostgreSQL's log ends.
-pub(crate) async fn server_end(client: &Client) -> Result<u64, Fault> {
-    let row =
-        client.query_one("select pg_current_wal_flush_lsn()", &[]).await.map_err(Interrupted::Postgres)?;
-    Ok(row.get::<_, tokio_postgres::types::PgLsn>(0).into())
 }

@@ -10,7 +10,7 @@ use contracts::avro::ReadError;
 use contracts::{RelayPosition, wire};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message;
+use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::config::RelayConfig;
@@ -21,7 +21,29 @@ use crate::log::Quiet;
 const REQUEST: Duration = Duration::from_secs(5);
 /// Longer than any transaction may stay open.
 const SETTLED: Duration = Duration::from_secs(30);
+/// How long the topic may be unknown to a broker that has just started.
+const MISSING: Duration = Duration::from_secs(10);
 const PARTITION: i32 = 0;
+/// Names the last beat of `ops.relay_status` before the position; see [`crate::status`].
+const BEAT_HEADER: &str = "beat";
+
+/// A position as it stands in Kafka.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Stored {
+    pub(crate) position: RelayPosition,
+    /// The last beat before it; nothing in a first position, which set-up writes.
+    pub(crate) beat: Option<i64>,
+}
+
+/// The headers of a position.
+pub(crate) fn headers(beat: i64) -> OwnedHeaders {
+    OwnedHeaders::new().insert(Header { key: BEAT_HEADER, value: Some(&beat.to_string()) })
+}
+
+fn beat_of(headers: Option<&impl Headers>) -> Option<i64> {
+    let header = headers?.iter().find(|header| header.key == BEAT_HEADER)?;
+    std::str::from_utf8(header.value?).ok()?.parse().ok()
+}
 
 /// Appends a position as the positions topic holds it.
 pub fn encode(position: &RelayPosition, schema_id: u32, out: &mut Vec<u8>) {
@@ -31,7 +53,22 @@ pub fn encode(position: &RelayPosition, schema_id: u32, out: &mut Vec<u8>) {
 }
 
 /// The last committed position of the slot, if there is one. Blocks.
-pub(crate) fn read(config: &RelayConfig) -> Result<Option<RelayPosition>, Fault> {
+pub(crate) fn read(config: &RelayConfig) -> Result<Option<Stored>, Fault> {
+    let deadline = Instant::now() + MISSING;
+    loop {
+        match read_once(config) {
+            Err(Fault::Retry(Interrupted::TopicMissing { topic })) => {
+                if Instant::now() >= deadline {
+                    return Err(RelayError::PositionsTopicMissing { topic }.into());
+                }
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            read => return read,
+        }
+    }
+}
+
+fn read_once(config: &RelayConfig) -> Result<Option<Stored>, Fault> {
     let topic = config.namespace.positions_topic();
     let reading = |source: KafkaError| match source.rdkafka_error_code() {
         Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownPartition) => {
@@ -53,7 +90,8 @@ pub(crate) fn read(config: &RelayConfig) -> Result<Option<RelayPosition>, Fault>
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(record)) if record.key() == Some(slot.as_bytes()) => {
                 let decode = |value| decode(value, config, &topic, record.offset());
-                last = record.payload().map(decode).transpose()?;
+                let position = record.payload().map(decode).transpose()?;
+                last = position.map(|position| Stored { position, beat: beat_of(record.headers()) });
             }
             Some(Ok(_)) => {}
             // No transaction was open before `end`, so the committed end lies at or beyond it.

@@ -1,7 +1,10 @@
 //! What the relay tells about itself.
 
+use std::time::{Duration, Instant};
+
 use tokio::sync::watch;
 
+use crate::guard::{SlotHealth, Warning};
 use crate::latency::LatencySummary;
 
 /// What it is doing.
@@ -48,6 +51,21 @@ pub struct RelayProgress {
     pub latency: LatencySummary,
     /// How often it has started again after a failure.
     pub restarts: u64,
+    /// Since when Kafka has been waited for, where that is longer than a commit takes.
+    pub awaiting_kafka_since: Option<Instant>,
+    /// The slot when last asked about.
+    pub slot: Option<SlotHealth>,
+    /// What will go wrong unless somebody acts.
+    pub warning: Option<Warning>,
+}
+
+impl RelayProgress {
+    /// How long Kafka has acknowledged nothing of what it was sent. The session goes on until its patience ends: nothing
+    /// is known about the open transaction before the start order has run again.
+    #[must_use]
+    pub fn unacknowledged(&self) -> Option<Duration> {
+        self.awaiting_kafka_since.map(|since| since.elapsed())
+    }
 }
 
 /// The sending side.
@@ -68,5 +86,16 @@ impl Reporter {
 
     pub(crate) fn state(&self, state: RelayState) {
         self.update(|progress| progress.state = state);
+    }
+
+    pub(crate) fn snapshot(&self) -> RelayProgress {
+        self.0.borrow().clone()
+    }
+
+    /// Tells once that Kafka is being waited for.
+    pub(crate) fn awaiting_kafka(&self, since: Instant) {
+        if self.0.borrow().awaiting_kafka_since.is_none() {
+            self.update(|progress| progress.awaiting_kafka_since = Some(since));
+        }
     }
 }

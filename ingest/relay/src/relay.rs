@@ -17,6 +17,8 @@ use crate::kafka::Producer;
 use crate::lock::Lock;
 use crate::position;
 use crate::progress::{RelayProgress, RelayState, Reporter};
+use crate::slot_watch::{SlotWatch, Watcher};
+use crate::status::Desk;
 use crate::stream::{self, Stream};
 
 /// What the lock is for.
@@ -45,10 +47,11 @@ pub async fn run(
     pg.application_name("storepulse-relay").keepalives_idle(std::time::Duration::from_secs(10));
     let replication = replication_config(&config, &pg)?;
     let mut backoff = Backoff::new(config.limits.backoff_max);
+    let desk = Arc::new(Desk::new(config.namespace.slot()));
     while !cancel.is_cancelled() {
         reporter.state(RelayState::Starting);
         let began = Instant::now();
-        match session(&config, &pg, &replication, &cancel, &reporter).await {
+        match session(&config, &pg, &replication, &desk, &cancel, &reporter).await {
             Ok(()) => break,
             Err(Fault::Stop(error)) => {
                 reporter.state(RelayState::Stopped);
@@ -61,10 +64,7 @@ pub async fn run(
                 let why = chain(&interrupted);
                 let wait = backoff.after(began);
                 tracing::warn!(why, wait_ms = wait.as_millis(), "relay interrupted; starting again");
-                reporter.update(|progress| {
-                    progress.state = RelayState::Reconnecting { why };
-                    progress.restarts += 1;
-                });
+                reporter.state(RelayState::Reconnecting { why });
                 tokio::select! {
                     () = cancel.cancelled() => {}
                     () = tokio::time::sleep(wait) => {}
@@ -81,11 +81,14 @@ async fn session(
     config: &Arc<RelayConfig>,
     pg: &tokio_postgres::Config,
     replication: &ReplicationConfig,
+    desk: &Arc<Desk>,
     cancel: &CancellationToken,
     reporter: &Reporter,
 ) -> Result<(), Fault> {
     let key = config.namespace.advisory_lock(PURPOSE);
-    let Some(lock) = Lock::acquire(pg, key, cancel, reporter).await? else { return Ok(()) };
+    let acquired = Lock::acquire(pg, key, cancel, reporter).await.inspect_err(|_| count_restart(reporter));
+    let Some(lock) = acquired? else { return Ok(()) };
+    let mut watch = SlotWatch::begin(&lock, desk, config.limits.guard, reporter);
 
     let start = Start {
         config: Arc::clone(config),
@@ -93,13 +96,40 @@ async fn session(
         pg: lock.client(),
         cancel: cancel.clone(),
         lost: lock.lost(),
+        watcher: watch.watcher(),
         reporter: reporter.clone(),
     };
     // The producer's calls block, from fencing to the last commit.
-    match tokio::task::spawn_blocking(move || stream::run(start.run()?)).await {
+    let result = match tokio::task::spawn_blocking(move || stream::run(start.run()?)).await {
         Ok(result) => result,
         Err(error) => Err(Interrupted::Thread(error).into()),
-    }
+    };
+    let detail = match &result {
+        Ok(()) => {
+            reporter.state(RelayState::Stopped);
+            String::new()
+        }
+        Err(Fault::Stop(error)) => {
+            reporter.state(RelayState::Stopped);
+            chain(error)
+        }
+        Err(Fault::Retry(interrupted)) => {
+            count_restart(reporter);
+            reporter.state(RelayState::Reconnecting { why: chain(interrupted) });
+            String::new()
+        }
+    };
+    // While the lock is still held: nobody else reports meanwhile.
+    watch.end(&detail).await;
+    result
+}
+
+/// Counts before the last report of a session, so that it is in it.
+fn count_restart(reporter: &Reporter) {
+    reporter.update(|progress| {
+        progress.restarts += 1;
+        progress.awaiting_kafka_since = None;
+    });
 }
 
 /// What the start order needs once the lock is held.
@@ -109,31 +139,34 @@ struct Start {
     pg: Arc<tokio_postgres::Client>,
     cancel: CancellationToken,
     lost: CancellationToken,
+    watcher: Watcher,
     reporter: Reporter,
 }
 
 impl Start {
     /// Fences, reads the position, checks, starts replication. Blocks.
     fn run(self) -> Result<Stream, Fault> {
-        let Self { config, mut replication, pg, cancel, lost, reporter } = self;
-        let producer = Producer::open(&config, cancel.clone())?;
+        let Self { config, mut replication, pg, cancel, lost, watcher, reporter } = self;
+        let producer = Producer::open(&config, cancel.clone(), reporter.clone())?;
         // Only now is it certain that no older relay commits another one.
-        let position = position::read(&config)?;
-        if let Some(position) = &position {
-            replication = replication.with_start_lsn(Lsn::from_u64(position.lsn));
+        let stored = position::read(&config)?;
+        if let Some(stored) = &stored {
+            replication = replication.with_start_lsn(Lsn::from_u64(stored.position.lsn));
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(Interrupted::Runtime)?;
-        let (client, server, position, generations) = runtime.block_on(async {
+        let (client, server, position, generations, beat) = runtime.block_on(async {
             // The session that is asked who it is is the one that will stream.
             let mut client = ReplicationClient::connect_gated(replication).await?;
             let server = client.identify_system().await?;
-            let (position, generations) = checks::check(&pg, &config, &server, position).await?;
+            let (position, generations) = checks::check(&pg, &config, &server, stored).await?;
+            // Only from here on: a beat of PostgreSQL as it was before the checks would hide that it is an older one.
+            let beat = watcher.begin_beats().await?;
             client.start().await?;
             client.wait_started().await?;
-            Ok::<_, Fault>((client, server, position, generations))
+            Ok::<_, Fault>((client, server, position, generations, beat))
         })?;
         tracing::info!(
             lsn = %Lsn::from_u64(position.lsn),
@@ -142,6 +175,7 @@ impl Start {
         );
         reporter.update(|progress| {
             progress.state = RelayState::Streaming;
+            progress.awaiting_kafka_since = None;
             progress.committed_lsn = position.lsn;
             progress.server_lsn = server.xlogpos.as_u64();
         });
@@ -158,6 +192,7 @@ impl Start {
             pg,
             cancel,
             lost,
+            beat,
             reporter,
         })
     }

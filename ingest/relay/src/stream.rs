@@ -6,13 +6,13 @@
 //! backlog, because rows pile up while the previous one is committed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use contracts::RelayPosition;
 use contracts::pg_binary::PG_EPOCH_UNIX_US;
 use futures::FutureExt;
 use pgwire_replication::{Lsn, ReplicationClient, ReplicationEvent};
-use rdkafka::message::OwnedHeaders;
 use tokio::runtime::Runtime;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -54,6 +54,8 @@ pub(crate) struct Stream {
     pub(crate) pg: Arc<tokio_postgres::Client>,
     pub(crate) cancel: CancellationToken,
     pub(crate) lost: CancellationToken,
+    /// The last beat that PostgreSQL has acknowledged.
+    pub(crate) beat: Arc<AtomicI64>,
     pub(crate) reporter: Reporter,
 }
 
@@ -85,6 +87,7 @@ struct Core {
     lost: CancellationToken,
     /// Other generations are in force.
     changed: CancellationToken,
+    beat: Arc<AtomicI64>,
     reporter: Reporter,
     output: Output,
     tracker: Tracker,
@@ -119,6 +122,7 @@ pub(crate) fn run(stream: Stream) -> Result<(), Fault> {
         pg,
         cancel,
         lost,
+        beat,
         reporter,
     } = stream;
     let place = tracker::Place {
@@ -141,6 +145,7 @@ pub(crate) fn run(stream: Stream) -> Result<(), Fault> {
         cancel,
         lost,
         changed,
+        beat,
         reporter,
         runtime,
         tracker: Tracker::new(place),
@@ -356,7 +361,7 @@ impl Core {
             &self.positions_topic,
             self.position.slot.as_bytes(),
             Some(&self.position_value),
-            &OwnedHeaders::new(),
+            &position::headers(self.beat.load(Ordering::Relaxed)),
         )?;
         self.failpoint.reach(Place::BeforeKafkaCommit);
         self.producer.commit()?;
@@ -386,6 +391,7 @@ impl Core {
             progress.committed_lsn = lsn;
             progress.server_lsn = progress.server_lsn.max(lsn);
             progress.latency = latency;
+            progress.awaiting_kafka_since = None;
         });
         let transactions = std::mem::take(&mut batch.transactions);
         *batch = Batch { transactions, ..Batch::default() };

@@ -3,10 +3,14 @@
 #![allow(missing_docs, unreachable_pub, reason = "a test binary has no readers")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod crash;
 mod flow;
+mod guard;
+mod indefinite;
 mod measure;
 mod quarantine;
 mod refusal;
+mod replaced;
 mod restart;
 mod standby;
 mod support;

@@ -1,9 +1,11 @@
 //! When the relay must not go on.
 
+use std::time::Duration;
+
 use contracts::{RelayPosition, publications};
 use relay::RelayError;
 
-use crate::support::{Scene, events};
+use crate::support::{DEADLINE, Scene, events};
 
 /// Runs a relay that is expected to stop by itself, and removes the scene.
 async fn refused(scene: Scene) -> RelayError {
@@ -30,7 +32,7 @@ async fn a_slot_ahead_of_the_position() {
     advance_slot(&scene).await;
     let error = refused(scene).await;
     assert!(matches!(error, RelayError::SlotAhead { .. }), "{error:?}");
-    assert!(error.to_string().contains("docs/operations.md"));
+    assert!(error.to_string().contains("storepulse rebuild"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,6 +44,53 @@ async fn no_position() {
     advance_slot(&scene).await;
     let error = refused(scene).await;
     assert!(matches!(error, RelayError::PositionLost { .. }), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kafka_that_was_wiped() {
+    let scene = Scene::new("wiped").await;
+    events::prepare(&scene.pg).await;
+    let mut relay = scene.start();
+    events::copy(&scene.pg, &events::events(0..10)).await;
+    relay.until_events(10).await;
+    let confirmed = async {
+        while scene.confirmed().await <= scene.first.lsn {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, confirmed).await.unwrap();
+    relay.stop().await;
+    scene.remove_topics().await;
+    let error = scene.start().refusal().await;
+    assert!(matches!(error, RelayError::PositionsTopicMissing { .. }), "{error:?}");
+    assert!(error.to_string().contains("storepulse rebuild"), "{error}");
+
+    // Set up again, it is as empty: the slot has been used, and nobody knows up to where.
+    scene.create_topics().await;
+    let error = refused(scene).await;
+    assert!(matches!(error, RelayError::PositionLost { .. }), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postgresql_that_was_put_back() {
+    let scene = Scene::new("putback").await;
+    events::prepare(&scene.pg).await;
+    let mut relay = scene.start();
+    events::copy(&scene.pg, &events::events(0..10)).await;
+    relay.until_events(10).await;
+    relay.stop().await;
+    // As a copy of the data would have it that is a moment older and has gone on since: its log is beyond the position.
+    scene.pg.execute("update ops.relay_status set beat = 0", &[]).await.unwrap();
+    events::copy(&scene.pg, &events::events(10..20)).await;
+    for _ in 0..2 {
+        let error = scene.start().refusal().await;
+        assert!(matches!(error, RelayError::Restored { .. }), "not even the second time: {error:?}");
+    }
+    let status = scene.status().await.unwrap();
+    assert_eq!(status.state, "stopped");
+    assert!(status.detail.contains("storepulse rebuild"), "{status:?}");
+    assert_eq!(scene.committed_events().len(), 10);
+    scene.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{JobConfig, Reporter};
 use crate::checked::{self, Expected};
+use crate::lease::{Hold, Lost};
 use crate::metrics;
 use crate::plans::{CUBE_QUERY, Plan};
 use crate::progress::{JobProgress, JobState, SparkProgress};
@@ -45,6 +46,8 @@ pub(super) enum Ended {
         /// Whether it had been running for a while.
         ran_well: bool,
     },
+    /// Another supervisor has the job.
+    Lost(Lost),
 }
 
 /// Why watching ended in good order.
@@ -61,6 +64,20 @@ enum Trouble {
     Silence(String),
     /// A query ended or stalled.
     Query(String),
+    /// Another supervisor has the job.
+    Lost(Lost),
+}
+
+/// Why nothing was submitted.
+enum NotSubmitted {
+    Fault(CallError),
+    Lost(Lost),
+}
+
+impl From<CallError> for NotSubmitted {
+    fn from(error: CallError) -> Self {
+        Self::Fault(error)
+    }
 }
 
 /// One submission.
@@ -69,6 +86,7 @@ pub(super) struct Attempt<'a> {
     /// The plans in force, by revision: the last is the one whose figures are shown.
     pub(super) plans: &'a [Plan],
     pub(super) provisioned: &'a Provisioned,
+    pub(super) hold: &'a Hold,
 }
 
 /// The queries of one plan, as submitted.
@@ -103,9 +121,10 @@ impl Attempt<'_> {
         progress.send_modify(|job| job.state = JobState::Starting);
         let queries = tokio::select! {
             () = cancel.cancelled() => return Ended::OnRequest,
-            submitted = self.submit() => match submitted {
+            submitted = self.submit(progress) => match submitted {
                 Ok(queries) => queries,
-                Err(error) => return fault(&error, started),
+                Err(NotSubmitted::Fault(error)) => return fault(&error, started),
+                Err(NotSubmitted::Lost(lost)) => return Ended::Lost(lost),
             },
         };
         progress.send_modify(|job| {
@@ -131,13 +150,19 @@ impl Attempt<'_> {
                         stop(queries).await;
                         why
                     }
+                    // Stopping names our run of the query, so it cannot meet the other's; where that one uses another
+                    // server, two runs would write to one checkpoint.
+                    Trouble::Lost(lost) => {
+                        stop(queries).await;
+                        return Ended::Lost(lost);
+                    }
                 };
                 Ended::Fault { why, ran_well: started.elapsed() > RAN_WELL }
             }
         }
     }
 
-    async fn submit(&self) -> Result<Queries, CallError> {
+    async fn submit(&self, progress: &watch::Sender<JobProgress>) -> Result<Queries, NotSubmitted> {
         let endpoints = &self.config.endpoints;
         let session = spark::connect(&endpoints.spark_remote).await?;
         let submission = Submission {
@@ -157,14 +182,29 @@ impl Attempt<'_> {
             .iter()
             .map(|plan| (plan.clone(), endpoints.namespace.events_topic(plan.generation)))
             .collect();
-        spark::call("start the job's queries", START, move || {
+        self.confirm_lease(progress).await.map_err(NotSubmitted::Lost)?;
+        let queries = spark::call("start the job's queries", START, move || {
             let newest = plans.iter().map(|(plan, _)| plan.revision).max();
             plans
                 .iter()
                 .map(|(plan, topic)| submission.start(&session, plan, topic, Some(plan.revision) == newest))
                 .collect()
         })
-        .await
+        .await?;
+        Ok(queries)
+    }
+
+    /// Returns right after the lease was renewed, for which PostgreSQL is needed.
+    async fn confirm_lease(&self, progress: &watch::Sender<JobProgress>) -> Result<(), Lost> {
+        let confirmed = self.hold.confirm();
+        tokio::pin!(confirmed);
+        if let Ok(confirmed) = tokio::time::timeout(POLL, &mut confirmed).await {
+            return confirmed;
+        }
+        progress.send_modify(|job| {
+            job.detail = "waiting for postgresql to renew the lease, to submit after".into();
+        });
+        confirmed.await
     }
 
     /// Returns when the job is asked to stop; an error says what went wrong.
@@ -183,6 +223,7 @@ impl Attempt<'_> {
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return Ok(Reason::Asked),
+                lost = self.hold.lost() => return Err(Trouble::Lost(lost)),
                 _ = poll.tick() => {}
             }
             let asked = queries.clone();

@@ -83,20 +83,25 @@ pub async fn prepare(client: &Client) {
 
 /// Copies events in one transaction.
 pub async fn copy(client: &Client, events: &[Event]) {
+    assert_eq!(try_copy(client, events).await.unwrap(), events.len() as u64);
+}
+
+/// The same where PostgreSQL may crash meanwhile.
+pub async fn try_copy(client: &Client, events: &[Event]) -> Result<u64, tokio_postgres::Error> {
     let statement = format!("copy raw.events ({}) from stdin (format binary)", columns());
-    let sink = client.copy_in(&statement).await.unwrap();
+    let sink = client.copy_in(&statement).await?;
     let mut sink = std::pin::pin!(sink);
     let mut buffer = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
     for event in events {
         buffer.extend_from_slice(&i16::try_from(Event::FIELDS.len()).unwrap().to_be_bytes());
         event.write_copy_fields(&mut buffer);
         if buffer.len() > 1 << 16 {
-            sink.send(Bytes::from(std::mem::take(&mut buffer))).await.unwrap();
+            sink.send(Bytes::from(std::mem::take(&mut buffer))).await?;
         }
     }
     buffer.extend_from_slice(&(-1i16).to_be_bytes());
-    sink.send(Bytes::from(buffer)).await.unwrap();
-    assert_eq!(sink.finish().await.unwrap(), events.len() as u64);
+    sink.send(Bytes::from(buffer)).await?;
+    sink.finish().await
 }
 
 /// `returning` is a reserved word.

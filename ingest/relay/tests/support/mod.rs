@@ -2,6 +2,7 @@
 
 pub mod child;
 pub mod events;
+pub mod proxy;
 pub mod records;
 pub mod running;
 
@@ -17,6 +18,8 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use relay::RelayConfig;
 use relay::config::Limits;
+use relay::status::RelayStatus;
+use stack::Stack;
 use tokio_postgres::types::PgLsn;
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
@@ -66,6 +69,21 @@ impl Scene {
             .with_test_writer()
             .try_init();
         let (admin_url, kafka_brokers) = services().await;
+        Self::on(purpose, admin_url, kafka_brokers).await
+    }
+
+    /// On a PostgreSQL of the test's own and the shared Kafka.
+    pub async fn on_postgres(purpose: &str, stack: &Stack) -> Self {
+        let admin_url = stack.variable(variable::PG_URL).unwrap().unwrap();
+        Self::on(purpose, admin_url, services().await.1).await
+    }
+
+    /// On a Kafka of the test's own and the shared PostgreSQL.
+    pub async fn on_kafka(purpose: &str, kafka_brokers: String) -> Self {
+        Self::on(purpose, services().await.0, kafka_brokers).await
+    }
+
+    async fn on(purpose: &str, admin_url: String, kafka_brokers: String) -> Self {
         let name = format!("t_{purpose}_{:08x}", rand::random::<u32>());
         let namespace: Namespace = name.parse().unwrap();
         let admin = connect(&admin_url).await;
@@ -120,6 +138,16 @@ impl Scene {
         producer.send(record, DEADLINE).await.unwrap();
     }
 
+    /// Connects again, after PostgreSQL was started again.
+    pub async fn reconnect(&mut self) {
+        self.pg = connect(&self.config.pg_url).await;
+    }
+
+    /// What the relay last reported.
+    pub async fn status(&self) -> Option<RelayStatus> {
+        relay::status::read(&self.pg, &self.config.namespace.slot()).await.unwrap()
+    }
+
     /// How far the slot is confirmed.
     pub async fn confirmed(&self) -> u64 {
         let slot = self.config.namespace.slot();
@@ -151,7 +179,7 @@ impl Scene {
 
     /// Removes what would outlive the test and hold back PostgreSQL's log.
     pub async fn remove(self) {
-        let Self { config, pg, admin_url, .. } = self;
+        let Self { config, pg, admin_url, .. } = &self;
         let slot = config.namespace.slot();
         let gone = async {
             loop {
@@ -170,15 +198,27 @@ impl Scene {
             }
         };
         tokio::time::timeout(DEADLINE, gone).await.unwrap();
-        drop(pg);
-        let admin = connect(&admin_url).await;
+        let admin = connect(admin_url).await;
         admin.batch_execute(&format!("drop database {} with (force)", config.namespace)).await.unwrap();
+        self.remove_topics().await;
+    }
+
+    /// All that a test leaves behind whose PostgreSQL goes with it.
+    pub async fn remove_topics(&self) {
+        let Self { config, .. } = self;
         let topics: Vec<_> =
             topics(&config.namespace, config.generation).into_iter().map(|t| t.name).collect();
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         let client: AdminClient<DefaultClientContext> =
             ClientConfig::new().set("bootstrap.servers", &config.kafka_brokers).create().unwrap();
         client.delete_topics(&names, &AdminOptions::new()).await.unwrap();
+    }
+}
+
+impl Scene {
+    /// The topics again, empty.
+    pub async fn create_topics(&self) {
+        create_topics(&self.config).await;
     }
 }
 

@@ -1,0 +1,114 @@
+//! What others see of a relay, and the warning before a slot is lost.
+
+use std::sync::Arc;
+
+use relay::guard::{self, GuardLimits, WalStatus};
+use relay::{RelayError, RelayState};
+use stack::{Service, Silent};
+use tokio_postgres::Client;
+
+use crate::support::{DEADLINE, Scene, connect, events};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_reports_what_it_does() {
+    let scene = Scene::new("reports").await;
+    events::prepare(&scene.pg).await;
+    assert_eq!(scene.status().await, None);
+    let mut relay = scene.start();
+    events::copy(&scene.pg, &events::events(0..100)).await;
+    relay.until_events(100).await;
+    let reported = async {
+        loop {
+            match scene.status().await {
+                Some(status) if status.streams() && status.events_out == 100 => return status,
+                _ => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+            }
+        }
+    };
+    let status = tokio::time::timeout(DEADLINE, reported).await.unwrap();
+    assert_eq!(status.holder, format!("pid {}", std::process::id()));
+    assert!(status.committed_lsn.is_some_and(|lsn| lsn <= status.server_lsn), "{status:?}");
+
+    // One that stands by leaves the row to its holder.
+    let mut second = scene.start();
+    second.until("standing by", |progress| progress.state == RelayState::Standby).await;
+    second.stop().await;
+    assert!(scene.status().await.unwrap().streams());
+
+    relay.stop().await;
+    let status = scene.status().await.unwrap();
+    assert_eq!(status.state, "stopped");
+    assert!(!status.streams());
+
+    let slot = scene.config.namespace.slot();
+    scene.pg.execute("select pg_drop_replication_slot($1)", &[&slot]).await.unwrap();
+    scene.start().refusal().await;
+    let status = scene.status().await.unwrap();
+    assert!(status.detail.contains("storepulse rebuild"), "{status:?}");
+    scene.pg.execute("select pg_create_logical_replication_slot($1, 'pgoutput')", &[&slot]).await.unwrap();
+    scene.remove().await;
+}
+
+/// Log of this many MiB that holds nothing for us.
+async fn write_log(client: &Client, mib: i32) {
+    let write =
+        "select pg_logical_emit_message(false, 'load', repeat('x', 1 << 20)) from generate_series(1, $1)";
+    client.execute(write, &[&mib]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warning_comes_before_the_slot_is_lost() {
+    let stack = stack::isolated(&[Service::Postgres], Arc::new(Silent)).await.unwrap();
+    let mut scene = Scene::on_postgres("lostslot", &stack).await;
+    scene.config.limits.guard = GuardLimits { retained_bytes: 24 << 20, safe_percent: 50 };
+    scene.pg.batch_execute("alter system set max_slot_wal_keep_size = '96MB'").await.unwrap();
+    scene.pg.batch_execute("select pg_reload_conf()").await.unwrap();
+    events::prepare(&scene.pg).await;
+    let mut relay = scene.start();
+    relay.until_streaming().await;
+    assert_eq!(relay.progress.borrow().warning, None);
+
+    // A transaction that stays open holds back the log of a relay that does its work.
+    let open = connect(&scene.config.pg_url).await;
+    open.batch_execute("begin; select pg_current_xact_id()").await.unwrap();
+    write_log(&scene.pg, 32).await;
+    events::copy(&scene.pg, &events::events(0..100)).await;
+    relay.until_events(100).await;
+    let kind = |wanted: &'static str| {
+        move |progress: &relay::RelayProgress| {
+            progress.warning.is_some_and(|warning| warning.kind() == wanted)
+        }
+    };
+    relay.until("warned of the log kept", kind("retained_log")).await;
+    write_log(&scene.pg, 32).await;
+    relay.until("warned of the log left", kind("safe_log_below")).await;
+    let slot = scene.config.namespace.slot();
+    let warned = async {
+        let select = "select warning = 'safe_log_below' from ops.relay_status where slot = $1";
+        while scene.pg.query_one(select, &[&slot]).await.unwrap().get::<_, Option<bool>>(0) != Some(true) {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, warned).await.unwrap();
+    relay.stop().await;
+
+    // Nobody listens, and nobody relays: load goes on until a checkpoint gives the slot up.
+    let lost = async {
+        loop {
+            write_log(&scene.pg, 16).await;
+            scene.pg.batch_execute("checkpoint").await.unwrap();
+            let (health, _) = guard::look(&scene.pg, &slot).await.unwrap();
+            if health.unwrap().wal_status == WalStatus::Lost {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, lost).await.unwrap();
+    let error = scene.start().refusal().await;
+    assert!(matches!(error, RelayError::SlotLost { .. }), "{error:?}");
+    assert!(error.to_string().contains("storepulse rebuild"), "{error}");
+    let status = scene.status().await.unwrap();
+    assert!(status.state == "stopped" && status.detail.contains("is lost"), "{status:?}");
+    drop(open);
+    scene.remove_topics().await;
+}

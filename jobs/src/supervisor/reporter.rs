@@ -1,0 +1,72 @@
+//! Telling PostgreSQL how the job does.
+
+use std::time::Duration;
+
+use contracts::endpoints::Endpoints;
+use tokio::sync::watch;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::control::{self, ControlError};
+use crate::plans::{self, CUBE_QUERY, Plan};
+use crate::progress::JobProgress;
+
+/// How long PostgreSQL may take: the queries are watched by the same task.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// Writes progress to PostgreSQL, over a connection that is made again when it is lost. The job goes on
+/// without PostgreSQL: it is needed to see, stop and submit the job, not to run it.
+pub(super) struct Reporter<'a> {
+    client: Option<Client>,
+    endpoints: &'a Endpoints,
+    run_id: Uuid,
+    silent: bool,
+}
+
+impl<'a> Reporter<'a> {
+    pub(super) fn new(client: Client, endpoints: &'a Endpoints, run_id: Uuid) -> Self {
+        Self { client: Some(client), endpoints, run_id, silent: false }
+    }
+
+    /// Returns whether the job has been asked to stop.
+    pub(super) async fn report(&mut self, progress: &watch::Sender<JobProgress>) -> bool {
+        // A copy: the channel's lock must not be held while waiting.
+        let progress = progress.borrow().clone();
+        let why = match tokio::time::timeout(ANSWER, self.write(&progress)).await {
+            Ok(Ok(stop)) => {
+                self.silent = false;
+                return stop;
+            }
+            Ok(Err(error)) => format!("{error}: {}", error.source),
+            Err(_) => format!("postgresql did not answer within {} s", ANSWER.as_secs()),
+        };
+        if !std::mem::replace(&mut self.silent, true) {
+            tracing::warn!(why, "progress is not recorded; the query goes on");
+        }
+        false
+    }
+
+    /// Whether other plans are in force than these. PostgreSQL being away changes nothing.
+    pub(super) async fn plans_differ(&self, plans: &[Plan]) -> bool {
+        let Some(client) = &self.client else { return false };
+        match tokio::time::timeout(ANSWER, plans::in_force(client, CUBE_QUERY)).await {
+            Ok(Ok(in_force)) => in_force != plans,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the plans in force are not known at the moment");
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    async fn write(&mut self, progress: &JobProgress) -> Result<bool, ControlError> {
+        // Taken out: one that fails or is left in the middle of an answer is not used again.
+        let client = match self.client.take() {
+            Some(client) if !client.is_closed() => client,
+            _ => control::connect(&self.endpoints.pg_url).await?,
+        };
+        let stop = control::report(&client, self.run_id, progress).await?;
+        self.client = Some(client);
+        Ok(stop)
+    }
+}
