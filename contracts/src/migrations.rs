@@ -13,4 +13,5 @@ pub struct Migration {
 pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "V1__raw", sql: include_str!("../migrations/V1__raw.sql") },
     Migration { name: "V2__ops", sql: include_str!("../migrations/V2__ops.sql") },
+    Migration { name: "V6__quarantine", sql: include_str!("../migrations/V6__quarantine.sql") },
 ];
