@@ -12,5 +12,6 @@ mod control;
 mod crashes;
 mod figures;
 mod poison;
+mod quarantine;
 mod state;
 mod support;

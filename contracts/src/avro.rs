@@ -53,7 +53,7 @@ pub fn write_decimal(out: &mut Vec<u8>, unscaled: i64) {
 }
 
 /// Bytes that are no Avro value of the type asked for.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum ReadError {
     /// The record ends too early.
     #[error("avro data ends too early")]

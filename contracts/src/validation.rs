@@ -154,13 +154,14 @@ pub fn accept(
     rates: &Rates,
 ) -> Result<Event, Rejection> {
     let Draft { source_id, event_name, occurred_at, shopper, visit, line, order, payment_type } = draft;
+    let (occurred_at, session_started_at) = (whole_us(occurred_at), whole_us(visit.session_started_at));
     let event_id = key(source_id, source, occurred_at)?;
-    check_times(occurred_at, visit.session_started_at, ingested_at)?;
+    check_times(occurred_at, session_started_at, ingested_at)?;
     check_shopper(shopper.age, shopper.latitude, shopper.longitude)?;
     check_order(event_name, line.as_ref(), order.as_ref())?;
     if let Some(purchased_at) = order.as_ref().and_then(|order| order.purchased_at) {
         check_instant("purchased_at", purchased_at)?;
-        if purchased_at > occurred_at {
+        if whole_us(purchased_at) > occurred_at {
             let detail = format!("the purchase was at {purchased_at}, after the event");
             return Err(reject(Reason::Inconsistent, "purchased_at", detail));
         }
@@ -193,7 +194,7 @@ pub fn accept(
         ingested_at,
         user_id: shopper.user_id,
         session_id: visit.session_id,
-        session_started_at: visit.session_started_at,
+        session_started_at,
         returning: visit.returning,
         gender: shopper.gender,
         age: shopper.age,
@@ -231,6 +232,11 @@ fn key(source_id: Option<SourceId>, source: &str, occurred_at: DateTime<Utc>) ->
         }
         Some(SourceId::Text(id)) => Ok(ids::rekeyed(occurred_at, source, &id)),
     }
+}
+
+/// An instant as every system keeps it, in whole µs.
+fn whole_us(at: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
 }
 
 fn check_instant(field: &'static str, at: DateTime<Utc>) -> Result<(), Rejection> {

@@ -4,5 +4,6 @@
 
 mod columns;
 mod cube;
+mod mutated;
 mod refusals;
 mod support;

@@ -61,7 +61,7 @@ impl Page {
     ///
     /// # Errors
     /// When the answer as a whole is not what was asked for. A bad record is no error.
-    pub(super) fn parse(
+    pub fn parse(
         request: &PageRequest,
         body: &[u8],
         ingested_at: DateTime<Utc>,
