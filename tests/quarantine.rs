@@ -71,7 +71,9 @@ async fn dirty_data_is_named_and_comes_in_once_after_the_fix() {
         for reason in rejected.keys() {
             let (source, coordinates) = first(line, reason).await;
             let shown = line.run(&format!("quarantine show {source} {coordinates}")).await.succeeded();
-            for words in [&format!("reason       {reason}"), "payload      json", "\"session_started_at\": \""] {
+            for words in
+                [&format!("reason       {reason}"), "payload      json", "\"session_started_at\": \""]
+            {
                 assert!(shown.out.contains(words), "{words}: {shown}");
             }
         }
@@ -83,7 +85,10 @@ async fn dirty_data_is_named_and_comes_in_once_after_the_fix() {
         let foretold = line.run(&format!("{replay} --dry-run")).await.succeeded();
         assert!(foretold.out.contains(&format!("would be: {missing} accepted + 0 repeated")), "{foretold}");
         let replayed = line.run(&replay).await.succeeded();
-        assert!(replayed.out.contains(&format!("= {missing} accepted + 0 repeated + 0 refused")), "{replayed}");
+        assert!(
+            replayed.out.contains(&format!("= {missing} accepted + 0 repeated + 0 refused")),
+            "{replayed}"
+        );
         let again = line.run(&replay).await.succeeded();
         assert!(again.out.contains("nothing of that kind is open"), "{again}");
         sent.committed += missing;
@@ -118,7 +123,10 @@ async fn dirty_data_is_named_and_comes_in_once_after_the_fix() {
         // What no fix was made for stays open, and the exit code says so.
         let refused = line.run("quarantine replay --reason missing_id").await.failed();
         assert!(refused.out.contains(&format!("{} missing_id", rejected["missing_id"])), "{refused}");
-        assert_eq!(open(line).await.get(&("simulator".into(), "missing_id".into())), Some(&rejected["missing_id"]));
+        assert_eq!(
+            open(line).await.get(&("simulator".into(), "missing_id".into())),
+            Some(&rejected["missing_id"])
+        );
 
         line.assert_verified(sent).await;
         let progress = line.progress().await;

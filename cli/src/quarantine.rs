@@ -256,11 +256,7 @@ async fn show(store: &mut Store, args: ShowArgs) -> anyhow::Result<ExitCode> {
 /// A replay that takes no longer shows no bar.
 const BAR_AFTER: Duration = Duration::from_secs(2);
 
-async fn run_replay(
-    store: &mut Store,
-    endpoints: &Endpoints,
-    args: ReplayArgs,
-) -> anyhow::Result<ExitCode> {
+async fn run_replay(store: &mut Store, endpoints: &Endpoints, args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let cancel = interrupt::token()?;
     let base = rates::built_in().base();
     let rules =

@@ -214,12 +214,12 @@ field_type!(Uuid, Kind::Uuid,
     |v, out| avro avro::write_uuid(out, v), pg out.extend_from_slice(v.as_bytes()),
     |reader, field| reader.str()?.parse().map_err(|error| bad_value(field, error)));
 field_type!(bool, Kind::Bool,
-    |v, out| avro out.push(u8::from(*v)), pg out.push(u8::from(*v)),
-    |reader, field| match reader.array()? {
-        [0] => Ok(false),
-        [1] => Ok(true),
-        [other] => Err(bad_value(field, format_args!("{other} is neither 0 nor 1"))),
-    });
+|v, out| avro out.push(u8::from(*v)), pg out.push(u8::from(*v)),
+|reader, field| match reader.array()? {
+    [0] => Ok(false),
+    [1] => Ok(true),
+    [other] => Err(bad_value(field, format_args!("{other} is neither 0 nor 1"))),
+});
 field_type!(i32, Kind::Int,
     |v, out| avro avro::write_long(out, i64::from(*v)), pg out.extend_from_slice(&v.to_be_bytes()),
     |reader, field| int(reader, field));
@@ -227,18 +227,18 @@ field_type!(f64, Kind::Double,
     |v, out| avro out.extend_from_slice(&v.to_le_bytes()), pg out.extend_from_slice(&v.to_be_bytes()),
     |reader, _field| reader.array().map(f64::from_le_bytes));
 field_type!(DateTime<Utc>, Kind::TimestampMicros,
-    |v, out| avro avro::write_long(out, v.timestamp_micros()), pg pg_binary::write_timestamp(out, v.timestamp_micros()),
-    |reader, field| {
-        let unix_us = reader.long()?;
-        DateTime::from_timestamp_micros(unix_us).ok_or_else(|| bad_value(field, format_args!("{unix_us} µs is no instant")))
-    });
+|v, out| avro avro::write_long(out, v.timestamp_micros()), pg pg_binary::write_timestamp(out, v.timestamp_micros()),
+|reader, field| {
+    let unix_us = reader.long()?;
+    DateTime::from_timestamp_micros(unix_us).ok_or_else(|| bad_value(field, format_args!("{unix_us} µs is no instant")))
+});
 field_type!(NaiveDate, Kind::Date,
-    |v, out| avro avro::write_long(out, i64::from(pg_binary::days_since_unix_epoch(*v))),
-    pg pg_binary::write_date(out, pg_binary::days_since_unix_epoch(*v)),
-    |reader, field| {
-        let days = int(reader, field)?;
-        NaiveDate::from_epoch_days(days).ok_or_else(|| bad_value(field, format_args!("{days} days is no date")))
-    });
+|v, out| avro avro::write_long(out, i64::from(pg_binary::days_since_unix_epoch(*v))),
+pg pg_binary::write_date(out, pg_binary::days_since_unix_epoch(*v)),
+|reader, field| {
+    let days = int(reader, field)?;
+    NaiveDate::from_epoch_days(days).ok_or_else(|| bad_value(field, format_args!("{days} days is no date")))
+});
 
 fn int(reader: &mut Reader<'_>, field: &'static str) -> Result<i32, ReadError> {
     let value = reader.long()?;

@@ -19,7 +19,11 @@ use rand_chacha::ChaCha8Rng;
 use json::{Spoiler, spoilt_bytes};
 
 fn records() -> usize {
-    if std::env::var_os("STOREPULSE_LONG_TESTS").is_some_and(|value| value == "1") { 1_000_000 } else { 50_000 }
+    if std::env::var_os("STOREPULSE_LONG_TESTS").is_some_and(|value| value == "1") {
+        1_000_000
+    } else {
+        50_000
+    }
 }
 
 fn rng() -> ChaCha8Rng {
@@ -48,7 +52,11 @@ impl Tally {
     fn assert_all(&self, verdicts: &[Option<Reason>]) {
         println!("{:?}", self.0);
         for verdict in verdicts {
-            assert!(self.0.get(verdict).is_some_and(|count| *count > 50), "hardly any {verdict:?}: {:?}", self.0);
+            assert!(
+                self.0.get(verdict).is_some_and(|count| *count > 50),
+                "hardly any {verdict:?}: {:?}",
+                self.0
+            );
         }
     }
 }

@@ -8,8 +8,8 @@ use contracts::{Namespace, Reason, wire};
 use ingest::clock::Clock;
 use ingest::quarantine::{Plan, Replayed, Rules, replay};
 use ingest::rates;
-use ingest::source::simulator::{self, Dial, Limit, Pace, Progress, Rhythm, RunConfig, Truth};
 use ingest::source::randomuser;
+use ingest::source::simulator::{self, Dial, Limit, Pace, Progress, Rhythm, RunConfig, Truth};
 use ingest::store::{Filter, Outcome, SetAside, Store};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +40,10 @@ async fn dirty_run(store: &mut Store) -> Truth {
     let (progress, _) = watch::channel(Progress::default());
     let cancel = CancellationToken::new();
     let clock = Clock::starting_at(at(START));
-    simulator::run(&config, rates::built_in(), store, &shoppers, &clock, &cancel, &progress).await.unwrap().truth
+    simulator::run(&config, rates::built_in(), store, &shoppers, &clock, &cancel, &progress)
+        .await
+        .unwrap()
+        .truth
 }
 
 fn plan(filter: Filter, rates: Rates) -> Plan {
@@ -237,7 +240,8 @@ async fn other_bytes_at_the_same_coordinates_are_kept_beside() {
             store.quarantine(std::slice::from_ref(&second)).await.unwrap();
         }
         let kept = store.quarantined_after(&Filter::default(), &Default::default(), 10).await.unwrap();
-        let kept: Vec<_> = kept.iter().map(|(record, bytes)| (record.coordinates.as_str(), bytes.as_deref())).collect();
+        let kept: Vec<_> =
+            kept.iter().map(|(record, bytes)| (record.coordinates.as_str(), bytes.as_deref())).collect();
         assert_eq!(kept.len(), 2);
         assert_eq!(kept[0], ("0/7", Some(&b"first"[..])));
         assert!(kept[1].0.starts_with("0/7#") && kept[1].1 == Some(b"second"), "{kept:?}");

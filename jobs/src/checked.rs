@@ -102,8 +102,12 @@ fn in_range_sql(field: &Field) -> Option<String> {
         ),
         Kind::Text { max_chars } => match field.spelling {
             Spelling::Words(words) => format!("{name} in ('{}')", words.join("', '")),
-            Spelling::Letters(count) => format!("length({name}) = {count} and {name} rlike '^[A-Z]{{{count}}}'"),
-            Spelling::Free => format!("length({name}) between 1 and {max_chars} and {name} <> '{}'", cube::NONE),
+            Spelling::Letters(count) => {
+                format!("length({name}) = {count} and {name} rlike '^[A-Z]{{{count}}}'")
+            }
+            Spelling::Free => {
+                format!("length({name}) between 1 and {max_chars} and {name} <> '{}'", cube::NONE)
+            }
         },
         // An instant outside would be a window that never closes or is dropped.
         Kind::TimestampMicros => {

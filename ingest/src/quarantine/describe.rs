@@ -95,6 +95,9 @@ mod tests {
         assert!(matches!(describe(&[0xff, 0]), Payload::Hex(_)));
         let shown = describe(&[0, 0, 0, 0, 7, 72, b'a']).to_string();
         assert!(shown.starts_with("avro of schema 7, which is no event of ours: "), "{shown}");
-        assert!(shown.ends_with("00000000  00 00 00 00 07 48 61                             .....Ha\n"), "{shown}");
+        assert!(
+            shown.ends_with("00000000  00 00 00 00 07 48 61                             .....Ha\n"),
+            "{shown}"
+        );
     }
 }

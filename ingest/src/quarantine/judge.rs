@@ -55,7 +55,10 @@ pub fn judge(
         );
     }
     if origin == Origin::QuarantineTopic {
-        return refused(record.reason, "it is no refusal and no event: a stranger wrote it to the quarantine topic");
+        return refused(
+            record.reason,
+            "it is no refusal and no event: a stranger wrote it to the quarantine topic",
+        );
     }
     let Some(payload) = payload else {
         return refused(record.reason, "its bytes are not kept: it had none, or retention was faster");
@@ -79,9 +82,7 @@ pub fn judge(
 fn event(judged: Result<Event, Rejection>) -> Judgement {
     match judged {
         Ok(event) => Judgement::Event(Box::new(event)),
-        Err(rejection) => {
-            Judgement::Refused { reason: rejection.reason, detail: rejection.to_string() }
-        }
+        Err(rejection) => Judgement::Refused { reason: rejection.reason, detail: rejection.to_string() },
     }
 }
 
@@ -124,11 +125,14 @@ mod tests {
     #[test]
     fn what_cannot_be_judged_says_the_way_out() {
         let rules = Rules { namespace: Namespace::default(), rates: crate::rates::built_in() };
-        let refused = |source: &str, reason, payload: Option<&[u8]>| {
-            match judge(&record(source, reason), payload, &rules, from_micros(0)) {
-                Judgement::Refused { reason, detail } => (reason, detail),
-                other => panic!("{other:?}"),
-            }
+        let refused = |source: &str, reason, payload: Option<&[u8]>| match judge(
+            &record(source, reason),
+            payload,
+            &rules,
+            from_micros(0),
+        ) {
+            Judgement::Refused { reason, detail } => (reason, detail),
+            other => panic!("{other:?}"),
         };
         let (reason, detail) = refused("shop_relay", Reason::UndecodableRow, Some(b"row"));
         assert_eq!(reason, Reason::UndecodableRow);

@@ -69,7 +69,8 @@ pub fn read(json: &[u8]) -> Result<Draft, Rejection> {
         (Some(id), _) => Some(SourceId::Uuid(id)),
         (None, id) => id.map(SourceId::Text),
     };
-    let line = if fields.any(&["item_id", "item_name", "category", "brand", "price", "currency", "quantity"]) {
+    let line = if fields.any(&["item_id", "item_name", "category", "brand", "price", "currency", "quantity"])
+    {
         Some(Line {
             item_id: fields.required("item_id")?,
             item_name: fields.required("item_name")?,
@@ -142,8 +143,7 @@ impl Fields<'_> {
     }
 
     fn required<T: DeserializeOwned>(&self, field: &'static str) -> Result<T, Rejection> {
-        self.optional(field)?
-            .ok_or_else(|| rejected(Reason::MissingField, field, "is missing".to_owned()))
+        self.optional(field)?.ok_or_else(|| rejected(Reason::MissingField, field, "is missing".to_owned()))
     }
 
     /// A number, read by Rust: `serde_json` may miss the nearest double by one.
@@ -251,7 +251,8 @@ mod tests {
                 "6d0ac2ce-2d3b-4d5c-a1a0-5e5d2c9d7e11","gender":"male","age":5,"country":"DE","city":"K","latitude":1,
                 "longitude":2,"session_id":"6d0ac2ce-2d3b-4d5c-a1a0-5e5d2c9d7e11","session_started_at":
                 "2026-03-01T00:00:00Z","returning":true,"device":"other","channel":"other"}"#;
-            read(draft.replacen(spoil, by, 1).as_bytes()).map_err(|rejection| (rejection.reason, rejection.field))
+            read(draft.replacen(spoil, by, 1).as_bytes())
+                .map_err(|rejection| (rejection.reason, rejection.field))
         };
         assert!(whole("", "").is_ok());
         assert_eq!(whole("{", "["), Err((Reason::Malformed, "record")));

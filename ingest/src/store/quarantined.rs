@@ -98,7 +98,8 @@ pub struct Quarantined {
     pub record_id: Option<Uuid>,
 }
 
-const COLUMNS: &str = "source, coordinates, reason, detail, size_bytes, sha256, quarantined_at, replayed_at, outcome,
+const COLUMNS: &str =
+    "source, coordinates, reason, detail, size_bytes, sha256, quarantined_at, replayed_at, outcome,
     outcome_reason, outcome_detail, record_id";
 
 /// How many records of a source were set aside for a reason.

@@ -70,8 +70,10 @@ impl Store {
             ensure_partitions(client, verdicts).await?;
             let transaction = client.transaction().await?;
             let open = lock(&transaction, verdicts).await?;
-            let open: Vec<&Verdict> =
-                verdicts.iter().filter(|v| open.contains(&(v.source.clone(), v.coordinates.clone()))).collect();
+            let open: Vec<&Verdict> = verdicts
+                .iter()
+                .filter(|v| open.contains(&(v.source.clone(), v.coordinates.clone())))
+                .collect();
             let mut new = insert_events(&transaction, &open).await?;
             new.extend(insert_users(&transaction, &open).await?);
             mark(&transaction, &open, new, at).await?;

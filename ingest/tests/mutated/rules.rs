@@ -52,7 +52,15 @@ pub(super) fn user(bytes: &[u8]) -> Result<(), Reason> {
 /// Credentials and ages are left out of what is stored.
 fn profile_has_nul(record: &Value) -> bool {
     let mut record = record.clone();
-    for place in ["/login/password", "/login/salt", "/login/md5", "/login/sha1", "/login/sha256", "/dob/age", "/registered/age"] {
+    for place in [
+        "/login/password",
+        "/login/salt",
+        "/login/md5",
+        "/login/sha1",
+        "/login/sha256",
+        "/dob/age",
+        "/registered/age",
+    ] {
         if let Some(value) = record.pointer_mut(place) {
             *value = Value::Null;
         }
@@ -200,8 +208,12 @@ pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<O
     let Some(item) = item else { return Ok(None) };
     let day = order.and_then(|order| order.purchased_at).unwrap_or(occurred_at).date_naive();
     let (rate, _) = rates.rate(item.currency.parse().unwrap(), day).map_err(|_| MissingRate)?;
-    let exact = item.price.checked_mul(Decimal::from(item.quantity)).and_then(|gross| gross.checked_mul(rate.to_decimal()));
-    let amount = exact.ok_or(AmountOverflow)?.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
+    let exact = item
+        .price
+        .checked_mul(Decimal::from(item.quantity))
+        .and_then(|gross| gross.checked_mul(rate.to_decimal()));
+    let amount =
+        exact.ok_or(AmountOverflow)?.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
     check(amount < Decimal::from(1_000_000_000_000i64), AmountOverflow)?;
     Ok(Some(i64::try_from((amount * Decimal::from(100)).trunc()).unwrap()))
 }

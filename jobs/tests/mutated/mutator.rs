@@ -57,9 +57,17 @@ impl Mutator {
     /// Fields that their types hold but that no event has.
     fn with_another_field(&mut self, mut event: Event) -> Event {
         let rng = &mut self.rng;
-        let us = *[-62_135_596_800_000_000, -2_300_000_000_000_000, -1, 0, 1, 7_258_118_400_000_000, 7_258_118_400_000_001]
-            .choose(rng)
-            .unwrap();
+        let us = *[
+            -62_135_596_800_000_000,
+            -2_300_000_000_000_000,
+            -1,
+            0,
+            1,
+            7_258_118_400_000_000,
+            7_258_118_400_000_001,
+        ]
+        .choose(rng)
+        .unwrap();
         let instant = DateTime::from_timestamp_micros(us).unwrap();
         match rng.random_range(0..12) {
             0 => event.age = *[-1, 0, 130, 131, i32::MIN, i32::MAX].choose(rng).unwrap(),
@@ -74,7 +82,10 @@ impl Mutator {
             6 => event.longitude = *[180.0, -180.1, f64::NAN, f64::NEG_INFINITY].choose(rng).unwrap(),
             7 => event.quantity = Some(*[0, 1, -1, i32::MAX].choose(rng).unwrap()),
             8 => event.price = Price::from_unscaled(*[-1, 0, 999_999_999_999].choose(rng).unwrap()).ok(),
-            9 => event.amount_base = Amount::from_unscaled(*[-1, 0, 99_999_999_999_999].choose(rng).unwrap()).ok(),
+            9 => {
+                event.amount_base =
+                    Amount::from_unscaled(*[-1, 0, 99_999_999_999_999].choose(rng).unwrap()).ok()
+            }
             10 => event.order_line = Some(*[0, 1, -7].choose(rng).unwrap()),
             _ => event.rate_date = "0001-01-01".parse().ok(),
         }

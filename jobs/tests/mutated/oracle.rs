@@ -42,12 +42,20 @@ impl Oracle {
         Self(Schema::parse(&schema).unwrap())
     }
 
-    pub(super) fn judge(&self, value: Option<&[u8]>, generation: Option<&str>, expected: &Expected) -> Judged {
+    pub(super) fn judge(
+        &self,
+        value: Option<&[u8]>,
+        generation: Option<&str>,
+        expected: &Expected,
+    ) -> Judged {
         match self.passes(value, generation, expected) {
             Err(reason) => Judged::Refused(reason),
             Ok(fields) => {
                 let late_us = long(&fields, "ingested_at") - long(&fields, "occurred_at");
-                Judged::Passed { line: line(&fields), on_time: (-MINUTE_US..=10 * MINUTE_US).contains(&late_us) }
+                Judged::Passed {
+                    line: line(&fields),
+                    on_time: (-MINUTE_US..=10 * MINUTE_US).contains(&late_us),
+                }
             }
         }
     }
@@ -192,7 +200,10 @@ fn uuid(value: &Avro) -> bool {
 fn spelled(fields: &Fields) -> bool {
     let free = [("item_id", 64), ("item_name", 200), ("category", 64), ("brand", 64), ("order_id", 64)];
     ["event_id", "user_id", "session_id"].iter().all(|name| uuid(&fields[*name]))
-        && free.iter().chain(&[("city", 100), ("payment_type", 32)]).all(|(name, max)| free_text(&fields[*name], *max))
+        && free
+            .iter()
+            .chain(&[("city", 100), ("payment_type", 32)])
+            .all(|(name, max)| free_text(&fields[*name], *max))
         && one_of(
             &fields["event_name"],
             "session_start view_item_list view_item add_to_cart remove_from_cart begin_checkout \
@@ -201,10 +212,7 @@ fn spelled(fields: &Fields) -> bool {
         && one_of(&fields["gender"], "female male other")
         && one_of(&fields["age_band"], "0-17 18-24 25-34 35-44 45-54 55-64 65+")
         && one_of(&fields["device"], "desktop mobile tablet other")
-        && one_of(
-            &fields["channel"],
-            "direct organic_search paid_search social email referral display other",
-        )
+        && one_of(&fields["channel"], "direct organic_search paid_search social email referral display other")
         && letters(&fields["country"], 2)
         && letters(&fields["currency"], 3)
 }
@@ -242,8 +250,23 @@ fn in_range(fields: &Fields) -> bool {
 
 fn line(fields: &Fields) -> String {
     let columns = [
-        "event_id", "event_name", "occurred_at", "ingested_at", "user_id", "session_id", "gender", "age_band",
-        "country", "device", "channel", "item_id", "item_name", "category", "quantity", "amount_base", "order_line",
+        "event_id",
+        "event_name",
+        "occurred_at",
+        "ingested_at",
+        "user_id",
+        "session_id",
+        "gender",
+        "age_band",
+        "country",
+        "device",
+        "channel",
+        "item_id",
+        "item_name",
+        "category",
+        "quantity",
+        "amount_base",
+        "order_line",
     ];
     let shown = columns.iter().map(|name| match &fields[*name] {
         Avro::Null => "-".to_owned(),

@@ -79,7 +79,10 @@ mod tests {
     fn reads_what_the_contract_writes() {
         let value = written("3/99");
         let refused = Refused::read(&value, 5).unwrap();
-        assert_eq!((refused.refusal.source.as_str(), refused.partition, refused.offset), ("shop.events.g1", 3, 99));
+        assert_eq!(
+            (refused.refusal.source.as_str(), refused.partition, refused.offset),
+            ("shop.events.g1", 3, 99)
+        );
         assert_eq!((refused.refusal.reason, refused.refusal.size_bytes), (Reason::BadMagicByte, 7));
         let nowhere = Refused::read(&written_of("a topic", "3/99"), 5);
         assert_eq!(nowhere, Err(NotARefusal::Topic("a topic".into())));
