@@ -13,6 +13,7 @@ mod crashes;
 mod doctor;
 mod figures;
 mod poison;
+mod quarantine;
 mod repair;
 mod state;
 mod supervision;

@@ -4,6 +4,7 @@ mod connect;
 mod doctor;
 mod interrupt;
 mod job;
+mod quarantine;
 mod rates;
 mod rebuild;
 mod reconcile;
@@ -31,6 +32,7 @@ Examples:
   storepulse simulate --rate 500 --duration 60s
   storepulse doctor                       is everything alive? follow one event through all of it
   storepulse verify                       compare Cassandra with PostgreSQL, row by row
+  storepulse quarantine list --summary    what did not pass, by source and reason
   storepulse reconcile                    repair closed windows with late records
   storepulse run-job                      all of it, with one live view";
 
@@ -72,6 +74,9 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Compare every cube table in Cassandra with SQL over PostgreSQL.
     Verify(verify::VerifyArgs),
+    /// What was set aside: look at it, judge it again.
+    #[command(subcommand)]
+    Quarantine(quarantine::QuarantineCommand),
     /// Put closed windows right, late records included; running it again changes nothing.
     Reconcile(reconcile::ReconcileArgs),
     /// Compute every figure again from PostgreSQL, while the shop goes on.
@@ -107,6 +112,7 @@ fn main() -> ExitCode {
             Command::Job(command) => job::run(command).await,
             Command::Doctor(args) => doctor::run(args).await,
             Command::Verify(args) => verify::run(args).await,
+            Command::Quarantine(command) => quarantine::run(command).await,
             Command::Reconcile(args) => reconcile::run(args).await,
             Command::Rebuild(args) => rebuild::run(args).await,
             Command::RunJob(args) => run_job::run(args).await,

@@ -1,7 +1,7 @@
 //! `storepulse run-job`: the whole line at once, with one live view, drained and verified.
 
 mod figures;
-mod view;
+pub(crate) mod view;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};

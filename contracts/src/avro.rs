@@ -53,13 +53,13 @@ pub fn write_decimal(out: &mut Vec<u8>, unscaled: i64) {
 }
 
 /// Bytes that are no Avro value of the type asked for.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum ReadError {
     /// The record ends too early.
     #[error("avro data ends too early")]
     Truncated,
-    /// A number of more than 64 bits.
-    #[error("an avro number is longer than 64 bits")]
+    /// A number of more than 64 bits, or a decimal of none.
+    #[error("an avro number is longer than 64 bits, or empty")]
     NumberTooLong,
     /// A negative length, or one beyond the data.
     #[error("an avro length of {0} does not fit the data")]
@@ -70,6 +70,9 @@ pub enum ReadError {
     /// Bytes after the record's end.
     #[error("{0} bytes follow the avro record")]
     Trailing(usize),
+    /// Bytes that decode but that the contract's encoder would not have written.
+    #[error("the avro record is not encoded as the contract does it")]
+    NotCanonical,
     /// A value outside of what its field allows.
     #[error("field {field}: {message}")]
     Value {
@@ -111,6 +114,16 @@ impl<'a> Reader<'a> {
         Err(ReadError::NumberTooLong)
     }
 
+    /// Reads a value of exactly `N` bytes: a `boolean` or a `double`.
+    ///
+    /// # Errors
+    /// When the data ends.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], ReadError> {
+        let (value, rest) = self.0.split_first_chunk().ok_or(ReadError::Truncated)?;
+        self.0 = rest;
+        Ok(*value)
+    }
+
     /// Reads `bytes`.
     ///
     /// # Errors
@@ -121,6 +134,20 @@ impl<'a> Reader<'a> {
         let (value, rest) = self.0.split_at_checked(count).ok_or(ReadError::Length(length))?;
         self.0 = rest;
         Ok(value)
+    }
+
+    /// Reads a decimal's unscaled value.
+    ///
+    /// # Errors
+    /// When the length does not fit, or there are no bytes or more than eight.
+    pub fn decimal(&mut self) -> Result<i64, ReadError> {
+        let bytes = self.bytes()?;
+        let (Some(first), Some(start)) = (bytes.first(), 8usize.checked_sub(bytes.len())) else {
+            return Err(ReadError::NumberTooLong);
+        };
+        let mut wide = [if first & 0x80 == 0 { 0x00 } else { 0xff }; 8];
+        wide[start..].copy_from_slice(bytes);
+        Ok(i64::from_be_bytes(wide))
     }
 
     /// Reads a `string`.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::record;
-use crate::record::{FieldType, Kind, Text};
+use crate::record::{FieldType, Kind, Spelling, Text};
 use crate::vocabulary::{UnknownWord, vocabulary};
 
 vocabulary! {

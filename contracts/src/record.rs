@@ -14,6 +14,7 @@ pub use text::{Text, TextError};
 use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 
+use crate::avro::{ReadError, Reader};
 use crate::{avro, pg_binary};
 
 /// The type of a field, from which each system's own type follows.
@@ -76,6 +77,17 @@ impl Kind {
     }
 }
 
+/// What a text may be made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spelling {
+    /// Anything that [`Text`] takes; of no meaning where the field is no text.
+    Free,
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// Exactly this many upper-case ASCII letters.
+    Letters(usize),
+}
+
 /// One field of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
@@ -83,6 +95,8 @@ pub struct Field {
     pub name: &'static str,
     /// Its type.
     pub kind: Kind,
+    /// What its text may be made of.
+    pub spelling: Spelling,
     /// Whether it may be absent.
     pub nullable: bool,
     /// What it means.
@@ -113,13 +127,20 @@ impl std::fmt::Display for Column {
 }
 
 /// A Rust type that can stand in a record.
-pub trait FieldType {
+pub trait FieldType: Sized {
     /// Its kind.
     const KIND: Kind;
+    /// What its text may be made of.
+    const SPELLING: Spelling = Spelling::Free;
     /// Whether a value may be absent.
     const NULLABLE: bool = false;
     /// Appends the value in Avro's binary encoding.
     fn write_avro(&self, out: &mut Vec<u8>);
+    /// Reads a value from Avro's binary encoding; the field's name is for the error.
+    ///
+    /// # Errors
+    /// When the bytes hold no such value.
+    fn read_avro(reader: &mut Reader<'_>, field: &'static str) -> Result<Self, ReadError>;
     /// Appends the value in PostgreSQL's binary format, without its length.
     fn write_pg(&self, out: &mut Vec<u8>);
     /// Appends length and value, as a COPY field.
@@ -130,6 +151,7 @@ pub trait FieldType {
 
 impl<T: FieldType> FieldType for Option<T> {
     const KIND: Kind = T::KIND;
+    const SPELLING: Spelling = T::SPELLING;
     const NULLABLE: bool = true;
 
     fn write_avro(&self, out: &mut Vec<u8>) {
@@ -139,6 +161,14 @@ impl<T: FieldType> FieldType for Option<T> {
                 avro::write_long(out, 1);
                 value.write_avro(out);
             }
+        }
+    }
+
+    fn read_avro(reader: &mut Reader<'_>, field: &'static str) -> Result<Self, ReadError> {
+        match reader.long()? {
+            0 => Ok(None),
+            1 => T::read_avro(reader, field).map(Some),
+            branch => Err(bad_value(field, format_args!("has branch {branch} of a union of two"))),
         }
     }
 
@@ -156,13 +186,21 @@ impl<T: FieldType> FieldType for Option<T> {
     }
 }
 
+/// The error of a field whose bytes hold no value of it.
+pub(crate) fn bad_value(field: &'static str, message: impl std::fmt::Display) -> ReadError {
+    ReadError::Value { field, message: message.to_string() }
+}
+
 macro_rules! field_type {
-    ($type:ty, $kind:expr, |$value:ident, $out:ident| avro $avro:expr, pg $pg:expr) => {
+    ($type:ty, $kind:expr, |$value:ident, $out:ident| avro $avro:expr, pg $pg:expr, |$reader:ident, $field:ident| $read:expr) => {
         impl FieldType for $type {
             const KIND: Kind = $kind;
             fn write_avro(&self, $out: &mut Vec<u8>) {
                 let $value = self;
                 $avro
+            }
+            fn read_avro($reader: &mut Reader<'_>, $field: &'static str) -> Result<Self, ReadError> {
+                $read
             }
             fn write_pg(&self, $out: &mut Vec<u8>) {
                 let $value = self;
@@ -172,12 +210,40 @@ macro_rules! field_type {
     };
 }
 
-field_type!(Uuid, Kind::Uuid, |v, out| avro avro::write_uuid(out, v), pg out.extend_from_slice(v.as_bytes()));
-field_type!(bool, Kind::Bool, |v, out| avro out.push(u8::from(*v)), pg out.push(u8::from(*v)));
-field_type!(i32, Kind::Int, |v, out| avro avro::write_long(out, i64::from(*v)), pg out.extend_from_slice(&v.to_be_bytes()));
-field_type!(f64, Kind::Double, |v, out| avro out.extend_from_slice(&v.to_le_bytes()), pg out.extend_from_slice(&v.to_be_bytes()));
-field_type!(DateTime<Utc>, Kind::TimestampMicros, |v, out| avro avro::write_long(out, v.timestamp_micros()), pg pg_binary::write_timestamp(out, v.timestamp_micros()));
-field_type!(NaiveDate, Kind::Date, |v, out| avro avro::write_long(out, i64::from(pg_binary::days_since_unix_epoch(*v))), pg pg_binary::write_date(out, pg_binary::days_since_unix_epoch(*v)));
+field_type!(Uuid, Kind::Uuid,
+    |v, out| avro avro::write_uuid(out, v), pg out.extend_from_slice(v.as_bytes()),
+    |reader, field| reader.str()?.parse().map_err(|error| bad_value(field, error)));
+field_type!(bool, Kind::Bool,
+|v, out| avro out.push(u8::from(*v)), pg out.push(u8::from(*v)),
+|reader, field| match reader.array()? {
+    [0] => Ok(false),
+    [1] => Ok(true),
+    [other] => Err(bad_value(field, format_args!("{other} is neither 0 nor 1"))),
+});
+field_type!(i32, Kind::Int,
+    |v, out| avro avro::write_long(out, i64::from(*v)), pg out.extend_from_slice(&v.to_be_bytes()),
+    |reader, field| int(reader, field));
+field_type!(f64, Kind::Double,
+    |v, out| avro out.extend_from_slice(&v.to_le_bytes()), pg out.extend_from_slice(&v.to_be_bytes()),
+    |reader, _field| reader.array().map(f64::from_le_bytes));
+field_type!(DateTime<Utc>, Kind::TimestampMicros,
+|v, out| avro avro::write_long(out, v.timestamp_micros()), pg pg_binary::write_timestamp(out, v.timestamp_micros()),
+|reader, field| {
+    let unix_us = reader.long()?;
+    DateTime::from_timestamp_micros(unix_us).ok_or_else(|| bad_value(field, format_args!("{unix_us} µs is no instant")))
+});
+field_type!(NaiveDate, Kind::Date,
+|v, out| avro avro::write_long(out, i64::from(pg_binary::days_since_unix_epoch(*v))),
+pg pg_binary::write_date(out, pg_binary::days_since_unix_epoch(*v)),
+|reader, field| {
+    let days = int(reader, field)?;
+    NaiveDate::from_epoch_days(days).ok_or_else(|| bad_value(field, format_args!("{days} days is no date")))
+});
+
+fn int(reader: &mut Reader<'_>, field: &'static str) -> Result<i32, ReadError> {
+    let value = reader.long()?;
+    i32::try_from(value).map_err(|_| bad_value(field, format_args!("{value} does not fit 32 bits")))
+}
 
 /// Defines a record and everything that follows from its fields.
 ///
@@ -209,6 +275,7 @@ macro_rules! record {
             pub const FIELDS: &'static [$crate::record::Field] = &[ $( $crate::record::Field {
                 name: stringify!($field),
                 kind: <$type as $crate::record::FieldType>::KIND,
+                spelling: <$type as $crate::record::FieldType>::SPELLING,
                 nullable: <$type as $crate::record::FieldType>::NULLABLE,
                 doc: concat!($($doc,)+).trim_ascii(),
             }, )+ ];
@@ -216,6 +283,22 @@ macro_rules! record {
             /// Appends the record's Avro body (no Confluent header; see [`wire`]($crate::wire)).
             pub fn write_avro(&self, out: &mut Vec<u8>) {
                 $( $crate::record::FieldType::write_avro(&self.$field, out); )+
+            }
+
+            /// Reads a record from its Avro body (no Confluent header), taking only what [`Self::write_avro`]
+            /// would give for it: nothing follows, and no number is longer than it has to be.
+            ///
+            /// # Errors
+            /// Names the first field that is not there or breaks its type's rule.
+            pub fn read_avro(body: &[u8]) -> Result<Self, $crate::avro::ReadError> {
+                let mut reader = $crate::avro::Reader::new(body);
+                let record = Self {
+                    $( $field: $crate::record::FieldType::read_avro(&mut reader, stringify!($field))?, )+
+                };
+                reader.finish()?;
+                let mut canonical = Vec::with_capacity(body.len());
+                record.write_avro(&mut canonical);
+                if canonical == body { Ok(record) } else { Err($crate::avro::ReadError::NotCanonical) }
             }
 
             /// Appends the record's fields as they stand in a binary COPY row, without the field count.

@@ -1,5 +1,9 @@
 //! The rules an event must pass at the edge; past it, an [`Event`] is known to keep them.
 
+mod again;
+
+pub use again::readmit;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -18,6 +22,12 @@ pub const MAX_AGE_YEARS: i32 = 130;
 pub const MAX_QUANTITY: i32 = 100_000;
 /// The most lines in one order.
 pub const MAX_ORDER_LINES: i32 = 1_000;
+
+/// The earliest instant that an event may name, in µs since 1970: 1970-01-01.
+pub const EARLIEST_US: i64 = 0;
+/// The latest instant that an event may name, in µs since 1970: 2200-01-01. Beyond these two a window would never
+/// close, and PostgreSQL ends at the year 294276.
+pub const LATEST_US: i64 = 7_258_118_400_000_000;
 
 /// How a source names one of its events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,17 +154,18 @@ pub fn accept(
     rates: &Rates,
 ) -> Result<Event, Rejection> {
     let Draft { source_id, event_name, occurred_at, shopper, visit, line, order, payment_type } = draft;
+    let (occurred_at, session_started_at) = (whole_us(occurred_at), whole_us(visit.session_started_at));
     let event_id = key(source_id, source, occurred_at)?;
-    if lateness::judge(occurred_at, ingested_at) == Lateness::Future {
-        let detail = format!("{occurred_at} is more than a minute after {ingested_at}");
-        return Err(reject(Reason::Future, "occurred_at", detail));
-    }
-    if visit.session_started_at > occurred_at {
-        let detail = format!("the session starts at {}, after the event", visit.session_started_at);
-        return Err(reject(Reason::Inconsistent, "session_started_at", detail));
-    }
-    check_shopper(&shopper)?;
+    check_times(occurred_at, session_started_at, ingested_at)?;
+    check_shopper(shopper.age, shopper.latitude, shopper.longitude)?;
     check_order(event_name, line.as_ref(), order.as_ref())?;
+    if let Some(purchased_at) = order.as_ref().and_then(|order| order.purchased_at) {
+        check_instant("purchased_at", purchased_at)?;
+        if whole_us(purchased_at) > occurred_at {
+            let detail = format!("the purchase was at {purchased_at}, after the event");
+            return Err(reject(Reason::Inconsistent, "purchased_at", detail));
+        }
+    }
 
     let converted = match &line {
         None => None,
@@ -183,7 +194,7 @@ pub fn accept(
         ingested_at,
         user_id: shopper.user_id,
         session_id: visit.session_id,
-        session_started_at: visit.session_started_at,
+        session_started_at,
         returning: visit.returning,
         gender: shopper.gender,
         age: shopper.age,
@@ -223,14 +234,41 @@ fn key(source_id: Option<SourceId>, source: &str, occurred_at: DateTime<Utc>) ->
     }
 }
 
-fn check_shopper(shopper: &Shopper) -> Result<(), Rejection> {
-    if !(0..=MAX_AGE_YEARS).contains(&shopper.age) {
-        let detail = format!("{} is not between 0 and {MAX_AGE_YEARS}", shopper.age);
+/// An instant as every system keeps it, in whole µs.
+fn whole_us(at: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
+}
+
+fn check_instant(field: &'static str, at: DateTime<Utc>) -> Result<(), Rejection> {
+    if (EARLIEST_US..=LATEST_US).contains(&at.timestamp_micros()) {
+        return Ok(());
+    }
+    Err(reject(Reason::InvalidField, field, format!("{at} is not between 1970 and 2200")))
+}
+
+fn check_times(
+    occurred_at: DateTime<Utc>,
+    session_started_at: DateTime<Utc>,
+    ingested_at: DateTime<Utc>,
+) -> Result<(), Rejection> {
+    if lateness::judge(occurred_at, ingested_at) == Lateness::Future {
+        let detail = format!("{occurred_at} is more than a minute after {ingested_at}");
+        return Err(reject(Reason::Future, "occurred_at", detail));
+    }
+    check_instant("occurred_at", occurred_at)?;
+    if session_started_at > occurred_at {
+        let detail = format!("the session starts at {session_started_at}, after the event");
+        return Err(reject(Reason::Inconsistent, "session_started_at", detail));
+    }
+    check_instant("session_started_at", session_started_at)
+}
+
+fn check_shopper(age: i32, latitude: f64, longitude: f64) -> Result<(), Rejection> {
+    if !(0..=MAX_AGE_YEARS).contains(&age) {
+        let detail = format!("{age} is not between 0 and {MAX_AGE_YEARS}");
         return Err(reject(Reason::InvalidField, "age", detail));
     }
-    for (field, degrees, bound) in
-        [("latitude", shopper.latitude, 90.0), ("longitude", shopper.longitude, 180.0)]
-    {
+    for (field, degrees, bound) in [("latitude", latitude, 90.0), ("longitude", longitude, 180.0)] {
         // Written so that NaN fails too.
         if !(-bound..=bound).contains(&degrees) {
             let detail = format!("{degrees} is not between -{bound} and {bound}");

@@ -1,6 +1,6 @@
 //! Closed vocabularies. Names of events follow GA4's e-commerce events.
 
-use crate::record::{FieldType, Kind};
+use crate::record::{FieldType, Kind, Spelling};
 
 /// A word outside its vocabulary.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -49,8 +49,12 @@ macro_rules! vocabulary {
 
         impl FieldType for $name {
             const KIND: Kind = Kind::Text { max_chars: 32 };
+            const SPELLING: Spelling = Spelling::Words(&[ $($text),+ ]);
             fn write_avro(&self, out: &mut Vec<u8>) {
                 crate::avro::write_str(out, self.as_str());
+            }
+            fn read_avro(reader: &mut crate::avro::Reader<'_>, field: &'static str) -> Result<Self, crate::avro::ReadError> {
+                reader.str()?.parse().map_err(|error: UnknownWord| crate::record::bad_value(field, error))
             }
             fn write_pg(&self, out: &mut Vec<u8>) {
                 out.extend_from_slice(self.as_str().as_bytes());

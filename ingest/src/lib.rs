@@ -5,9 +5,11 @@
 //! - [`source::simulator`]: shoppers' events, causal and seeded, with the exact truth of what was sent.
 //! - [`store`]: binary COPY into `raw.events` with repeats counted; users; quarantine. Acknowledged means
 //!   committed.
+//! - [`quarantine`]: what was set aside, looked at and judged again.
 //! - [`rates`]: the dated rates that money is converted with.
 
 pub mod clock;
+pub mod quarantine;
 pub mod rates;
 pub mod source;
 pub mod store;

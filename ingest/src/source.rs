@@ -1,4 +1,5 @@
 //! Where users and events come from.
 
+pub mod draft;
 pub mod randomuser;
 pub mod simulator;

@@ -14,6 +14,8 @@ mod connection;
 mod error;
 mod events;
 mod quarantine;
+mod quarantined;
+mod replay;
 mod rows;
 mod users;
 
@@ -21,5 +23,7 @@ pub use connection::Store;
 pub use error::StoreError;
 pub use events::Appended;
 pub use quarantine::SetAside;
+pub use quarantined::{Count, Filter, Outcome, Quarantined};
+pub use replay::{Judgement, Verdict};
 pub use rows::{EncodedRows, MAX_ROWS_PER_COMMIT};
 pub use users::{Upserted, UserRecord};

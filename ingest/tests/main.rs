@@ -4,7 +4,9 @@
 
 mod api;
 mod events;
+mod mutated;
 mod outcome;
+mod quarantine;
 mod simulate;
 mod support;
 mod users;

@@ -12,7 +12,7 @@ use crate::support::{Database, at, events, with_database};
 
 /// Where the connection is cut, the first few times that a commit passes.
 #[derive(Clone, Copy, PartialEq)]
-enum Cut {
+pub(crate) enum Cut {
     /// PostgreSQL has committed, its answer is lost.
     AfterCommit,
     /// The commit never reaches PostgreSQL.
@@ -20,7 +20,7 @@ enum Cut {
 }
 
 /// A wire to PostgreSQL that is cut at commits. Returns a URL to the database through it.
-async fn cut_wire(database: &Database, cut: Cut, times: usize) -> String {
+pub(crate) async fn cut_wire(database: &Database, cut: Cut, times: usize) -> String {
     let (head, tail) = database.url.rsplit_once('@').unwrap();
     let (server, name) = tail.split_once('/').unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -47,7 +47,7 @@ async fn carry(client: TcpStream, server: TcpStream, cut: Cut, left: Arc<AtomicU
     while let Ok(read @ 1..) = from_client.read(&mut buffer).await {
         let sent = &buffer[..read];
         // A simple query: its letter, its length, the text, a zero.
-        let commits = sent.ends_with(b"commit\0");
+        let commits = sent.to_ascii_lowercase().ends_with(b"commit\0");
         let cuts =
             commits && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
         if cuts {

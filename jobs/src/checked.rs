@@ -1,12 +1,13 @@
 //! From Kafka records to events: what decodes and keeps the rules is an event, the rest has a typed reason.
 //!
 //! Random bytes often decode as Avro, so the wire format's magic byte, the schema's id and the topic
-//! generation's header are compared first, and the ranges of the decoded fields after.
+//! generation's header are compared first, and the ranges of the decoded fields after: those that the types of the
+//! contract keep by themselves in Rust. An event of the future, which ingest would have refused, is refused last.
 
 use contracts::event::EVENT;
 use contracts::quarantine::{REFUSAL, Reason};
-use contracts::record::{Field, Kind};
-use contracts::validation::MAX_AGE_YEARS;
+use contracts::record::{Field, Kind, Spelling};
+use contracts::validation::{EARLIEST_US, LATEST_US, MAX_AGE_YEARS};
 use contracts::{Event, cube, lateness, topics, wire};
 use spark_connect_rs::functions::{array, col, explode, expr, from_avro_with_options, to_avro_with_schema};
 use spark_connect_rs::{Column, DataFrame};
@@ -30,7 +31,8 @@ const REFUSED: &str = "refused";
 
 /// Kafka records with the decoded event and the reason for refusing them.
 fn judged(records: &DataFrame, expected: &Expected) -> DataFrame {
-    let options = expr("map('mode', 'PERMISSIVE')");
+    // Old instants are out of range and not, as without the second option, an error of the decoder.
+    let options = expr("map('mode', 'PERMISSIVE', 'datetimeRebaseMode', 'CORRECTED')");
     let body = expr(&format!("substring({VALUE}, {})", wire::HEADER_BYTES + 1));
     let decoded = from_avro_with_options(body, &topics::event_schema().to_string(), options);
     let record = || [TOPIC, PARTITION, OFFSET, VALUE, HEADERS].map(col).into_iter();
@@ -57,6 +59,8 @@ fn refusal_sql(expected: &Expected) -> String {
     // What does not decode comes as a struct of nulls; the key is never null in what does.
     let key = EVENT.event_id;
     let in_range = in_range_sql();
+    let (ingested_at, occurred_at) = (EVENT.ingested_at, EVENT.occurred_at);
+    let max_ahead_us = lateness::MAX_AHEAD_US;
     format!(
         "case \
          when {VALUE} is null or length({VALUE}) < {header_bytes} or substring({VALUE}, 1, 1) <> X'00' then '{}' \
@@ -64,35 +68,63 @@ fn refusal_sql(expected: &Expected) -> String {
          when not coalesce(exists({HEADERS}, h -> h.key = '{generation}' and decode(h.value, 'UTF-8') = '{id}'), false) then '{}' \
          when {DECODED}.{key} is null then '{}' \
          when not coalesce({in_range}, false) then '{}' \
+         when unix_micros({DECODED}.{ingested_at}) - unix_micros({DECODED}.{occurred_at}) < -{max_ahead_us} then '{}' \
          end",
         Reason::BadMagicByte,
         Reason::UnknownSchemaId,
         Reason::ForeignGeneration,
         Reason::UndecodableAvro,
         Reason::OutOfRange,
+        Reason::Future,
     )
 }
 
 /// The rules of all decoded fields; also what the plan's fingerprint covers.
 pub(crate) fn in_range_sql() -> String {
-    Event::FIELDS.iter().filter_map(field_in_range_sql).collect::<Vec<_>>().join(" and ")
+    let rules = Event::FIELDS.iter().filter_map(field_in_range_sql).chain([clean_text_sql()]);
+    rules.collect::<Vec<_>>().join(" and ")
+}
+
+/// Whether all free text is UTF-8 without control characters. It is looked at once for all fields: a space keeps
+/// halves of characters apart.
+fn clean_text_sql() -> String {
+    let free = Event::FIELDS
+        .iter()
+        .filter(|field| matches!(field.kind, Kind::Text { .. }) && field.spelling == Spelling::Free)
+        .map(|field| format!("{DECODED}.{}", field.name));
+    let text = format!("concat_ws(' ', {})", free.collect::<Vec<_>>().join(", "));
+    // Encoding puts a replacement where Java found no character. Backslashes are escapes in SQL too.
+    format!("(cast({text} as binary) = encode({text}, 'UTF-8') and not {text} rlike '\\\\p{{Cc}}')")
 }
 
 /// The rule of one decoded field, or nothing where its type leaves no room for nonsense that could do harm.
 fn field_in_range_sql(field: &Field) -> Option<String> {
     let name = format!("{DECODED}.{}", field.name);
     let rule = match field.kind {
-        Kind::Uuid => format!("length({name}) = {}", uuid::fmt::Hyphenated::LENGTH),
-        Kind::Text { max_chars } => {
-            format!("length({name}) between 1 and {max_chars} and {name} <> '{}'", cube::NONE)
+        Kind::Uuid => format!(
+            "length({name}) = {} and {name} rlike '^[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}'",
+            uuid::fmt::Hyphenated::LENGTH
+        ),
+        Kind::Text { max_chars } => match field.spelling {
+            Spelling::Words(words) => format!("{name} in ('{}')", words.join("', '")),
+            Spelling::Letters(count) => {
+                format!("length({name}) = {count} and {name} rlike '^[A-Z]{{{count}}}'")
+            }
+            Spelling::Free => {
+                format!("length({name}) between 1 and {max_chars} and {name} <> '{}'", cube::NONE)
+            }
+        },
+        // An instant outside would be a window that never closes or is dropped.
+        Kind::TimestampMicros => {
+            format!("{name} between timestamp_micros({EARLIEST_US}) and timestamp_micros({LATEST_US})")
         }
-        // Within 1970 to 2200: an instant outside would be a window that never closes or is dropped.
-        Kind::TimestampMicros => format!("{name} between timestamp'1970-01-01' and timestamp'2200-01-01'"),
+        Kind::Double if field.name == EVENT.latitude.name() => format!("{name} between -90 and 90"),
         Kind::Double => format!("{name} between -180 and 180"),
         Kind::Int if field.name == EVENT.age.name() => format!("{name} between 0 and {MAX_AGE_YEARS}"),
         Kind::Int => format!("{name} >= 1"),
         Kind::Decimal { .. } => format!("{name} >= 0"),
-        Kind::Bool | Kind::Date => return None,
+        Kind::Date => format!("{name} between date'1970-01-01' and date'2200-01-01'"),
+        Kind::Bool => return None,
     };
     Some(if field.nullable { format!("({name} is null or ({rule}))") } else { format!("({rule})") })
 }

@@ -1,6 +1,7 @@
 //! What is no event of ours is refused with the reason that an independent reader gives, and stops nothing.
 
 use contracts::avro::{Reader, write_long};
+use contracts::lateness::{Lateness, judge};
 use contracts::quarantine::Reason;
 use contracts::wire;
 use jobs::checked;
@@ -28,6 +29,8 @@ fn bad_records() -> Vec<(Reason, Record)> {
     old.occurred_at = "1969-12-31T23:59:59Z".parse().unwrap();
     let mut ancient = event.clone();
     ancient.age = 131;
+    let mut early = event.clone();
+    early.occurred_at = early.ingested_at + chrono::TimeDelta::microseconds(60_000_001);
     vec![
         (Reason::BadMagicByte, Record { value: None, generation: ours() }),
         (Reason::BadMagicByte, Record { value: Some(vec![0, 1]), generation: ours() }),
@@ -39,6 +42,7 @@ fn bad_records() -> Vec<(Reason, Record)> {
         (Reason::UndecodableAvro, Record { value: Some(bomb), generation: ours() }),
         (Reason::OutOfRange, Record { value: Some(support::wire_value(&old)), generation: ours() }),
         (Reason::OutOfRange, Record { value: Some(support::wire_value(&ancient)), generation: ours() }),
+        (Reason::Future, Record { value: Some(support::wire_value(&early)), generation: ours() }),
     ]
 }
 
@@ -46,7 +50,8 @@ fn bad_records() -> Vec<(Reason, Record)> {
 async fn each_bad_record_is_refused_for_its_reason_and_the_good_ones_pass() {
     let (reasons, mut records): (Vec<Reason>, Vec<Record>) = bad_records().into_iter().unzip();
     let values: Vec<Option<Vec<u8>>> = records.iter().map(|record| record.value.clone()).collect();
-    let good = support::events(6, 500);
+    let mut good = support::events(6, 500);
+    good.retain(|event| judge(event.occurred_at, event.ingested_at) != Lateness::Future);
     records.extend(good.iter().map(Record::of));
     let good_count = i64::try_from(good.len()).unwrap();
     let (passed, refused) = support::on_spark(move |session| {

@@ -159,6 +159,13 @@ impl Line {
         .await
     }
 
+    /// Writes a file that lives as long as the line, and returns its path.
+    pub(crate) fn file(&self, name: &str, content: &str) -> String {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.display().to_string()
+    }
+
     /// Simulates to the end.
     pub(crate) async fn simulate(&self, options: &str) -> Sent {
         Sent::of(self.run(&format!("simulate {options}")).await)

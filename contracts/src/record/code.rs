@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{FieldType, Kind};
+use super::{FieldType, Kind, Spelling, bad_value};
 use crate::avro;
+use crate::avro::{ReadError, Reader};
 
 /// Exactly `N` upper-case ASCII letters. The shape is checked, not membership of the standard's list, which
 /// changes; a currency must have a rate besides.
@@ -80,9 +81,14 @@ impl<'de, const N: usize> Deserialize<'de> for Code<N> {
 
 impl<const N: usize> FieldType for Code<N> {
     const KIND: Kind = Kind::Text { max_chars: N };
+    const SPELLING: Spelling = Spelling::Letters(N);
 
     fn write_avro(&self, out: &mut Vec<u8>) {
         avro::write_str(out, self.as_str());
+    }
+
+    fn read_avro(reader: &mut Reader<'_>, field: &'static str) -> Result<Self, ReadError> {
+        Self::new(reader.str()?).map_err(|error| bad_value(field, error))
     }
 
     fn write_pg(&self, out: &mut Vec<u8>) {

@@ -7,7 +7,8 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{FieldType, Kind};
+use super::{FieldType, Kind, bad_value};
+use crate::avro::{ReadError, Reader};
 use crate::{avro, pg_binary};
 
 /// A decimal of `P` digits, `S` of them after the point. `P` is at most 18, so that it fits an `i64`.
@@ -119,6 +120,10 @@ impl<const P: u8, const S: u8> FieldType for Fixed<P, S> {
 
     fn write_avro(&self, out: &mut Vec<u8>) {
         avro::write_decimal(out, self.0);
+    }
+
+    fn read_avro(reader: &mut Reader<'_>, field: &'static str) -> Result<Self, ReadError> {
+        Self::from_unscaled(reader.decimal()?).map_err(|error| bad_value(field, error))
     }
 
     fn write_pg(&self, out: &mut Vec<u8>) {

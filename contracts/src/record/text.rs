@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{FieldType, Kind};
+use super::{FieldType, Kind, bad_value};
+use crate::avro::{ReadError, Reader};
 use crate::{avro, cube};
 
 /// Non-empty text of at most `MAX` characters, without control characters. Cloning it is cheap.
@@ -108,6 +109,10 @@ impl<const MAX: usize> FieldType for Text<MAX> {
 
     fn write_avro(&self, out: &mut Vec<u8>) {
         avro::write_str(out, &self.0);
+    }
+
+    fn read_avro(reader: &mut Reader<'_>, field: &'static str) -> Result<Self, ReadError> {
+        Self::new(reader.str()?).map_err(|error| bad_value(field, error))
     }
 
     fn write_pg(&self, out: &mut Vec<u8>) {

@@ -169,11 +169,11 @@ async fn keep(
 ) -> Result<(), Fault> {
     let value = record.payload().unwrap_or_default();
     let (new, with_bytes) = match Refused::read(value, config.refusal_schema_id) {
-        Ok(refused) => {
-            let found = fetcher.fetch(refused.topic, refused.partition, refused.offset).await?;
+        Ok(Refused { refusal, partition, offset }) => {
+            let found = fetcher.fetch(&refusal.source, partition, offset).await?;
             let (payload, detail) = match &found {
                 // Of a topic that was made anew, another record may stand there.
-                Found::Value(bytes) if fingerprint(bytes).1 == refused.sha256 => {
+                Found::Value(bytes) if fingerprint(bytes).1 == *refusal.sha256 => {
                     (Some(bytes.as_slice()), "refused by the streaming job")
                 }
                 Found::Value(_) => (None, "refused by the streaming job; another record stands there now"),
@@ -181,13 +181,13 @@ async fn keep(
                 Found::Gone => (None, "refused by the streaming job; its bytes are gone"),
             };
             let entry = Entry {
-                source: refused.topic,
-                coordinates: refused.coordinates,
-                reason: refused.reason,
+                source: &refusal.source,
+                coordinates: &refusal.coordinates,
+                reason: refusal.reason,
                 detail,
                 payload,
-                size_bytes: refused.size_bytes,
-                sha256: refused.sha256,
+                size_bytes: i64::from(refusal.size_bytes),
+                sha256: &refusal.sha256,
             };
             let with_bytes = payload.is_some() || found == Found::Null;
             (store(client, &entry).await?, with_bytes)

@@ -20,6 +20,7 @@ mod sources;
 pub use client::{Client, Endpoint};
 pub use error::{ApiError, FetchError};
 pub use page::Page;
+pub use profile::{BadRecord, read as read_record};
 pub use request::{MAX_PAGE, MAX_RESULTS, NATIONALITIES, Nationality, PageRequest, RequestError};
 pub use retry::RetryPolicy;
 pub use sources::{LoadError, Loaded, Origin, UsersSource, UsersWanted, load_users, open, open_at};

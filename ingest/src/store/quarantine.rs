@@ -10,7 +10,8 @@ use super::error::StoreError;
 pub struct SetAside {
     /// Where it came from: an API, a file, a simulated run.
     pub source: String,
-    /// Where it stands in there; with `source` the key, so that a second reading adds nothing.
+    /// Where it stands in there; with `source` the key, so that a second reading adds nothing. Other bytes at the same
+    /// coordinates are kept beside, under the coordinates and their digest.
     pub coordinates: String,
     /// The kind of cause.
     pub reason: Reason,
@@ -48,8 +49,11 @@ impl Store {
                 .execute(
                     "insert into raw.quarantine
                          (source, coordinates, reason, detail, payload, size_bytes, sha256, quarantined_at)
-                     select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[],
-                                          $6::bigint[], $7::text[], $8::timestamptz[])
+                     select r.source, raw.quarantine_coordinates(r.source, r.coordinates, r.sha256), r.reason,
+                            r.detail, r.payload, r.size_bytes, r.sha256, r.quarantined_at
+                     from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bigint[],
+                                 $7::text[], $8::timestamptz[])
+                          r (source, coordinates, reason, detail, payload, size_bytes, sha256, quarantined_at)
                      on conflict (source, coordinates) do nothing",
                     &[&sources, &coordinates, &reasons, &details, &payloads, &sizes, &digests, &times],
                 )

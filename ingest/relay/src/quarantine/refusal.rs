@@ -1,18 +1,15 @@
 //! A refusal as Spark publishes it.
 
-use contracts::avro::{ReadError, Reader};
-use contracts::{Reason, wire};
+use contracts::avro::ReadError;
+use contracts::quarantine::Refusal;
+use contracts::wire;
 
-/// What a refusal says; see [`contracts::quarantine::Refusal`].
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refused<'a> {
-    pub(super) topic: &'a str,
-    pub(super) coordinates: &'a str,
+/// A refusal and where the record stands that it is about.
+#[derive(Debug, PartialEq)]
+pub(super) struct Refused {
+    pub(super) refusal: Refusal,
     pub(super) partition: i32,
     pub(super) offset: i64,
-    pub(super) reason: Reason,
-    pub(super) size_bytes: i64,
-    pub(super) sha256: &'a str,
 }
 
 /// A record on the quarantine topic that is no refusal of ours.
@@ -22,49 +19,50 @@ pub(super) enum NotARefusal {
     Schema { actual: u32, expected: u32 },
     #[error("the record is no refusal")]
     Avro(#[from] ReadError),
-    #[error("the reason {0:?} is not known")]
-    Reason(String),
+    #[error("no topic can be called {0:?}")]
+    Topic(String),
     #[error("the coordinates {0:?} are not partition/offset")]
     Coordinates(String),
 }
 
-impl<'a> Refused<'a> {
-    pub(super) fn read(value: &'a [u8], schema_id: u32) -> Result<Self, NotARefusal> {
+impl Refused {
+    /// Takes only what can be looked up and stored: anything else would be asked for again and again.
+    pub(super) fn read(value: &[u8], schema_id: u32) -> Result<Self, NotARefusal> {
         let (actual, body) = wire::split(value)?;
         if actual != schema_id {
             return Err(NotARefusal::Schema { actual, expected: schema_id });
         }
-        let mut reader = Reader::new(body);
-        let topic = reader.str()?;
-        let coordinates = reader.str()?;
-        let reason = reader.str()?;
-        let size_bytes = reader.long()?;
-        let sha256 = reader.str()?;
-        // When it was refused; the table keeps when it was stored.
-        reader.long()?;
-        reader.finish()?;
-        let reason = reason.parse().map_err(|_| NotARefusal::Reason(reason.to_owned()))?;
-        let (partition, offset) = coordinates
+        let refusal = Refusal::read_avro(body)?;
+        // Kafka's own rule for the names of topics.
+        if !refusal.source.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
+            return Err(NotARefusal::Topic(refusal.source.to_string()));
+        }
+        let (partition, offset) = refusal
+            .coordinates
             .split_once('/')
             .and_then(|(partition, offset)| Some((partition.parse().ok()?, offset.parse().ok()?)))
             .filter(|(partition, offset): &(i32, i64)| *partition >= 0 && *offset >= 0)
-            .ok_or_else(|| NotARefusal::Coordinates(coordinates.to_owned()))?;
-        Ok(Self { topic, coordinates, partition, offset, reason, size_bytes, sha256 })
+            .ok_or_else(|| NotARefusal::Coordinates(refusal.coordinates.to_string()))?;
+        Ok(Self { refusal, partition, offset })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use contracts::quarantine::Refusal;
+    use contracts::Reason;
     use contracts::record::Text;
     use proptest::prelude::*;
 
     use super::*;
 
     fn written(coordinates: &str) -> Vec<u8> {
+        written_of("shop.events.g1", coordinates)
+    }
+
+    fn written_of(topic: &str, coordinates: &str) -> Vec<u8> {
         let refusal = Refusal {
-            source: Text::new("shop.events.g1").unwrap(),
+            source: Text::new(topic).unwrap(),
             coordinates: Text::new(coordinates).unwrap(),
             reason: Reason::BadMagicByte,
             size_bytes: 7,
@@ -81,8 +79,13 @@ mod tests {
     fn reads_what_the_contract_writes() {
         let value = written("3/99");
         let refused = Refused::read(&value, 5).unwrap();
-        assert_eq!((refused.topic, refused.partition, refused.offset), ("shop.events.g1", 3, 99));
-        assert_eq!((refused.reason, refused.size_bytes), (Reason::BadMagicByte, 7));
+        assert_eq!(
+            (refused.refusal.source.as_str(), refused.partition, refused.offset),
+            ("shop.events.g1", 3, 99)
+        );
+        assert_eq!((refused.refusal.reason, refused.refusal.size_bytes), (Reason::BadMagicByte, 7));
+        let nowhere = Refused::read(&written_of("a topic", "3/99"), 5);
+        assert_eq!(nowhere, Err(NotARefusal::Topic("a topic".into())));
         assert_eq!(Refused::read(&value, 6), Err(NotARefusal::Schema { actual: 5, expected: 6 }));
         for coordinates in ["3", "3/", "-1/4", "3/x"] {
             assert_eq!(

@@ -8,7 +8,8 @@ use tokio_postgres::Client;
 pub(crate) struct Entry<'a> {
     /// Where it came from.
     pub(crate) source: &'a str,
-    /// Where it stands in there; together with the source the key, so that a repeat changes nothing.
+    /// Where it stands in there; together with the source the key, so that a repeat changes nothing. Other bytes at the
+    /// same coordinates, as in a topic that was made anew, are kept beside.
     pub(crate) coordinates: &'a str,
     /// Why it was set aside.
     pub(crate) reason: Reason,
@@ -28,7 +29,7 @@ pub(crate) async fn store(client: &Client, entry: &Entry<'_>) -> Result<bool, to
         .execute(
             "insert into raw.quarantine \
              (source, coordinates, reason, detail, payload, size_bytes, sha256, quarantined_at) \
-             values ($1, $2, $3, $4, $5, $6, $7, now()) on conflict do nothing",
+             values ($1, raw.quarantine_coordinates($1, $2, $7), $3, $4, $5, $6, $7, now()) on conflict do nothing",
             &[
                 &entry.source,
                 &entry.coordinates,

@@ -61,11 +61,7 @@ impl Page {
     ///
     /// # Errors
     /// When the answer as a whole is not what was asked for. A bad record is no error.
-    pub(super) fn parse(
-        request: &PageRequest,
-        body: &[u8],
-        ingested_at: DateTime<Utc>,
-    ) -> Result<Self, ApiError> {
+    pub fn parse(request: &PageRequest, body: &[u8], ingested_at: DateTime<Utc>) -> Result<Self, ApiError> {
         if !body.trim_ascii_start().starts_with(b"{") {
             return Err(ApiError::NotJson { excerpt: excerpt(body) });
         }

@@ -18,8 +18,9 @@ const CREDENTIALS: [&str; 5] = ["password", "salt", "md5", "sha1", "sha256"];
 /// Why a record is set aside.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {detail}")]
-pub(super) struct BadRecord {
-    pub(super) reason: Reason,
+pub struct BadRecord {
+    /// The kind of cause.
+    pub reason: Reason,
     field: &'static str,
     detail: String,
 }
@@ -32,8 +33,11 @@ fn invalid(field: &'static str, error: &impl std::fmt::Display) -> BadRecord {
     bad(Reason::InvalidField, field, error.to_string())
 }
 
-/// Reads a record. Unknown fields are kept in the profile; only what the user needs must be there.
-pub(super) fn read(json: &str, ingested_at: DateTime<Utc>) -> Result<UserRecord, BadRecord> {
+/// Reads one record of a page. Unknown fields are kept in the profile; only what the user needs must be there.
+///
+/// # Errors
+/// Names the first field that is missing or breaks its rule.
+pub fn read(json: &str, ingested_at: DateTime<Utc>) -> Result<UserRecord, BadRecord> {
     let value: Value =
         serde_json::from_str(json).map_err(|error| bad(Reason::Malformed, "record", error.to_string()))?;
     let Value::Object(record) = value else {

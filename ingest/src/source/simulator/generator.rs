@@ -6,8 +6,7 @@ use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use contracts::User;
 use contracts::ids;
 use contracts::money::Rates;
-use contracts::validation::{self, Draft, SourceId};
-use serde_json::json;
+use contracts::validation;
 use uuid::Uuid;
 
 use super::SOURCE;
@@ -17,6 +16,7 @@ use super::disturb::{Disturbed, Sent};
 use super::floor::Floor;
 use super::market;
 use super::truth::{Tally, Truth};
+use crate::source::draft;
 use crate::store::{EncodedRows, SetAside};
 
 /// Slots are handed out in ticks of this much of the machine's time: what a paced event waits at most.
@@ -206,50 +206,10 @@ impl Generator {
                     coordinates: format!("{}/{}", self.run_id, self.tally.sent),
                     reason: rejection.reason,
                     detail: rejection.to_string(),
-                    payload: as_json(&told).into_bytes(),
+                    payload: draft::write(&told),
                     quarantined_at: ingested_at,
                 });
             }
         }
     }
-}
-
-/// A draft as a source would have told it.
-fn as_json(draft: &Draft) -> String {
-    let id = draft.source_id.as_ref().map(|id| match id {
-        SourceId::Uuid(id) => id.to_string(),
-        SourceId::Text(id) => id.clone(),
-    });
-    let line = draft.line.as_ref();
-    let order = draft.order.as_ref();
-    json!({
-        "event_id": id,
-        "event_name": draft.event_name,
-        "occurred_at": draft.occurred_at,
-        "user_id": draft.shopper.user_id,
-        "gender": draft.shopper.gender,
-        "age": draft.shopper.age,
-        "country": draft.shopper.country,
-        "city": draft.shopper.city,
-        "latitude": draft.shopper.latitude,
-        "longitude": draft.shopper.longitude,
-        "session_id": draft.visit.session_id,
-        "session_started_at": draft.visit.session_started_at,
-        "returning": draft.visit.returning,
-        "device": draft.visit.device,
-        "channel": draft.visit.channel,
-        "item_id": line.map(|line| &line.item_id),
-        "item_name": line.map(|line| &line.item_name),
-        "category": line.map(|line| &line.category),
-        "brand": line.and_then(|line| line.brand.as_ref()),
-        "price": line.map(|line| line.price),
-        "currency": line.map(|line| line.currency),
-        "quantity": line.map(|line| line.quantity),
-        "order_id": order.map(|order| &order.order_id),
-        "order_line": order.map(|order| order.order_line),
-        "order_lines": order.map(|order| order.order_lines),
-        "purchased_at": order.and_then(|order| order.purchased_at),
-        "payment_type": draft.payment_type,
-    })
-    .to_string()
 }

@@ -1,0 +1,335 @@
+//! `storepulse quarantine`.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::{Args, Subcommand, ValueEnum};
+use comfy_table::{CellAlignment, Table, presets};
+use contracts::Reason;
+use contracts::endpoints::Endpoints;
+use ingest::clock::Clock;
+use ingest::quarantine::{Plan, Replayed, Rules, describe, replay};
+use ingest::rates;
+use ingest::store::{Count, Filter, Quarantined, Store};
+
+use crate::run_job::view::View;
+use crate::simulate::{self, Span};
+use crate::{connect, interrupt};
+
+const EXAMPLES: &str = "\
+Examples:
+  storepulse quarantine list --summary                     how many, by source and reason
+  storepulse quarantine list --reason future --since 2h    the newest of them
+  storepulse quarantine show shop.events.g1 2/1234         one record, decoded
+  storepulse quarantine show shop.events.g1 2/1234 --raw > record.bin
+  storepulse quarantine replay --dry-run                   what would pass by today's rules
+  storepulse quarantine replay --reason missing_rate --rates rates.csv";
+
+#[derive(Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum QuarantineCommand {
+    /// What was set aside, the newest first.
+    List(ListArgs),
+    /// Everything about one record.
+    Show(ShowArgs),
+    /// Judge what is open again, by today's rules, and take in what passes: each event counts once.
+    ///
+    /// Exits 0 when nothing is left open among the records chosen, and 1 when some are refused again. Ids stay as they were; the time
+    /// of arrival is now, so what is too old for the stream is late and left to reconciliation.
+    Replay(ReplayArgs),
+}
+
+#[derive(Args)]
+struct Chosen {
+    /// Of this source: simulator, randomuser, a topic, the relay's slot.
+    #[arg(long)]
+    source: Option<String>,
+    /// Set aside for this reason, as in malformed, missing_rate, foreign_generation.
+    #[arg(long)]
+    reason: Option<Reason>,
+    /// Set aside since this time (RFC 3339) or for this long, as 90s, 5m, 2h.
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    since: Option<DateTime<Utc>>,
+}
+
+#[derive(Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Only those that are open, or only those that passed when they were judged again.
+    #[arg(long, value_enum)]
+    state: Option<State>,
+    /// Count them by source and reason instead.
+    #[arg(long)]
+    summary: bool,
+    /// How many at most.
+    #[arg(long, default_value_t = 50, conflicts_with = "summary")]
+    limit: u32,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum State {
+    /// Never judged again, or refused again.
+    Open,
+    /// Passed when judged again.
+    Replayed,
+}
+
+#[derive(Args)]
+pub(crate) struct ShowArgs {
+    /// Where it came from, as `list` prints it.
+    source: String,
+    /// Where it stands in there, as `list` prints it.
+    coordinates: String,
+    /// Write its bytes to standard output, and nothing else.
+    #[arg(long)]
+    raw: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ReplayArgs {
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Only the record at these coordinates.
+    #[arg(long)]
+    coordinates: Option<String>,
+    /// Convert money with this file (`date,currency,rate` lines, into EUR) instead of the built-in rates.
+    #[arg(long, value_name = "FILE")]
+    rates: Option<PathBuf>,
+    /// Only say what would become of them.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_since(text: &str) -> Result<DateTime<Utc>, String> {
+    if let Ok(at) = text.parse() {
+        return Ok(at);
+    }
+    match simulate::parse_duration(text) {
+        Ok(Span::For(length)) => TimeDelta::from_std(length)
+            .ok()
+            .and_then(|length| Utc::now().checked_sub_signed(length))
+            .ok_or_else(|| "that is longer than any calendar".to_owned()),
+        _ => Err("use a time as 2026-01-02T03:04:05Z, or a number with s, m or h, as in 2h".into()),
+    }
+}
+
+impl Chosen {
+    fn filter(self, coordinates: Option<String>, open: Option<bool>) -> Filter {
+        Filter { source: self.source, reason: self.reason, since: self.since, coordinates, open }
+    }
+}
+
+pub(crate) async fn run(command: QuarantineCommand) -> anyhow::Result<ExitCode> {
+    let endpoints = connect::endpoints()?;
+    let mut store = Store::connect(&endpoints.pg_url).await?;
+    match command {
+        QuarantineCommand::List(args) => list(&mut store, args).await,
+        QuarantineCommand::Show(args) => show(&mut store, args).await,
+        QuarantineCommand::Replay(args) => run_replay(&mut store, &endpoints, args).await,
+    }
+}
+
+async fn list(store: &mut Store, args: ListArgs) -> anyhow::Result<ExitCode> {
+    let filter = args.chosen.filter(None, args.state.map(|state| state == State::Open));
+    if args.summary {
+        let counts = store.count_quarantined(&filter).await?;
+        if args.json {
+            println!("{}", serde_json::to_string_pretty(&counts)?);
+        } else {
+            println!("{}", draw_counts(&counts));
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let records = store.quarantined(&filter, args.limit).await?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&records)?);
+    } else if records.is_empty() {
+        println!("nothing of that kind is in quarantine");
+    } else {
+        println!("{}", draw_records(&records));
+        if records.len() >= args.limit as usize {
+            println!("the newest {}; more with --limit, all counted with --summary", args.limit);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(header.iter().copied());
+    table
+}
+
+fn draw_counts(counts: &[Count]) -> Table {
+    let mut table = table(&["source", "reason", "open", "accepted", "repeated"]);
+    let mut total = [0; 3];
+    for count in counts {
+        let numbers = [count.open, count.accepted, count.repeated];
+        total = std::array::from_fn(|at| total[at] + numbers[at]);
+        let [open, accepted, repeated] = numbers.map(|number| number.to_string());
+        table.add_row([count.source.clone(), count.reason.to_string(), open, accepted, repeated]);
+    }
+    let [open, accepted, repeated] = total.map(|number| number.to_string());
+    table.add_row(["all".to_owned(), String::new(), open, accepted, repeated]);
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn draw_records(records: &[Quarantined]) -> Table {
+    let mut table = table(&["since", "source", "coordinates", "reason", "detail", "bytes", "state"]);
+    for record in records {
+        table.add_row([
+            clock(record.quarantined_at),
+            record.source.clone(),
+            record.coordinates.clone(),
+            record.reason.to_string(),
+            record.detail.clone(),
+            record.size_bytes.to_string(),
+            state(record).to_owned(),
+        ]);
+    }
+    table
+}
+
+fn clock(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+fn state(record: &Quarantined) -> &'static str {
+    record.outcome.map_or("open", ingest::store::Outcome::as_str)
+}
+
+async fn show(store: &mut Store, args: ShowArgs) -> anyhow::Result<ExitCode> {
+    let filter = Filter {
+        source: Some(args.source.clone()),
+        coordinates: Some(args.coordinates.clone()),
+        ..Filter::default()
+    };
+    let found = store.quarantined_after(&filter, &Default::default(), 1).await?.pop();
+    let (record, payload) = found.with_context(|| {
+        format!(
+            "nothing of {} at {} is in quarantine; `storepulse quarantine list` names what is",
+            args.source, args.coordinates
+        )
+    })?;
+    if args.raw {
+        let bytes = payload.context("its bytes are not kept: it had none, or retention was faster")?;
+        std::io::stdout().lock().write_all(&bytes)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("source       {}", record.source);
+    println!("coordinates  {}", record.coordinates);
+    println!("reason       {}", record.reason);
+    println!("detail       {}", record.detail);
+    println!("set aside    {} UTC", clock(record.quarantined_at));
+    println!("size         {} bytes, sha256 {}", record.size_bytes, record.sha256);
+    match (record.replayed_at, record.outcome) {
+        (Some(at), Some(outcome)) => println!("replayed     {} UTC, {}", clock(at), outcome.as_str()),
+        _ => println!("replayed     never"),
+    }
+    if let Some(id) = record.record_id {
+        println!("is now       {id}");
+    }
+    if let (Some(reason), Some(detail)) = (record.outcome_reason, &record.outcome_detail) {
+        println!("for          {reason}: {detail}");
+    }
+    match payload {
+        Some(bytes) => println!("payload      {}", describe(&bytes)),
+        None => println!("payload      none is kept: it had none, or retention was faster"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A replay that takes no longer shows no bar.
+const BAR_AFTER: Duration = Duration::from_secs(2);
+
+async fn run_replay(store: &mut Store, endpoints: &Endpoints, args: ReplayArgs) -> anyhow::Result<ExitCode> {
+    let cancel = interrupt::token()?;
+    let base = rates::built_in().base();
+    let rules =
+        Rules { namespace: endpoints.namespace.clone(), rates: rates::load(base, args.rates.as_deref())? };
+    let filter = args.chosen.filter(args.coordinates, Some(true));
+    let open: i64 = store.count_quarantined(&filter).await?.iter().map(|count| count.open).sum();
+    let plan = Plan { filter, rules, dry_run: args.dry_run };
+    let (began, mut view) = (Instant::now(), View::new());
+    let replayed = replay(store, &plan, &Clock::wall(), &cancel, |so_far| {
+        if began.elapsed() >= BAR_AFTER {
+            view.draw(&[bar(so_far.judged, u64::try_from(open).unwrap_or(0))]);
+        }
+    })
+    .await
+    .context("not all was judged again; what was is settled, and running this again goes on")?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&replayed)?);
+    } else {
+        println!("{}", account(&replayed, plan.dry_run));
+    }
+    if cancel.is_cancelled() {
+        eprintln!("interrupted; running this again goes on with the rest");
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(if replayed.refused_total() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn bar(done: u64, of: u64) -> String {
+    const WIDTH: u64 = 30;
+    let filled = (done * WIDTH).checked_div(of).unwrap_or(WIDTH).min(WIDTH);
+    let marks = |mark: &str, count: u64| mark.repeat(usize::try_from(count).unwrap_or(0));
+    format!("  [{}{}] {done} of {of} judged again", marks("#", filled), marks(".", WIDTH - filled))
+}
+
+fn account(replayed: &Replayed, dry_run: bool) -> String {
+    let Replayed { judged, accepted, repeated, elsewhere, .. } = replayed;
+    if *judged == 0 {
+        return "nothing of that kind is open in quarantine".into();
+    }
+    let would = if dry_run { "would be: " } else { "" };
+    let mut text = format!(
+        "{judged} judged again = {would}{accepted} accepted + {repeated} repeated + {} refused",
+        replayed.refused_total()
+    );
+    if *elsewhere > 0 {
+        text += &format!(" + {elsewhere} by another replay");
+    }
+    for (reason, count) in &replayed.refused {
+        text += &format!("\n  {count} {reason}");
+        if let Some(example) = replayed.examples.get(reason) {
+            text += &format!(", as {} {}: {}", example.source, example.coordinates, example.detail);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn since_is_a_time_or_a_length() {
+        assert_eq!(parse_since("2026-01-02T03:04:05Z").unwrap().timestamp(), 1_767_323_045);
+        assert!((Utc::now() - parse_since("2h").unwrap()).num_minutes().abs_diff(120) <= 1);
+        for bad in ["forever", "yesterday", "-1s"] {
+            assert!(parse_since(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_bar_is_never_longer_than_itself() {
+        assert_eq!(bar(0, 0), "  [##############################] 0 of 0 judged again");
+        assert_eq!(bar(5, 10), "  [###############...............] 5 of 10 judged again");
+        assert_eq!(bar(20, 10), "  [##############################] 20 of 10 judged again");
+    }
+}

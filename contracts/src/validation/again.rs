@@ -1,0 +1,176 @@
+//! The rules again, for an event that was finished once: what a topic holds, decoded.
+
+use chrono::{DateTime, Utc};
+
+use super::{Line, OrderLine, Rejection, check_order, check_shopper, check_times, reject};
+use crate::event::Event;
+use crate::quarantine::Reason;
+use crate::user::coarse_degrees;
+use crate::vocabulary::AgeBand;
+use crate::{ids, money};
+
+/// Judges a finished event as [`accept`](super::accept) judges a draft, and takes it in at `ingested_at`.
+///
+/// Its ids and its money stay as they are: money was converted once, and is only held to its own rate.
+///
+/// # Errors
+/// The first rule broken.
+pub fn readmit(event: Event, ingested_at: DateTime<Utc>) -> Result<Event, Rejection> {
+    if !ids::fits(&event.event_id, event.occurred_at) {
+        let detail = format!("{} is no UUIDv7 of {}", event.event_id, event.occurred_at);
+        return Err(reject(Reason::InvalidField, "event_id", detail));
+    }
+    check_times(event.occurred_at, event.session_started_at, ingested_at)?;
+    check_shopper(event.age, event.latitude, event.longitude)?;
+    if event.age_band != AgeBand::of(event.age) {
+        let detail = format!("{} is not the band of {} years", event.age_band, event.age);
+        return Err(reject(Reason::Inconsistent, "age_band", detail));
+    }
+    let line = line(&event)?;
+    check_order(event.event_name, line.as_ref(), order(&event)?.as_ref())?;
+    check_money(&event, line.as_ref())?;
+    Ok(Event {
+        ingested_at,
+        latitude: coarse_degrees(event.latitude),
+        longitude: coarse_degrees(event.longitude),
+        ..event
+    })
+}
+
+fn line(event: &Event) -> Result<Option<Line>, Rejection> {
+    match event {
+        Event {
+            item_id: Some(item_id),
+            item_name: Some(item_name),
+            category: Some(category),
+            price: Some(price),
+            currency: Some(currency),
+            quantity: Some(quantity),
+            brand,
+            ..
+        } => Ok(Some(Line {
+            item_id: item_id.clone(),
+            item_name: item_name.clone(),
+            category: category.clone(),
+            brand: brand.clone(),
+            price: *price,
+            currency: *currency,
+            quantity: *quantity,
+        })),
+        Event {
+            item_id: None,
+            item_name: None,
+            category: None,
+            brand: None,
+            price: None,
+            currency: None,
+            quantity: None,
+            ..
+        } => Ok(None),
+        _ => Err(reject(Reason::Inconsistent, "item_id", "only some of the product's fields are there")),
+    }
+}
+
+fn order(event: &Event) -> Result<Option<OrderLine>, Rejection> {
+    match (&event.order_id, event.order_line, event.order_lines) {
+        (None, None, None) => Ok(None),
+        (Some(order_id), Some(order_line), Some(order_lines)) => {
+            Ok(Some(OrderLine { order_id: order_id.clone(), order_line, order_lines, purchased_at: None }))
+        }
+        _ => Err(reject(Reason::Inconsistent, "order_id", "only some of the order's fields are there")),
+    }
+}
+
+fn check_money(event: &Event, line: Option<&Line>) -> Result<(), Rejection> {
+    let disagrees = |detail: String| Err(reject(Reason::Inconsistent, "amount_base", detail));
+    match (line, event.amount_base, event.rate, event.rate_date) {
+        (None, None, None, None) => Ok(()),
+        (Some(line), Some(amount), Some(rate), Some(_)) => {
+            match money::amount_base(line.price, line.quantity, rate) {
+                Ok(expected) if rate.unscaled() > 0 && expected == amount => Ok(()),
+                Ok(expected) => disagrees(format!("{amount} is not {expected} at a rate of {rate}")),
+                Err(error) => Err(reject(Reason::AmountOverflow, "price", error.to_string())),
+            }
+        }
+        _ => disagrees("money and product are not there together".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Amount, Price, Rate};
+    use crate::vocabulary::{Channel, Device, EventName, Gender};
+    use uuid::Uuid;
+
+    fn purchase() -> Event {
+        let occurred_at = DateTime::from_timestamp_micros(1_770_000_000_000_000).unwrap();
+        Event {
+            event_id: ids::v7(occurred_at, [7; 10]),
+            event_name: EventName::Purchase,
+            occurred_at,
+            ingested_at: occurred_at,
+            user_id: Uuid::from_u128(1),
+            session_id: Uuid::from_u128(2),
+            session_started_at: occurred_at,
+            returning: false,
+            gender: Gender::Other,
+            age: 40,
+            age_band: AgeBand::of(40),
+            country: "DE".parse().unwrap(),
+            city: "Köln".parse().unwrap(),
+            latitude: 50.94,
+            longitude: 6.9,
+            device: Device::Tablet,
+            channel: Channel::Email,
+            item_id: Some("i".parse().unwrap()),
+            item_name: Some("Lamp".parse().unwrap()),
+            category: Some("home".parse().unwrap()),
+            brand: None,
+            price: Some(Price::from_unscaled(1_999).unwrap()),
+            currency: Some("USD".parse().unwrap()),
+            quantity: Some(3),
+            amount_base: Some(Amount::from_unscaled(5_517).unwrap()),
+            rate: Some(Rate::from_unscaled(92_000_000).unwrap()),
+            rate_date: Some(occurred_at.date_naive()),
+            order_id: Some("o".parse().unwrap()),
+            order_line: Some(1),
+            order_lines: Some(2),
+            payment_type: None,
+        }
+    }
+
+    #[test]
+    fn what_was_accepted_once_comes_in_again_now() {
+        let event = purchase();
+        let now = event.occurred_at + chrono::TimeDelta::hours(5);
+        let mut body = Vec::new();
+        event.write_avro(&mut body);
+        let back = readmit(Event::read_avro(&body).unwrap(), now).unwrap();
+        assert_eq!(back, Event { ingested_at: now, latitude: 50.9, ..event });
+    }
+
+    #[test]
+    fn each_broken_rule_is_named() {
+        let cases: [(&str, Reason, fn(&mut Event)); 8] = [
+            ("event_id", Reason::InvalidField, |e| e.event_id = Uuid::from_u128(9)),
+            ("occurred_at", Reason::Future, |e| {
+                e.occurred_at += chrono::TimeDelta::days(1);
+                e.event_id = ids::v7(e.occurred_at, [0; 10]);
+            }),
+            ("age", Reason::InvalidField, |e| e.age = 131),
+            ("age_band", Reason::Inconsistent, |e| e.age = 17),
+            ("item_id", Reason::Inconsistent, |e| e.category = None),
+            ("order_id", Reason::Inconsistent, |e| e.order_line = None),
+            ("amount_base", Reason::Inconsistent, |e| e.amount_base = Amount::from_unscaled(5_518).ok()),
+            ("amount_base", Reason::Inconsistent, |e| e.rate = None),
+        ];
+        for (field, reason, spoil) in cases {
+            let mut event = purchase();
+            let now = event.occurred_at;
+            spoil(&mut event);
+            let rejection = readmit(event, now).unwrap_err();
+            assert_eq!((rejection.field, rejection.reason), (field, reason), "{rejection}");
+        }
+    }
+}

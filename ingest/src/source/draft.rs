@@ -1,0 +1,265 @@
+//! An event as a source tells it, in JSON: the form in which a draft that was refused stands in quarantine.
+//!
+//! One flat object, absent values left out or null. It is lossless: what [`write`] gives, [`read`] gives back, so that a record
+//! can be judged again by other rules than those that refused it. A UUID stands as `event_id`, an id in the source's own text
+//! as `source_id`. Fields that are not known are passed over.
+
+use std::collections::HashMap;
+
+use contracts::Reason;
+use contracts::validation::{Draft, Line, OrderLine, Rejection, Shopper, SourceId, Visit};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+/// Writes a draft.
+#[must_use]
+pub fn write(draft: &Draft) -> Vec<u8> {
+    let (event_id, source_id) = match &draft.source_id {
+        None => (None, None),
+        Some(SourceId::Uuid(id)) => (Some(id), None),
+        Some(SourceId::Text(id)) => (None, Some(id)),
+    };
+    let line = draft.line.as_ref();
+    let order = draft.order.as_ref();
+    json!({
+        "event_id": event_id,
+        "source_id": source_id,
+        "event_name": draft.event_name,
+        "occurred_at": draft.occurred_at,
+        "user_id": draft.shopper.user_id,
+        "gender": draft.shopper.gender,
+        "age": draft.shopper.age,
+        "country": draft.shopper.country,
+        "city": draft.shopper.city,
+        "latitude": draft.shopper.latitude,
+        "longitude": draft.shopper.longitude,
+        "session_id": draft.visit.session_id,
+        "session_started_at": draft.visit.session_started_at,
+        "returning": draft.visit.returning,
+        "device": draft.visit.device,
+        "channel": draft.visit.channel,
+        "item_id": line.map(|line| &line.item_id),
+        "item_name": line.map(|line| &line.item_name),
+        "category": line.map(|line| &line.category),
+        "brand": line.and_then(|line| line.brand.as_ref()),
+        "price": line.map(|line| line.price),
+        "currency": line.map(|line| line.currency),
+        "quantity": line.map(|line| line.quantity),
+        "order_id": order.map(|order| &order.order_id),
+        "order_line": order.map(|order| order.order_line),
+        "order_lines": order.map(|order| order.order_lines),
+        "purchased_at": order.and_then(|order| order.purchased_at),
+        "payment_type": draft.payment_type,
+    })
+    .to_string()
+    .into_bytes()
+}
+
+/// Reads a draft: typed, but not yet judged.
+///
+/// # Errors
+/// [`Reason::Malformed`] for what is no JSON object, [`Reason::MissingField`] and [`Reason::InvalidField`] for the first
+/// field that is not there or not of its type.
+pub fn read(json: &[u8]) -> Result<Draft, Rejection> {
+    let fields: HashMap<String, &RawValue> = serde_json::from_slice(json)
+        .map_err(|error| rejected(Reason::Malformed, "record", error.to_string()))?;
+    let fields = Fields(fields);
+    let source_id = match (fields.optional("event_id")?, fields.optional("source_id")?) {
+        (Some(id), _) => Some(SourceId::Uuid(id)),
+        (None, id) => id.map(SourceId::Text),
+    };
+    let line = if fields.any(&["item_id", "item_name", "category", "brand", "price", "currency", "quantity"])
+    {
+        Some(Line {
+            item_id: fields.required("item_id")?,
+            item_name: fields.required("item_name")?,
+            category: fields.required("category")?,
+            brand: fields.optional("brand")?,
+            price: fields.required("price")?,
+            currency: fields.required("currency")?,
+            quantity: fields.required("quantity")?,
+        })
+    } else {
+        None
+    };
+    let order = if fields.any(&["order_id", "order_line", "order_lines", "purchased_at"]) {
+        Some(OrderLine {
+            order_id: fields.required("order_id")?,
+            order_line: fields.required("order_line")?,
+            order_lines: fields.required("order_lines")?,
+            purchased_at: fields.optional("purchased_at")?,
+        })
+    } else {
+        None
+    };
+    Ok(Draft {
+        source_id,
+        event_name: fields.required("event_name")?,
+        occurred_at: fields.required("occurred_at")?,
+        shopper: Shopper {
+            user_id: fields.required("user_id")?,
+            gender: fields.required("gender")?,
+            age: fields.required("age")?,
+            country: fields.required("country")?,
+            city: fields.required("city")?,
+            latitude: fields.degrees("latitude")?,
+            longitude: fields.degrees("longitude")?,
+        },
+        visit: Visit {
+            session_id: fields.required("session_id")?,
+            session_started_at: fields.required("session_started_at")?,
+            returning: fields.required("returning")?,
+            device: fields.required("device")?,
+            channel: fields.required("channel")?,
+        },
+        line,
+        order,
+        payment_type: fields.optional("payment_type")?,
+    })
+}
+
+fn rejected(reason: Reason, field: &'static str, detail: String) -> Rejection {
+    Rejection { reason, field, detail }
+}
+
+struct Fields<'a>(HashMap<String, &'a RawValue>);
+
+impl Fields<'_> {
+    /// The text of a value; null counts as absent.
+    fn raw(&self, field: &str) -> Option<&str> {
+        self.0.get(field).map(|raw| raw.get()).filter(|raw| *raw != "null")
+    }
+
+    fn any(&self, fields: &[&str]) -> bool {
+        fields.iter().any(|field| self.raw(field).is_some())
+    }
+
+    fn optional<T: DeserializeOwned>(&self, field: &'static str) -> Result<Option<T>, Rejection> {
+        let Some(raw) = self.raw(field) else { return Ok(None) };
+        serde_json::from_str(raw)
+            .map(Some)
+            .map_err(|error| rejected(Reason::InvalidField, field, error.to_string()))
+    }
+
+    fn required<T: DeserializeOwned>(&self, field: &'static str) -> Result<T, Rejection> {
+        self.optional(field)?.ok_or_else(|| rejected(Reason::MissingField, field, "is missing".to_owned()))
+    }
+
+    /// A number, read by Rust: `serde_json` may miss the nearest double by one.
+    fn degrees(&self, field: &'static str) -> Result<f64, Rejection> {
+        // Refuses what is no JSON number, such as a string or `inf`.
+        let _: f64 = self.required(field)?;
+        let raw = self.raw(field).unwrap_or_default();
+        raw.parse().map_err(|_| rejected(Reason::InvalidField, field, "is no number".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta};
+    use contracts::event::Price;
+    use contracts::ids;
+    use contracts::vocabulary::{Channel, Device, EventName, Gender};
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn source_ids() -> impl Strategy<Value = Option<SourceId>> {
+        prop_oneof![
+            Just(None),
+            any::<u128>().prop_map(|id| Some(SourceId::Uuid(Uuid::from_u128(id)))),
+            any::<u128>().prop_map(|id| Some(SourceId::Text(Uuid::from_u128(id).to_string()))),
+            ".{0,20}".prop_map(|id| Some(SourceId::Text(id))),
+        ]
+    }
+
+    fn drafts() -> impl Strategy<Value = Draft> {
+        let line = (0..1_000_000i64, any::<i32>(), prop::option::of("[a-zß-ž]{1,9}")).prop_map(
+            |(cents, quantity, brand)| Line {
+                item_id: "sku-1".parse().unwrap(),
+                item_name: "Lämp \"x\"".parse().unwrap(),
+                category: "home".parse().unwrap(),
+                brand: brand.map(|brand| brand.parse().unwrap()),
+                price: Price::from_unscaled(cents).unwrap(),
+                currency: "XXX".parse().unwrap(),
+                quantity,
+            },
+        );
+        let order = (any::<i32>(), any::<i32>(), prop::option::of(0..4_000_000_000_000_000i64)).prop_map(
+            |(order_line, order_lines, purchased_us)| OrderLine {
+                order_id: "o-1".parse().unwrap(),
+                order_line,
+                order_lines,
+                purchased_at: purchased_us.map(|us| DateTime::from_timestamp_micros(us).unwrap()),
+            },
+        );
+        let finite = || any::<f64>().prop_filter("JSON has no other", |degrees| degrees.is_finite());
+        (
+            source_ids(),
+            (-4_000_000_000_000_000i64..9_000_000_000_000_000, any::<i32>(), finite(), finite()),
+            prop::option::of(line),
+            prop::option::of(order),
+            prop::option::of(Just("card")),
+        )
+            .prop_map(|(source_id, (unix_us, age, latitude, longitude), line, order, payment)| {
+                let occurred_at = DateTime::from_timestamp_micros(unix_us).unwrap();
+                Draft {
+                    source_id,
+                    event_name: EventName::Refund,
+                    occurred_at,
+                    shopper: Shopper {
+                        user_id: Uuid::from_u128(1),
+                        gender: Gender::Other,
+                        age,
+                        country: "CH".parse().unwrap(),
+                        city: "Zürich".parse().unwrap(),
+                        latitude,
+                        longitude,
+                    },
+                    visit: Visit {
+                        session_id: ids::v7(occurred_at, [3; 10]),
+                        session_started_at: occurred_at + TimeDelta::nanoseconds(1),
+                        returning: true,
+                        device: Device::Mobile,
+                        channel: Channel::PaidSearch,
+                    },
+                    line,
+                    order,
+                    payment_type: payment.map(|text| text.parse().unwrap()),
+                }
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn a_draft_survives_both_ways(draft in drafts()) {
+            prop_assert_eq!(read(&write(&draft)), Ok(draft));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+            let _ = read(&bytes);
+        }
+    }
+
+    #[test]
+    fn each_fault_has_its_reason() {
+        let whole = |spoil: &str, by: &str| {
+            let draft = r#"{"event_name":"view_item_list","occurred_at":"2026-03-01T00:00:00Z","user_id":
+                "6d0ac2ce-2d3b-4d5c-a1a0-5e5d2c9d7e11","gender":"male","age":5,"country":"DE","city":"K","latitude":1,
+                "longitude":2,"session_id":"6d0ac2ce-2d3b-4d5c-a1a0-5e5d2c9d7e11","session_started_at":
+                "2026-03-01T00:00:00Z","returning":true,"device":"other","channel":"other"}"#;
+            read(draft.replacen(spoil, by, 1).as_bytes())
+                .map_err(|rejection| (rejection.reason, rejection.field))
+        };
+        assert!(whole("", "").is_ok());
+        assert_eq!(whole("{", "["), Err((Reason::Malformed, "record")));
+        assert_eq!(whole("age", "aged"), Err((Reason::MissingField, "age")));
+        assert_eq!(whole("\"male\"", "\"cat\""), Err((Reason::InvalidField, "gender")));
+        assert_eq!(whole("\"latitude\":1", "\"latitude\":\"1\""), Err((Reason::InvalidField, "latitude")));
+        assert_eq!(whole("{", "{\"price\":\"1.00\","), Err((Reason::MissingField, "item_id")));
+        assert_eq!(whole("{", "{\"event_id\":7,"), Err((Reason::InvalidField, "event_id")));
+    }
+}

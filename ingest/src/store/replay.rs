@@ -1,0 +1,274 @@
+use std::collections::HashSet;
+use std::pin::pin;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use contracts::{Event, Reason};
+use futures::SinkExt;
+use tokio_postgres::{Client, Transaction};
+use uuid::Uuid;
+
+use super::connection::Store;
+use super::error::StoreError;
+use super::quarantined::Outcome;
+use super::rows::EncodedRows;
+use super::users::UserRecord;
+
+/// What a quarantined record is by today's rules.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Judgement {
+    /// An event.
+    Event(Box<Event>),
+    /// A user.
+    User(Box<UserRecord>),
+    /// Still nothing that can be counted.
+    Refused {
+        /// The kind of cause.
+        reason: Reason,
+        /// What is wrong, for a person to read.
+        detail: String,
+    },
+}
+
+impl Judgement {
+    /// The id of the event or user.
+    #[must_use]
+    pub fn record_id(&self) -> Option<Uuid> {
+        match self {
+            Self::Event(event) => Some(event.event_id),
+            Self::User(record) => Some(record.user.user_id),
+            Self::Refused { .. } => None,
+        }
+    }
+}
+
+/// A judgement and the key of the row it is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// The row's source.
+    pub source: String,
+    /// The row's coordinates.
+    pub coordinates: String,
+    /// What it is.
+    pub judgement: Judgement,
+}
+
+impl Store {
+    /// Stores what passed and marks every row, in one transaction; returns what became of each verdict, in their order.
+    ///
+    /// A row that another replay has settled meanwhile is left alone and has no outcome here. `at` marks the rows and must be the
+    /// caller's alone: with it, a call whose commit was not answered finds out what it did.
+    ///
+    /// # Errors
+    /// When PostgreSQL stays away or refuses; replaying again is safe, since what is settled is not open any more.
+    pub async fn settle(
+        &mut self,
+        verdicts: &[Verdict],
+        at: DateTime<Utc>,
+    ) -> Result<Vec<Option<Outcome>>, StoreError> {
+        self.repeatable("replay the quarantine", async |client| {
+            ensure_partitions(client, verdicts).await?;
+            let transaction = client.transaction().await?;
+            let open = lock(&transaction, verdicts).await?;
+            let open: Vec<&Verdict> = verdicts
+                .iter()
+                .filter(|v| open.contains(&(v.source.clone(), v.coordinates.clone())))
+                .collect();
+            let mut new = insert_events(&transaction, &open).await?;
+            new.extend(insert_users(&transaction, &open).await?);
+            mark(&transaction, &open, new, at).await?;
+            transaction.commit().await?;
+            settled(client, verdicts, at).await
+        })
+        .await
+    }
+
+    /// Which of these ids are there already.
+    ///
+    /// # Errors
+    /// When PostgreSQL stays away or refuses.
+    pub async fn known(&mut self, ids: &[Uuid]) -> Result<HashSet<Uuid>, StoreError> {
+        let sql = "select event_id from raw.events where event_id = any($1)
+                   union all select user_id from raw.users where user_id = any($1)";
+        let rows = self.repeatable("look for ids", async |client| client.query(sql, &[&ids]).await).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+}
+
+fn keys(verdicts: &[impl AsRef<Verdict>]) -> (Vec<&str>, Vec<&str>) {
+    verdicts
+        .iter()
+        .map(AsRef::as_ref)
+        .map(|verdict| (verdict.source.as_str(), verdict.coordinates.as_str()))
+        .unzip()
+}
+
+impl AsRef<Verdict> for Verdict {
+    fn as_ref(&self) -> &Verdict {
+        self
+    }
+}
+
+/// The events that passed, as rows.
+fn encode<'a>(verdicts: impl Iterator<Item = &'a Verdict>) -> EncodedRows {
+    let mut rows = EncodedRows::default();
+    for verdict in verdicts {
+        if let Judgement::Event(event) = &verdict.judgement {
+            let taken = rows.push(event);
+            debug_assert!(taken, "a page is smaller than a transaction");
+        }
+    }
+    rows
+}
+
+/// Partitions are made before and apart: an empty one does no harm.
+async fn ensure_partitions(client: &Client, verdicts: &[Verdict]) -> Result<(), tokio_postgres::Error> {
+    for day in encode(verdicts.iter()).days() {
+        client.execute("select raw.ensure_events_partition($1)", &[day]).await?;
+    }
+    Ok(())
+}
+
+/// Locks the rows that are open still.
+async fn lock(
+    transaction: &Transaction<'_>,
+    verdicts: &[Verdict],
+) -> Result<HashSet<(String, String)>, tokio_postgres::Error> {
+    let (sources, coordinates) = keys(verdicts);
+    // In the order of the key, so that two replays wait for each other and not in a circle.
+    let rows = transaction
+        .query(
+            "select q.source, q.coordinates from raw.quarantine q
+             where (q.source, q.coordinates) in (select * from unnest($1::text[], $2::text[]))
+               and (q.outcome is null or q.outcome = 'refused')
+             order by q.source, q.coordinates for update",
+            &[&sources, &coordinates],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Inserts the events whose ids are new, and returns these.
+async fn insert_events(
+    transaction: &Transaction<'_>,
+    verdicts: &[&Verdict],
+) -> Result<HashSet<Uuid>, tokio_postgres::Error> {
+    let rows = encode(verdicts.iter().copied());
+    if rows.rows() == 0 {
+        return Ok(HashSet::new());
+    }
+    let columns = Event::column_list();
+    transaction
+        .batch_execute(&format!(
+            "create temp table replayed_events on commit drop as select {columns} from raw.events with no data"
+        ))
+        .await?;
+    let copy = format!("copy replayed_events ({columns}) from stdin (format binary)");
+    let mut sink = pin!(transaction.copy_in::<_, Bytes>(&copy).await?);
+    sink.feed(rows.into_copy_stream()).await?;
+    sink.finish().await?;
+    let insert = format!(
+        "insert into raw.events ({columns}) select {columns} from replayed_events
+         on conflict (event_id) do nothing returning event_id"
+    );
+    let rows = transaction.query(&insert, &[]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Inserts the users who are new, and returns their ids. One who is there stays: the newer record is the better one.
+async fn insert_users(
+    transaction: &Transaction<'_>,
+    verdicts: &[&Verdict],
+) -> Result<HashSet<Uuid>, tokio_postgres::Error> {
+    let mut new = HashSet::new();
+    for verdict in verdicts {
+        let Judgement::User(record) = &verdict.judgement else { continue };
+        let UserRecord { user, profile } = record.as_ref();
+        let inserted = transaction
+            .execute(
+                "insert into raw.users (user_id, gender, age, age_band, country, city, latitude, longitude,
+                                        registered_at, ingested_at, profile)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing",
+                &[
+                    &user.user_id,
+                    &user.gender.as_str(),
+                    &user.age,
+                    &user.age_band.as_str(),
+                    &user.country.as_str(),
+                    &user.city.as_str(),
+                    &user.latitude,
+                    &user.longitude,
+                    &user.registered_at,
+                    &user.ingested_at,
+                    profile,
+                ],
+            )
+            .await?;
+        if inserted > 0 {
+            new.insert(user.user_id);
+        }
+    }
+    Ok(new)
+}
+
+/// Writes down what became of each row.
+async fn mark(
+    transaction: &Transaction<'_>,
+    verdicts: &[&Verdict],
+    mut new: HashSet<Uuid>,
+    at: DateTime<Utc>,
+) -> Result<(), tokio_postgres::Error> {
+    let (sources, coordinates) = keys(verdicts);
+    let ids: Vec<Option<Uuid>> = verdicts.iter().map(|verdict| verdict.judgement.record_id()).collect();
+    // Of two rows that are the same event, the first one is it.
+    let outcomes: Vec<&str> = ids
+        .iter()
+        .map(|id| match id {
+            None => Outcome::Refused,
+            Some(id) if new.remove(id) => Outcome::Accepted,
+            Some(_) => Outcome::Repeated,
+        })
+        .map(Outcome::as_str)
+        .collect();
+    let (reasons, details): (Vec<Option<&str>>, Vec<Option<String>>) = verdicts
+        .iter()
+        .map(|verdict| match &verdict.judgement {
+            // PostgreSQL's text holds no NUL; a detail may quote the record.
+            Judgement::Refused { reason, detail } => {
+                (Some(reason.as_str()), Some(detail.replace('\0', "\u{fffd}")))
+            }
+            Judgement::Event(_) | Judgement::User(_) => (None, None),
+        })
+        .unzip();
+    transaction
+        .execute(
+            "update raw.quarantine q
+             set replayed_at = $1, outcome = r.outcome, outcome_reason = r.reason, outcome_detail = r.detail,
+                 record_id = r.record_id
+             from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[])
+                  r (source, coordinates, outcome, reason, detail, record_id)
+             where q.source = r.source and q.coordinates = r.coordinates",
+            &[&at, &sources, &coordinates, &outcomes, &reasons, &details, &ids],
+        )
+        .await?;
+    Ok(())
+}
+
+/// What the rows say that this call has marked, now or before its connection died.
+async fn settled(
+    client: &Client,
+    verdicts: &[Verdict],
+    at: DateTime<Utc>,
+) -> Result<Vec<Option<Outcome>>, tokio_postgres::Error> {
+    let (sources, coordinates) = keys(verdicts);
+    let rows = client
+        .query(
+            "select q.outcome from unnest($1::text[], $2::text[]) with ordinality r (source, coordinates, number)
+             left join raw.quarantine q
+                 on q.source = r.source and q.coordinates = r.coordinates and q.replayed_at = $3
+             order by r.number",
+            &[&sources, &coordinates, &at],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| Outcome::read(row.get(0))).collect())
+}

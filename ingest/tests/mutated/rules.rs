@@ -1,0 +1,219 @@
+//! The rules of a user and of an event, written down a second time over plain JSON.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Datelike, Utc};
+use contracts::Reason::{self, *};
+use contracts::money::Rates;
+use rust_decimal::{Decimal, RoundingStrategy};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+fn is_text(text: &str, max_chars: usize) -> bool {
+    let chars = text.chars().count();
+    (1..=max_chars).contains(&chars) && text != "(none)" && !text.chars().any(|c| c.is_control())
+}
+
+fn is_code(text: &str, letters: usize) -> bool {
+    text.len() == letters && text.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+/// What a record of the API is refused for.
+pub(super) fn user(bytes: &[u8]) -> Result<(), Reason> {
+    let record: Value = serde_json::from_slice(bytes).map_err(|_| Malformed)?;
+    if !record.is_object() {
+        return Err(Malformed);
+    }
+    let get = |path: &str| record.pointer(path).filter(|value| !value.is_null());
+    let text = |path: &str| get(path).ok_or(MissingField)?.as_str().ok_or(InvalidField);
+    let check = |right: bool| if right { Ok(()) } else { Err(InvalidField) };
+    let uuid = get("/login/uuid").ok_or(MissingId)?;
+    check(uuid.as_str().is_some_and(|text| Uuid::parse_str(text).is_ok()))?;
+    check(["female", "male"].contains(&text("/gender")?))?;
+    let age = get("/dob/age").ok_or(MissingField)?.as_i64().ok_or(InvalidField)?;
+    check((0..=130).contains(&age))?;
+    check(is_code(&text("/nat")?.to_ascii_uppercase(), 2))?;
+    check(is_text(text("/location/city")?.trim(), 100))?;
+    for (axis, bound) in [("latitude", 90.0), ("longitude", 180.0)] {
+        let value = get(&format!("/location/coordinates/{axis}")).ok_or(MissingField)?;
+        let degrees = match value.as_str() {
+            Some(text) => text.trim().parse().ok(),
+            None => value.as_f64(),
+        };
+        check(degrees.is_some_and(|degrees: f64| degrees.abs() <= bound))?;
+    }
+    let registered = DateTime::parse_from_rfc3339(text("/registered/date")?).map_err(|_| InvalidField)?;
+    check((1970..=9999).contains(&registered.to_utc().year()))?;
+    // A NUL is written as an escape, and only a backslash that is itself escaped makes it plain text.
+    check(!profile_has_nul(&record))
+}
+
+/// Credentials and ages are left out of what is stored.
+fn profile_has_nul(record: &Value) -> bool {
+    let mut record = record.clone();
+    for place in [
+        "/login/password",
+        "/login/salt",
+        "/login/md5",
+        "/login/sha1",
+        "/login/sha256",
+        "/dob/age",
+        "/registered/age",
+    ] {
+        if let Some(value) = record.pointer_mut(place) {
+            *value = Value::Null;
+        }
+    }
+    record.to_string().replace("\\\\", "").contains("\\u0000")
+}
+
+struct Fields(HashMap<String, Box<RawValue>>);
+
+impl Fields {
+    fn get(&self, name: &str) -> Result<Option<Value>, Reason> {
+        let Some(raw) = self.0.get(name) else { return Ok(None) };
+        let value: Value = serde_json::from_str(raw.get()).map_err(|_| InvalidField)?;
+        Ok((!value.is_null()).then_some(value))
+    }
+
+    /// A value that may be absent, made of its JSON.
+    fn may<T>(&self, name: &str, make: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, Reason> {
+        self.get(name)?.map(|value| make(&value).ok_or(InvalidField)).transpose()
+    }
+
+    fn must<T>(&self, name: &str, make: impl Fn(&Value) -> Option<T>) -> Result<T, Reason> {
+        self.may(name, make)?.ok_or(MissingField)
+    }
+
+    fn any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.0.get(*name).is_some_and(|raw| raw.get() != "null"))
+    }
+}
+
+fn owned(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+fn spelled(max_chars: usize) -> impl Fn(&Value) -> Option<String> {
+    move |value| owned(value).filter(|text| is_text(text, max_chars))
+}
+
+fn word(words: &'static str) -> impl Fn(&Value) -> Option<String> {
+    move |value| owned(value).filter(|text| words.split(' ').any(|word| word == text))
+}
+
+fn int(value: &Value) -> Option<i64> {
+    value.as_i64().filter(|int| i32::try_from(*int).is_ok())
+}
+
+fn id(value: &Value) -> Option<Uuid> {
+    Uuid::parse_str(value.as_str()?).ok()
+}
+
+fn instant(value: &Value) -> Option<DateTime<Utc>> {
+    let at: DateTime<Utc> = value.as_str()?.parse().ok()?;
+    DateTime::from_timestamp_micros(at.timestamp_micros())
+}
+
+fn price(value: &Value) -> Option<Decimal> {
+    let price = Decimal::from_str_exact(value.as_str()?.trim()).ok()?.normalize();
+    (price.scale() <= 2 && price.abs() < Decimal::from(10_000_000_000i64)).then_some(price)
+}
+
+fn currency(value: &Value) -> Option<String> {
+    owned(value).filter(|text| is_code(text, 3))
+}
+
+struct Item {
+    price: Decimal,
+    currency: String,
+    quantity: i64,
+}
+
+struct Order {
+    line: i64,
+    lines: i64,
+    purchased_at: Option<DateTime<Utc>>,
+}
+
+fn item(fields: &Fields) -> Result<Option<Item>, Reason> {
+    if !fields.any(&["item_id", "item_name", "category", "brand", "price", "currency", "quantity"]) {
+        return Ok(None);
+    }
+    fields.must("item_id", spelled(64))?;
+    fields.must("item_name", spelled(200))?;
+    fields.must("category", spelled(64))?;
+    fields.may("brand", spelled(64))?;
+    let (price, currency) = (fields.must("price", price)?, fields.must("currency", currency)?);
+    Ok(Some(Item { price, currency, quantity: fields.must("quantity", int)? }))
+}
+
+fn order(fields: &Fields) -> Result<Option<Order>, Reason> {
+    if !fields.any(&["order_id", "order_line", "order_lines", "purchased_at"]) {
+        return Ok(None);
+    }
+    fields.must("order_id", spelled(64))?;
+    let (line, lines) = (fields.must("order_line", int)?, fields.must("order_lines", int)?);
+    Ok(Some(Order { line, lines, purchased_at: fields.may("purchased_at", instant)? }))
+}
+
+/// The amount in cents of an event that passes, or what it is refused for.
+pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<Option<i64>, Reason> {
+    let fields = Fields(serde_json::from_slice(bytes).map_err(|_| Malformed)?);
+    let (event_id, source_id) = (fields.may("event_id", id)?, fields.may("source_id", owned)?);
+    let (item, order) = (item(&fields)?, order(&fields)?);
+    let name = fields.must(
+        "event_name",
+        word("session_start view_item_list view_item add_to_cart remove_from_cart begin_checkout add_payment_info purchase refund"),
+    )?;
+    let occurred_at = fields.must("occurred_at", instant)?;
+    fields.must("user_id", id)?;
+    fields.must("gender", word("female male other"))?;
+    let age = fields.must("age", int)?;
+    fields.must("country", |value| owned(value).filter(|text| is_code(text, 2)))?;
+    fields.must("city", spelled(100))?;
+    let latitude = fields.must("latitude", Value::as_f64)?;
+    let longitude = fields.must("longitude", Value::as_f64)?;
+    fields.must("session_id", id)?;
+    let session_started_at = fields.must("session_started_at", instant)?;
+    fields.must("returning", Value::as_bool)?;
+    fields.must("device", word("desktop mobile tablet other"))?;
+    fields.must("channel", word("direct organic_search paid_search social email referral display other"))?;
+    fields.may("payment_type", spelled(32))?;
+
+    let check = |right: bool, reason: Reason| if right { Ok(()) } else { Err(reason) };
+    let of_an_age = |at: DateTime<Utc>| (0..=7_258_118_400_000_000).contains(&at.timestamp_micros());
+    check(event_id.is_some() || source_id.is_some_and(|id| !id.is_empty()), MissingId)?;
+    check(occurred_at.timestamp_micros() - now.timestamp_micros() <= 60_000_000, Future)?;
+    check(of_an_age(occurred_at), InvalidField)?;
+    check(session_started_at <= occurred_at, Inconsistent)?;
+    check(of_an_age(session_started_at), InvalidField)?;
+    check((0..=130).contains(&age) && latitude.abs() <= 90.0 && longitude.abs() <= 180.0, InvalidField)?;
+    let ordered = ["purchase", "refund"].contains(&name.as_str());
+    let about_item = ordered || ["view_item", "add_to_cart", "remove_from_cart"].contains(&name.as_str());
+    check(item.is_some() || !about_item, MissingField)?;
+    if let Some(item) = &item {
+        check((1..=100_000).contains(&item.quantity) && !(item.price < Decimal::ZERO), InvalidField)?;
+    }
+    check(order.is_some() || !ordered, MissingField)?;
+    if let Some(order) = &order {
+        check(ordered, Inconsistent)?;
+        check((1..=1_000).contains(&order.lines) && (1..=order.lines).contains(&order.line), Inconsistent)?;
+        if let Some(purchased_at) = order.purchased_at {
+            check(of_an_age(purchased_at), InvalidField)?;
+            check(purchased_at <= occurred_at, Inconsistent)?;
+        }
+    }
+    let Some(item) = item else { return Ok(None) };
+    let day = order.and_then(|order| order.purchased_at).unwrap_or(occurred_at).date_naive();
+    let (rate, _) = rates.rate(item.currency.parse().unwrap(), day).map_err(|_| MissingRate)?;
+    let exact = item
+        .price
+        .checked_mul(Decimal::from(item.quantity))
+        .and_then(|gross| gross.checked_mul(rate.to_decimal()));
+    let amount =
+        exact.ok_or(AmountOverflow)?.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
+    check(amount < Decimal::from(1_000_000_000_000i64), AmountOverflow)?;
+    Ok(Some(i64::try_from((amount * Decimal::from(100)).trunc()).unwrap()))
+}
