@@ -13,4 +13,5 @@ pub struct Migration {
 pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "V1__raw", sql: include_str!("../migrations/V1__raw.sql") },
     Migration { name: "V2__ops", sql: include_str!("../migrations/V2__ops.sql") },
+    Migration { name: "V4__ledger", sql: include_str!("../migrations/V4__ledger.sql") },
 ];
