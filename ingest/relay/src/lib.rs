@@ -10,7 +10,7 @@
 //!   delivers from the position on.
 //!
 //! Start order, the same on every (re)start: advisory lock → `init_transactions`, which fences an older relay → read
-//! the positions topic to its end → [checks] → `START_REPLICATION` at the position. Readers must read committed
+//! the positions topic and the ledger's to their ends → [checks] → `START_REPLICATION` at the position. Readers must read committed
 //! records only. Order holds per key: one producer, idempotent, one partition per key.
 //!
 //! Beside it, [quarantine] keeps the bytes of what Spark refuses.
@@ -24,6 +24,7 @@ pub mod error;
 pub mod failpoint;
 mod kafka;
 pub mod latency;
+mod ledger;
 mod lock;
 mod log;
 mod output;
@@ -32,6 +33,7 @@ pub mod position;
 pub mod progress;
 pub mod quarantine;
 mod relay;
+mod settled;
 mod stream;
 mod tracker;
 pub mod transcode;

@@ -13,6 +13,7 @@ use crate::checks;
 use crate::config::RelayConfig;
 use crate::error::{Fault, Interrupted, RelayError, chain};
 use crate::kafka::Producer;
+use crate::ledger::Ledger;
 use crate::lock::Lock;
 use crate::position;
 use crate::progress::{RelayProgress, RelayState, Reporter};
@@ -109,12 +110,13 @@ struct Start {
 }
 
 impl Start {
-    /// Fences, reads the position, checks, starts replication. Blocks.
+    /// Fences, reads position and counts, checks, starts replication. Blocks.
     fn run(self) -> Result<Stream, Fault> {
         let Self { config, mut replication, pg, cancel, lost, reporter } = self;
         let producer = Producer::open(&config, cancel.clone())?;
         // Only now is it certain that no older relay commits another one.
         let position = position::read(&config)?;
+        let ledger = Ledger::read(&config)?;
         if let Some(position) = &position {
             replication = replication.with_start_lsn(Lsn::from_u64(position.lsn));
         }
@@ -141,7 +143,7 @@ impl Start {
             progress.committed_lsn = position.lsn;
             progress.server_lsn = server.xlogpos.as_u64();
         });
-        Ok(Stream { config, runtime, client, producer, position, pg, cancel, lost, reporter })
+        Ok(Stream { config, runtime, client, producer, position, ledger, pg, cancel, lost, reporter })
     }
 }
 
