@@ -1,6 +1,7 @@
 //! The upsert sink: one query, several Cassandra tables, per-row write time. Its Java side is in `spark/`.
 
 use contracts::cube::{CUBE, GROUPINGS, MEASURE};
+use contracts::ledger::{CUBE_COUNTS, JUDGED_COUNTS};
 use spark_connect_rs::streaming::DataStreamWriter;
 
 /// The data source's short name, as registered in the jar.
@@ -18,15 +19,27 @@ pub struct CassandraSink {
 impl CassandraSink {
     /// Sets a writer to this sink, with the cube's tables as routes.
     pub(crate) fn configure(&self, writer: DataStreamWriter) -> DataStreamWriter {
-        let routes =
-            GROUPINGS.iter().map(|grouping| format!("{0}={0}", grouping.table)).collect::<Vec<_>>().join(",");
+        let tables = GROUPINGS.iter().map(|grouping| grouping.table).chain([CUBE_COUNTS.name]);
+        self.routed(writer, tables).option("event_time.column", MEASURE.last_occurred_at.name())
+    }
+
+    /// Sets a writer to this sink, for what was judged.
+    pub(crate) fn configure_ledger(&self, writer: DataStreamWriter) -> DataStreamWriter {
+        self.routed(writer, [JUDGED_COUNTS.name])
+    }
+
+    fn routed<'a>(
+        &self,
+        writer: DataStreamWriter,
+        tables: impl IntoIterator<Item = &'a str>,
+    ) -> DataStreamWriter {
+        let routes = tables.into_iter().map(|table| format!("{table}={table}")).collect::<Vec<_>>().join(",");
         writer
             .format(FORMAT)
             .option("keyspace", &self.keyspace)
             .option("routes", &routes)
             .option("route.column", CUBE.route.name())
             .option("writetime.column", CUBE.write_time.name())
-            .option("event_time.column", MEASURE.last_occurred_at.name())
             .option("retries", &self.retries.to_string())
     }
 }

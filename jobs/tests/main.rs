@@ -4,5 +4,6 @@
 
 mod columns;
 mod cube;
+mod ledger;
 mod refusals;
 mod support;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use contracts::ledger::CHECKPOINT_SUFFIX;
 use provision::Provisioned;
 use spark_connect_rs::streaming::{StreamingQuery, Trigger};
 use spark_connect_rs::{SparkError, SparkSession};
@@ -21,6 +22,12 @@ use crate::spark::{self, CallError};
 pub(crate) const REFUSALS_QUERY: &str = "refusals";
 /// How often refusals are published: they are rare, and the cube comes first.
 const REFUSALS_TRIGGER: &str = "10 seconds";
+/// The name of the query that counts for the ledger.
+const LEDGER_QUERY: &str = "ledger";
+/// How often it counts: nobody waits for it, and it decodes every record once more.
+const LEDGER_TRIGGER: &str = "10 seconds";
+/// How many more records than one of the cube a micro-batch of it may read: it comes more rarely and keeps nothing.
+const LEDGER_READS_MORE: u64 = 10;
 /// How often the query is asked how it does.
 const POLL: Duration = Duration::from_secs(1);
 /// How often PostgreSQL is told.
@@ -65,6 +72,7 @@ pub(super) struct Attempt<'a> {
 struct Queries {
     cube: StreamingQuery,
     refusals: StreamingQuery,
+    ledger: StreamingQuery,
 }
 
 /// What one round of questions found.
@@ -142,7 +150,8 @@ impl Attempt<'_> {
             let cube = start_cube(&session, &source, &expected, &sink, &plan, trigger_ms)?;
             let refusals =
                 start_refusals(&session, &source, &expected, refusal_schema_id, &refusals_topic, &plan)?;
-            Ok(Queries { cube, refusals })
+            let ledger = start_ledger(&session, &source, &expected, &sink, &plan)?;
+            Ok(Queries { cube, refusals, ledger })
         })
         .await
     }
@@ -211,7 +220,7 @@ fn start_cube(
 ) -> Result<StreamingQuery, SparkError> {
     let records = source.stream(session, CUBE_QUERY);
     let events = checked::on_time(&checked::events(&records, expected));
-    let rows = metrics::cube::cube(&events, plan.revision)?;
+    let rows = metrics::cube::cube_and_counts(&events, plan.revision)?;
     sink.configure(rows.write_stream())
         .output_mode("update")
         .query_name(CUBE_QUERY)
@@ -241,8 +250,26 @@ fn start_refusals(
         .start("")
 }
 
+fn start_ledger(
+    session: &SparkSession,
+    source: &KafkaSource,
+    expected: &Expected,
+    sink: &CassandraSink,
+    plan: &Plan,
+) -> Result<StreamingQuery, SparkError> {
+    let max_offsets_per_trigger = source.max_offsets_per_trigger.saturating_mul(LEDGER_READS_MORE);
+    let records = KafkaSource { max_offsets_per_trigger, ..source.clone() }.stream(session, LEDGER_QUERY);
+    let counts = metrics::ledger::counts(&records, expected, plan.revision)?;
+    sink.configure_ledger(counts.write_stream())
+        .output_mode("update")
+        .query_name(LEDGER_QUERY)
+        .option("checkpointLocation", &format!("{}{CHECKPOINT_SUFFIX}", plan.checkpoint))
+        .trigger(Trigger::ProcessingTime(LEDGER_TRIGGER.to_owned()))
+        .start("")
+}
+
 fn ask(queries: &Queries) -> Result<Answers, SparkError> {
-    for query in [&queries.cube, &queries.refusals] {
+    for query in [&queries.cube, &queries.refusals, &queries.ledger] {
         if !query.is_active()? {
             let name = query.name().unwrap_or("query");
             let why = query.exception()?.map_or_else(
@@ -260,7 +287,7 @@ fn ask(queries: &Queries) -> Result<Answers, SparkError> {
 
 /// Stops the queries; one that does not answer is left to the next submission, which replaces it.
 async fn stop(queries: Queries) {
-    for query in [queries.cube, queries.refusals] {
+    for query in [queries.cube, queries.refusals, queries.ledger] {
         if let Err(error) = spark::call("stop a query", ANSWER, move || query.stop()).await {
             tracing::warn!(error = %chain(&error), "a query did not stop");
         }
