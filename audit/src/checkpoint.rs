@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use contracts::ledger::CHECKPOINT_SUFFIX;
 use serde_json::Value;
 use tokio_postgres::Client;
 
@@ -44,6 +45,14 @@ impl CheckpointDirectory {
         } else {
             Err(VerifyError::CheckpointScheme(uri.to_owned()))
         }
+    }
+
+    /// The folder of the query that counts for the ledger beside the query of this one.
+    #[must_use]
+    pub fn of_ledger(&self) -> Self {
+        let mut path = self.0.clone().into_os_string();
+        path.push(CHECKPOINT_SUFFIX);
+        Self(path.into())
     }
 
     fn latest_commit(&self) -> Result<Option<u64>, VerifyError> {

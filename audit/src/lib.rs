@@ -1,13 +1,15 @@
 //! Checks the rest by other means: what the tables should hold is computed again, from the raw rows.
 //!
 //! Nothing here knows the plans. [`verify`](verify()) reads `raw.events` with SQL of its own and Cassandra as
-//! any reader would, and compares row by row; [`figures`] reads back the leading figures for people.
+//! any reader would, and compares row by row; [`ledger`](ledger()) brings together what each stage counted and compares
+//! that; [`figures`] reads back the leading figures for people.
 
 mod checkpoint;
 mod compare;
 mod error;
 mod expected;
 pub mod figures;
+mod ledger;
 mod progress;
 mod report;
 mod row;
@@ -16,6 +18,9 @@ mod verify;
 
 pub use checkpoint::{CheckpointDirectory, SparkProgress, checkpoint_in_force};
 pub use error::VerifyError;
+pub use ledger::{
+    Counts, Imbalance, JudgedMinute, LedgerOptions, LedgerReport, Minute, Span, SparkQueries, Stage, ledger,
+};
 pub use report::{Deviation, Difference, DifferenceKind, MIN_FIGURES_FOR_A_MEAN, Report, TableReport};
 pub use row::{Figure, Key};
 pub use verify::{Options, Phase, Progress, verify};

@@ -64,13 +64,18 @@ pub enum Phase {
         /// How many.
         rows: usize,
     },
+    /// Writing what was found.
+    Writing {
+        /// How many minutes.
+        rows: usize,
+    },
 }
 
 /// Hears where a verification stands; called from the task that runs it.
 pub type Progress<'a> = &'a (dyn Fn(Phase) + Sync);
 
 /// How often rows in motion are looked at again.
-const SETTLE_POLL: Duration = Duration::from_millis(500);
+pub(crate) const SETTLE_POLL: Duration = Duration::from_millis(500);
 
 /// Compares every table of the cube with `raw.events`. Changes nothing but one empty log record, which gives
 /// the relay something to pass; may be dropped at any time.
@@ -130,7 +135,7 @@ pub async fn verify(
     Ok(report(outcomes, late_events, waited))
 }
 
-async fn events_topic(client: &Client, endpoints: &Endpoints) -> Result<String, VerifyError> {
+pub(crate) async fn events_topic(client: &Client, endpoints: &Endpoints) -> Result<String, VerifyError> {
     let row = client
         .query_one("select coalesce(max(generation), 1) from ops.topic_generation", &[])
         .await
@@ -138,7 +143,7 @@ async fn events_topic(client: &Client, endpoints: &Endpoints) -> Result<String, 
     Ok(endpoints.namespace.events_topic(row.get(0)))
 }
 
-async fn snapshot(client: &mut Client) -> Result<Transaction<'_>, VerifyError> {
+pub(crate) async fn snapshot(client: &mut Client) -> Result<Transaction<'_>, VerifyError> {
     client
         .build_transaction()
         .isolation_level(IsolationLevel::RepeatableRead)
@@ -150,7 +155,7 @@ async fn snapshot(client: &mut Client) -> Result<Transaction<'_>, VerifyError> {
 
 /// An LSN behind everything the snapshot sees. The record it stands at is written for that: the log's own
 /// end may lie on a page boundary that no reader reports until something follows.
-async fn lsn_behind(snapshot: &Transaction<'_>) -> Result<u64, VerifyError> {
+pub(crate) async fn lsn_behind(snapshot: &Transaction<'_>) -> Result<u64, VerifyError> {
     let failed = || VerifyError::postgres("mark the log");
     // The first statement takes the snapshot.
     snapshot.query_one("select pg_current_snapshot()::text", &[]).await.map_err(failed())?;

@@ -3,6 +3,7 @@
 mod connect;
 mod interrupt;
 mod job;
+mod ledger;
 mod relaying;
 mod run_job;
 mod services;
@@ -26,6 +27,7 @@ Examples:
   storepulse job run                      submit the Spark plan and watch over it
   storepulse simulate --rate 500 --duration 60s
   storepulse verify                       compare Cassandra with PostgreSQL, row by row
+  storepulse ledger                       what became of every record, stage by stage
   storepulse run-job                      all of it, with one live view";
 
 /// Real-time user analytics for an online shop.
@@ -58,6 +60,8 @@ enum Command {
     Job(job::JobCommand),
     /// Compare every cube table in Cassandra with SQL over PostgreSQL.
     Verify(verify::VerifyArgs),
+    /// Print what became of every record, stage by stage and minute by minute; fails where that does not balance.
+    Ledger(ledger::LedgerArgs),
     /// Users, simulator, relay, job and verification together.
     RunJob(run_job::RunJobArgs),
 }
@@ -88,6 +92,7 @@ fn main() -> ExitCode {
             Command::Relay(command) => relaying::run(command).await,
             Command::Job(command) => job::run(command).await,
             Command::Verify(args) => verify::run(args).await,
+            Command::Ledger(args) => ledger::run(args).await,
             Command::RunJob(args) => run_job::run(args).await,
         }
     });
