@@ -11,6 +11,7 @@
 mod control;
 mod crashes;
 mod figures;
+mod ledger;
 mod poison;
 mod state;
 mod support;
