@@ -69,7 +69,8 @@ lint: setup ## format, clippy, documentation, licences
 
 .PHONY: bench
 bench: build ## measure against limits and peers in the same run, and print the ratios
-	@cargo run --locked --quiet --package bench
+	@cargo run --locked --quiet --package bench -- ingestion
+	@cargo run --locked --quiet --package bench -- relay
 
 .PHONY: clean
 clean: ## stop the stack and remove its data; what was built and downloaded stays

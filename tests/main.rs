@@ -12,6 +12,7 @@ mod control;
 mod crashes;
 mod doctor;
 mod figures;
+mod ledger;
 mod poison;
 mod quarantine;
 mod repair;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use contracts::Namespace;
+use contracts::ledger::CHECKPOINT_SUFFIX;
 use serde_json::Value;
 use tokio_postgres::Client;
 
@@ -45,6 +46,14 @@ impl CheckpointDirectory {
         } else {
             Err(VerifyError::CheckpointScheme(uri.to_owned()))
         }
+    }
+
+    /// The folder of the query that counts for the ledger beside the query of this one.
+    #[must_use]
+    pub fn of_ledger(&self) -> Self {
+        let mut path = self.0.clone().into_os_string();
+        path.push(CHECKPOINT_SUFFIX);
+        Self(path.into())
     }
 
     fn latest_commit(&self) -> Result<Option<u64>, VerifyError> {
@@ -112,6 +121,14 @@ fn offsets(text: &str, topic: &str, path: &Path) -> Result<Option<Offsets>, Veri
 /// The checkpoints of the plans in force, by topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoints(Vec<(String, CheckpointDirectory)>);
+
+impl Checkpoints {
+    /// Those of the queries that count for the ledger beside the queries of these.
+    #[must_use]
+    pub fn of_ledger(&self) -> Self {
+        Self(self.0.iter().map(|(topic, checkpoint)| (topic.clone(), checkpoint.of_ledger())).collect())
+    }
+}
 
 impl SparkProgress for Checkpoints {
     fn committed_offsets(&self, topic: &str) -> Result<Option<BTreeMap<i32, i64>>, VerifyError> {

@@ -34,6 +34,21 @@ pub enum VerifyError {
         #[source]
         source: rdkafka::error::KafkaError,
     },
+    /// The topic of the relay's counts does not come to its end.
+    #[error("{topic} could not be read to its end: check `storepulse stack status`")]
+    NoAnswer {
+        /// The topic.
+        topic: String,
+    },
+    /// Something that is no count of the relay.
+    #[error("a record in {topic} is no count of the relay: something else wrote to the topic")]
+    UnreadableCount {
+        /// The topic.
+        topic: String,
+        /// What is wrong with it.
+        #[source]
+        source: contracts::avro::ReadError,
+    },
     /// No job has a checkpoint.
     #[error(
         "query {query:?} has no plan in force, so nothing can be in the tables: start `storepulse job run`"

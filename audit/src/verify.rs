@@ -65,13 +65,18 @@ pub enum Phase {
         /// How many.
         rows: usize,
     },
+    /// Writing what was found.
+    Writing {
+        /// How many minutes.
+        rows: usize,
+    },
 }
 
 /// Hears where a verification stands; called from the task that runs it.
 pub type Progress<'a> = &'a (dyn Fn(Phase) + Sync);
 
 /// How often rows in motion are looked at again.
-const SETTLE_POLL: Duration = Duration::from_millis(500);
+pub(crate) const SETTLE_POLL: Duration = Duration::from_millis(500);
 
 /// Compares every table of the cube with `raw.events`. Changes nothing but one empty log record, which gives
 /// the relay something to pass; may be dropped at any time.
@@ -136,7 +141,7 @@ pub async fn verify(
 }
 
 /// The topics that the plans in force read; without a plan, the one of the generation in force.
-async fn events_topics(client: &Client, endpoints: &Endpoints) -> Result<Vec<String>, VerifyError> {
+pub(crate) async fn events_topics(client: &Client, endpoints: &Endpoints) -> Result<Vec<String>, VerifyError> {
     let rows = client
         .query(
             "with planned as (select distinct topic_generation from ops.job_plan where retired_at is null) \
@@ -172,7 +177,7 @@ pub(crate) async fn snapshot(client: &mut Client) -> Result<Transaction<'_>, Ver
 
 /// An LSN behind everything the snapshot sees. The record it stands at is written for that: the log's own
 /// end may lie on a page boundary that no reader reports until something follows.
-async fn lsn_behind(snapshot: &Transaction<'_>) -> Result<u64, VerifyError> {
+pub(crate) async fn lsn_behind(snapshot: &Transaction<'_>) -> Result<u64, VerifyError> {
     let failed = || VerifyError::postgres("mark the log");
     // The first statement takes the snapshot.
     snapshot.query_one("select pg_current_snapshot()::text", &[]).await.map_err(failed())?;

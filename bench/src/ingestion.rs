@@ -73,7 +73,7 @@ async fn psql(url: &str, statements: &str) -> anyhow::Result<()> {
 }
 
 /// Shoppers for the simulator; what they are like does not matter here.
-fn users() -> anyhow::Result<Vec<User>> {
+pub(crate) fn users() -> anyhow::Result<Vec<User>> {
     let countries = ["DE", "FR", "GB", "US", "CH"];
     (0..USERS)
         .map(|index| {

@@ -3,10 +3,13 @@
 //! Nothing here asserts a time; the figures that were measured, and on what, stand in docs/performance.md.
 
 mod ingestion;
+mod relaying;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+use contracts::endpoints::Endpoints;
 use stack::PlainText;
 
 /// Measures parts of Storepulse against a limit or a peer, in the same run.
@@ -18,28 +21,39 @@ struct Bench {
     /// Runs of each side; the median is printed, with the smallest and the largest.
     #[arg(long, global = true, default_value_t = 3)]
     runs: usize,
-    /// Events a run.
-    #[arg(long, global = true, default_value_t = 1_000_000)]
-    events: u64,
+    /// Events a run; 1,000,000 for ingestion and 500,000 for the relay where nothing is given.
+    #[arg(long, global = true)]
+    events: Option<u64>,
 }
 
 #[derive(Subcommand, Clone, Copy)]
 enum What {
     /// Simulating and copying into the keyed table, against psql's binary \copy of the same rows.
     Ingestion,
+    /// The relay draining a backlog into Kafka exactly once, against pg_recvlogical; its memory and latency.
+    Relay,
+    #[command(name = relaying::PROCESS, hide = true)]
+    RelayProcess,
 }
+
+const INGESTED_EVENTS: u64 = 1_000_000;
+const RELAYED_EVENTS: u64 = 500_000;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Bench::parse();
+    let relayed = args.events.unwrap_or(RELAYED_EVENTS);
+    if matches!(args.what, Some(What::RelayProcess)) {
+        return relaying::process(relayed).await;
+    }
     let stack = stack::shared(Arc::new(PlainText)).await?;
-    let variable = |name: &str| {
-        stack
-            .variable(name)?
-            .ok_or_else(|| anyhow::anyhow!("the stack has no {name}: run `storepulse stack up`"))
-    };
+    let variables: HashMap<String, String> = stack.env()?.into_iter().collect();
+    let services = Endpoints::from_lookup(|name| variables.get(name).cloned())?;
     match args.what.unwrap_or(What::Ingestion) {
-        What::Ingestion => ingestion::run(&variable("PG_URL")?, args.events, args.runs).await,
+        What::Ingestion => {
+            ingestion::run(&services.pg_url, args.events.unwrap_or(INGESTED_EVENTS), args.runs).await
+        }
+        What::Relay | What::RelayProcess => relaying::run(&services, relayed, args.runs).await,
     }
 }
 

@@ -4,6 +4,7 @@ mod connect;
 mod doctor;
 mod interrupt;
 mod job;
+mod ledger;
 mod quarantine;
 mod rates;
 mod rebuild;
@@ -32,6 +33,7 @@ Examples:
   storepulse simulate --rate 500 --duration 60s
   storepulse doctor                       is everything alive? follow one event through all of it
   storepulse verify                       compare Cassandra with PostgreSQL, row by row
+  storepulse ledger                       what became of every record, stage by stage
   storepulse quarantine list --summary    what did not pass, by source and reason
   storepulse reconcile                    repair closed windows with late records
   storepulse run-job                      all of it, with one live view";
@@ -74,6 +76,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Compare every cube table in Cassandra with SQL over PostgreSQL.
     Verify(verify::VerifyArgs),
+    /// Print what became of every record, stage by stage and minute by minute; fails where that does not balance.
+    Ledger(ledger::LedgerArgs),
     /// What was set aside: look at it, judge it again.
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
@@ -112,6 +116,7 @@ fn main() -> ExitCode {
             Command::Job(command) => job::run(command).await,
             Command::Doctor(args) => doctor::run(args).await,
             Command::Verify(args) => verify::run(args).await,
+            Command::Ledger(args) => ledger::run(args).await,
             Command::Quarantine(command) => quarantine::run(command).await,
             Command::Reconcile(args) => reconcile::run(args).await,
             Command::Rebuild(args) => rebuild::run(args).await,

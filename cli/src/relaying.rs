@@ -47,6 +47,7 @@ pub(crate) fn config(endpoints: &Endpoints, provisioned: &Provisioned) -> RelayC
         event_schema_id: provisioned.event_schema_id,
         user_schema_id: provisioned.user_schema_id,
         position_schema_id: provisioned.position_schema_id,
+        ledger_schema_id: provisioned.ledger_schema_id,
     };
     RelayConfig::new(endpoints, assigned)
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use audit::Options;
+use audit::{LedgerOptions, Options};
 use chrono::{TimeDelta, Utc};
 use clap::Args;
 use contracts::endpoints::Endpoints;
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::rates::RatesArgs;
 use crate::simulate::{self, SimulateArgs, Span};
 use crate::users::{self, UsersArgs};
-use crate::{connect, interrupt, job, relaying, services, verify};
+use crate::{connect, interrupt, job, ledger, relaying, services, verify};
 use view::View;
 
 #[derive(Args)]
@@ -174,17 +174,26 @@ async fn drive(
 
     heading("draining and verifying");
     let checked = tokio::select! {
-        checked = verify::check(endpoints, Options::default()) => checked?,
+        checked = check(endpoints) => checked?,
         failure = line.failure() => return Err(failure),
     };
+    let (verified, ledger) = checked;
     // A visit under way when the run began has its first minute before it.
     let span = (began - TimeDelta::minutes(1))..(Utc::now() + TimeDelta::minutes(2));
     let session = provision::connect_cassandra(&endpoints.cassandra_contact_points).await?;
     let figures = audit::figures::read(&session, &endpoints.namespace, span, figures::LEADING).await?;
     println!("\n{}", figures::draw(&figures));
     println!("{}", lag_line(&line.job.borrow()));
-    println!("{checked}");
-    Ok(report.is_accounted_for() && checked.passed())
+    println!("{verified}");
+    println!("{ledger}");
+    Ok(report.is_accounted_for() && verified.passed() && ledger.balances())
+}
+
+/// Verifies the tables, then draws up the ledger; nothing more comes, so its last minutes are judged too.
+async fn check(endpoints: &Endpoints) -> anyhow::Result<(audit::Report, audit::LedgerReport)> {
+    let verified = verify::check(endpoints, Options::default()).await?;
+    let options = LedgerOptions { include_open: true, ..LedgerOptions::default() };
+    Ok((verified, ledger::check(endpoints, options).await?))
 }
 
 /// Runs the simulator beside the line, drawing both.

@@ -34,21 +34,24 @@ pub(crate) async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
 pub(crate) async fn check(endpoints: &Endpoints, options: Options) -> anyhow::Result<Report> {
     let client = jobs::control::connect(&endpoints.pg_url).await?;
     let checkpoints = audit::checkpoints_in_force(&client, &endpoints.namespace, CUBE_QUERY).await?;
+    Ok(audit::verify(endpoints, &checkpoints, options, &teller("verify")).await?)
+}
+
+/// Tells on standard error where a check stands, every other second.
+pub(crate) fn teller(check: &'static str) -> impl Fn(Phase) + Sync {
     let last = Mutex::new(None::<Instant>);
-    let report = audit::verify(endpoints, &checkpoints, options, &|phase| {
+    move |phase| {
         let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if last.is_none_or(|at| at.elapsed() >= Duration::from_secs(2)) {
             *last = Some(Instant::now());
-            eprintln!("  verify: {}", describe(phase));
+            eprintln!("  {check}: {}", describe(phase));
         }
-    })
-    .await?;
-    Ok(report)
+    }
 }
 
 fn describe(phase: Phase) -> String {
     match phase {
-        Phase::Computing => "computing what the tables should hold".into(),
+        Phase::Computing => "computing what should be there".into(),
         Phase::WaitingForRelay { position, wanted } => {
             let position = position.map_or_else(|| "nowhere yet".into(), |lsn| lsn.to_string());
             format!("waiting for the relay, at {position} of {wanted}")
@@ -56,5 +59,6 @@ fn describe(phase: Phase) -> String {
         Phase::WaitingForSpark { behind } => format!("waiting for spark, {behind} offsets behind"),
         Phase::Reading { table } => format!("reading {table}"),
         Phase::Settling { rows } => format!("reading {rows} rows in motion again"),
+        Phase::Writing { rows } => format!("writing {rows} minutes"),
     }
 }

@@ -1,4 +1,4 @@
-//! The Cassandra tables, derived from the cube.
+//! The Cassandra tables, derived from the cube and the ledger.
 //!
 //! Every write is an upsert: the key is deterministic, all measures are non-null, and the write time is the
 //! row's version (see [`cube::write_time`](crate::cube::write_time)).
@@ -6,6 +6,7 @@
 use std::fmt::Write;
 
 use crate::cube::{CUBE, GROUPINGS, Grouping, MeasureKind};
+use crate::ledger;
 use crate::namespace::Namespace;
 use crate::record::Column;
 
@@ -18,7 +19,36 @@ pub fn statements(namespace: &Namespace, replication_factor: u32) -> Vec<String>
          {{'class': 'NetworkTopologyStrategy', 'replication_factor': {replication_factor}}}"
     )];
     all.extend(GROUPINGS.iter().map(|grouping| table(keyspace, grouping)));
+    all.extend(ledger::TABLES.iter().map(|table| ledger_table(keyspace, table)));
     all
+}
+
+fn ledger_table(keyspace: &str, table: &ledger::Table) -> String {
+    let day = ledger::Table::PARTITION;
+    let mut cql =
+        format!("create table if not exists {keyspace}.{} (\n    {day} {},\n", table.name, key_type(day));
+    let counts = table.counts.iter().map(|&column| (column, ledger::Table::COUNT_TYPE));
+    for (column, cql_type) in table.clustering.iter().copied().chain(counts) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(cql, "    {column} {cql_type},");
+    }
+    let list = |text: &dyn Fn(Column) -> String| {
+        table.clustering.iter().map(|(column, _)| text(*column)).collect::<Vec<_>>().join(", ")
+    };
+    let _ = write!(
+        cql,
+        "    primary key (({day}), {})\n) with clustering order by ({})\n    and comment = '{}'",
+        list(&|column| column.to_string()),
+        list(&|column| format!("{column} {}", clustering_order(column))),
+        table.comment
+    );
+    cql
+}
+
+/// How rows of a partition are ordered by a clustering column: the newest first.
+#[must_use]
+pub fn clustering_order(column: Column) -> &'static str {
+    if column == CUBE.minute || column == ledger::LEDGER.ingested_minute { "desc" } else { "asc" }
 }
 
 fn table(keyspace: &str, grouping: &Grouping) -> String {
@@ -34,7 +64,7 @@ fn table(keyspace: &str, grouping: &Grouping) -> String {
     let clustering = grouping.clustering_key();
     let order = clustering
         .iter()
-        .map(|&column| format!("{column} {}", if column == CUBE.minute { "desc" } else { "asc" }))
+        .map(|&column| format!("{column} {}", clustering_order(column)))
         .collect::<Vec<_>>()
         .join(", ");
     let _ = write!(

@@ -26,6 +26,7 @@ pub const fn write_time(window_start_us: i64, revision: i64, events: i64) -> i64
     window_start_us + revision * REVISION_STEP + events
 }
 
+/// Typed names of columns that belong to no record.
 macro_rules! columns {
     ($(#[doc = $doc:literal])+ $const:ident : $type:ident { $( $(#[doc = $field_doc:literal])+ $field:ident, )+ }) => {
         $(#[doc = $doc])+
@@ -35,6 +36,8 @@ macro_rules! columns {
         pub const $const: $type = $type { $( $field: Column::new(stringify!($field)), )+ };
     };
 }
+
+pub(crate) use columns;
 
 columns! {
     /// Columns of the cube that are no measures and no dimensions.

@@ -12,6 +12,7 @@ pub mod endpoints;
 pub mod event;
 pub mod ids;
 pub mod lateness;
+pub mod ledger;
 pub mod migrations;
 pub mod money;
 pub mod namespace;

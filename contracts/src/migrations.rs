@@ -14,6 +14,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "V1__raw", sql: include_str!("../migrations/V1__raw.sql") },
     Migration { name: "V2__ops", sql: include_str!("../migrations/V2__ops.sql") },
     Migration { name: "V3__supervision", sql: include_str!("../migrations/V3__supervision.sql") },
+    Migration { name: "V4__ledger", sql: include_str!("../migrations/V4__ledger.sql") },
     Migration { name: "V5__settings", sql: include_str!("../migrations/V5__settings.sql") },
     Migration { name: "V6__quarantine", sql: include_str!("../migrations/V6__quarantine.sql") },
     Migration { name: "V7__repair", sql: include_str!("../migrations/V7__repair.sql") },

@@ -74,6 +74,12 @@ impl Namespace {
         format!("{}.relay.positions", self.0)
     }
 
+    /// The compacted topic of what the relay counted.
+    #[must_use]
+    pub fn ledger_topic(&self) -> String {
+        format!("{}.ledger", self.0)
+    }
+
     /// The subject of a topic that is not the events topic.
     #[must_use]
     pub fn subject(topic: &str) -> String {

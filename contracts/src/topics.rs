@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::ledger::RelayCount;
 use crate::namespace::Namespace;
 use crate::position::RelayPosition;
 use crate::quarantine::Refusal;
@@ -83,6 +84,7 @@ pub fn topics(namespace: &Namespace, generation: i32) -> Vec<Topic> {
     let users = namespace.users_topic();
     let quarantine = namespace.quarantine_topic();
     let positions = namespace.positions_topic();
+    let ledger = namespace.ledger_topic();
     vec![
         Topic {
             name: namespace.events_topic(generation),
@@ -119,6 +121,15 @@ pub fn topics(namespace: &Namespace, generation: i32) -> Vec<Topic> {
             partitions: 1,
             cleanup: Cleanup::Compact,
             doc: "the relay's position, written in the same transaction as what it covers",
+        },
+        Topic {
+            subject: Namespace::subject(&ledger),
+            name: ledger,
+            schema: RelayCount::schema(),
+            key: "slot/generation/minute",
+            partitions: 1,
+            cleanup: Cleanup::Compact,
+            doc: "what the relay counted for each minute, written in the same transaction as what it counts",
         },
     ]
 }

@@ -5,6 +5,7 @@
 //! - **Counts stay exact when the connection dies in a commit.** Every transaction knows its own id before it
 //!   commits; after reconnecting, `pg_xact_status` tells whether it did, and only a transaction that did not
 //!   is sent again.
+//! - **What is counted is what is committed**: each transaction adds its counts, by minute, to `ops.ledger`.
 //! - A transaction holds at most [`MAX_ROWS_PER_COMMIT`] rows, so that the relay can follow.
 //!
 //! The store connects again by itself, with back-off, for at most its [patience](Store::with_patience).
@@ -13,6 +14,7 @@ mod base_currency;
 mod connection;
 mod error;
 mod events;
+mod ledger;
 mod quarantine;
 mod quarantined;
 mod replay;

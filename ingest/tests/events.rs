@@ -26,6 +26,7 @@ async fn every_event_is_committed_or_counted_as_a_repeat() {
         let mut other = database.store().await;
         assert_eq!(other.append(&doubled).await.unwrap(), Appended { committed: 10, repeated: 10 });
         assert_eq!(database.count("select count(*) from raw.events").await, 26_010);
+        assert_eq!(database.ledger().await, [29_024, 26_010, 3_014, 0]);
         let largest = "select max(n) from (select count(*) n from raw.events group by tx::text) by_tx";
         assert!(database.count(largest).await <= 10_000, "a transaction is bounded");
     })
@@ -73,6 +74,40 @@ async fn two_writers_count_each_event_once() {
         let (a, b) = (a.unwrap(), b.unwrap());
         assert_eq!(a.committed + b.committed, 6_000);
         assert_eq!(a.repeated + b.repeated, 6_000);
+        assert_eq!(database.ledger().await, [12_000, 6_000, 6_000, 0]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_repeat_counts_in_the_minute_that_it_was_handed_in_with() {
+    with_database(async |database| {
+        let mut store = database.store().await;
+        let first = events(10, at("2026-03-01T10:00:00Z"));
+        store.append(&first).await.unwrap();
+        // The same ids, accepted in later minutes; one of them twice, each time in another minute.
+        let later = |event: &contracts::Event, minutes| contracts::Event {
+            ingested_at: event.ingested_at + TimeDelta::minutes(minutes),
+            ..event.clone()
+        };
+        let fresh = events(1, at("2026-03-01T10:00:30Z")).remove(0);
+        let batch = [later(&first[0], 1), later(&first[1], 2), later(&fresh, 3), later(&fresh, 4)];
+        let appended = store.append(&batch).await.unwrap();
+        assert_eq!(appended, Appended { committed: 1, repeated: 3 });
+        let rows = database
+            .client
+            .query(
+                "select extract(minute from minute at time zone 'UTC')::int, sum(records_in)::bigint,
+                        sum(records_out)::bigint, sum(repeated)::bigint from ops.ledger group by 1 order by 1",
+                &[],
+            )
+            .await
+            .unwrap();
+        let rows: Vec<(i32, [i64; 3])> =
+            rows.iter().map(|row| (row.get(0), [1, 2, 3].map(|column| row.get(column)))).collect();
+        let expected = [(0, [10, 10, 0]), (1, [1, 0, 1]), (2, [1, 0, 1]), (3, [1, 1, 0]), (4, [1, 0, 1])];
+        assert_eq!(rows, expected);
+        assert_eq!(database.ledger().await, [14, 11, 3, 0]);
     })
     .await;
 }
@@ -91,6 +126,7 @@ async fn quarantine_keeps_bytes_and_takes_a_record_once() {
         };
         store.quarantine(std::slice::from_ref(&record)).await.unwrap();
         store.quarantine(&[record]).await.unwrap();
+        assert_eq!(database.ledger().await, [1, 0, 0, 1]);
         let row = database.client.query_one("select * from raw.quarantine", &[]).await.unwrap();
         assert_eq!(row.get::<_, &[u8]>("payload"), [0, 255, 1]);
         assert_eq!(row.get::<_, i64>("size_bytes"), 3);

@@ -88,6 +88,7 @@ async fn a_commit_whose_answer_is_lost_is_not_counted_as_a_repeat() {
         let appended = appended_through(Cut::AfterCommit, &mixed, database, 1).await;
         assert_eq!(appended, Appended { committed: 100, repeated: 100 });
         assert_eq!(database.count("select count(*) from raw.events").await, 600);
+        assert_eq!(database.ledger().await, [700, 600, 100, 0]);
     })
     .await;
 }
@@ -99,6 +100,7 @@ async fn a_commit_that_never_arrived_is_sent_again() {
         let appended = appended_through(Cut::BeforeCommit, &batch, database, 3).await;
         assert_eq!(appended, Appended { committed: 500, repeated: 0 });
         assert_eq!(database.count("select count(*) from raw.events").await, 500);
+        assert_eq!(database.ledger().await, [500, 500, 0, 0]);
     })
     .await;
 }

@@ -91,6 +91,9 @@ async fn the_truth_is_what_sql_finds() {
         assert_eq!(truth.rejected.len(), 5, "every kind of breakage: {:?}", truth.rejected);
         assert!(truth.on_time.orders > 100 && truth.on_time.refund_cents > 0, "{truth:?}");
 
+        let counted = [truth.sent, truth.accepted, truth.repeated, truth.rejected_total()];
+        assert_eq!(database.ledger().await, counted.map(u64::cast_signed), "the ledger is the truth");
+
         let all = recount(database, ON_TIME, "'all'").await;
         assert_eq!(all, [("all".to_owned(), truth.on_time)]);
         let late = recount(database, &format!("not ({ON_TIME})"), "'late'").await;

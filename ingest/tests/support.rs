@@ -51,6 +51,25 @@ impl Database {
         Store::connect(&self.url).await.unwrap()
     }
 
+    /// What the ledger says was handed in, committed, repeated and set aside; each minute of it is what stands in the
+    /// tables, and balances.
+    pub(crate) async fn ledger(&self) -> [i64; 4] {
+        let off = "with counted as (
+                select minute, sum(records_in) as records_in, sum(records_out) as records_out,
+                       sum(repeated) as repeated, sum(quarantined) as quarantined
+                from ops.ledger where stage = 'ingest' group by 1
+            ), stored as (select date_trunc('minute', ingested_at, 'UTC') as minute, count(*) as n from raw.events group by 1),
+            aside as (select date_trunc('minute', quarantined_at, 'UTC') as minute, count(*) as n from raw.quarantine group by 1)
+            select count(*) from counted full join stored using (minute) full join aside using (minute)
+            where coalesce(records_out, 0) <> coalesce(stored.n, 0) or coalesce(quarantined, 0) <> coalesce(aside.n, 0)
+               or records_in <> records_out + repeated + quarantined";
+        assert_eq!(self.count(off).await, 0, "minutes of the ledger that are off");
+        let total = "select coalesce(sum(records_in), 0)::bigint, coalesce(sum(records_out), 0)::bigint,
+                            coalesce(sum(repeated), 0)::bigint, coalesce(sum(quarantined), 0)::bigint from ops.ledger";
+        let row = self.client.query_one(total, &[]).await.unwrap();
+        [0, 1, 2, 3].map(|column| row.get(column))
+    }
+
     pub(crate) async fn count(&self, sql: &str) -> i64 {
         self.client.query_one(sql, &[]).await.unwrap().get(0)
     }

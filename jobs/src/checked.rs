@@ -8,12 +8,12 @@ use contracts::event::EVENT;
 use contracts::quarantine::{REFUSAL, Reason};
 use contracts::record::{Field, Kind, Spelling};
 use contracts::validation::{EARLIEST_US, LATEST_US, MAX_AGE_YEARS};
-use contracts::{Event, cube, lateness, topics, wire};
+use contracts::{Event, cube, lateness, ledger, topics, wire};
 use spark_connect_rs::functions::{array, col, explode, expr, from_avro_with_options, to_avro_with_schema};
 use spark_connect_rs::{Column, DataFrame};
 use uuid::Uuid;
 
-use crate::source::column::{HEADERS, OFFSET, PARTITION, TOPIC, VALUE};
+use crate::source::column::{HEADERS, OFFSET, PARTITION, TIMESTAMP, TOPIC, VALUE};
 
 /// What a record must carry to be the relay's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Expected {
 const DECODED: &str = "decoded";
 /// Why a record is refused; null where it is not.
 const REFUSED: &str = "refused";
+/// The minute of a refused record's Kafka time; null where it is not refused.
+pub(crate) const REFUSED_MINUTE: &str = "refused_minute";
 
 /// Kafka records with the decoded event and the reason for refusing them.
 fn judged(records: &DataFrame, expected: &Expected) -> DataFrame {
@@ -35,7 +37,7 @@ fn judged(records: &DataFrame, expected: &Expected) -> DataFrame {
     let options = expr("map('mode', 'PERMISSIVE', 'datetimeRebaseMode', 'CORRECTED')");
     let body = expr(&format!("substring({VALUE}, {})", wire::HEADER_BYTES + 1));
     let decoded = from_avro_with_options(body, &topics::event_schema().to_string(), options);
-    let record = || [TOPIC, PARTITION, OFFSET, VALUE, HEADERS].map(col).into_iter();
+    let record = || [TOPIC, PARTITION, OFFSET, TIMESTAMP, VALUE, HEADERS].map(col).into_iter();
     let refused = expr(&refusal_sql(expected));
     records
         .select(record().chain([once(decoded).alias(DECODED)]))
@@ -139,17 +141,40 @@ pub fn events(records: &DataFrame, expected: &Expected) -> DataFrame {
 /// The events that are on time by the rule of [`lateness`].
 #[must_use]
 pub fn on_time(events: &DataFrame) -> DataFrame {
-    events.filter(expr(&on_time_sql()))
+    events.filter(expr(&on_time_sql("")))
 }
 
-pub(crate) fn on_time_sql() -> String {
+/// The rule over the event's columns, each with a prefix that says where they are.
+pub(crate) fn on_time_sql(prefix: &str) -> String {
     format!(
-        "unix_micros({}) - unix_micros({}) between -{} and {}",
+        "unix_micros({prefix}{}) - unix_micros({prefix}{}) between -{} and {}",
         EVENT.ingested_at,
         EVENT.occurred_at,
         lateness::MAX_AHEAD_US,
         lateness::MAX_LATE_US
     )
+}
+
+/// What becomes of each Kafka record, with the minute that the ledger counts it in: that of `ingested_at`, or
+/// [`REFUSED_MINUTE`], which is that of the Kafka record. One of the two is null.
+#[must_use]
+pub(crate) fn outcomes(records: &DataFrame, expected: &Expected) -> DataFrame {
+    let ingested =
+        format!("case when {REFUSED} is null then date_trunc('minute', {DECODED}.{}) end", EVENT.ingested_at);
+    // A producer chooses its record's time; null and nonsense are filed under the nearest end.
+    let stamped = format!("least(greatest({TIMESTAMP}, timestamp'1970-01-01'), timestamp'2200-01-01')");
+    let refused = format!("case when {REFUSED} is not null then date_trunc('minute', {stamped}) end");
+    let outcome = format!(
+        "case when {REFUSED} is not null then {REFUSED} when {} then '{}' else '{}' end",
+        on_time_sql(&format!("{DECODED}.")),
+        ledger::ON_TIME,
+        ledger::LATE
+    );
+    judged(records, expected).select([
+        expr(&ingested).alias(ledger::LEDGER.ingested_minute.name()),
+        expr(&refused).alias(REFUSED_MINUTE),
+        expr(&outcome).alias(ledger::LEDGER.outcome.name()),
+    ])
 }
 
 /// The refusals among Kafka records, as keys and values of the quarantine topic.

@@ -1,3 +1,4 @@
 //! The metrics: one pure plan function a family.
 
 pub mod cube;
+pub mod ledger;

@@ -1,6 +1,7 @@
 //! The upsert sink: one query, several Cassandra tables, per-row write time. Its Java side is in `spark/`.
 
 use contracts::cube::{CUBE, GROUPINGS, MEASURE};
+use contracts::ledger::{CUBE_COUNTS, JUDGED_COUNTS};
 use spark_connect_rs::DataFrameWriter;
 use spark_connect_rs::streaming::DataStreamWriter;
 
@@ -17,28 +18,44 @@ pub struct CassandraSink {
 }
 
 impl CassandraSink {
-    /// Sets a streaming writer to this sink, with the cube's tables as routes.
+    /// Sets a streaming writer to this sink, with the tables of the cube and what it counts for the ledger as routes.
     pub(crate) fn stream(&self, writer: DataStreamWriter) -> DataStreamWriter {
-        let writer = writer.format(FORMAT);
-        self.options().into_iter().fold(writer, |writer, (name, value)| writer.option(name, &value))
+        let options = self.options(tables().chain([CUBE_COUNTS.name])).chain([event_time()]);
+        options.fold(writer.format(FORMAT), |writer, (name, value)| writer.option(name, &value))
     }
 
-    /// The same for a batch: rows are in Cassandra when `save` returns.
+    /// Sets a streaming writer to this sink, for what was judged.
+    pub(crate) fn stream_of_ledger(&self, writer: DataStreamWriter) -> DataStreamWriter {
+        let options = self.options([JUDGED_COUNTS.name].into_iter());
+        options.fold(writer.format(FORMAT), |writer, (name, value)| writer.option(name, &value))
+    }
+
+    /// The cube's tables for a batch: rows are in Cassandra when `save` returns.
     pub(crate) fn batch(&self, writer: DataFrameWriter) -> DataFrameWriter {
         let writer = writer.format(FORMAT).mode("append");
-        self.options().into_iter().fold(writer, |writer, (name, value)| writer.option(name, &value))
+        let options = self.options(tables()).chain([event_time()]);
+        options.fold(writer, |writer, (name, value)| writer.option(name, &value))
     }
 
-    fn options(&self) -> [(&'static str, String); 6] {
-        let routes =
-            GROUPINGS.iter().map(|grouping| format!("{0}={0}", grouping.table)).collect::<Vec<_>>().join(",");
+    fn options<'a>(
+        &self,
+        tables: impl Iterator<Item = &'a str>,
+    ) -> impl Iterator<Item = (&'static str, String)> + use<> {
         [
             ("keyspace", self.keyspace.clone()),
-            ("routes", routes),
+            ("routes", tables.map(|table| format!("{table}={table}")).collect::<Vec<_>>().join(",")),
             ("route.column", CUBE.route.name().to_owned()),
             ("writetime.column", CUBE.write_time.name().to_owned()),
-            ("event_time.column", MEASURE.last_occurred_at.name().to_owned()),
             ("retries", self.retries.to_string()),
         ]
+        .into_iter()
     }
+}
+
+fn tables() -> impl Iterator<Item = &'static str> {
+    GROUPINGS.iter().map(|grouping| grouping.table)
+}
+
+fn event_time() -> (&'static str, String) {
+    ("event_time.column", MEASURE.last_occurred_at.name().to_owned())
 }

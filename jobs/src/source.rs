@@ -7,6 +7,7 @@ pub(crate) mod column {
     pub(crate) const TOPIC: &str = "topic";
     pub(crate) const PARTITION: &str = "partition";
     pub(crate) const OFFSET: &str = "offset";
+    pub(crate) const TIMESTAMP: &str = "timestamp";
     pub(crate) const VALUE: &str = "value";
     pub(crate) const HEADERS: &str = "headers";
 }

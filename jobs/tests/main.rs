@@ -6,6 +6,7 @@
 mod columns;
 mod cube;
 mod lease;
+mod ledger;
 mod mutated;
 mod refusals;
 mod session;

@@ -12,7 +12,7 @@ use crate::support::{self, EXPECTED, Record};
 
 const REFUSAL_SCHEMA_ID: u32 = 77;
 
-fn bad_records() -> Vec<(Reason, Record)> {
+pub(crate) fn bad_records() -> Vec<(Reason, Record)> {
     let event = &support::events(5, 1)[0];
     let good = support::wire_value(event);
     let ours = || Some(EXPECTED.generation_id.to_string());

@@ -19,7 +19,7 @@ use tokio_postgres::types::PgLsn;
 use super::advice::{self, Part};
 use super::services::Ready;
 use super::{DOCTOR_COUNTRY, Examination, GRACE, Hop, Stopped};
-use crate::checkpoint::{SparkProgress, checkpoint_in_force};
+use crate::checkpoint::{SparkProgress, checkpoints_in_force};
 
 /// How often the checkpoint and the table are looked at: neither tells when it changes.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -118,7 +118,8 @@ impl<'a> Watch<'a> {
         let committed = async {
             loop {
                 // Asked each time: the plan in force may change, and there is none before the first run.
-                match checkpoint_in_force(&self.pg, self.examination.query).await {
+                match checkpoints_in_force(&self.pg, &self.examination.endpoints.namespace, self.examination.query).await
+                {
                     Ok(checkpoint) => {
                         let offsets =
                             checkpoint.committed_offsets(&self.topic).map_err(|error| failed(&error))?;

@@ -6,6 +6,7 @@
 //! loses nothing, and refuses with the reason and the way out where something differs in earnest: it never
 //! drops, never moves a position and never creates a slot that would leave accepted rows out.
 
+pub mod committed;
 mod error;
 mod generation;
 mod kafka;
@@ -42,6 +43,8 @@ pub struct Provisioned {
     pub refusal_schema_id: u32,
     /// The registry's id of the positions' schema.
     pub position_schema_id: u32,
+    /// The registry's id of the schema of the relay's counts.
+    pub ledger_schema_id: u32,
     /// PostgreSQL's system identifier.
     pub system_id: String,
     /// PostgreSQL's timeline.
@@ -256,8 +259,8 @@ fn provisioned(
     publication_hash: String,
     slot: String,
 ) -> Provisioned {
-    // The order of the topic table: events, users, quarantine, positions.
-    debug_assert_eq!(topics.len(), 4);
+    // The order of the topic table: events, users, quarantine, positions, ledger.
+    debug_assert_eq!(topics.len(), 5);
     Provisioned {
         generation,
         generation_id,
@@ -265,6 +268,7 @@ fn provisioned(
         user_schema_id: schema_ids[1],
         refusal_schema_id: schema_ids[2],
         position_schema_id: schema_ids[3],
+        ledger_schema_id: schema_ids[4],
         system_id: identity.system_id,
         timeline: identity.timeline,
         slot,

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use contracts::{RelayPosition, wire};
-use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Message};
 
 use crate::ProvisionError;
+use crate::committed::CommittedReader;
 use crate::kafka::REQUEST_TIMEOUT;
 
 /// Reads the positions of one slot in order, from the first that is kept, committed ones only.
 pub struct PositionReader {
-    consumer: StreamConsumer,
+    reader: CommittedReader,
     topic: String,
     slot: String,
 }
@@ -33,20 +33,8 @@ impl PositionReader {
     /// # Errors
     /// When the client cannot be started.
     pub fn open(brokers: &str, topic: &str, slot: &str) -> Result<Self, ProvisionError> {
-        let failed = |error| ProvisionError::kafka(format!("read {topic}"))(error);
-        let consumer: StreamConsumer = ClientConfig::new()
-            .set("bootstrap.servers", brokers)
-            // librdkafka wants a group even where nothing is committed.
-            .set("group.id", "storepulse-position")
-            .set("enable.auto.commit", "false")
-            .set("isolation.level", "read_committed")
-            .set("enable.partition.eof", "true")
-            .create()
-            .map_err(failed)?;
-        let mut assignment = TopicPartitionList::new();
-        assignment.add_partition_offset(topic, 0, Offset::Beginning).map_err(failed)?;
-        consumer.assign(&assignment).map_err(failed)?;
-        Ok(Self { consumer, topic: topic.to_owned(), slot: slot.to_owned() })
+        let reader = CommittedReader::open(brokers, topic)?;
+        Ok(Self { reader, topic: topic.to_owned(), slot: slot.to_owned() })
     }
 
     /// Waits for the next position of the slot or the end of the topic; may be dropped at any await.
@@ -55,11 +43,7 @@ impl PositionReader {
     /// When Kafka does not give the topic or the record is no position.
     pub async fn next(&self) -> Result<Next, ProvisionError> {
         loop {
-            let message = match self.consumer.recv().await {
-                Ok(message) => message,
-                Err(KafkaError::PartitionEOF(_)) => return Ok(Next::End),
-                Err(error) => return Err(ProvisionError::kafka(format!("read {}", self.topic))(error)),
-            };
+            let Some(message) = self.reader.next().await? else { return Ok(Next::End) };
             if message.key() != Some(self.slot.as_bytes()) {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Cassandra: the keyspace and a table for every grouping of the cube.
+//! Cassandra: the keyspace, a table for every grouping of the cube, and those of the ledger.
 //!
 //! A measure that the contract gained is added to its table; any other difference is refused, since what
 //! reads the table would read something else than it thinks.
@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use contracts::Namespace;
-use contracts::cassandra::{key_type, measure_type, statements};
-use contracts::cube::{CUBE, GROUPINGS, Grouping};
+use contracts::cassandra::{clustering_order, key_type, measure_type, statements};
+use contracts::cube::{GROUPINGS, Grouping};
+use contracts::ledger;
 use contracts::record::Column;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
@@ -45,17 +46,43 @@ impl std::fmt::Display for Shape {
 
 const REGULAR: &str = "regular";
 
-fn expected(grouping: &Grouping) -> BTreeMap<String, Shape> {
+/// A table's columns by name.
+type Shapes = BTreeMap<String, Shape>;
+
+/// Every table with its columns, in the order of the statements.
+fn tables() -> impl Iterator<Item = (&'static str, Shapes)> {
+    let cube = GROUPINGS.iter().map(|grouping| (grouping.table, expected(grouping)));
+    cube.chain(ledger::TABLES.iter().map(|table| (table.name, expected_ledger(table))))
+}
+
+fn expected_ledger(table: &ledger::Table) -> Shapes {
+    let day = ledger::Table::PARTITION;
+    let shape = |cql_type: &str, role: String| Shape { cql_type: cql_type.to_owned(), role };
+    let mut columns = Shapes::from([(day.to_string(), shape(key_type(day), "partition_key 0".into()))]);
+    columns.extend(table.clustering.iter().enumerate().map(|(index, (column, cql_type))| {
+        let role = format!("clustering {index} {}", clustering_order(*column));
+        (column.to_string(), shape(cql_type, role))
+    }));
+    let counts = table.counts.iter();
+    columns
+        .extend(counts.map(|column| (column.to_string(), shape(ledger::Table::COUNT_TYPE, REGULAR.into()))));
+    columns
+}
+
+fn expected(grouping: &Grouping) -> Shapes {
     let key = |role: String, column: Column| {
         (column.to_string(), Shape { cql_type: key_type(column).to_owned(), role })
     };
     let partition = grouping.partition_key.iter().enumerate();
     let mut columns: BTreeMap<_, _> =
         partition.map(|(index, &column)| key(format!("partition_key {index}"), column)).collect();
-    columns.extend(grouping.clustering_key().into_iter().enumerate().map(|(index, column)| {
-        let order = if column == CUBE.minute { "desc" } else { "asc" };
-        key(format!("clustering {index} {order}"), column)
-    }));
+    columns.extend(
+        grouping
+            .clustering_key()
+            .into_iter()
+            .enumerate()
+            .map(|(index, column)| key(format!("clustering {index} {}", clustering_order(column)), column)),
+    );
     columns.extend(grouping.measures.iter().map(|measure| {
         let shape = Shape { cql_type: measure_type(measure.kind).to_owned(), role: REGULAR.to_owned() };
         (measure.column.to_string(), shape)
@@ -63,11 +90,7 @@ fn expected(grouping: &Grouping) -> BTreeMap<String, Shape> {
     columns
 }
 
-async fn found(
-    session: &Session,
-    keyspace: &str,
-    table: &str,
-) -> Result<BTreeMap<String, Shape>, ProvisionError> {
+async fn found(session: &Session, keyspace: &str, table: &str) -> Result<Shapes, ProvisionError> {
     let doing = || format!("describe {keyspace}.{table}");
     let rows = session
         .query_unpaged(
@@ -111,9 +134,9 @@ pub(crate) async fn ensure(
     let outcome = if existed { Outcome::Exists } else { Outcome::Created };
     progress(Step { kind: "keyspace", name: keyspace.to_owned(), outcome });
 
-    for (grouping, statement) in GROUPINGS.iter().zip(&statements[1..]) {
-        let outcome = ensure_table(&session, keyspace, grouping, statement).await?;
-        progress(Step { kind: "table", name: format!("{keyspace}.{}", grouping.table), outcome });
+    for ((table, shapes), statement) in tables().zip(&statements[1..]) {
+        let outcome = ensure_table(&session, keyspace, table, &shapes, statement).await?;
+        progress(Step { kind: "table", name: format!("{keyspace}.{table}"), outcome });
     }
     Ok(())
 }
@@ -135,16 +158,16 @@ async fn keyspace_exists(session: &Session, keyspace: &str) -> Result<bool, Prov
 async fn ensure_table(
     session: &Session,
     keyspace: &str,
-    grouping: &Grouping,
+    table: &str,
+    expected: &Shapes,
     statement: &str,
 ) -> Result<Outcome, ProvisionError> {
-    let table = format!("{keyspace}.{}", grouping.table);
-    let found = found(session, keyspace, grouping.table).await?;
+    let found = found(session, keyspace, table).await?;
+    let table = format!("{keyspace}.{table}");
     if found.is_empty() {
         alter(session, statement, format!("create {table}")).await?;
         return Ok(Outcome::Created);
     }
-    let expected = expected(grouping);
     let differs = |column: &str, expected: String, found: String| ProvisionError::TableDiffers {
         table: table.clone(),
         column: column.to_owned(),
@@ -182,6 +205,8 @@ pub(crate) async fn drop_keyspace(contact_points: &str, keyspace: &str) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use contracts::cube::CUBE;
+
     use super::*;
 
     #[test]
@@ -193,5 +218,10 @@ mod tests {
             assert_eq!(expected["minute"].role, "clustering 0 desc");
         }
         assert_eq!(key_type(CUBE.hour), "int");
+        for table in ledger::TABLES {
+            let expected = expected_ledger(table);
+            assert_eq!(expected.len(), table.columns().len(), "{}", table.name);
+            assert_eq!(expected["day"].role, "partition_key 0");
+        }
     }
 }

@@ -28,6 +28,8 @@ pub struct RelayConfig {
     pub user_schema_id: u32,
     /// The registry's id of the schema of positions.
     pub position_schema_id: u32,
+    /// The registry's id of the schema of the ledger's counts.
+    pub ledger_schema_id: u32,
     /// Sizes and times.
     pub limits: Limits,
 }
@@ -56,6 +58,8 @@ pub struct Assigned {
     pub user_schema_id: u32,
     /// See [`RelayConfig::position_schema_id`].
     pub position_schema_id: u32,
+    /// See [`RelayConfig::ledger_schema_id`].
+    pub ledger_schema_id: u32,
 }
 
 impl RelayConfig {
@@ -71,6 +75,7 @@ impl RelayConfig {
             event_schema_id: assigned.event_schema_id,
             user_schema_id: assigned.user_schema_id,
             position_schema_id: assigned.position_schema_id,
+            ledger_schema_id: assigned.ledger_schema_id,
             limits: Limits::default(),
         }
     }

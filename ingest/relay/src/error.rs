@@ -109,6 +109,19 @@ pub enum RelayError {
         /// The id expected.
         expected: u32,
     },
+    /// The counts cannot be read.
+    #[error(
+        "the count in {topic} at offset {offset} cannot be read: something else wrote to the topic; delete such records (as compaction does, with a null value of their key) or use the version that wrote them"
+    )]
+    LedgerUnreadable {
+        /// The topic.
+        topic: String,
+        /// Where it stands.
+        offset: i64,
+        /// What is wrong with it.
+        #[source]
+        source: contracts::avro::ReadError,
+    },
     /// The position is of something else.
     #[error(
         "{what} is {actual}, but {recorded} stands in {place}; connect to the services that belong together, or run `storepulse rebuild`"

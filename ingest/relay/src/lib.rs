@@ -10,7 +10,7 @@
 //!   delivers from the position on.
 //!
 //! Start order, the same on every (re)start: advisory lock → `init_transactions`, which fences an older relay → read
-//! the positions topic to its end → [checks] → `START_REPLICATION` at the position. Readers must read committed
+//! the positions topic and the ledger's to their ends → [checks] → `START_REPLICATION` at the position. Readers must read committed
 //! records only. Order holds per key: one producer, idempotent, one partition per key.
 //!
 //! The session that holds the lock also watches the slot ([guard]) and reports to `ops.relay_status` ([status]).
@@ -28,6 +28,7 @@ mod generations;
 pub mod guard;
 mod kafka;
 pub mod latency;
+mod ledger;
 mod lock;
 mod log;
 mod output;
@@ -36,6 +37,7 @@ pub mod position;
 pub mod progress;
 pub mod quarantine;
 mod relay;
+mod settled;
 mod slot_watch;
 pub mod status;
 mod stream;

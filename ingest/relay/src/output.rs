@@ -9,7 +9,7 @@ use crate::error::{Fault, Interrupted, RelayError};
 use crate::generations::{Generation, Generations};
 use crate::kafka::Producer;
 use crate::pgoutput::{Message, Relation, Tuple};
-use crate::transcode::{RowError, Transcoder};
+use crate::transcode::{Instant, RowError, Transcoder};
 
 /// A published table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,14 @@ struct Route {
     name: String,
     table: Table,
     transcoder: Transcoder,
+    /// Of events: the minute of the ledger that a row belongs to.
+    ingested_at: Option<Instant>,
+}
+
+impl Route {
+    fn ingested_at_us(&self, row: &Tuple<'_>) -> Option<i64> {
+        self.ingested_at?.read(row)
+    }
 }
 
 /// What became of a row.
@@ -33,9 +41,24 @@ pub(crate) enum Written {
         table: Table,
         /// Bytes of keys and values.
         bytes: u64,
+        /// When an event was accepted, in µs since 1970.
+        ingested_at_us: Option<i64>,
     },
     /// It cannot be represented.
-    Refused(RowError),
+    Refused {
+        /// Its table.
+        table: Table,
+        /// When an event was accepted, where that can be read.
+        ingested_at_us: Option<i64>,
+        /// Why.
+        error: RowError,
+    },
+}
+
+impl Written {
+    fn refused(route: &Route, row: &Tuple<'_>, error: RowError) -> Self {
+        Self::Refused { table: route.table, ingested_at_us: route.ingested_at_us(row), error }
+    }
 }
 
 /// The topics, and the buffers in which records are made.
@@ -106,7 +129,11 @@ impl Output {
         };
         let transcoder = transcoder.map_err(|source| RelayError::Shape { table: name.clone(), source })?;
         self.routes.retain(|route| route.oid != relation.oid && route.table != table);
-        self.routes.push(Route { oid: relation.oid, name, table, transcoder });
+        let ingested_at = match table {
+            Table::Events => Instant::of(relation, event::EVENT.ingested_at.name()),
+            Table::Users => None,
+        };
+        self.routes.push(Route { oid: relation.oid, name, table, transcoder, ingested_at });
         Ok(())
     }
 
@@ -125,7 +152,11 @@ impl Output {
             Message::Insert { relation, new } => self.put(producer, *relation, new, None, true),
             Message::Update { relation, old, new } => self.put(producer, *relation, new, old.as_ref(), false),
             Message::Delete { relation, old } => self.delete(producer, *relation, old),
-            _ => Ok(Written::Refused(RowError::Columns { actual: 0, expected: 0 })),
+            _ => Ok(Written::Refused {
+                table: Table::Events,
+                ingested_at_us: None,
+                error: RowError::Columns { actual: 0, expected: 0 },
+            }),
         }
     }
 
@@ -139,19 +170,23 @@ impl Output {
     ) -> Result<Written, Fault> {
         let route = find(&self.routes, &self.others, oid)?;
         if let Err(error) = route.transcoder.transcode(new, &mut self.key, &mut self.value) {
-            return Ok(Written::Refused(error));
+            return Ok(Written::refused(route, new, error));
         }
         let bytes = (self.key.len() + self.value.len()) as u64;
         if route.table == Table::Events {
             for (topic, headers) in &self.events {
                 producer.send(topic, &self.key, Some(&self.value), headers)?;
             }
-            return Ok(Written::Out { table: Table::Events, bytes: bytes * self.events.len() as u64 });
+            return Ok(Written::Out {
+                table: Table::Events,
+                bytes: bytes * self.events.len() as u64,
+                ingested_at_us: route.ingested_at_us(new),
+            });
         }
         // The row before is in the log when its key changed: under the old key there is nothing any more.
         if let Some(old) = old {
             if let Err(error) = route.transcoder.key(old, &mut self.old_key) {
-                return Ok(Written::Refused(error));
+                return Ok(Written::refused(route, new, error));
             }
             if self.old_key != self.key {
                 producer.send(&self.users_topic, &self.old_key, None, &self.plain)?;
@@ -159,20 +194,23 @@ impl Output {
         }
         let headers = if inserted { &self.inserted } else { &self.updated };
         producer.send(&self.users_topic, &self.key, Some(&self.value), headers)?;
-        Ok(Written::Out { table: Table::Users, bytes })
+        Ok(Written::Out { table: Table::Users, bytes, ingested_at_us: None })
     }
 
     fn delete(&mut self, producer: &mut Producer, oid: u32, old: &Tuple<'_>) -> Result<Written, Fault> {
         let route = find(&self.routes, &self.others, oid)?;
         if let Err(error) = route.transcoder.key(old, &mut self.key) {
-            return Ok(Written::Refused(error));
+            return Ok(Written::refused(route, old, error));
         }
         match route.table {
             // Only inserts of events are published.
-            Table::Events => return Ok(Written::Refused(RowError::Columns { actual: 0, expected: 0 })),
+            Table::Events => {
+                let error = RowError::Columns { actual: 0, expected: 0 };
+                return Ok(Written::refused(route, old, error));
+            }
             Table::Users => producer.send(&self.users_topic, &self.key, None, &self.plain)?,
         }
-        Ok(Written::Out { table: route.table, bytes: self.key.len() as u64 })
+        Ok(Written::Out { table: route.table, bytes: self.key.len() as u64, ingested_at_us: None })
     }
 }
 

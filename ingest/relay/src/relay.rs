@@ -14,6 +14,7 @@ use crate::config::RelayConfig;
 use crate::error::{Fault, Interrupted, RelayError, chain};
 use crate::generations;
 use crate::kafka::Producer;
+use crate::ledger::Ledger;
 use crate::lock::Lock;
 use crate::position;
 use crate::progress::{RelayProgress, RelayState, Reporter};
@@ -144,12 +145,13 @@ struct Start {
 }
 
 impl Start {
-    /// Fences, reads the position, checks, starts replication. Blocks.
+    /// Fences, reads position and counts, checks, starts replication. Blocks.
     fn run(self) -> Result<Stream, Fault> {
         let Self { config, mut replication, pg, cancel, lost, watcher, reporter } = self;
         let producer = Producer::open(&config, cancel.clone(), reporter.clone())?;
         // Only now is it certain that no older relay commits another one.
         let stored = position::read(&config)?;
+        let ledger = Ledger::read(&config)?;
         if let Some(stored) = &stored {
             replication = replication.with_start_lsn(Lsn::from_u64(stored.position.lsn));
         }
@@ -188,6 +190,7 @@ impl Start {
             producer,
             position,
             generations,
+            ledger,
             changed,
             pg,
             cancel,

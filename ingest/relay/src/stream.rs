@@ -22,6 +22,7 @@ use crate::failpoint::{Failpoint, Place};
 use crate::generations::Generations;
 use crate::kafka::Producer;
 use crate::latency::Latency;
+use crate::ledger::Ledger;
 use crate::output::{Output, Table, Written};
 use crate::pgoutput::Message;
 use crate::position;
@@ -51,6 +52,8 @@ pub(crate) struct Stream {
     pub(crate) generations: Generations,
     /// Cancelled when others are in force.
     pub(crate) changed: (CancellationToken, DropGuard),
+    /// What is counted as committed.
+    pub(crate) ledger: Ledger,
     pub(crate) pg: Arc<tokio_postgres::Client>,
     pub(crate) cancel: CancellationToken,
     pub(crate) lost: CancellationToken,
@@ -82,6 +85,7 @@ struct Core {
     position: RelayPosition,
     position_value: Vec<u8>,
     positions_topic: String,
+    ledger: Ledger,
     pg: Arc<tokio_postgres::Client>,
     cancel: CancellationToken,
     lost: CancellationToken,
@@ -118,6 +122,7 @@ pub(crate) fn run(stream: Stream) -> Result<(), Fault> {
         producer,
         mut position,
         generations,
+        ledger,
         changed: (changed, _watching),
         pg,
         cancel,
@@ -141,6 +146,7 @@ pub(crate) fn run(stream: Stream) -> Result<(), Fault> {
         producer,
         position,
         position_value: Vec::new(),
+        ledger,
         pg,
         cancel,
         lost,
@@ -317,16 +323,22 @@ impl Core {
         batch.opened.get_or_insert_with(Instant::now);
         batch.rows += 1;
         match written {
-            Written::Out { table, bytes } => {
+            Written::Out { table, bytes, ingested_at_us } => {
                 batch.bytes += bytes;
                 match table {
                     Table::Events => batch.events += 1,
                     Table::Users => batch.users += 1,
                 }
+                if let Some(ingested_at_us) = ingested_at_us {
+                    self.ledger.produced(ingested_at_us);
+                }
                 self.failpoint.reach(Place::AfterProduce);
             }
-            Written::Refused(error) => {
+            Written::Refused { table, ingested_at_us, error } => {
                 batch.quarantined += 1;
+                if table == Table::Events {
+                    self.ledger.quarantined(ingested_at_us, self.commit_time_us);
+                }
                 let (transaction, number) = self.tracker.row_number();
                 let coordinates = format!("{}/{number}", Lsn::from_u64(transaction));
                 tracing::warn!(%error, coordinates, "row cannot be published; quarantined");
@@ -349,10 +361,11 @@ impl Core {
         Ok(())
     }
 
-    /// Commits what is in the transaction together with the position that says so, then tells PostgreSQL.
+    /// Commits what is in the transaction together with its counts and the position that says so, then tells PostgreSQL.
     fn commit(&mut self) -> Result<(), Fault> {
         let began = Instant::now();
         let place = self.tracker.place();
+        self.ledger.write(&mut self.producer)?;
         self.position.lsn = place.lsn;
         self.position.partial_lsn = place.partial_lsn;
         self.position.partial_rows = i64::try_from(place.partial_rows).unwrap_or(i64::MAX);

@@ -191,6 +191,28 @@ impl Transcoder {
     }
 }
 
+/// A column of instants, read without transcoding its row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Instant {
+    column: usize,
+}
+
+impl Instant {
+    /// The column of a name in a table's shape.
+    pub(crate) fn of(relation: &Relation, name: &str) -> Option<Self> {
+        let column = relation.columns.iter().position(|column| column.name == name)?;
+        Some(Self { column })
+    }
+
+    /// Its value in a row, in µs since 1970; nothing where it is not one of the years 1 to 9999.
+    #[inline]
+    pub(crate) fn read(self, row: &Tuple<'_>) -> Option<i64> {
+        const YEARS_US: std::ops::Range<i64> = -62_135_596_800_000_000..253_402_300_800_000_000;
+        let Some(Cell::Binary(bytes)) = row.cells().nth(self.column) else { return None };
+        pg_binary::read_timestamp(bytes).ok().filter(|unix_us| YEARS_US.contains(unix_us))
+    }
+}
+
 fn write_field(field: &Field, cell: Cell<'_>, out: &mut Vec<u8>) -> Result<(), RowError> {
     let bytes = match cell {
         Cell::Null if field.nullable => {

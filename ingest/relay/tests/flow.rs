@@ -48,6 +48,7 @@ async fn what_set_up_provides_is_what_the_relay_needs() {
             event_schema_id: provisioned.event_schema_id,
             user_schema_id: provisioned.user_schema_id,
             position_schema_id: provisioned.position_schema_id,
+            ledger_schema_id: provisioned.ledger_schema_id,
         };
         let pg = support::connect(&endpoints.pg_url).await;
         events::prepare(&pg).await;

@@ -45,6 +45,7 @@ async fn a_row_that_avro_cannot_hold_is_set_aside_and_the_rest_goes_on() {
     assert_eq!(progress.rows_quarantined, 1);
     relay.stop().await;
     scene.assert_events(&all);
+    scene.assert_counted(&all, 1);
     let row = scene
         .pg
         .query_one("select source, reason, detail, payload, size_bytes from raw.quarantine", &[])

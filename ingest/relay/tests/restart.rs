@@ -21,6 +21,7 @@ async fn finish(scene: &Scene, expected: &[Event], already_out: u64) {
     relay.until_events(expected.len() as u64 - already_out).await;
     relay.stop().await;
     scene.assert_events(expected);
+    scene.assert_counted(expected, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,6 +33,7 @@ async fn killed_between_kafka_commit_and_confirmation() {
     die_at(&scene, "relay-after-kafka-commit").await;
     assert!(scene.confirmed().await < scene.position().lsn, "confirmed although it died before");
     assert_eq!(scene.committed_events().len(), 500);
+    scene.assert_counted(&all[..500], 0);
     events::copy(&scene.pg, &all[500..]).await;
     finish(&scene, &all, 500).await;
     scene.remove().await;
@@ -44,6 +46,7 @@ async fn killed_before_the_kafka_commit() {
     let all = events::events(0..1_000);
     events::copy(&scene.pg, &all[..500]).await;
     die_at(&scene, "relay-before-kafka-commit").await;
+    scene.assert_counted(&[], 0);
     events::copy(&scene.pg, &all[500..]).await;
     die_at(&scene, "relay-after-produce:300").await;
     finish(&scene, &all, 0).await;
@@ -66,6 +69,8 @@ async fn a_large_transaction_is_split_and_goes_on_inside() {
     assert!(position.partial_rows > 0, "{position:?}");
     assert_eq!(out, u64::try_from(position.partial_rows).unwrap() + 100);
     assert!(scene.confirmed().await <= position.lsn, "confirmed inside a transaction");
+    let counted: i64 = scene.counts().values().map(|(received, ..)| received).sum();
+    assert_eq!(counted, out.cast_signed(), "counts go with the rows, not with their transaction");
 
     die_at(&scene, "relay-before-kafka-commit:2").await;
     assert_eq!(scene.committed_events().len() as u64, out + 500);
@@ -123,6 +128,7 @@ async fn fenced_by_another_producer_it_starts_again() {
     assert_eq!(progress.restarts, 1);
     relay.stop().await;
     scene.assert_events(&all);
+    scene.assert_counted(&all, 0);
     scene.remove().await;
 }
 
@@ -152,6 +158,7 @@ async fn without_its_sessions_it_starts_again() {
     }
     relay.stop().await;
     scene.assert_events(&all);
+    scene.assert_counted(&all, 0);
     scene.remove().await;
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use tokio::time::Instant;
 use tokio_postgres::{Client, Config, NoTls};
+use uuid::Uuid;
 
 use super::error::{Failure, StoreError, classify};
 
@@ -22,6 +23,8 @@ pub struct Store {
     pub(super) session: Option<Session>,
     /// Days whose partitions are known to exist.
     pub(super) ensured_days: HashSet<NaiveDate>,
+    /// Under which its counts stand in the ledger.
+    pub(super) writer: Uuid,
     /// Batches left that take the path which counts repeats.
     pub(super) careful_batches: u32,
 }
@@ -57,6 +60,7 @@ impl Store {
             patience: DEFAULT_PATIENCE,
             session: Some(session),
             ensured_days: HashSet::new(),
+            writer: Uuid::now_v7(),
             careful_batches: 0,
         })
     }

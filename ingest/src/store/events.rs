@@ -4,9 +4,11 @@ use bytes::Bytes;
 use contracts::Event;
 use futures::SinkExt;
 use tokio_postgres::{Client, SimpleQueryMessage};
+use uuid::Uuid;
 
 use super::connection::{Session, Store, Wait};
 use super::error::{Failure, StoreError, classify};
+use super::ledger::{Counts, Tally};
 use super::rows::{EncodedRows, MAX_ROWS_PER_COMMIT};
 
 /// After a repeat was met, this many batches expect more: each failed COPY costs a whole batch.
@@ -28,6 +30,13 @@ impl std::ops::AddAssign for Appended {
         self.committed += other.committed;
         self.repeated += other.repeated;
     }
+}
+
+/// Rows on their way into the table, and the counts that go with them.
+struct Load {
+    stream: Bytes,
+    handed_in: Tally,
+    writer: Uuid,
 }
 
 /// A transaction about to commit: what is needed to find out later whether it did.
@@ -63,9 +72,9 @@ impl Store {
         if rows.rows() == 0 {
             return Ok(Appended::default());
         }
-        let row_count = rows.rows() as u64;
         let days = rows.days().clone();
-        let stream = rows.into_copy_stream();
+        let handed_in = rows.handed_in().clone();
+        let load = Load { handed_in, stream: rows.into_copy_stream(), writer: self.writer };
         let mut wait = self.wait();
         let mut committing: Option<Commit> = None;
         let mut partitions_were_missing = false;
@@ -87,9 +96,9 @@ impl Store {
             let written = match self.ensure_partitions(&session.client, &days).await {
                 Err(error) => Err(error),
                 Ok(()) if self.careful_batches > 0 => {
-                    write_counting_repeats(&mut session, &stream, row_count, &mut committing).await
+                    write_counting_repeats(&mut session, &load, &mut committing).await
                 }
-                Ok(()) => write_directly(&session.client, &stream, row_count, &mut committing).await,
+                Ok(()) => write_directly(&session.client, &load, &mut committing).await,
             };
             let source = match written {
                 Ok(appended) => {
@@ -157,21 +166,20 @@ impl Store {
 /// The fast path: COPY into the keyed table; any repeat fails the whole batch.
 async fn write_directly(
     client: &Client,
-    stream: &Bytes,
-    row_count: u64,
+    load: &Load,
     committing: &mut Option<Commit>,
 ) -> Result<Appended, tokio_postgres::Error> {
     let xid = begin(client).await?;
-    let committed = copy(client, "raw.events", stream).await?;
-    debug_assert_eq!(committed, row_count);
-    commit(client, Commit { xid, appended: Appended { committed, repeated: 0 } }, committing).await
+    let committed = copy(client, "raw.events", &load.stream).await?;
+    // All or nothing: COPY takes every row or fails.
+    debug_assert_eq!(i64::try_from(committed), Ok(load.handed_in.total().records_in));
+    commit(client, xid, load, &load.handed_in.all_committed(), committing).await
 }
 
 /// The careful path: COPY beside the table, then insert what is not there.
 async fn write_counting_repeats(
     session: &mut Session,
-    stream: &Bytes,
-    row_count: u64,
+    load: &Load,
     committing: &mut Option<Commit>,
 ) -> Result<Appended, tokio_postgres::Error> {
     let columns = Event::column_list();
@@ -184,13 +192,34 @@ async fn write_counting_repeats(
     }
     let client = &session.client;
     let xid = begin(client).await?;
-    copy(client, "incoming_events", stream).await?;
-    let insert = format!(
-        "insert into raw.events ({columns}) select {columns} from incoming_events on conflict (event_id) do nothing"
-    );
-    let committed = client.execute(&insert, &[]).await?;
-    let appended = Appended { committed, repeated: row_count - committed };
-    commit(client, Commit { xid, appended }, committing).await
+    copy(client, "incoming_events", &load.stream).await?;
+    let mut counts = load.handed_in.clone();
+    for row in client.query(&insert_counting(&columns), &[]).await? {
+        let taken = Counts { records_out: row.try_get(1)?, repeated: row.try_get(2)?, ..Counts::default() };
+        counts.add(row.try_get(0)?, taken);
+    }
+    commit(client, xid, load, &counts, committing).await
+}
+
+/// Inserts what is not there and counts, by minute in µs, the rows that were taken and those that found their id taken,
+/// one by one and not one from the other. Of rows with one id in the batch the first is taken.
+fn insert_counting(columns: &str) -> String {
+    let minute = "extract(epoch from date_trunc('minute', ingested_at, 'UTC'))::bigint * 1000000";
+    format!(
+        "with fresh as (
+             insert into raw.events ({columns}) select {columns} from incoming_events
+             on conflict (event_id) do nothing returning event_id, ingested_at
+         ), numbered as (
+             select event_id, ingested_at, row_number() over (partition by event_id order by ctid) as nth
+             from incoming_events
+         )
+         select {minute}, sum(taken)::bigint, sum(repeated)::bigint from (
+             select ingested_at, 1 as taken, 0 as repeated from fresh
+             union all
+             select ingested_at, 0, 1 from numbered
+             where nth > 1 or not exists (select from fresh where fresh.event_id = numbered.event_id)
+         ) as judged group by 1"
+    )
 }
 
 /// Begins a transaction and learns its id, in one round trip.
@@ -214,15 +243,21 @@ async fn copy(client: &Client, table: &str, stream: &Bytes) -> Result<u64, tokio
     sink.finish().await
 }
 
-/// Commits; until the answer is in, `committing` holds what would be needed to find out.
+/// Adds the counts to the ledger and commits; until the answer is in, `committing` holds what would be needed to find
+/// out.
 async fn commit(
     client: &Client,
-    commit: Commit,
+    xid: String,
+    load: &Load,
+    counts: &Tally,
     committing: &mut Option<Commit>,
 ) -> Result<Appended, tokio_postgres::Error> {
-    let appended = commit.appended;
-    *committing = Some(commit);
-    let answer = client.batch_execute("commit").await;
+    let total = counts.total();
+    let appended =
+        Appended { committed: total.records_out.unsigned_abs(), repeated: total.repeated.unsigned_abs() };
+    *committing = Some(Commit { xid, appended });
+    // One way to the server for both: a failure of the first is a failure of the transaction.
+    let answer = client.batch_execute(&format!("{}; commit", counts.statement(load.writer))).await;
     // An answer of the server, good or bad, settles it; only silence leaves it open.
     if answer.as_ref().err().is_none_or(|error| classify(error) != Failure::ConnectionLost) {
         *committing = None;

@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::connection::Store;
 use super::error::StoreError;
+use super::ledger;
 
 /// A record that did not pass, with where it stands in its source and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +25,8 @@ pub struct SetAside {
 }
 
 impl Store {
-    /// Commits records to `raw.quarantine`; those that are there already stay as they are.
+    /// Commits records to `raw.quarantine` and counts them in the ledger; those that are there already stay as they
+    /// are and are not counted again.
     ///
     /// # Errors
     /// When PostgreSQL stays away or refuses; sending the records again is safe.
@@ -44,18 +46,36 @@ impl Store {
         let digests: Vec<String> =
             records.iter().map(|record| format!("{:x}", Sha256::digest(&record.payload))).collect();
         let times: Vec<DateTime<Utc>> = records.iter().map(|record| record.quarantined_at).collect();
+        let statement = format!(
+            "with fresh as (
+                 insert into raw.quarantine
+                     (source, coordinates, reason, detail, payload, size_bytes, sha256, quarantined_at)
+                 select r.source, raw.quarantine_coordinates(r.source, r.coordinates, r.sha256), r.reason,
+                        r.detail, r.payload, r.size_bytes, r.sha256, r.quarantined_at
+                 from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[],
+                             $7::bigint[], $8::text[], $9::timestamptz[])
+                      r (source, coordinates, reason, detail, payload, size_bytes, sha256, quarantined_at)
+                 on conflict (source, coordinates) do nothing
+                 returning quarantined_at
+             ) {}",
+            ledger::count_set_aside()
+        );
+        let writer = self.writer;
         self.repeatable("set records aside", async |client| {
             client
                 .execute(
-                    "insert into raw.quarantine
-                         (source, coordinates, reason, detail, payload, size_bytes, sha256, quarantined_at)
-                     select r.source, raw.quarantine_coordinates(r.source, r.coordinates, r.sha256), r.reason,
-                            r.detail, r.payload, r.size_bytes, r.sha256, r.quarantined_at
-                     from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bigint[],
-                                 $7::text[], $8::timestamptz[])
-                          r (source, coordinates, reason, detail, payload, size_bytes, sha256, quarantined_at)
-                     on conflict (source, coordinates) do nothing",
-                    &[&sources, &coordinates, &reasons, &details, &payloads, &sizes, &digests, &times],
+                    &statement,
+                    &[
+                        &writer,
+                        &sources,
+                        &coordinates,
+                        &reasons,
+                        &details,
+                        &payloads,
+                        &sizes,
+                        &digests,
+                        &times,
+                    ],
                 )
                 .await
         })

@@ -2,7 +2,10 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use chrono::NaiveDate;
+use contracts::ledger::minute_us;
 use contracts::{Event, ids};
+
+use super::ledger::{Counts, Tally};
 
 /// The most rows in one transaction: what the relay decodes and publishes as one unit stays small.
 pub const MAX_ROWS_PER_COMMIT: usize = 10_000;
@@ -23,6 +26,8 @@ pub struct EncodedRows {
     /// The days of the ids, which decide the partitions.
     days: BTreeSet<NaiveDate>,
     last_day_ms: (i64, i64),
+    /// What is handed in, by minute of `ingested_at`.
+    handed_in: Tally,
 }
 
 impl Default for EncodedRows {
@@ -37,7 +42,7 @@ impl EncodedRows {
     pub fn with_capacity(rows: usize) -> Self {
         let mut bytes = Vec::with_capacity(HEADER.len() + TRAILER.len() + rows * TYPICAL_ROW_BYTES);
         bytes.extend_from_slice(HEADER);
-        Self { bytes, rows: 0, days: BTreeSet::new(), last_day_ms: (0, 0) }
+        Self { bytes, rows: 0, days: BTreeSet::new(), last_day_ms: (0, 0), handed_in: Tally::default() }
     }
 
     /// Takes an event, or says `false` when full.
@@ -52,6 +57,8 @@ impl EncodedRows {
         event.write_copy_fields(&mut self.bytes);
         self.rows += 1;
         self.note_day(event);
+        let minute = minute_us(event.ingested_at.timestamp_micros());
+        self.handed_in.add(minute, Counts { records_in: 1, ..Counts::default() });
         true
     }
 
@@ -82,6 +89,7 @@ impl EncodedRows {
         self.bytes.extend_from_slice(&other.bytes[HEADER.len()..]);
         self.rows += other.rows;
         self.days.extend(other.days);
+        self.handed_in.merge(&other.handed_in);
         Ok(())
     }
 
@@ -100,6 +108,11 @@ impl EncodedRows {
     /// The days whose partitions the rows need.
     pub(super) const fn days(&self) -> &BTreeSet<NaiveDate> {
         &self.days
+    }
+
+    /// How many rows each minute of `ingested_at` has.
+    pub(super) const fn handed_in(&self) -> &Tally {
+        &self.handed_in
     }
 
     /// The whole COPY stream.

@@ -5,11 +5,10 @@
 //! after the aggregation, dimensions are coalesced before it.
 
 use chrono::{DateTime, Utc};
-use contracts::cube::{
-    CUBE, DISTINCT_RSD, GROUPINGS, Grouping, MEASURE, Measure, NONE, REVISION_STEP, WINDOW_US,
-};
+use contracts::cube::{CUBE, DISTINCT_RSD, GROUPINGS, MEASURE, Measure, NONE, REVISION_STEP, WINDOW_US};
 use contracts::event::EVENT;
 use contracts::lateness::WATERMARK_DELAY_MIN;
+use contracts::ledger::{CUBE_COUNTS, LEDGER};
 use contracts::record::Column;
 use contracts::vocabulary::EventName;
 use spark_connect_rs::functions::expr;
@@ -39,10 +38,23 @@ fn view(revision: i64) -> String {
 /// # Errors
 /// When the server refuses the view or the query.
 pub fn cube(events: &DataFrame, revision: i64, owned: Owned) -> Result<DataFrame, SparkError> {
+    aggregate(events, revision, Sets::Tables, owned)
+}
+
+/// As [`cube`], and in the same query what it folded in by minute of `ingested_at`, for the ledger
+/// ([`CUBE_COUNTS`]).
+///
+/// # Errors
+/// As [`cube`].
+pub fn cube_and_counts(events: &DataFrame, revision: i64, owned: Owned) -> Result<DataFrame, SparkError> {
+    aggregate(events, revision, Sets::TablesAndCounts, owned)
+}
+
+fn aggregate(events: &DataFrame, revision: i64, sets: Sets, owned: Owned) -> Result<DataFrame, SparkError> {
     let watermarked =
         events.with_watermark(EVENT.occurred_at.name(), &format!("{WATERMARK_DELAY_MIN} minutes"));
     watermarked.create_or_replace_temp_view(&view(revision))?;
-    let rows = events.spark_session().sql(&cube_sql(revision))?;
+    let rows = events.spark_session().sql(&cube_sql(revision, sets))?;
     Ok(match owned_sql(owned) {
         Some(condition) => rows.filter(expr(&condition)),
         None => rows,
@@ -58,6 +70,32 @@ fn owned_sql(owned: Owned) -> Option<String> {
     (!bounds.is_empty()).then(|| bounds.join(" and "))
 }
 
+/// Which grouping sets the query has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sets {
+    /// Those of the cube's tables.
+    Tables,
+    /// And the one of the ledger: window and minute of `ingested_at`.
+    TablesAndCounts,
+}
+
+impl Sets {
+    /// The column that only the ledger's set groups by.
+    fn minute(self) -> Option<Column> {
+        (self == Self::TablesAndCounts).then_some(LEDGER.ingested_minute)
+    }
+
+    /// What each set groups by besides the window, and the route of its rows.
+    fn all(self) -> Vec<(Vec<Column>, &'static str)> {
+        let tables = GROUPINGS.iter().map(|grouping| (grouping.dimensions.to_vec(), grouping.table));
+        tables.chain(self.minute().map(|minute| (vec![minute], CUBE_COUNTS.name))).collect()
+    }
+
+    /// Every column that some set groups by besides the window.
+    fn keys(self) -> Vec<Column> {
+        dimensions().into_iter().chain(self.minute()).collect()
+}
+
 /// The dimensions of all groupings, each once, in contract order.
 fn dimensions() -> Vec<Column> {
     let mut all = Vec::new();
@@ -70,22 +108,24 @@ fn dimensions() -> Vec<Column> {
 }
 
 /// The generated query; also what the plan's fingerprint covers.
-pub(crate) fn cube_sql(revision: i64) -> String {
-    let dimensions = dimensions();
+pub(crate) fn cube_sql(revision: i64, sets: Sets) -> String {
     format!(
-        "select {outputs} from (select {aggregates} from (select {inputs} from {view}) group by grouping sets ({sets})) where {wanted}",
+        "select {outputs} from (select {aggregates} from (select {inputs} from {view}) group by grouping sets ({groups})) where {wanted}",
         view = view(revision),
-        outputs = outputs(&dimensions, revision),
-        aggregates = aggregates(&dimensions),
-        inputs = inputs(&dimensions),
-        sets = GROUPINGS.iter().map(grouping_set).collect::<Vec<_>>().join(", "),
+        outputs = outputs(sets, revision),
+        aggregates = aggregates(sets),
+        inputs = inputs(sets),
+        groups = sets.all().iter().map(|(keys, _)| grouping_set(keys)).collect::<Vec<_>>().join(", "),
         wanted = wanted_sql(),
     )
 }
 
-fn inputs(dimensions: &[Column]) -> String {
+fn inputs(sets: Sets) -> String {
     let window = format!("window({}, '{} seconds') as {WINDOW}", EVENT.occurred_at, WINDOW_US / 1_000_000);
-    let keys = dimensions.iter().map(|dimension| format!("coalesce({dimension}, '{NONE}') as {dimension}"));
+    let keys = dimensions();
+    let keys = keys.iter().map(|dimension| format!("coalesce({dimension}, '{NONE}') as {dimension}"));
+    let minute =
+        sets.minute().map(|minute| format!("date_trunc('minute', {}) as {minute}", EVENT.ingested_at));
     let others = [
         EVENT.event_name,
         EVENT.session_id,
@@ -97,19 +137,21 @@ fn inputs(dimensions: &[Column]) -> String {
     ];
     std::iter::once(window)
         .chain(keys)
+        .chain(minute)
         .chain(others.map(|column| column.to_string()))
         .collect::<Vec<_>>()
         .join(", ")
 }
 
-fn grouping_set(grouping: &Grouping) -> String {
-    let columns = std::iter::once(WINDOW).chain(grouping.dimensions.iter().map(|d| d.name()));
+fn grouping_set(keys: &[Column]) -> String {
+    let columns = std::iter::once(WINDOW).chain(keys.iter().map(|key| key.name()));
     format!("({})", columns.collect::<Vec<_>>().join(", "))
 }
 
-fn aggregates(dimensions: &[Column]) -> String {
-    let keys = std::iter::once(WINDOW).chain(dimensions.iter().map(|d| d.name())).map(str::to_owned);
-    let route = std::iter::once(format!("{} as {}", route_sql(dimensions), CUBE.route));
+fn aggregates(sets: Sets) -> String {
+    let keys = sets.keys();
+    let keys = std::iter::once(WINDOW).chain(keys.iter().map(|key| key.name())).map(str::to_owned);
+    let route = std::iter::once(format!("{} as {}", route_sql(sets), CUBE.route));
     let measures = all_measures()
         .into_iter()
         .map(|measure| format!("{} as {}", aggregate_sql(measure.column), measure.column));
@@ -117,12 +159,13 @@ fn aggregates(dimensions: &[Column]) -> String {
 }
 
 /// Tells the groupings apart by the named bits of `grouping()`: 0 means that the set groups by the column.
-fn route_sql(dimensions: &[Column]) -> String {
-    let cases = GROUPINGS.iter().map(|grouping| {
-        let bits = dimensions.iter().map(|dimension| {
-            format!("grouping({dimension}) = {}", u8::from(!grouping.dimensions.contains(dimension)))
-        });
-        format!("when {} then '{}'", bits.collect::<Vec<_>>().join(" and "), grouping.table)
+fn route_sql(sets: Sets) -> String {
+    let cases = sets.all().into_iter().map(|(keys, route)| {
+        let bits = sets
+            .keys()
+            .into_iter()
+            .map(|key| format!("grouping({key}) = {}", u8::from(!keys.contains(&key))));
+        format!("when {} then '{route}'", bits.collect::<Vec<_>>().join(" and "))
     });
     format!("case {} end", cases.collect::<Vec<_>>().join(" "))
 }
@@ -170,10 +213,12 @@ fn aggregate_sql(measure: Column) -> String {
     }
 }
 
-fn outputs(dimensions: &[Column], revision: i64) -> String {
+fn outputs(sets: Sets, revision: i64) -> String {
     let start = format!("{WINDOW}.start");
+    // The ledger is filed under the day of its own minute, the tables under that of the window.
+    let day = sets.minute().map_or_else(|| start.clone(), |minute| format!("coalesce({minute}, {start})"));
     let keys = [
-        format!("cast({start} as date) as {}", CUBE.day),
+        format!("cast({day} as date) as {}", CUBE.day),
         format!("hour({start}) as {}", CUBE.hour),
         format!("{start} as {}", CUBE.minute),
     ];
@@ -186,7 +231,7 @@ fn outputs(dimensions: &[Column], revision: i64) -> String {
     let measures = all_measures().into_iter().map(|measure| measure.column.to_string());
     std::iter::once(CUBE.route.to_string())
         .chain(keys)
-        .chain(dimensions.iter().map(|dimension| dimension.to_string()))
+        .chain(sets.keys().into_iter().map(|key| key.to_string()))
         .chain(measures)
         .chain(std::iter::once(version))
         .collect::<Vec<_>>()
@@ -208,11 +253,17 @@ mod tests {
 
     #[test]
     fn every_grouping_is_a_set_with_the_window_itself() {
-        let sql = cube_sql(1);
+        let (tables, all) = (cube_sql(1, Sets::Tables), cube_sql(1, Sets::TablesAndCounts));
         for grouping in GROUPINGS {
-            assert!(sql.contains(&grouping_set(grouping)), "{}", grouping.table);
-            assert!(grouping_set(grouping).contains(WINDOW));
-            assert!(sql.contains(&format!("then '{}'", grouping.table)));
+            let set = grouping_set(grouping.dimensions);
+            assert!(set.contains(WINDOW));
+            for sql in [&tables, &all] {
+                assert!(sql.contains(&set), "{}", grouping.table);
+                assert!(sql.contains(&format!("then '{}'", grouping.table)));
+            }
         }
+        let counts = grouping_set(&[LEDGER.ingested_minute]);
+        assert!(all.contains(&counts) && all.contains(CUBE_COUNTS.name));
+        assert!(!tables.contains(LEDGER.ingested_minute.name()));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use contracts::ledger::CHECKPOINT_SUFFIX;
 use provision::Provisioned;
 use spark_connect_rs::streaming::{StreamingQuery, Trigger};
 use spark_connect_rs::{SparkError, SparkSession};
@@ -22,6 +23,12 @@ use crate::spark::{self, CallError};
 pub(crate) const REFUSALS_QUERY: &str = "refusals";
 /// How often refusals are published: they are rare, and the cube comes first.
 const REFUSALS_TRIGGER: &str = "10 seconds";
+/// The name of the query that counts for the ledger.
+const LEDGER_QUERY: &str = "ledger";
+/// How often it counts: nobody waits for it, and it decodes every record once more.
+const LEDGER_TRIGGER: &str = "10 seconds";
+/// How many more records than one of the cube a micro-batch of it may read: it comes more rarely and keeps nothing.
+const LEDGER_READS_MORE: u64 = 10;
 /// How often the query is asked how it does.
 const POLL: Duration = Duration::from_secs(1);
 /// How often PostgreSQL is told.
@@ -94,6 +101,7 @@ pub(super) struct Attempt<'a> {
 struct PlanQueries {
     cube: StreamingQuery,
     refusals: StreamingQuery,
+    ledger: StreamingQuery,
 }
 
 /// The queries of the job, in the order of its plans.
@@ -302,7 +310,8 @@ impl Submission {
             |query: &str| if newest { query.to_owned() } else { format!("{query}-r{}", plan.revision) };
         let cube = self.start_cube(session, &source, &expected, plan, &name(CUBE_QUERY))?;
         let refusals = self.start_refusals(session, &source, &expected, plan, &name(REFUSALS_QUERY))?;
-        Ok(PlanQueries { cube, refusals })
+        let ledger = self.start_ledger(session, &source, &expected, plan, &name(LEDGER_QUERY))?;
+        Ok(PlanQueries { cube, refusals, ledger })
     }
 
     fn start_cube(
@@ -315,7 +324,7 @@ impl Submission {
     ) -> Result<StreamingQuery, SparkError> {
         let records = source.stream(session, CUBE_QUERY);
         let events = checked::on_time(&checked::events(&records, expected));
-        let rows = metrics::cube::cube(&events, plan.revision, plan.owned)?;
+        let rows = metrics::cube::cube_and_counts(&events, plan.revision, plan.owned)?;
         self.sink
             .stream(rows.write_stream())
             .output_mode("update")
@@ -345,10 +354,30 @@ impl Submission {
             .trigger(Trigger::ProcessingTime(REFUSALS_TRIGGER.to_owned()))
             .start("")
     }
+
+    fn start_ledger(
+        &self,
+        session: &SparkSession,
+        source: &KafkaSource,
+        expected: &Expected,
+        plan: &Plan,
+        name: &str,
+    ) -> Result<StreamingQuery, SparkError> {
+        let max_offsets_per_trigger = source.max_offsets_per_trigger.saturating_mul(LEDGER_READS_MORE);
+        let records = KafkaSource { max_offsets_per_trigger, ..source.clone() }.stream(session, LEDGER_QUERY);
+        let counts = metrics::ledger::counts(&records, expected, plan.revision)?;
+        self.sink
+            .stream_of_ledger(counts.write_stream())
+            .output_mode("update")
+            .query_name(name)
+            .option("checkpointLocation", &format!("{}{CHECKPOINT_SUFFIX}", plan.checkpoint))
+            .trigger(Trigger::ProcessingTime(LEDGER_TRIGGER.to_owned()))
+            .start("")
+    }
 }
 
 fn ask(queries: &Queries) -> Result<Answers, SparkError> {
-    for query in queries.iter().flat_map(|plan| [&plan.cube, &plan.refusals]) {
+    for query in queries.iter().flat_map(|plan| [&plan.cube, &plan.refusals, &plan.ledger]) {
         if !query.is_active()? {
             let name = query.name().unwrap_or("query");
             let why = query.exception()?.map_or_else(
@@ -370,7 +399,7 @@ fn ask(queries: &Queries) -> Result<Answers, SparkError> {
 
 /// Stops the queries; one that does not answer is left to the next submission, which replaces it.
 async fn stop(queries: Queries) {
-    for query in queries.into_iter().flat_map(|plan| [plan.cube, plan.refusals]) {
+    for query in queries.into_iter().flat_map(|plan| [plan.cube, plan.refusals, plan.ledger]) {
         if let Err(error) = spark::call("stop a query", ANSWER, move || query.stop()).await {
             tracing::warn!(error = %chain(&error), "a query did not stop");
         }

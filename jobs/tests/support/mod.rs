@@ -120,10 +120,15 @@ impl Record {
     }
 }
 
+/// When Kafka is told that a record was made: twenty a minute.
+pub(crate) fn record_time(offset: usize) -> DateTime<Utc> {
+    start() + TimeDelta::seconds(3 * i64::try_from(offset).unwrap())
+}
+
 /// Records in the shape of Spark's Kafka source; offsets count from 0.
 pub(crate) fn kafka_records(session: &SparkSession, records: &[Record]) -> DataFrame {
     let names: Vec<String> =
-        ["topic", "partition", "offset", "value", "generation"].map(str::to_owned).to_vec();
+        ["topic", "partition", "offset", "timestamp", "value", "generation"].map(str::to_owned).to_vec();
     let rows = records
         .iter()
         .enumerate()
@@ -132,15 +137,17 @@ pub(crate) fn kafka_records(session: &SparkSession, records: &[Record]) -> DataF
                 Value::String("t.events.g1".into()),
                 Value::Integer(3),
                 Value::Long(i64::try_from(offset).unwrap()),
+                Value::Timestamp(record_time(offset).timestamp_micros()),
                 record.value.clone().map_or(Value::Null, Value::Binary),
                 record.generation.clone().map_or(Value::Null, Value::String),
             ];
             Row::new(names.clone(), values)
         })
         .collect();
-    let schema =
-        DataType::from_ddl("topic string, partition int, offset bigint, value binary, generation string")
-            .unwrap();
+    let schema = DataType::from_ddl(
+        "topic string, partition int, offset bigint, timestamp timestamp, value binary, generation string",
+    )
+    .unwrap();
     let headers = format!(
         "case when generation is not null then array(struct('{}' as key, encode(generation, 'UTF-8') as value)) end",
         wire::GENERATION_HEADER

@@ -33,6 +33,7 @@ async fn process() {
         event_schema_id: ids[0],
         user_schema_id: ids[1],
         position_schema_id: ids[2],
+        ledger_schema_id: ids[3],
         limits: Limits { transaction_rows: rows.parse().unwrap(), ..Limits::default() },
     };
     let (sender, mut progress) = tokio::sync::watch::channel(RelayProgress::default());
@@ -54,7 +55,7 @@ impl Scene {
     pub fn spawn(&self, failpoint: Option<&str>) -> Process {
         let config = &self.config;
         let setting = format!(
-            "{} {} {} {} {},{},{} {}",
+            "{} {} {} {} {},{},{},{} {}",
             config.pg_url,
             config.kafka_brokers,
             config.namespace,
@@ -62,6 +63,7 @@ impl Scene {
             config.event_schema_id,
             config.user_schema_id,
             config.position_schema_id,
+            config.ledger_schema_id,
             config.limits.transaction_rows
         );
         let mut command = Command::new(std::env::current_exe().unwrap());

@@ -27,7 +27,8 @@ pub fn event(number: u32, at: DateTime<Utc>) -> Event {
         event_id: ids::v7(occurred_at, random),
         event_name: if bought { EventName::Purchase } else { EventName::ViewItem },
         occurred_at,
-        ingested_at: occurred_at,
+        // Over three minutes, so that counts by minute can go wrong.
+        ingested_at: occurred_at + TimeDelta::seconds(i64::from(number % 7) * 20),
         user_id: user_id(number % USERS),
         session_id: Uuid::from_u128(u128::from(number / 10)),
         session_started_at: at,

@@ -28,6 +28,7 @@ use uuid::Uuid;
 const EVENT_SCHEMA: u32 = 11;
 const USER_SCHEMA: u32 = 12;
 const POSITION_SCHEMA: u32 = 13;
+const LEDGER_SCHEMA: u32 = 15;
 
 /// How long anything may take before a test gives up.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -108,6 +109,7 @@ impl Scene {
             event_schema_id: EVENT_SCHEMA,
             user_schema_id: USER_SCHEMA,
             position_schema_id: POSITION_SCHEMA,
+            ledger_schema_id: LEDGER_SCHEMA,
             limits: Limits { backoff_max: Duration::from_millis(500), ..Limits::default() },
         };
         create_topics(&config).await;

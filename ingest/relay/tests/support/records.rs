@@ -1,8 +1,10 @@
 //! Committed records, as a reader sees them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
+use contracts::ledger::{self, RelayCount};
 use contracts::{RelayPosition, wire};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -85,6 +87,36 @@ impl Scene {
     pub fn position(&self) -> RelayPosition {
         let records = committed(&self.config, &self.config.namespace.positions_topic());
         RelayPosition::read_avro(records.last().unwrap().body(self.config.position_schema_id)).unwrap()
+    }
+
+    /// The committed counts of every minute: received, produced, quarantined.
+    pub fn counts(&self) -> BTreeMap<DateTime<Utc>, (i64, i64, i64)> {
+        let mut counts = BTreeMap::new();
+        for record in committed(&self.config, &self.config.namespace.ledger_topic()) {
+            let count = RelayCount::read_avro(record.body(self.config.ledger_schema_id)).unwrap();
+            assert_eq!(record.key, count.key());
+            let before = counts.insert(count.minute, (count.received, count.produced, count.quarantined));
+            assert!(
+                before.is_none_or(|(received, ..)| received < count.received),
+                "{count:?} after {before:?}"
+            );
+        }
+        counts
+    }
+
+    /// Asserts that exactly these events are counted, each once, in its minute.
+    pub fn assert_counted(&self, expected: &[contracts::Event], quarantined: i64) {
+        let mut wanted: BTreeMap<DateTime<Utc>, i64> = BTreeMap::new();
+        for event in expected {
+            let minute = ledger::minute_us(event.ingested_at.timestamp_micros());
+            *wanted.entry(DateTime::from_timestamp_micros(minute).unwrap()).or_default() += 1;
+        }
+        let counts = self.counts();
+        let produced = counts.iter().map(|(minute, (_, produced, _))| (*minute, *produced));
+        let produced: BTreeMap<_, _> = produced.filter(|(_, produced)| *produced > 0).collect();
+        assert_eq!(produced, wanted);
+        assert!(counts.values().all(|(received, produced, set_aside)| *received == produced + set_aside));
+        assert_eq!(counts.values().map(|(_, _, set_aside)| set_aside).sum::<i64>(), quarantined);
     }
 
     pub fn committed_users(&self) -> Vec<Record> {
