@@ -5,6 +5,7 @@
 //! The client blocks, so every call to it goes through [`spark`], never straight from an async task.
 
 pub mod checked;
+pub mod checkpoint;
 pub mod control;
 pub mod fingerprint;
 pub mod metrics;

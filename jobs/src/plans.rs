@@ -6,6 +6,9 @@ use tokio_postgres::Client;
 /// The name of the cube's query, in PostgreSQL and in Spark.
 pub const CUBE_QUERY: &str = "cube";
 
+/// The name of the query that publishes what was refused.
+pub const REFUSALS_QUERY: &str = "refusals";
+
 /// The plan in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -17,6 +20,14 @@ pub struct Plan {
     pub fingerprint: String,
     /// Where Spark keeps that checkpoint, as a URI.
     pub checkpoint: String,
+}
+
+impl Plan {
+    /// Where the query that publishes refusals keeps its checkpoint: beside the plan's.
+    #[must_use]
+    pub fn refusals_checkpoint(&self) -> String {
+        format!("{}-{REFUSALS_QUERY}", self.checkpoint)
+    }
 }
 
 /// A plan that must not start.

@@ -4,7 +4,7 @@
 //! last committed micro-batch ended, and the sink's upserts make the repeated one harmless. The connector
 //! retries for ever while Cassandra is down, so a query that is busy without finishing a micro-batch counts as
 //! failed. A restarted server hands out an empty session without an error, so a query id it does not know is
-//! a fault too.
+//! a fault too. Damage of the checkpoint is none that a restart mends: it ends the supervisor.
 
 mod attempt;
 
@@ -16,6 +16,7 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::checkpoint::{self, Damaged};
 use crate::control::{self, ControlError};
 use crate::fingerprint;
 use crate::plans::{self, CUBE_QUERY, PlanError};
@@ -61,6 +62,9 @@ pub enum JobError {
     /// The plan must not start on the checkpoint.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The checkpoint must not be continued.
+    #[error(transparent)]
+    Checkpoint(#[from] Damaged),
     /// Something the set-up makes is missing.
     #[error("the set-up is incomplete: run `storepulse setup`")]
     Provision(#[from] provision::ProvisionError),
@@ -103,6 +107,7 @@ pub async fn run(
     let provisioned = provision::load(endpoints).await?;
     let fingerprint = fingerprint::cube(provisioned.generation);
     let plan = plans::claim(&mut client, endpoints, CUBE_QUERY, &fingerprint, provisioned.generation).await?;
+    checkpoint::inspect(&plan)?;
     let run_id = control::begin(&client, CUBE_QUERY).await?;
     tracing::info!(revision = plan.revision, checkpoint = %plan.checkpoint, "job starts");
 
@@ -120,6 +125,15 @@ pub async fn run(
                 return Ok(());
             }
             Ended::Fault { why, ran_well } => {
+                let damaged = Damaged::told_by(&why, &plan).map_or_else(|| checkpoint::inspect(&plan), Err);
+                if let Err(damaged) = damaged {
+                    progress.send_modify(|job| {
+                        job.state = JobState::Stopped;
+                        job.detail = damaged.to_string();
+                    });
+                    reporter.report(progress).await;
+                    return Err(damaged.into());
+                }
                 tracing::warn!(%why, "query ended, it will be submitted again");
                 pause = if ran_well { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
                 progress.send_modify(|job| {
