@@ -4,12 +4,13 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# Settings of `make run-job`; see `target/debug/storepulse run-job --help`.
+# Settings of `make run-job`; see `target/debug/storepulse run-job --help`. `make chaos` takes SEED and RATE only where they are given.
 DURATION ?= 60s
 RATE ?= 500
 SEED ?= 1
 USERS ?= 2000
 USERS_SOURCE ?= auto
+ROUNDS ?= 25
 
 STOREPULSE := target/debug/storepulse
 
@@ -17,6 +18,7 @@ STOREPULSE := target/debug/storepulse
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
+	@echo "  make chaos takes ROUNDS=25, SEED=<a new one>, RATE=300 (events/s)"
 	@echo "  make run-job takes DURATION=60s (or forever), RATE=500 (events/s), SEED=1, USERS=2000, USERS_SOURCE=auto|api|simulated"
 
 .PHONY: setup
@@ -56,6 +58,11 @@ test: build ## every test on real services, within 45 minutes on two cores
 .PHONY: test-all
 test-all: build ## the tests of `make test` and the long ones
 	@STOREPULSE_LONG_TESTS=1 tests/run
+
+.PHONY: chaos
+chaos: setup $(STOREPULSE) ## kill, freeze and interrupt everything under load on a stack of its own; fails when an event is lost or counts twice
+	@cargo run --locked --quiet --package tests --bin chaos -- --rounds $(ROUNDS) \
+	    $(if $(filter file,$(origin SEED)),,--seed $(SEED)) $(if $(filter file,$(origin RATE)),,--rate $(RATE))
 
 .PHONY: lint
 lint: setup ## format, clippy, documentation, licences

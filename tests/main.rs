@@ -8,6 +8,8 @@
     reason = "a panic with its place is how a test reports; clippy spares only the test functions themselves"
 )]
 
+mod cases;
+mod chaos_run;
 mod control;
 mod crashes;
 mod doctor;
@@ -18,4 +20,10 @@ mod quarantine;
 mod repair;
 mod state;
 mod supervision;
-mod support;
+
+use tests::support;
+
+/// Whether the long tests were asked for, as `make test-all` does.
+fn long_tests() -> bool {
+    std::env::var_os("STOREPULSE_LONG_TESTS").is_some()
+}

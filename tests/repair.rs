@@ -130,10 +130,10 @@ async fn a_rebuild_killed_half_way_and_run_again_ends_verified() {
         let mut sent = line.simulate(&format!("{MORNING} --late-pct 5")).await;
         line.run("verify").await.succeeded();
 
-        let mut rebuild = line.start(&format!("rebuild {CLOSED}"));
+        let rebuild = line.start(&format!("rebuild {CLOSED}"));
         until("the windows are shared out", async || {
-            let errors = rebuild.errors().unwrap_or_else(|ended| panic!("{ended}"));
-            if errors.contains("owns the windows") { Ok(()) } else { Err(errors) }
+            let printed = rebuild.printed();
+            if printed.contains("owns the windows") { Ok(()) } else { Err(printed) }
         })
         .await;
         rebuild.kill_9().await;

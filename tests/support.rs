@@ -5,7 +5,7 @@ mod process;
 mod topic;
 mod wait;
 
-pub(crate) use line::{Line, Sent, on_services, on_shared_stack};
-pub(crate) use process::{Ended, Process};
-pub(crate) use topic::records;
-pub(crate) use wait::until;
+pub use line::{Line, Sent, on_services, on_shared_stack};
+pub use process::{Ended, Process};
+pub use topic::records;
+pub use wait::until;

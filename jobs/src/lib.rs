@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod checked;
+pub mod checkpoint;
 mod closing;
 pub mod control;
 pub mod fingerprint;

@@ -13,6 +13,9 @@ use uuid::Uuid;
 /// The name of the cube's query, in PostgreSQL and in Spark.
 pub const CUBE_QUERY: &str = "cube";
 
+/// The name of the query that publishes what was refused.
+pub const REFUSALS_QUERY: &str = "refusals";
+
 /// The windows a plan writes: from the first (inclusive) to the second (exclusive), each open where there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Owned {
@@ -39,6 +42,14 @@ pub struct Plan {
     pub checkpoint: String,
     /// The windows it writes.
     pub owned: Owned,
+}
+
+impl Plan {
+    /// Where the query that publishes refusals keeps its checkpoint: beside the plan's.
+    #[must_use]
+    pub fn refusals_checkpoint(&self) -> String {
+        format!("{}-{REFUSALS_QUERY}", self.checkpoint)
+    }
 }
 
 /// A plan that must not start.

@@ -23,7 +23,7 @@ use contracts::lateness::MAX_AHEAD_US;
 use contracts::namespace::REPAIR_LOCK;
 use provision::position::{Next, PositionReader};
 use provision::{NextGeneration, ProvisionError};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Transaction};
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::{self, BatchError};
@@ -140,14 +140,19 @@ pub async fn run(
     let generation = begun.provisioned.generation;
     progress(Progress::Generation { generation, slot_renewed: begun.slot_renewed.clone() });
     let (cut, revision) = match shared_out(&client).await? {
-        Some(shared_out) => shared_out,
+        Some(shared_out) => {
+            if config.abandon_old {
+                retire_before(&mut client, generation, shared_out.1).await?;
+            }
+            shared_out
+        }
         None => {
             relay_at(endpoints, &begun, cancel, progress).await?;
             share_out(config, &mut client, &begun, progress).await?
         }
     };
     let events = write_all(config, &mut client, cut, revision, cancel, progress).await?;
-    retire(&mut client, generation, revision).await?;
+    end(&mut client, generation, revision).await?;
     Ok(Rebuilt { generation, revision, cut, events })
 }
 
@@ -217,9 +222,7 @@ async fn share_out(
         )
         .await?;
     if !old_goes_on {
-        transaction
-            .execute("update ops.topic_generation set retired_at = now() where generation < $1 and retired_at is null", &[&generation])
-            .await?;
+        retire_older(&transaction, generation, revision).await?;
     }
     transaction.commit().await?;
     progress(Progress::Cut { cut, revision, old_goes_on });
@@ -324,17 +327,34 @@ async fn mark_done(client: &Client, done_to: DateTime<Utc>) -> Result<(), tokio_
 }
 
 /// The old plan has written its last window and the old generation its last record.
-async fn retire(client: &mut Client, generation: i32, revision: i64) -> Result<(), tokio_postgres::Error> {
+async fn end(client: &mut Client, generation: i32, revision: i64) -> Result<(), tokio_postgres::Error> {
     let transaction = client.transaction().await?;
-    plans::retire(&transaction, CUBE_QUERY, revision).await?;
-    transaction
-        .execute(
-            "update ops.topic_generation set retired_at = now() where generation < $1 and retired_at is null",
-            &[&generation],
-        )
-        .await?;
+    retire_older(&transaction, generation, revision).await?;
     transaction.execute("update ops.rebuild set ended_at = now() where ended_at is null", &[]).await?;
     transaction.commit().await
+}
+
+/// The old query must not go on any more.
+async fn retire_before(
+    client: &mut Client,
+    generation: i32,
+    revision: i64,
+) -> Result<(), tokio_postgres::Error> {
+    let transaction = client.transaction().await?;
+    retire_older(&transaction, generation, revision).await?;
+    transaction.commit().await
+}
+
+/// Retires plans below a revision and generations below another.
+async fn retire_older(
+    transaction: &Transaction<'_>,
+    generation: i32,
+    revision: i64,
+) -> Result<(), tokio_postgres::Error> {
+    plans::retire(transaction, CUBE_QUERY, revision).await?;
+    let sql = "update ops.topic_generation set retired_at = now() where generation < $1 and retired_at is null";
+    transaction.execute(sql, &[&generation]).await?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! last committed micro-batch ended, and the sink's upserts make the repeated one harmless. The connector
 //! retries for ever while Cassandra is down, so a query that is busy without finishing a micro-batch counts as
 //! failed. A restarted server hands out an empty session without an error, so a query id it does not know is
-//! a fault too.
+//! a fault too. Damage of the checkpoint is none that a restart mends: it ends the supervisor.
 //!
 //! Only the holder of the job's [lease] submits. One that finds another holder ends, and leaves alone what that one
 //! submitted; taking over is submitting again with the same checkpoint. While PostgreSQL is away a running query
@@ -20,6 +20,7 @@ use contracts::endpoints::Endpoints;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::checkpoint::{self, Damaged};
 use crate::control::{self, ControlError};
 use crate::fingerprint;
 use crate::lease::{self, Acquired, Hold, Lost, Patience};
@@ -70,6 +71,9 @@ pub enum JobError {
     /// The plan must not start on the checkpoint.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The checkpoint must not be continued.
+    #[error(transparent)]
+    Checkpoint(#[from] Damaged),
     /// Something the set-up makes is missing.
     #[error("the set-up is incomplete: run `storepulse setup`")]
     Provision(#[from] provision::ProvisionError),
@@ -165,6 +169,7 @@ async fn supervise(
     let provisioned = provision::load(endpoints).await?;
     let generation = provisioned.generation;
     let mut plans = plans::claim(&mut client, endpoints, CUBE_QUERY, fingerprint::cube, generation).await?;
+    plans.iter().try_for_each(checkpoint::inspect)?;
     let run_id = control::begin(&client, CUBE_QUERY).await?;
     for plan in &plans {
         tracing::info!(
@@ -197,6 +202,16 @@ async fn supervise(
                 return Err(JobError::LeaseLost { job: CUBE_QUERY, holder, fencing });
             }
             Ended::Fault { why, ran_well } => {
+                let told = plans.iter().find_map(|plan| Damaged::told_by(&why, plan));
+                let damaged = told.map_or_else(|| plans.iter().try_for_each(checkpoint::inspect), Err);
+                if let Err(damaged) = damaged {
+                    progress.send_modify(|job| {
+                        job.state = JobState::Stopped;
+                        job.detail = damaged.to_string();
+                    });
+                    reporter.report(progress).await;
+                    return Err(damaged.into());
+                }
                 tracing::warn!(%why, "query ended, it will be submitted again");
                 pause = if ran_well { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
                 progress.send_modify(|job| {

@@ -28,6 +28,8 @@ const WORKER_CORES: &str = "2";
 /// Finished applications' folders hold copies of jars, and logs that nobody reads after a day.
 const WORKER_OPTIONS: &str = "-Dspark.worker.cleanup.enabled=true -Dspark.worker.cleanup.appDataTtl=86400";
 const DAEMON_MEMORY: &str = "256m";
+/// Read by the sink in Spark; see its class `Failpoint`.
+const FAILPOINT_FILE: &str = "STOREPULSE_FAILPOINT_FILE";
 
 /// A command ready to be run.
 #[derive(Debug)]
@@ -49,6 +51,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) tools: &'a Tools,
     pub(crate) ports: &'a Ports,
     pub(crate) secrets: &'a Secrets,
+    /// Whether the stack belongs to a test, which may arm the sink's failpoints.
+    pub(crate) for_a_test: bool,
 }
 
 impl Parts<'_> {
@@ -228,6 +232,11 @@ impl Parts<'_> {
             ("SPARK_LOCAL_DIRS", self.home.tmp().display().to_string()),
         ];
         launch.environment.extend(variables.map(|(name, value)| (name.to_owned(), value)));
+        if self.for_a_test {
+            // Executors inherit the worker's.
+            let file = self.home.failpoint().display().to_string();
+            launch.environment.insert(FAILPOINT_FILE.to_owned(), file);
+        }
         if service != Service::SparkConnect {
             // Spark would take these for the driver's too, against spark.driver.memory.
             let daemon = [
@@ -245,6 +254,14 @@ impl Parts<'_> {
         match service {
             Service::SparkMaster => {
                 let ui = self.ports.spark_master_ui.to_string();
+                // Without it a master that was killed forgets its applications, and has their executors end for good.
+                let recovery = self.home.master_recovery();
+                fs::create_dir_all(&recovery).doing(|| format!("create {}", recovery.display()))?;
+                let options = format!(
+                    "-Dspark.deploy.recoveryMode=FILESYSTEM -Dspark.deploy.recoveryDirectory={}",
+                    recovery.display()
+                );
+                launch.environment.insert("SPARK_MASTER_OPTS".to_owned(), options);
                 launch.words = class("org.apache.spark.deploy.master.Master");
                 launch.words.extend(words(&["--host", HOST, "--port", &port, "--webui-port", &ui]));
             }
@@ -324,6 +341,7 @@ mod tests {
             tools: &tools,
             ports: &state.ports,
             secrets: &state.secrets,
+            for_a_test: false,
         });
         fs::remove_dir_all(root).unwrap();
     }
@@ -359,6 +377,20 @@ mod tests {
                     let text = fs::read_to_string(entry.unwrap().path()).unwrap();
                     assert!(secrets.iter().all(|secret| !text.contains(secret.as_str())), "{folder}");
                 }
+            }
+        });
+    }
+
+    #[test]
+    fn only_the_spark_of_a_test_can_be_told_to_die() {
+        with_parts(|parts| {
+            let tested = Parts { for_a_test: true, ..*parts };
+            for service in Service::ALL {
+                let armed = |parts: &Parts<'_>| {
+                    parts.launch(service).unwrap().environment.contains_key(FAILPOINT_FILE)
+                };
+                assert!(!armed(parts), "{service}");
+                assert_eq!(armed(&tested), service.name().starts_with("spark"), "{service}");
             }
         });
     }

@@ -90,6 +90,16 @@ impl Home {
         self.root.join("lock")
     }
 
+    /// What Spark's master keeps of workers and applications, to go on after a crash.
+    pub(crate) fn master_recovery(&self) -> PathBuf {
+        self.data(Service::SparkMaster.name()).join("recovery")
+    }
+
+    /// Where a test names the place at which the sink in Spark shall die.
+    pub(crate) fn failpoint(&self) -> PathBuf {
+        self.root.join("failpoint")
+    }
+
     /// Rendered configuration.
     pub(crate) fn conf(&self, folder: &str) -> PathBuf {
         self.root.join("conf").join(folder)

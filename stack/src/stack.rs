@@ -183,6 +183,11 @@ impl Stack {
         self.inner.services.iter().copied()
     }
 
+    /// Where a stack of a test looks for the failpoint that the sink in Spark shall reach next; others look nowhere.
+    pub fn failpoint_file(&self) -> PathBuf {
+        self.inner.home.failpoint()
+    }
+
     /// Its folder.
     pub fn home(&self) -> &Path {
         self.inner.home.root()
@@ -294,6 +299,7 @@ impl Inner {
             tools,
             ports: &state.ports,
             secrets: &state.secrets,
+            for_a_test: self.tied,
         }
     }
 

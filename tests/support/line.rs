@@ -1,6 +1,6 @@
 //! One namespace with relay, job, simulator and verification as processes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -20,26 +20,32 @@ use super::{Ended, Process, until};
 static SPARK: Mutex<()> = Mutex::const_new(());
 
 /// A set-up namespace with users.
-pub(crate) struct Line {
-    pub(crate) endpoints: Endpoints,
-    pub(crate) pg: Client,
+pub struct Line {
+    /// Where its services are, and under which namespace.
+    pub endpoints: Endpoints,
+    /// A connection to its database.
+    pub pg: Client,
     folder: TempDir,
     processes: AtomicU32,
 }
 
 /// What a simulation sent and what became of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Sent {
-    pub(crate) sent: i64,
-    pub(crate) committed: i64,
-    pub(crate) repeated: i64,
-    pub(crate) quarantined: i64,
+pub struct Sent {
+    /// Records given to the store.
+    pub sent: i64,
+    /// New rows.
+    pub committed: i64,
+    /// Repeats that the key dropped.
+    pub repeated: i64,
+    /// Records set aside.
+    pub quarantined: i64,
 }
 
 impl Sent {
     /// The account that a simulation gave at its end.
     #[track_caller]
-    pub(crate) fn of(simulation: Ended) -> Self {
+    pub fn of(simulation: Ended) -> Self {
         let ended = simulation.succeeded();
         let [sent, committed, repeated, quarantined, ..] = numbers(&ended.out)[..] else { panic!("{ended}") };
         assert!(committed > 0, "{ended}");
@@ -58,14 +64,14 @@ impl std::ops::AddAssign for Sent {
 }
 
 /// Runs a test in a namespace of its own on the warm stack.
-pub(crate) async fn on_shared_stack(test: impl AsyncFnOnce(&Line)) {
+pub async fn on_shared_stack(test: impl AsyncFnOnce(&Line)) {
     let _turn = SPARK.lock().await;
     let stack = stack::shared(Arc::new(Silent)).await.unwrap();
     on_services(&stack, test).await;
 }
 
 /// Runs a test in a namespace of its own on the services of a stack.
-pub(crate) async fn on_services(stack: &Stack, test: impl AsyncFnOnce(&Line)) {
+pub async fn on_services<T>(stack: &Stack, test: impl AsyncFnOnce(&Line) -> T) -> T {
     let variables = stack.env().unwrap();
     let lookup = |name: &str| {
         variables.iter().find(|(variable, _)| variable == name).map(|(_, value)| value.to_owned())
@@ -77,19 +83,25 @@ pub(crate) async fn on_services(stack: &Stack, test: impl AsyncFnOnce(&Line)) {
         let line = Line { endpoints, pg, folder, processes: AtomicU32::new(0) };
         line.run("setup --quiet").await.succeeded();
         line.run("users --count 400 --source simulated").await.succeeded();
-        test(&line).await;
+        test(&line).await
     };
-    Box::pin(provision::in_scratch_namespace(&services, body)).await.unwrap();
+    Box::pin(provision::in_scratch_namespace(&services, body)).await.unwrap()
 }
 
 impl Line {
+    /// The folder with what its processes printed.
+    #[must_use]
+    pub fn outputs(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Starts a command of `storepulse`, its words separated by spaces.
-    pub(crate) fn start(&self, words: &str) -> Process {
+    pub fn start(&self, words: &str) -> Process {
         self.start_with(words, &[])
     }
 
     /// Starts one with more variables in its environment.
-    pub(crate) fn start_with(&self, words: &str, variables: &[(&str, &str)]) -> Process {
+    pub fn start_with(&self, words: &str, variables: &[(&str, &str)]) -> Process {
         let mut command = Command::new(storepulse());
         let endpoints = &self.endpoints;
         command
@@ -109,12 +121,12 @@ impl Line {
     }
 
     /// Runs a command to its end.
-    pub(crate) async fn run(&self, words: &str) -> Ended {
+    pub async fn run(&self, words: &str) -> Ended {
         self.start(words).ended().await
     }
 
     /// Starts a relay and returns once rows flow.
-    pub(crate) async fn relay(&self) -> Process {
+    pub async fn relay(&self) -> Process {
         let mut relay = self.start("relay run");
         until("the relay streams", async || {
             let output = relay.output().unwrap_or_else(|ended| panic!("{ended}"));
@@ -125,12 +137,12 @@ impl Line {
     }
 
     /// Starts a job and returns once its query runs.
-    pub(crate) async fn job(&self) -> Process {
+    pub async fn job(&self) -> Process {
         self.job_with("").await
     }
 
     /// Starts one with more options.
-    pub(crate) async fn job_with(&self, options: &str) -> Process {
+    pub async fn job_with(&self, options: &str) -> Process {
         let mut job = self.start(format!("job run {options}").trim_end());
         let holder = format!("pid {}", job.id());
         until("the job runs", async || {
@@ -145,13 +157,13 @@ impl Line {
     }
 
     /// What the job's supervisor last reported.
-    pub(crate) async fn progress(&self) -> JobProgress {
+    pub async fn progress(&self) -> JobProgress {
         let run = control::latest(&self.pg, CUBE_QUERY).await.unwrap();
         run.and_then(|run| run.progress).unwrap_or_default()
     }
 
     /// Waits until the supervisor at work has seen this many records read.
-    pub(crate) async fn until_read(&self, records: i64) -> JobProgress {
+    pub async fn until_read(&self, records: i64) -> JobProgress {
         until(&format!("{records} records are read"), async || {
             let progress = self.progress().await;
             if progress.input_rows >= records { Ok(progress) } else { Err(format!("{progress:?}")) }
@@ -167,12 +179,12 @@ impl Line {
     }
 
     /// Simulates to the end.
-    pub(crate) async fn simulate(&self, options: &str) -> Sent {
+    pub async fn simulate(&self, options: &str) -> Sent {
         Sent::of(self.run(&format!("simulate {options}")).await)
     }
 
     /// Drains and verifies: the tables are right to the last digit, and nothing sent is missing anywhere.
-    pub(crate) async fn assert_verified(&self, sent: Sent) {
+    pub async fn assert_verified(&self, sent: Sent) {
         let verified = self.run("verify").await.succeeded();
         let numbers = numbers(&verified.out);
         let (events, late) = (numbers[0], numbers.get(2).copied().unwrap_or(0));
@@ -182,7 +194,8 @@ impl Line {
         assert_eq!(self.count(set_aside).await, sent.quarantined);
     }
 
-    pub(crate) async fn count(&self, sql: &str) -> i64 {
+    /// The one number that a query gives.
+    pub async fn count(&self, sql: &str) -> i64 {
         self.pg.query_one(sql, &[]).await.unwrap().get(0)
     }
 }
@@ -196,12 +209,17 @@ impl Drop for Line {
     }
 }
 
-/// The command, built beside this test.
+/// The command, built beside this program.
 fn storepulse() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let command = test.parent().and_then(|deps| deps.parent()).unwrap().join("storepulse");
-    assert!(command.is_file(), "{} is missing: run `cargo build --package storepulse`", command.display());
-    command
+    let program = std::env::current_exe().unwrap();
+    // A test lies in a folder beneath the command's, the chaos command beside it.
+    let mut beside = program.ancestors().skip(1).take(2).map(|folder| folder.join("storepulse"));
+    beside.find(|command| command.is_file()).unwrap_or_else(|| {
+        panic!(
+            "`storepulse` is not built beside {}: run `cargo build --package storepulse`",
+            program.display()
+        )
+    })
 }
 
 /// The whole numbers in a text, in their order.

@@ -15,7 +15,7 @@ const GRACE: Duration = Duration::from_secs(60);
 const DEADLINE: Duration = Duration::from_secs(300);
 
 /// A running process. Dropped, it is asked to end, so that a failed test leaves no query on the shared cluster.
-pub(crate) struct Process {
+pub struct Process {
     what: String,
     child: Child,
     out: PathBuf,
@@ -23,26 +23,28 @@ pub(crate) struct Process {
 }
 
 /// What is left of a process.
-pub(crate) struct Ended {
-    pub(crate) what: String,
-    pub(crate) status: ExitStatus,
+pub struct Ended {
+    /// Its words.
+    pub what: String,
+    /// How it ended.
+    pub status: ExitStatus,
     /// What it printed to standard output.
-    pub(crate) out: String,
+    pub out: String,
     /// What it printed to standard error.
-    pub(crate) err: String,
+    pub err: String,
 }
 
 impl Ended {
     /// Panics with all it printed unless it ended well.
     #[track_caller]
-    pub(crate) fn succeeded(self) -> Self {
+    pub fn succeeded(self) -> Self {
         assert!(self.status.success(), "{self}");
         self
     }
 
     /// Panics with all it printed unless it ended with exit code 1.
     #[track_caller]
-    pub(crate) fn failed(self) -> Self {
+    pub fn failed(self) -> Self {
         assert_eq!(self.status.code(), Some(1), "{self}");
         self
     }
@@ -57,7 +59,7 @@ impl std::fmt::Display for Ended {
 
 impl Process {
     /// Starts a command whose output goes to files in a folder.
-    pub(crate) fn spawn(what: &str, mut command: Command, folder: &Path, number: u32) -> Self {
+    pub fn spawn(what: &str, mut command: Command, folder: &Path, number: u32) -> Self {
         let path = |kind: &str| folder.join(format!("{number}.{kind}"));
         let (out, err) = (path("out"), path("err"));
         command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
@@ -65,29 +67,38 @@ impl Process {
     }
 
     /// Its process id.
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.child.id().unwrap()
     }
 
-    pub(crate) fn is_running(&mut self) -> bool {
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
     /// What it has printed to standard output, or how it ended if it did.
-    pub(crate) fn output(&mut self) -> Result<String, String> {
-        match self.child.try_wait().unwrap() {
+    pub fn output(&mut self) -> Result<String, String> {
+        match self.try_ended() {
             None => Ok(fs::read_to_string(&self.out).unwrap()),
-            Some(status) => Err(self.remains(status).to_string()),
+            Some(ended) => Err(ended.to_string()),
         }
     }
 
-    /// What it has printed to standard error, or how it ended if it did.
-    pub(crate) fn errors(&mut self) -> Result<String, String> {
-        self.output().map(|_| fs::read_to_string(&self.err).unwrap())
+    /// All that it has printed so far, both ways.
+    #[must_use]
+    pub fn printed(&self) -> String {
+        let read = |path: &Path| fs::read_to_string(path).unwrap();
+        format!("{}{}", read(&self.out), read(&self.err))
+    }
+
+    /// What is left of it if it has ended.
+    pub fn try_ended(&mut self) -> Option<Ended> {
+        let status = self.child.try_wait().unwrap()?;
+        Some(self.remains(status))
     }
 
     /// Waits until it ends by itself.
-    pub(crate) async fn ended(mut self) -> Ended {
+    pub async fn ended(mut self) -> Ended {
         let ended = tokio::time::timeout(DEADLINE, self.child.wait()).await;
         match ended {
             Ok(status) => self.remains(status.unwrap()),
@@ -99,27 +110,21 @@ impl Process {
     }
 
     /// As a machine that loses its power: nothing is told to anybody.
-    pub(crate) async fn kill_9(mut self) {
+    pub async fn kill_9(mut self) {
         self.child.kill().await.unwrap();
     }
 
-    /// Sends it a signal; frozen by SIGSTOP it must go on before it is asked to end.
-    pub(crate) fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.id().cast_signed()), signal).unwrap();
-    }
-
     /// Asks it to end, as Ctrl-C does, and waits.
-    pub(crate) async fn stop(self) -> Ended {
-        self.ask_to_end();
+    pub async fn stop(self) -> Ended {
+        self.signal(Signal::SIGTERM);
         self.ended().await
     }
 
-    fn ask_to_end(&self) {
+    /// Sends it a signal; one that has ended hears nothing. Frozen by SIGSTOP it must go on before it is asked to end.
+    pub fn signal(&self, signal: Signal) {
         if let Some(pid) = self.child.id() {
             // It may have ended meanwhile; until it is waited for, its id is nobody else's.
-            let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM);
-            // A test that failed may have left it frozen.
-            let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGCONT);
+            let _ = kill(Pid::from_raw(pid.cast_signed()), signal);
         }
     }
 
@@ -131,7 +136,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.ask_to_end();
+        self.signal(Signal::SIGTERM);
+        // A frozen one would not notice.
+        self.signal(Signal::SIGCONT);
         let deadline = Instant::now() + GRACE;
         while let Ok(None) = self.child.try_wait() {
             if Instant::now() > deadline {

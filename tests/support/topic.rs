@@ -11,7 +11,7 @@ use std::time::Duration;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The committed records of a topic, from its start to its end, partition by partition as they come.
-pub(crate) async fn records(endpoints: &Endpoints, topic: &str) -> Vec<OwnedMessage> {
+pub async fn records(endpoints: &Endpoints, topic: &str) -> Vec<OwnedMessage> {
     let consumer: StreamConsumer = ClientConfig::new()
         .set("bootstrap.servers", &endpoints.kafka_brokers)
         .set("group.id", format!("{}-test", endpoints.namespace))

@@ -9,7 +9,7 @@ const DEADLINE: Duration = Duration::from_secs(240);
 const POLL: Duration = Duration::from_millis(100);
 
 /// Asks until the answer is there; the error says what was seen instead, and is what a failure shows.
-pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
+pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + DEADLINE;
     let mut poll = interval(POLL);
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);

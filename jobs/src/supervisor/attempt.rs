@@ -13,14 +13,12 @@ use super::{JobConfig, Reporter};
 use crate::checked::{self, Expected};
 use crate::lease::{Hold, Lost};
 use crate::metrics;
-use crate::plans::{CUBE_QUERY, Plan};
+use crate::plans::{CUBE_QUERY, Plan, REFUSALS_QUERY};
 use crate::progress::{JobProgress, JobState, SparkProgress};
 use crate::sink::CassandraSink;
 use crate::source::KafkaSource;
 use crate::spark::{self, CallError};
 
-/// The name of the query that publishes what was refused.
-pub(crate) const REFUSALS_QUERY: &str = "refusals";
 /// How often refusals are published: they are rare, and the cube comes first.
 const REFUSALS_TRIGGER: &str = "10 seconds";
 /// The name of the query that counts for the ledger.
@@ -350,7 +348,7 @@ impl Submission {
             .option("topic", &self.refusals_topic)
             .output_mode("append")
             .query_name(name)
-            .option("checkpointLocation", &format!("{}-{REFUSALS_QUERY}", plan.checkpoint))
+            .option("checkpointLocation", &plan.refusals_checkpoint())
             .trigger(Trigger::ProcessingTime(REFUSALS_TRIGGER.to_owned()))
             .start("")
     }

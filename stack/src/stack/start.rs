@@ -1,6 +1,7 @@
 //! Starting: what is missing, in dependency order, side by side where nothing stands against it.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use nix::sys::signal::Signal;
 use tokio::sync::watch;
 
 use super::{Inner, LOG_LINES, stop};
-use crate::error::StackError;
+use crate::error::{Doing, StackError};
 use crate::install::{self, Tools};
 use crate::layout::{check_room, tail};
 use crate::postgres;
@@ -68,6 +69,7 @@ pub(super) async fn up(inner: &Arc<Inner>, progress: Arc<dyn Progress>) -> Resul
     inner.change(|_| ())?;
     clear_strays(inner, progress.as_ref())?;
     let running = running(inner, &tools, progress.as_ref()).await?;
+    forget_lost_cluster(inner, &running)?;
     let missing = inner.services.difference(&running).copied().collect::<BTreeSet<_>>();
     let ports = inner.state().ports;
     missing.iter().try_for_each(|service| ports.check_free(*service))?;
@@ -139,6 +141,17 @@ fn clear_strays(inner: &Inner, progress: &dyn Progress) -> Result<(), StackError
     progress.event(Event::Note(format!("ending what an earlier run left behind: pid {pids}")));
     stop::kill_all(&strays);
     Ok(())
+}
+
+/// A master that starts waits a minute for the workers and applications that it knew to answer. Where none of them runs, nobody
+/// will.
+fn forget_lost_cluster(inner: &Inner, running: &BTreeSet<Service>) -> Result<(), StackError> {
+    let cluster = [Service::SparkMaster, Service::SparkWorker, Service::SparkConnect];
+    let recovery = inner.home.master_recovery();
+    if cluster.iter().any(|service| running.contains(service)) || !recovery.exists() {
+        return Ok(());
+    }
+    fs::remove_dir_all(&recovery).doing(|| format!("remove {}", recovery.display()))
 }
 
 /// The services that run as they should. Others that run are stopped, to be started anew.

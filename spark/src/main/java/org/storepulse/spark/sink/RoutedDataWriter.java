@@ -95,8 +95,12 @@ final class RoutedDataWriter implements DataWriter<InternalRow> {
   public WriterCommitMessage commit() throws IOException {
     TreeMap<String, IOException> failures = new TreeMap<>();
     Map<String, Long> rowsByTable = new TreeMap<>();
+    Failpoint.BEFORE_FINISH.reach();
     open.forEach(
         (key, table) -> {
+          if (!rowsByTable.isEmpty()) {
+            Failpoint.BETWEEN_TABLES.reach();
+          }
           String name = routes.get(key).table();
           if (table.failure == null) {
             try {
@@ -113,6 +117,7 @@ final class RoutedDataWriter implements DataWriter<InternalRow> {
     if (!failures.isEmpty()) {
       throw failed(failures);
     }
+    Failpoint.AFTER_FINISH.reach();
     LagHistogram lag = new LagHistogram();
     long nowMs = System.currentTimeMillis();
     for (int i = 0; i < eventTimeCount; i++) {

@@ -40,12 +40,15 @@ final class RoutedWrite implements Write {
     return new StreamingWrite() {
       @Override
       public StreamingDataWriterFactory createStreamingWriterFactory(PhysicalWriteInfo info) {
+        Failpoint.BEFORE_TASKS.reach();
         return factory;
       }
 
       @Override
       public void commit(long epochId, WriterCommitMessage[] messages) {
+        Failpoint.BEFORE_DRIVER_COMMIT.reach();
         metrics.committed(epochId, messages);
+        Failpoint.AFTER_DRIVER_COMMIT.reach();
       }
 
       @Override

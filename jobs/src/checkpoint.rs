@@ -1,0 +1,212 @@
+//! Whether a checkpoint can be continued, looked at before a plan is submitted on it.
+//!
+//! Damage is none of the faults that a restart mends: a query would fail on it for ever, or (where Spark reads what is left and
+//! does not notice) go on with wrong figures. So it ends the supervisor, with the way out. A missing newest commit is no damage:
+//! a crash leaves the same, and the batch is written again. The state itself is not read here; Spark checks its files when it
+//! loads them, and [`Damaged::told_by`] recognises what it says then.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::plans::Plan;
+use crate::spark::SHUFFLE_PARTITIONS;
+
+/// What Spark freezes into a checkpoint's first batch, under its name there.
+const PARTITIONS: &str = "spark.sql.shuffle.partitions";
+
+/// A checkpoint that must not be continued.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "the checkpoint {checkpoint} cannot be continued: {damage}; run `storepulse rebuild --abandon-old`, which keeps every figure \
+     whole, with `storepulse job run` beside it, or `storepulse job reset` to compute everything anew from the topic's start"
+)]
+pub struct Damaged {
+    /// Where it is.
+    pub checkpoint: String,
+    /// What is wrong with it.
+    pub damage: String,
+}
+
+impl Damaged {
+    /// Takes a query's failure for damage where Spark says that it cannot read what it had written.
+    #[must_use]
+    pub fn told_by(failure: &str, plan: &Plan) -> Option<Self> {
+        let told = [
+            "Checksum error",
+            "Incomplete log file",
+            "Error reading delta file",
+            "Error reading snapshot file",
+        ];
+        let damage = told.iter().any(|words| failure.contains(words));
+        damage.then(|| Self { checkpoint: plan.checkpoint.clone(), damage: failure.to_owned() })
+    }
+}
+
+/// Looks at the newest batch in the logs of the checkpoints of a plan's queries. One that does not exist yet is fine, and so is
+/// one that this program cannot read because it is no folder of this machine.
+///
+/// # Errors
+/// [`Damaged`].
+pub fn inspect(plan: &Plan) -> Result<(), Damaged> {
+    [plan.checkpoint.clone(), plan.refusals_checkpoint()].into_iter().try_for_each(inspect_one)
+}
+
+fn inspect_one(checkpoint: String) -> Result<(), Damaged> {
+    let Some(folder) = folder(&checkpoint) else { return Ok(()) };
+    logs(&folder).map_err(|damage| Damaged { checkpoint, damage })
+}
+
+fn folder(uri: &str) -> Option<PathBuf> {
+    let path = uri.strip_prefix("file:").unwrap_or(uri);
+    let path = path.strip_prefix("//").unwrap_or(path);
+    path.starts_with('/').then(|| PathBuf::from(path))
+}
+
+/// What is wrong with the logs, in words.
+fn logs(folder: &Path) -> Result<(), String> {
+    // In this order: a query that still runs only ever makes the second list longer.
+    let committed = newest(&folder.join("commits"))?;
+    let planned = newest(&folder.join("offsets"))?;
+    let (offsets, commits) = (folder.join("offsets"), folder.join("commits"));
+    match (planned, committed) {
+        (None, None) => return Ok(()),
+        (None, Some(batch)) => return Err(format!("batch {batch} is committed and its offsets are gone")),
+        (Some(planned), Some(committed)) if committed > planned => {
+            return Err(format!("batch {committed} is committed and its offsets are gone"));
+        }
+        (Some(planned), _) => {
+            let lines = entry(&offsets.join(planned.to_string()))?;
+            let [settings, sources @ ..] = &lines[..] else {
+                return Err(format!("the offsets of batch {planned} are empty"));
+            };
+            if sources.is_empty() {
+                return Err(format!("the offsets of batch {planned} name no source"));
+            }
+            let partitions = settings["conf"][PARTITIONS].as_str().unwrap_or("unset");
+            if partitions != SHUFFLE_PARTITIONS.to_string() {
+                return Err(format!(
+                    "it was made with {partitions} shuffle partitions, the plan has {SHUFFLE_PARTITIONS}"
+                ));
+            }
+            if planned > 0 && !offsets.join((planned - 1).to_string()).exists() {
+                return Err(format!("the offsets of batch {} are gone", planned - 1));
+            }
+        }
+    }
+    if let Some(committed) = committed
+        && entry(&commits.join(committed.to_string()))?.is_empty()
+    {
+        return Err(format!("the commit of batch {committed} is empty"));
+    }
+    Ok(())
+}
+
+/// The newest batch in a log. Beside the batches lie checksums and files that are still being written, both named otherwise.
+fn newest(log: &Path) -> Result<Option<u64>, String> {
+    let failed = |error: std::io::Error| format!("{} cannot be listed ({error})", log.display());
+    let entries = match std::fs::read_dir(log) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        entries => entries.map_err(failed)?,
+    };
+    let mut newest = None;
+    for entry in entries {
+        newest = newest.max(entry.map_err(failed)?.file_name().to_str().and_then(|name| name.parse().ok()));
+    }
+    Ok(newest)
+}
+
+/// The lines of JSON behind the version of one file of a log.
+fn entry(path: &Path) -> Result<Vec<Value>, String> {
+    let broken = |why: &str| format!("{} {why}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| broken(&format!("cannot be read ({error})")))?;
+    let mut lines = text.lines();
+    if lines.next() != Some("v1") {
+        return Err(broken("is not of version v1: it is empty or overwritten"));
+    }
+    let parse = |line: &str| match line {
+        // A source that had nothing yet.
+        "-" => Ok(Value::Null),
+        line => serde_json::from_str(line)
+            .map_err(|error| broken(&format!("is cut short or overwritten ({error})"))),
+    };
+    lines.map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const OFFSETS: &str = concat!(
+        "v1\n",
+        r#"{"batchWatermarkMs":0,"batchTimestampMs":1,"conf":{"spark.sql.shuffle.partitions":"2"}}"#,
+        "\n",
+        r#"{"shop.events.g1":{"1":5,"0":7}}"#
+    );
+    const COMMIT: &str = "v1\n{\"nextBatchWatermarkMs\":0}";
+
+    /// A checkpoint whose batch 10 is planned and whose batch 9 is committed.
+    fn checkpoint() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (log, newest, content) in [("offsets", 10, OFFSETS), ("commits", 9, COMMIT)] {
+            fs::create_dir(folder.path().join(log)).unwrap();
+            for batch in 0..=newest {
+                fs::write(folder.path().join(format!("{log}/{batch}")), content).unwrap();
+            }
+            fs::write(folder.path().join(format!("{log}/.{newest}.crc")), "crc").unwrap();
+        }
+        folder
+    }
+
+    fn damage(change: impl FnOnce(&Path)) -> Option<String> {
+        let folder = checkpoint();
+        change(folder.path());
+        inspect_one(format!("file://{}", folder.path().display())).err().map(|damaged| damaged.damage)
+    }
+
+    #[test]
+    fn a_checkpoint_that_a_crash_left_is_whole() {
+        assert_eq!(damage(|_| ()), None);
+        assert_eq!(damage(|folder| fs::remove_file(folder.join("commits/9")).unwrap()), None);
+        assert_eq!(damage(|folder| fs::write(folder.join("commits/10"), COMMIT).unwrap()), None);
+        assert_eq!(damage(|folder| fs::remove_dir_all(folder).unwrap()), None);
+        assert_eq!(inspect_one("hdfs://name/checkpoint".to_owned()), Ok(()));
+    }
+
+    #[test]
+    fn what_is_cut_short_or_gone_is_named() {
+        let cut = |file: &'static str, content: String| {
+            damage(move |folder| fs::write(folder.join(file), content).unwrap())
+        };
+        for length in 0..OFFSETS.len() {
+            let found = cut("offsets/10", OFFSETS[..length].to_owned());
+            assert!(found.is_some(), "{length} bytes pass for a whole file");
+        }
+        for length in 0..COMMIT.len() {
+            assert!(cut("commits/9", COMMIT[..length].to_owned()).is_some(), "{length}");
+        }
+        assert!(cut("offsets/10", "\0".repeat(OFFSETS.len())).is_some());
+        let four = OFFSETS.replace(r#"partitions":"2""#, r#"partitions":"4""#);
+        assert!(cut("offsets/10", four).unwrap().contains("4 shuffle partitions"));
+        let gone = |file: &'static str| damage(move |folder| fs::remove_file(folder.join(file)).unwrap());
+        assert!(gone("offsets/9").unwrap().contains("offsets of batch 9 are gone"));
+        let newer = damage(|folder| {
+            fs::write(folder.join("commits/10"), COMMIT).unwrap();
+            fs::remove_file(folder.join("offsets/10")).unwrap();
+        });
+        assert!(newer.unwrap().contains("batch 10 is committed and its offsets are gone"));
+        assert!(damage(|folder| fs::remove_dir_all(folder.join("offsets")).unwrap()).is_some());
+    }
+
+    #[test]
+    fn the_way_out_is_named() {
+        let damaged = Damaged { checkpoint: "file:/c".into(), damage: "x".into() }.to_string();
+        assert!(
+            damaged.contains("storepulse job reset") && damaged.contains("storepulse rebuild"),
+            "{damaged}"
+        );
+    }
+}

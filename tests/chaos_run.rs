@@ -1,0 +1,36 @@
+//! A short run of chaos, the same each time; `make test-all` runs the long one too.
+
+use std::sync::Arc;
+
+use stack::{Service, Silent};
+use tests::chaos::{Plan, Report, Settings, run};
+use tests::support::on_services;
+
+/// Kills, failpoints and pauses take turns, so three rounds are one of each.
+const SHORT: (u64, usize) = (1, 3);
+const LONG: (u64, usize) = (2, 25);
+
+async fn run_of((seed, rounds): (u64, usize)) -> Report {
+    let settings = Settings { plan: Plan::new(seed, rounds), rate: 250 };
+    let stack = Box::pin(stack::isolated(&Service::ALL, Arc::new(Silent))).await.unwrap();
+    let body = async |line: &tests::support::Line| {
+        Box::pin(run(&settings, &stack, line, &|told| println!("{told}"))).await
+    };
+    Box::pin(on_services(&stack, body)).await.unwrap_or_else(|error| panic!("{}\n{error:#}", settings.plan))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_rounds_of_chaos_lose_nothing() {
+    let report = run_of(SHORT).await;
+    assert!(report.passed(), "{report}\n{}", report.verdict);
+    assert_eq!(report.recovered.len(), SHORT.1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_five_rounds_of_chaos_lose_nothing() {
+    if !super::long_tests() {
+        return;
+    }
+    let report = run_of(LONG).await;
+    assert!(report.passed(), "{report}\n{}", report.verdict);
+}
