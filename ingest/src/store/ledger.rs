@@ -96,7 +96,7 @@ fn insert(rows: &str) -> String {
 /// The statement that counts what another one, named `fresh`, set aside at `quarantined_at`, for the writer `$1`.
 pub(super) fn count_set_aside() -> String {
     insert(&format!(
-        "select '{STAGE}', $1, date_trunc('minute', quarantined_at, 'UTC'), count(*), 0, 0, count(*) \
+        "select '{STAGE}', $1::uuid, date_trunc('minute', quarantined_at, 'UTC'), count(*), 0, 0, count(*) \
          from fresh group by 3 order by 3"
     ))
 }
