@@ -146,7 +146,7 @@ pub(crate) async fn events_topics(client: &Client, endpoints: &Endpoints) -> Res
         .query(
             "with planned as (select distinct topic_generation from ops.job_plan where retired_at is null) \
              select topic_generation from planned union \
-             select coalesce(max(generation), 1) from ops.topic_generation where not exists (select from planned) \
+             select coalesce(max(generation), 1) from ops.topic_generation having not exists (select from planned) \
              order by 1",
             &[],
         )
