@@ -50,7 +50,7 @@ async fn in_state(line: &Line, state: &str, faults_before: u32) -> Result<JobPro
 
 /// The plan in force.
 async fn plan(line: &Line) -> Plan {
-    plans::in_force(&line.pg, CUBE_QUERY).await.unwrap().unwrap()
+    plans::in_force(&line.pg, CUBE_QUERY).await.unwrap().remove(0)
 }
 
 /// The folder of a plan's checkpoint.

@@ -141,7 +141,10 @@ pub async fn verify(
 }
 
 /// The topics that the plans in force read; without a plan, the one of the generation in force.
-pub(crate) async fn events_topics(client: &Client, endpoints: &Endpoints) -> Result<Vec<String>, VerifyError> {
+pub(crate) async fn events_topics(
+    client: &Client,
+    endpoints: &Endpoints,
+) -> Result<Vec<String>, VerifyError> {
     let rows = client
         .query(
             "with planned as (select distinct topic_generation from ops.job_plan where retired_at is null) \

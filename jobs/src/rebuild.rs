@@ -352,7 +352,8 @@ async fn retire_older(
     revision: i64,
 ) -> Result<(), tokio_postgres::Error> {
     plans::retire(transaction, CUBE_QUERY, revision).await?;
-    let sql = "update ops.topic_generation set retired_at = now() where generation < $1 and retired_at is null";
+    let sql =
+        "update ops.topic_generation set retired_at = now() where generation < $1 and retired_at is null";
     transaction.execute(sql, &[&generation]).await?;
     Ok(())
 }

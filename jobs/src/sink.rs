@@ -20,35 +20,31 @@ pub struct CassandraSink {
 impl CassandraSink {
     /// Sets a streaming writer to this sink, with the tables of the cube and what it counts for the ledger as routes.
     pub(crate) fn stream(&self, writer: DataStreamWriter) -> DataStreamWriter {
-        let options = self.options(tables().chain([CUBE_COUNTS.name])).chain([event_time()]);
+        let options = self.options(tables().chain([CUBE_COUNTS.name])).into_iter().chain([event_time()]);
         options.fold(writer.format(FORMAT), |writer, (name, value)| writer.option(name, &value))
     }
 
     /// Sets a streaming writer to this sink, for what was judged.
     pub(crate) fn stream_of_ledger(&self, writer: DataStreamWriter) -> DataStreamWriter {
-        let options = self.options([JUDGED_COUNTS.name].into_iter());
+        let options = self.options([JUDGED_COUNTS.name].into_iter()).into_iter();
         options.fold(writer.format(FORMAT), |writer, (name, value)| writer.option(name, &value))
     }
 
     /// The cube's tables for a batch: rows are in Cassandra when `save` returns.
     pub(crate) fn batch(&self, writer: DataFrameWriter) -> DataFrameWriter {
         let writer = writer.format(FORMAT).mode("append");
-        let options = self.options(tables()).chain([event_time()]);
+        let options = self.options(tables()).into_iter().chain([event_time()]);
         options.fold(writer, |writer, (name, value)| writer.option(name, &value))
     }
 
-    fn options<'a>(
-        &self,
-        tables: impl Iterator<Item = &'a str>,
-    ) -> impl Iterator<Item = (&'static str, String)> + use<> {
-        [
+    fn options<'a>(&self, tables: impl Iterator<Item = &'a str>) -> Vec<(&'static str, String)> {
+        vec![
             ("keyspace", self.keyspace.clone()),
             ("routes", tables.map(|table| format!("{table}={table}")).collect::<Vec<_>>().join(",")),
             ("route.column", CUBE.route.name().to_owned()),
             ("writetime.column", CUBE.write_time.name().to_owned()),
             ("retries", self.retries.to_string()),
         ]
-        .into_iter()
     }
 }
 

@@ -33,7 +33,8 @@ async fn the_cube_counts_what_it_folds_in_beside_its_tables() {
         let records: Vec<Record> = events.iter().map(Record::of).collect();
         let stream = support::kafka_records(&session, &records);
         let on_time = checked::on_time(&checked::events(&stream, &EXPECTED));
-        let with = metrics::cube::cube_and_counts(&on_time, REVISION, Owned::default()).unwrap().collect().unwrap();
+        let with =
+            metrics::cube::cube_and_counts(&on_time, REVISION, Owned::default()).unwrap().collect().unwrap();
         (with, metrics::cube::cube(&on_time, REVISION, Owned::default()).unwrap().collect().unwrap())
     })
     .await;

@@ -172,7 +172,7 @@ impl Line {
     }
 
     /// Writes a file that lives as long as the line, and returns its path.
-    pub(crate) fn file(&self, name: &str, content: &str) -> String {
+    pub fn file(&self, name: &str, content: &str) -> String {
         let path = self.folder.path().join(name);
         std::fs::write(&path, content).unwrap();
         path.display().to_string()

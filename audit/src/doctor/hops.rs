@@ -118,7 +118,12 @@ impl<'a> Watch<'a> {
         let committed = async {
             loop {
                 // Asked each time: the plan in force may change, and there is none before the first run.
-                match checkpoints_in_force(&self.pg, &self.examination.endpoints.namespace, self.examination.query).await
+                match checkpoints_in_force(
+                    &self.pg,
+                    &self.examination.endpoints.namespace,
+                    self.examination.query,
+                )
+                .await
                 {
                     Ok(checkpoint) => {
                         let offsets =

@@ -94,6 +94,7 @@ impl Sets {
     /// Every column that some set groups by besides the window.
     fn keys(self) -> Vec<Column> {
         dimensions().into_iter().chain(self.minute()).collect()
+    }
 }
 
 /// The dimensions of all groupings, each once, in contract order.
