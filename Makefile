@@ -61,7 +61,8 @@ test-all: build ## the tests of `make test` and the long ones
 
 .PHONY: chaos
 chaos: setup $(STOREPULSE) ## kill, freeze and interrupt everything under load on a stack of its own; fails when an event is lost or counts twice
-	@cargo run --locked --quiet --package tests --bin chaos -- --rounds $(ROUNDS) \
+	@cargo build --locked --workspace --bins
+	@target/debug/chaos --rounds $(ROUNDS) \
 	    $(if $(filter file,$(origin SEED)),,--seed $(SEED)) $(if $(filter file,$(origin RATE)),,--rate $(RATE))
 
 .PHONY: lint
@@ -76,8 +77,8 @@ lint: setup ## format, clippy, documentation, licences
 
 .PHONY: bench
 bench: build ## measure against limits and peers in the same run, and print the ratios
-	@cargo run --locked --quiet --package bench -- ingestion
-	@cargo run --locked --quiet --package bench -- relay
+	@target/debug/bench ingestion
+	@target/debug/bench relay
 
 .PHONY: clean
 clean: ## stop the stack and remove its data; what was built and downloaded stays

@@ -209,3 +209,29 @@ async fn a_lost_slot_is_made_anew_and_nothing_is_missing() {
     })
     .await;
 }
+
+/// By the machine's clock, so the windows before the cut take eleven minutes to close.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_million_events_are_rebuilt_while_new_ones_arrive() {
+    if !crate::long_tests() {
+        return;
+    }
+    on_shared_stack(async |line| {
+        let relay = line.relay().await;
+        let job = line.job().await;
+        let past = (chrono::Utc::now() - chrono::TimeDelta::hours(3)).format("%FT%TZ");
+        let sent = line.simulate(&format!("--rate 200 --duration 84m --start {past} --late-pct 1")).await;
+        assert!(sent.committed > 980_000, "{sent:?}");
+        let simulation = line.start("simulate --rate 200 --duration forever --seed 9");
+        let rebuilt =
+            line.start("rebuild").ended_within(std::time::Duration::from_secs(1_800)).await.succeeded();
+        assert!(rebuilt.out.contains("rebuilt: generation 2"), "{rebuilt}");
+        let live = Sent::of(simulation.stop().await);
+        line.run("verify").await.succeeded();
+        let committed = line.count("select count(*) from raw.events").await;
+        assert_eq!(committed, sent.committed + live.committed);
+        job.stop().await.succeeded();
+        relay.stop().await.succeeded();
+    })
+    .await;
+}

@@ -1,7 +1,6 @@
 //! `storepulse quarantine`.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -13,9 +12,9 @@ use contracts::Reason;
 use contracts::endpoints::Endpoints;
 use ingest::clock::Clock;
 use ingest::quarantine::{Plan, Replayed, Rules, describe, replay};
-use ingest::rates;
 use ingest::store::{Count, Filter, Quarantined, Store};
 
+use crate::rates::RatesArgs;
 use crate::run_job::view::View;
 use crate::simulate::{self, Span};
 use crate::{connect, interrupt};
@@ -100,9 +99,8 @@ pub(crate) struct ReplayArgs {
     /// Only the record at these coordinates.
     #[arg(long)]
     coordinates: Option<String>,
-    /// Convert money with this file (`date,currency,rate` lines, into EUR) instead of the built-in rates.
-    #[arg(long, value_name = "FILE")]
-    rates: Option<PathBuf>,
+    #[command(flatten)]
+    rates: RatesArgs,
     /// Only say what would become of them.
     #[arg(long)]
     dry_run: bool,
@@ -258,9 +256,10 @@ const BAR_AFTER: Duration = Duration::from_secs(2);
 
 async fn run_replay(store: &mut Store, endpoints: &Endpoints, args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let cancel = interrupt::token()?;
-    let base = rates::built_in().base();
-    let rules =
-        Rules { namespace: endpoints.namespace.clone(), rates: rates::load(base, args.rates.as_deref())? };
+    let rates = args.rates.load()?;
+    // What was committed in another currency must not be added to.
+    store.settle_base_currency(rates.base()).await?;
+    let rules = Rules { namespace: endpoints.namespace.clone(), rates };
     let filter = args.chosen.filter(args.coordinates, Some(true));
     let open: i64 = store.count_quarantined(&filter).await?.iter().map(|count| count.open).sum();
     let plan = Plan { filter, rules, dry_run: args.dry_run };

@@ -98,8 +98,13 @@ impl Process {
     }
 
     /// Waits until it ends by itself.
-    pub async fn ended(mut self) -> Ended {
-        let ended = tokio::time::timeout(DEADLINE, self.child.wait()).await;
+    pub async fn ended(self) -> Ended {
+        self.ended_within(DEADLINE).await
+    }
+
+    /// As [`ended`](Self::ended), for what takes longer.
+    pub async fn ended_within(mut self, deadline: Duration) -> Ended {
+        let ended = tokio::time::timeout(deadline, self.child.wait()).await;
         match ended {
             Ok(status) => self.remains(status.unwrap()),
             Err(_) => {

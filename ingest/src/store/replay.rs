@@ -3,6 +3,7 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use contracts::ledger::minute_us;
 use contracts::{Event, Reason};
 use futures::SinkExt;
 use tokio_postgres::{Client, Transaction};
@@ -10,6 +11,7 @@ use uuid::Uuid;
 
 use super::connection::Store;
 use super::error::StoreError;
+use super::ledger::{Counts, Tally};
 use super::quarantined::Outcome;
 use super::rows::EncodedRows;
 use super::users::UserRecord;
@@ -66,6 +68,7 @@ impl Store {
         verdicts: &[Verdict],
         at: DateTime<Utc>,
     ) -> Result<Vec<Option<Outcome>>, StoreError> {
+        let writer = self.writer;
         self.repeatable("replay the quarantine", async |client| {
             ensure_partitions(client, verdicts).await?;
             let transaction = client.transaction().await?;
@@ -76,7 +79,12 @@ impl Store {
                 .collect();
             let mut new = insert_events(&transaction, &open).await?;
             new.extend(insert_users(&transaction, &open).await?);
-            mark(&transaction, &open, new, at).await?;
+            let outcomes = outcomes(&open, new);
+            mark(&transaction, &open, &outcomes, at).await?;
+            let counts = counts(&open, &outcomes);
+            if counts != Tally::default() {
+                transaction.batch_execute(&counts.statement(writer)).await?;
+            }
             transaction.commit().await?;
             settled(client, verdicts, at).await
         })
@@ -211,25 +219,38 @@ async fn insert_users(
     Ok(new)
 }
 
+/// What became of each row, given the ids that were new. Of two rows that are the same event, the first one is it.
+fn outcomes(verdicts: &[&Verdict], mut new: HashSet<Uuid>) -> Vec<Outcome> {
+    let outcome = |verdict: &&Verdict| match verdict.judgement.record_id() {
+        None => Outcome::Refused,
+        Some(id) if new.remove(&id) => Outcome::Accepted,
+        Some(_) => Outcome::Repeated,
+    };
+    verdicts.iter().map(outcome).collect()
+}
+
+/// For the ledger: an event that is judged again comes in again. One that is still refused was counted when it was set aside.
+fn counts(verdicts: &[&Verdict], outcomes: &[Outcome]) -> Tally {
+    let mut counts = Tally::default();
+    for (verdict, outcome) in verdicts.iter().zip(outcomes) {
+        let Judgement::Event(event) = &verdict.judgement else { continue };
+        let taken = i64::from(*outcome == Outcome::Accepted);
+        let count = Counts { records_in: 1, records_out: taken, repeated: 1 - taken, quarantined: 0 };
+        counts.add(minute_us(event.ingested_at.timestamp_micros()), count);
+    }
+    counts
+}
+
 /// Writes down what became of each row.
 async fn mark(
     transaction: &Transaction<'_>,
     verdicts: &[&Verdict],
-    mut new: HashSet<Uuid>,
+    outcomes: &[Outcome],
     at: DateTime<Utc>,
 ) -> Result<(), tokio_postgres::Error> {
     let (sources, coordinates) = keys(verdicts);
     let ids: Vec<Option<Uuid>> = verdicts.iter().map(|verdict| verdict.judgement.record_id()).collect();
-    // Of two rows that are the same event, the first one is it.
-    let outcomes: Vec<&str> = ids
-        .iter()
-        .map(|id| match id {
-            None => Outcome::Refused,
-            Some(id) if new.remove(id) => Outcome::Accepted,
-            Some(_) => Outcome::Repeated,
-        })
-        .map(Outcome::as_str)
-        .collect();
+    let outcomes: Vec<&str> = outcomes.iter().map(|outcome| outcome.as_str()).collect();
     let (reasons, details): (Vec<Option<&str>>, Vec<Option<String>>) = verdicts
         .iter()
         .map(|verdict| match &verdict.judgement {
