@@ -111,14 +111,14 @@ impl Harness<'_> {
             Fault::Failpoint { place: Place::Relay(name, _), times, away } => {
                 self.keeper.stop(Role::Relay).await;
                 let armed = format!("{name}:{times}");
-                self.keeper.start(Role::Relay, &[(relay::failpoint::VARIABLE, &armed)]);
+                self.keeper.start_doomed_relay(&armed);
                 let deadline = Instant::now() + BACK;
-                while self.keeper.died(Role::Relay).is_none() {
+                while !self.keeper.relay_has_died() {
                     ensure!(Instant::now() < deadline, "the relay does not reach {armed}");
                     self.look().await;
                 }
                 self.idle(away).await;
-                self.keeper.start(Role::Relay, &[]);
+                self.keeper.start(Role::Relay);
                 Ok(())
             }
             Fault::Failpoint { place, away, .. } => {
@@ -169,7 +169,7 @@ impl Harness<'_> {
             Victim::Relay | Victim::Simulator | Victim::Supervisor => {
                 self.keeper.kill_9(role(victim)).await;
                 self.idle(away).await;
-                self.keeper.start(role(victim), &[]);
+                self.keeper.start(role(victim));
                 Ok(())
             }
         }

@@ -34,6 +34,8 @@ impl Role {
 /// The state that a process is wanted in.
 enum Kept {
     Running(Process),
+    /// Started to die at a failpoint.
+    Doomed(Process),
     /// To be started then.
     Due(Instant),
     /// Somebody else starts it.
@@ -60,12 +62,23 @@ impl<'a> Keeper<'a> {
     /// Starts what does not run.
     pub(crate) fn start_all(&mut self) {
         for role in Role::ALL {
-            self.start(role, &[]);
+            self.start(role);
         }
     }
 
     /// Starts a process.
-    pub(crate) fn start(&mut self, role: Role, variables: &[(&str, &str)]) {
+    pub(crate) fn start(&mut self, role: Role) {
+        let process = self.spawn(role, &[]);
+        self.kept.insert(role, Kept::Running(process));
+    }
+
+    /// Starts a relay that is to die at a failpoint.
+    pub(crate) fn start_doomed_relay(&mut self, failpoint: &str) {
+        let process = self.spawn(Role::Relay, &[(relay::failpoint::VARIABLE, failpoint)]);
+        self.kept.insert(Role::Relay, Kept::Doomed(process));
+    }
+
+    fn spawn(&mut self, role: Role, variables: &[(&str, &str)]) -> Process {
         let words = match role {
             Role::Relay => "relay run".to_owned(),
             Role::Supervisor => "job run".to_owned(),
@@ -77,8 +90,7 @@ impl<'a> Keeper<'a> {
                 format!("simulate --rate {} --duration forever --seed {seed} {trouble}", self.rate)
             }
         };
-        let process = self.line.start_with(&words, variables);
-        self.kept.insert(role, Kept::Running(process));
+        self.line.start_with(&words, variables)
     }
 
     /// Starts again what has ended by itself.
@@ -93,7 +105,7 @@ impl<'a> Keeper<'a> {
                         self.kept.insert(role, Kept::Due(Instant::now() + RESTART_AFTER));
                     }
                 }
-                Some(Kept::Due(at)) if *at <= Instant::now() => self.start(role, &[]),
+                Some(Kept::Due(at)) if *at <= Instant::now() => self.start(role),
                 _ => {}
             }
         }
@@ -122,17 +134,21 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    /// Tells how a process that was started to die has died; from then on it stays away until it is started.
-    pub(crate) fn died(&mut self, role: Role) -> Option<Ended> {
-        let Some(Kept::Running(process)) = self.kept.get_mut(&role) else { return None };
-        let ended = process.try_ended()?;
-        self.kept.insert(role, Kept::Held);
-        Some(ended)
+    /// Whether the relay that was to die has died; it stays away until it is started.
+    pub(crate) fn relay_has_died(&mut self) -> bool {
+        let died = match self.kept.get_mut(&Role::Relay) {
+            Some(Kept::Doomed(process)) => !process.is_running(),
+            _ => false,
+        };
+        if died {
+            self.hold(Role::Relay);
+        }
+        died
     }
 
     fn hold(&mut self, role: Role) -> Option<Process> {
         match self.kept.insert(role, Kept::Held) {
-            Some(Kept::Running(process)) => Some(process),
+            Some(Kept::Running(process) | Kept::Doomed(process)) => Some(process),
             _ => None,
         }
     }
@@ -150,7 +166,7 @@ impl<'a> Keeper<'a> {
         let mut told = String::new();
         for (role, kept) in &mut self.kept {
             let words = match kept {
-                Kept::Running(process) => process.printed(),
+                Kept::Running(process) | Kept::Doomed(process) => process.printed(),
                 Kept::Due(_) | Kept::Held => "it does not run".to_owned(),
             };
             let lines: Vec<&str> = words.lines().collect();
