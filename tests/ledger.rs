@@ -23,7 +23,7 @@ fn total(ledger: &Value, stage: &str, count: &str) -> i64 {
 
 /// The ledger of everything so far, which must balance.
 async fn balanced(line: &Line, options: &str) -> Value {
-    let ended = line.run(&format!("ledger --json {options}")).await.succeeded();
+    let ended = line.run(format!("ledger --json {options}").trim_end()).await.succeeded();
     serde_json::from_str(&ended.out).unwrap()
 }
 

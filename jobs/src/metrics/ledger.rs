@@ -33,7 +33,7 @@ pub(crate) fn counts_sql(revision: i64) -> String {
     let minute = CUBE.minute;
     format!(
         "select '{route}' as {route_column}, cast({minute} as date) as {day}, {minute}, {outcome}, {records}, \
-         unix_micros({minute}) + {revision}L + {records} as {write_time} from (\
+         unix_micros({minute}) + {revision}L + {records} as {version} from (\
          select coalesce({ingested}, {REFUSED_MINUTE}) as {minute}, {outcome}, {records} from (\
          select {ingested}, {REFUSED_MINUTE}, {outcome}, count(1) as {records} from {VIEW} \
          group by {ingested}, {REFUSED_MINUTE}, {outcome}))",
@@ -41,6 +41,6 @@ pub(crate) fn counts_sql(revision: i64) -> String {
         route_column = CUBE.route,
         day = CUBE.day,
         revision = revision * REVISION_STEP,
-        write_time = CUBE.write_time,
+        version = CUBE.write_time,
     )
 }
