@@ -64,7 +64,7 @@ impl Tally {
 #[test]
 fn the_api_parser_keeps_or_refuses_as_the_rules_say() {
     let mut rng = rng();
-    let spoiler = Spoiler::new(json::api_record());
+    let spoiler = Spoiler::new(json::api_record(), Vec::new());
     let mut tally = Tally::default();
     for _ in 0..records() {
         let bytes = spoiler.record(&mut rng);
@@ -90,7 +90,7 @@ fn the_api_parser_keeps_or_refuses_as_the_rules_say() {
 #[test]
 fn a_page_is_an_error_or_all_of_its_records() {
     let mut rng = rng();
-    let spoiler = Spoiler::new(json::api_record());
+    let spoiler = Spoiler::new(json::api_record(), Vec::new());
     let request = PageRequest::new("s", 1, 3, &[]).unwrap();
     let (mut whole, mut bad) = (0, 0);
     for _ in 0..records() / 4 {
@@ -118,7 +118,7 @@ fn a_page_is_an_error_or_all_of_its_records() {
 #[test]
 fn events_are_accepted_or_refused_as_the_rules_say() {
     let mut rng = rng();
-    let spoiler = Spoiler::new(json::purchase());
+    let spoiler = Spoiler::new(json::purchase(), json::telling());
     let rates = ingest::rates::built_in();
     let mut tally = Tally::default();
     for _ in 0..records() {

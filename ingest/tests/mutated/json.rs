@@ -10,20 +10,27 @@ pub(super) struct Spoiler {
     whole: Value,
     places: Vec<String>,
     values: Vec<Value>,
+    /// Fields that go together to break one rule.
+    telling: Vec<Value>,
 }
 
 impl Spoiler {
-    pub(super) fn new(whole: Value) -> Self {
+    pub(super) fn new(whole: Value, telling: Vec<Value>) -> Self {
         let mut places = Vec::new();
         collect(&whole, "", &mut places);
-        Self { whole, places, values: values() }
+        Self { whole, places, values: values(), telling }
     }
 
     /// A record: one in eight whole, the others with other values, fewer of them, or other bytes.
     pub(super) fn record(&self, rng: &mut ChaCha8Rng) -> Vec<u8> {
         let mut record = self.whole.clone();
         let kind = rng.random_range(0..8);
-        if (1..=5).contains(&kind) {
+        if kind == 1
+            && let Some(Value::Object(fields)) = self.telling.choose(rng)
+            && let Value::Object(record) = &mut record
+        {
+            record.extend(fields.clone());
+        } else if (1..=5).contains(&kind) {
             for _ in 0..rng.random_range(1..=2) {
                 self.spoil(&mut record, rng);
             }
@@ -161,4 +168,23 @@ pub(super) fn purchase() -> Value {
         "category": "home", "brand": "Lumen", "price": "19.99", "currency": "CHF", "quantity": 3, "order_id": "o-1",
         "order_line": 1, "order_lines": 2, "purchased_at": "2026-02-20T08:00:00Z", "payment_type": "card",
     })
+}
+
+/// What breaks the rules of a purchase that single fields hardly break by chance.
+pub(super) fn telling() -> Vec<Value> {
+    vec![
+        json!({ "occurred_at": "2026-03-01T12:01:00.000001Z" }),
+        json!({ "occurred_at": "2026-03-01T12:01:00Z" }),
+        json!({ "event_id": null }),
+        json!({ "event_id": null, "source_id": "" }),
+        json!({ "event_id": null, "source_id": "line 7" }),
+        json!({ "currency": "XXX" }),
+        json!({ "purchased_at": "2024-12-31T23:59:59Z" }),
+        json!({ "purchased_at": "2026-03-01T11:59:59Z" }),
+        json!({ "price": "9999999999.99", "quantity": 100_000 }),
+        json!({ "price": "9999999999.99", "quantity": 100_000, "currency": "EUR" }),
+        json!({ "order_line": 3 }),
+        json!({ "event_name": "view_item" }),
+        json!({ "session_started_at": "2026-03-01T11:59:58.000001Z" }),
+    ]
 }
