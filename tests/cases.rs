@@ -3,11 +3,11 @@
 //! | # | what happens | where it is tested |
 //! |---|---|---|
 //! | 1 | relay killed at each failpoint | `ingest/relay/tests/restart.rs`: committed reads hold each row once; `crashes.rs` with the whole line |
-//! | 2 | slot lost or invalidated | `ingest/relay/tests/` |
-//! | 3 | long and short transactions side by side, PostgreSQL crashes | `ingest/relay/tests/` |
+//! | 2 | slot lost or invalidated | `ingest/relay/tests/guard.rs`: warned before, then refused; `repair.rs`: made anew by a rebuild |
+//! | 3 | long and short transactions side by side, PostgreSQL crashes | `ingest/relay/tests/crash.rs` |
 //! | 4 | broker killed and frozen with records in flight | [`broker`] |
 //! | 5 | Connect server, executor killed at the sink's failpoints | [`sink`] |
-//! | 6 | supervisor gone, session lost, two supervisors | `crashes.rs`, `control.rs`, `jobs/tests/` |
+//! | 6 | supervisor gone, session lost, two supervisors | `supervision.rs`; `jobs/tests/session.rs` |
 //! | 7 | checkpoint truncated, zeroed, deleted; plan changed | [`checkpoint`]; `control.rs` |
 //! | 8 | Cassandra away, slow, its disk full, and back | [`cassandra`] |
 //! | 9 | poison records | `poison.rs`, `jobs/tests/refusals.rs` |

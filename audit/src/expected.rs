@@ -60,7 +60,7 @@ pub(crate) enum Records {
 }
 
 /// Whether a repair of its window has seen a record.
-const REPAIRED_SQL: &str = "exists (select from ops.repair where occurred_at >= from_minute and occurred_at < to_minute \
+pub(crate) const REPAIRED_SQL: &str = "exists (select from ops.repair where occurred_at >= from_minute and occurred_at < to_minute \
                             and pg_visible_in_snapshot(tx, snapshot))";
 
 impl Records {

@@ -33,15 +33,16 @@ impl Damaged {
     /// Takes a query's failure for damage where Spark says that it cannot read what it had written.
     #[must_use]
     pub fn told_by(failure: &str, plan: &Plan) -> Option<Self> {
-        let told = [
-            "Checksum error",
-            "Incomplete log file",
-            "Error reading delta file",
-            "Error reading snapshot file",
-        ];
-        let damage = told.iter().any(|words| failure.contains(words));
-        damage.then(|| Self { checkpoint: plan.checkpoint.clone(), damage: failure.to_owned() })
+        telling_line(failure)
+            .map(|line| Self { checkpoint: plan.checkpoint.clone(), damage: line.to_owned() })
     }
+}
+
+/// The line of a failure that tells of damage; it may be a cause far below the first.
+pub(crate) fn telling_line(failure: &str) -> Option<&str> {
+    let told =
+        ["Checksum error", "Incomplete log file", "Error reading delta file", "Error reading snapshot file"];
+    failure.lines().find(|line| told.iter().any(|words| line.contains(words))).map(str::trim)
 }
 
 /// Looks at the newest batch in the logs of the checkpoints of a plan's queries. One that does not exist yet is fine, and so is

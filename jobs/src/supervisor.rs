@@ -106,7 +106,7 @@ pub enum JobError {
 /// The first pause before a query is submitted again; it doubles with each fault in a row.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Runs the main job until it is cancelled or asked to stop.
 ///

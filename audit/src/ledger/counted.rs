@@ -21,6 +21,7 @@ use tokio_postgres::Transaction;
 use super::Span;
 use super::counts::{Counts, Minutes};
 use crate::VerifyError;
+use crate::expected::REPAIRED_SQL;
 
 /// How long the next record of the relay's counts may take to come.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(20);
@@ -112,21 +113,14 @@ pub(super) async fn in_postgres(snapshot: &Transaction<'_>, span: Span) -> Resul
         found.counts.entry(row.try_get(0).map_err(failed())?).or_default().1 =
             Counts { records_in: rows, records_out: rows, ..Counts::default() };
     }
-    // Reconciliation records what it has repaired; before it was ever set up there is nothing.
-    let reconciles = "select to_regclass('ops.repair') is not null";
-    if snapshot.query_one(reconciles, &[]).await.map_err(failed())?.get(0) {
-        let repaired = format!(
-            "select date_trunc('minute', {ingested_at}, 'UTC'), count(*) from raw.events \
-             where not ({ON_TIME_SQL}) and {} and exists (\
-                 select from ops.repair where state = 'done' and {occurred_at} >= from_minute \
-                 and {occurred_at} < to_minute and pg_visible_in_snapshot(tx, snapshot)) group by 1",
-            bounds(ingested_at.name()),
-            occurred_at = EVENT.occurred_at,
-        );
-        for row in snapshot.query(&repaired, &[&span.from, &span.to]).await.map_err(failed())? {
-            let minute = row.try_get(0).map_err(failed())?;
-            found.repaired.insert(minute, row.try_get(1).map_err(failed())?);
-        }
+    let repaired = format!(
+        "select date_trunc('minute', {ingested_at}, 'UTC'), count(*) from raw.events \
+         where not ({ON_TIME_SQL}) and {} and {REPAIRED_SQL} group by 1",
+        bounds(ingested_at.name()),
+    );
+    for row in snapshot.query(&repaired, &[&span.from, &span.to]).await.map_err(failed())? {
+        let minute = row.try_get(0).map_err(failed())?;
+        found.repaired.insert(minute, row.try_get(1).map_err(failed())?);
     }
     Ok(found)
 }

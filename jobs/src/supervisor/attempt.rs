@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{JobConfig, Reporter};
 use crate::checked::{self, Expected};
+use crate::checkpoint;
 use crate::lease::{Hold, Lost};
 use crate::metrics;
 use crate::plans::{CUBE_QUERY, Plan, REFUSALS_QUERY};
@@ -380,7 +381,10 @@ fn ask(queries: &Queries) -> Result<Answers, SparkError> {
             let name = query.name().unwrap_or("query");
             let why = query.exception()?.map_or_else(
                 || format!("{name} is not active and left no error: it was stopped or replaced"),
-                |exception| format!("{name} failed: {}", first_line(&exception.message)),
+                |exception| {
+                    let telling = checkpoint::telling_line(&exception.message);
+                    format!("{name} failed: {}", telling.unwrap_or_else(|| first_line(&exception.message)))
+                },
             );
             return Ok(Answers { progress: Vec::new(), busy: false, ended: Some(why) });
         }
