@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use contracts::cube::WINDOW_US;
+use contracts::event::EVENT;
 use contracts::lateness::MAX_LATE_US;
 use tokio_postgres::Client;
 
@@ -34,9 +35,12 @@ pub(crate) async fn pieces(
     windows: &Range<DateTime<Utc>>,
     events: i64,
 ) -> Result<Vec<Piece>, tokio_postgres::Error> {
-    let sql = "select date_trunc('minute', occurred_at, 'UTC'), count(*) from raw.events \
-               where occurred_at >= $1 and occurred_at < $2 group by 1 order by 1";
-    let rows = client.query(sql, &[&windows.start, &windows.end]).await?;
+    let occurred_at = EVENT.occurred_at;
+    let sql = format!(
+        "select date_trunc('minute', {occurred_at}, 'UTC'), count(*) from raw.events \
+         where {occurred_at} >= $1 and {occurred_at} < $2 group by 1 order by 1"
+    );
+    let rows = client.query(&sql, &[&windows.start, &windows.end]).await?;
     Ok(cut(rows.iter().map(|row| (row.get(0), row.get(1))), events))
 }
 
@@ -60,10 +64,9 @@ pub(crate) async fn stored_windows(
     client: &Client,
     to: DateTime<Utc>,
 ) -> Result<Option<Range<DateTime<Utc>>>, tokio_postgres::Error> {
-    let first: Option<DateTime<Utc>> = client
-        .query_one("select min(occurred_at) from raw.events where occurred_at < $1", &[&to])
-        .await?
-        .get(0);
+    let occurred_at = EVENT.occurred_at;
+    let sql = format!("select min({occurred_at}) from raw.events where {occurred_at} < $1");
+    let first: Option<DateTime<Utc>> = client.query_one(&sql, &[&to]).await?.get(0);
     Ok(first.map(|first| minute_of(first)..to))
 }
 

@@ -19,6 +19,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::cube::WINDOW_US;
 use contracts::endpoints::Endpoints;
+use contracts::event::EVENT;
 use contracts::lateness::MAX_AHEAD_US;
 use contracts::namespace::REPAIR_LOCK;
 use provision::position::{Next, PositionReader};
@@ -202,8 +203,8 @@ async fn share_out(
     let old_goes_on =
         !config.abandon_old && begun.slot_renewed.is_none() && !plans.is_empty() && plans.iter().all(ours);
     let transaction = client.transaction().await?;
-    let newest: Option<DateTime<Utc>> =
-        transaction.query_one("select max(occurred_at) from raw.events", &[]).await?.get(0);
+    let newest = format!("select max({}) from raw.events", EVENT.occurred_at);
+    let newest: Option<DateTime<Utc>> = transaction.query_one(&newest, &[]).await?.get(0);
     let cut = cut_behind(newest, config.at.unwrap_or_else(Utc::now));
     let revision = plans::hand_over(
         &transaction,

@@ -24,7 +24,10 @@ fn literal_words(source: &str) -> Vec<String> {
     let without_comments =
         code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let inside = without_comments.split('"').skip(1).step_by(2).collect::<Vec<_>>().join(" ");
-    inside
+    // What stands in braces is an argument: a column that was named through the contract.
+    let literal: String =
+        inside.split('{').map(|part| part.split_once('}').map_or(part, |(_, rest)| rest)).collect();
+    literal
         .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .filter(|word| word.contains('_'))
         .map(str::to_owned)

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use contracts::Event;
 use contracts::cube::{self, GROUPINGS};
 use contracts::lateness::{Lateness, judge};
 use contracts::ledger::{self, CUBE_COUNTS, JUDGED_COUNTS, minute_us};
+use contracts::{Event, Reason};
 use jobs::plans::Owned;
 use jobs::{checked, metrics};
 
@@ -66,9 +66,13 @@ async fn every_record_is_judged_once() {
         // The refused come first, so their offsets are these.
         *expected.entry((minute_of(support::record_time(offset)), reason.to_string())).or_default() += 1;
     }
-    for event in &good {
-        let outcome = if is_on_time(event) { ledger::ON_TIME } else { ledger::LATE };
-        *expected.entry((minute_of(event.ingested_at), outcome.to_owned())).or_default() += 1;
+    for (offset, event) in (bad.len()..).zip(&good) {
+        let (at, outcome) = match judge(event.occurred_at, event.ingested_at) {
+            Lateness::OnTime => (event.ingested_at, ledger::ON_TIME),
+            Lateness::Late => (event.ingested_at, ledger::LATE),
+            Lateness::Future => (support::record_time(offset), Reason::Future.as_str()),
+        };
+        *expected.entry((minute_of(at), outcome.to_owned())).or_default() += 1;
     }
     let total = i64::try_from(bad.len() + good.len()).unwrap();
     let rows = support::on_spark(move |session| {

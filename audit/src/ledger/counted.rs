@@ -71,7 +71,7 @@ pub(super) async fn in_postgres(snapshot: &Transaction<'_>, span: Span) -> Resul
             // What came before the cut may have been stored before the generation, and what came in the eleven minutes
             // after it may lie in windows before it, which are computed in batch.
             "select now(), generation, case when generation > 1 \
-                 then coalesce(cut_minute + interval '11 minutes', 'infinity') end \
+                 then coalesce(cut_minute + interval '11 minutes', '9999-01-01') end \
              from ops.topic_generation left join ops.rebuild using (generation) order by generation desc limit 1",
             &[],
         )
