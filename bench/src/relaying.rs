@@ -94,7 +94,7 @@ async fn measure_with_slot(
     let end: PgLsn = client.query_one(end, &[]).await?.get(0);
     // Turn by turn, so that neither always finds the log in memory.
     let mut peer = 0.0;
-    if run % 2 == 0 {
+    if run.is_multiple_of(2) {
         peer = drain_peer(endpoints, slot, end, events).await?;
     }
     let mut relay = Relay::start(endpoints, events)?;
@@ -214,7 +214,7 @@ pub(crate) async fn process(backlog: u64) -> anyhow::Result<()> {
         progress.wait_for(|relay| relay.events_out >= backlog).await?;
         println!("drained {}", began.elapsed().as_secs_f64());
         let after = backlog + (RATE * LATENCY_OVER.as_secs_f64()) as u64;
-        let latency = progress.wait_for(|relay| relay.events_out >= after).await?.latency.clone();
+        let latency = progress.wait_for(|relay| relay.events_out >= after).await?.latency;
         println!("latency {} {}", latency.p50_ms, latency.p99_ms);
         // Whoever started this closes its end.
         tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await??;

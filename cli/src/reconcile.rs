@@ -79,14 +79,15 @@ fn print(reconciled: &Reconciled, dry_run: bool) {
     }
     let span = format!("{} to {}", windows.start.format("%F %R"), windows.end.format("%F %R UTC"));
     let (rows, differences) = (reconciled.rows, reconciled.differences.len());
-    match reconciled.revision {
-        _ if differences == 0 => println!("{rows} rows of the windows from {span} are right"),
-        Some(revision) => println!(
+    let told = match reconciled.revision {
+        _ if differences == 0 => format!("{rows} rows of the windows from {span} are right"),
+        Some(revision) => format!(
             "{differences} figures of the windows from {span} put right at revision {revision}; ops.repaired_figure has them all"
         ),
         None if dry_run => {
-            println!("{differences} figures of the windows from {span} differ; nothing was changed")
+            format!("{differences} figures of the windows from {span} differ; nothing was changed")
         }
-        None => println!("{differences} figures of the windows from {span} differ"),
-    }
+        None => format!("{differences} figures of the windows from {span} differ"),
+    };
+    println!("{told}");
 }

@@ -49,7 +49,7 @@ impl Plan {
                     1 => {
                         let place = places.deal(&mut draws);
                         let times = match place {
-                            Place::Relay(_, most) => draws.from_1(most),
+                            Place::Relay(_, most) => draws.one_to(most),
                             Place::Executor(_) | Place::Driver(_) => 1,
                         };
                         Fault::Failpoint { place, times, away: draws.up_to_ms(AWAY_MAX_MS) }
@@ -81,12 +81,10 @@ impl Draws {
     /// Uniform in `0..bound`.
     fn below(&mut self, bound: u64) -> u64 {
         let product = u128::from(self.0.next_u64()) * u128::from(bound);
-        #[expect(clippy::cast_possible_truncation, reason = "the product's upper half is below the bound")]
-        let draw = (product >> 64) as u64;
-        draw
+        (product >> 64) as u64
     }
 
-    fn from_1(&mut self, most: u32) -> u32 {
+    fn one_to(&mut self, most: u32) -> u32 {
         1 + u32::try_from(self.below(u64::from(most))).unwrap_or(0)
     }
 

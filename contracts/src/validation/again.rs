@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn each_broken_rule_is_named() {
-        let cases: [(&str, Reason, fn(&mut Event)); 8] = [
+        type Case = (&'static str, Reason, fn(&mut Event));
+        let cases: [Case; 8] = [
             ("event_id", Reason::InvalidField, |e| e.event_id = Uuid::from_u128(9)),
             ("occurred_at", Reason::Future, |e| {
                 e.occurred_at += chrono::TimeDelta::days(1);

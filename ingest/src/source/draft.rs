@@ -1,6 +1,6 @@
 //! An event as a source tells it, in JSON: the form in which a draft that was refused stands in quarantine.
 //!
-//! One flat object, absent values left out or null. It is lossless: what [`write`] gives, [`read`] gives back, so that a record
+//! One flat object, absent values left out or null. It is lossless: what [`write`](write()) gives, [`read`] gives back, so that a record
 //! can be judged again by other rules than those that refused it. A UUID stands as `event_id`, an id in the source's own text
 //! as `source_id`. Fields that are not known are passed over.
 

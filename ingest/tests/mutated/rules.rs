@@ -194,7 +194,7 @@ pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<O
     let about_item = ordered || ["view_item", "add_to_cart", "remove_from_cart"].contains(&name.as_str());
     check(item.is_some() || !about_item, MissingField)?;
     if let Some(item) = &item {
-        check((1..=100_000).contains(&item.quantity) && !(item.price < Decimal::ZERO), InvalidField)?;
+        check((1..=100_000).contains(&item.quantity) && item.price >= Decimal::ZERO, InvalidField)?;
     }
     check(order.is_some() || !ordered, MissingField)?;
     if let Some(order) = &order {

@@ -84,7 +84,7 @@ impl Mutator {
             8 => event.price = Price::from_unscaled(*[-1, 0, 999_999_999_999].choose(rng).unwrap()).ok(),
             9 => {
                 event.amount_base =
-                    Amount::from_unscaled(*[-1, 0, 99_999_999_999_999].choose(rng).unwrap()).ok()
+                    Amount::from_unscaled(*[-1, 0, 99_999_999_999_999].choose(rng).unwrap()).ok();
             }
             10 => event.order_line = Some(*[0, 1, -7].choose(rng).unwrap()),
             _ => event.rate_date = "0001-01-01".parse().ok(),

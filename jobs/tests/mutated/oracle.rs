@@ -118,10 +118,10 @@ fn take_apart(schema: &mut Json) {
             }
             None => {
                 for key in ["type", "fields"] {
-                    if let Some(inner) = object.get_mut(key) {
-                        if key == "fields" || !inner.is_string() || inner == "string" {
-                            take_apart(inner);
-                        }
+                    if let Some(inner) = object.get_mut(key)
+                        && (key == "fields" || !inner.is_string() || inner == "string")
+                    {
+                        take_apart(inner);
                     }
                 }
             }
@@ -163,7 +163,7 @@ fn long(fields: &Fields, name: &str) -> i64 {
 }
 
 /// A text that is UTF-8 and, where it is free, within its limits.
-fn text<'a>(value: &'a Avro) -> Option<&'a str> {
+fn text(value: &Avro) -> Option<&str> {
     match value {
         Avro::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
         other => panic!("{other:?}"),
