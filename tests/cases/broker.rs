@@ -18,6 +18,9 @@ const FREEZE: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_killed_and_frozen_keeps_each_users_order_and_repeats_nothing() {
+    if !crate::long_tests() {
+        return;
+    }
     let stack = Box::pin(stack::isolated(&Service::ALL, Arc::new(Silent))).await.unwrap();
     let test = async |line: &Line| {
         let mut relay = line.relay().await;

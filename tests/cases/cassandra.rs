@@ -28,6 +28,9 @@ const STALL_AFTER_S: u64 = 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cassandra_away_slow_with_a_full_disk_and_back() {
+    if !crate::long_tests() {
+        return;
+    }
     let times = if crate::long_tests() { LONG } else { SHORT };
     let stack = Box::pin(stack::isolated(&Service::ALL, Arc::new(Silent))).await.unwrap();
     let test = async |line: &Line| {

@@ -58,6 +58,9 @@ fn assert_names_the_way_out(refused: &Ended) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_checkpoint_stops_the_job_and_its_way_out_leads_to_right_figures() {
+    if !crate::long_tests() {
+        return;
+    }
     on_shared_stack(async |line| {
         let relay = line.relay().await;
         let job = line.job().await;

@@ -11,6 +11,9 @@ const TROUBLE: &str = "--late-pct 5 --repeated-pct 5 --out-of-order-pct 5";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn old_batches_written_after_newer_ones_change_nothing_and_late_events_are_counted() {
+    if !crate::long_tests() {
+        return;
+    }
     on_shared_stack(async |line| {
         let relay = line.relay().await;
         let job = line.job().await;

@@ -57,6 +57,9 @@ async fn executor_dies_at(stack: &Isolated, line: &Line, place: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connect_server_or_executor_killed_between_two_steps_of_the_sinks_commit() {
+    if !crate::long_tests() {
+        return;
+    }
     let stack = Box::pin(stack::isolated(&Service::ALL, Arc::new(Silent))).await.unwrap();
     let test = async |line: &Line| {
         let relay = line.relay().await;

@@ -36,6 +36,8 @@ const REPORT: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(15);
 /// How long it may take to plan and start a query.
 const START: Duration = Duration::from_secs(120);
+/// A cold Spark compiles every query before its first micro-batch ends: so many times the usual patience.
+const COLD_PATIENCE: u32 = 3;
 /// A query that ran this long before its fault was well: the next pause is short again.
 const RAN_WELL: Duration = Duration::from_secs(60);
 
@@ -227,6 +229,7 @@ impl Attempt<'_> {
         let mut last_seen = vec![None; queries.len()];
         let mut last_report: Option<Instant> = None;
         let mut last_advance = Instant::now();
+        let mut warm = false;
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return Ok(Reason::Asked),
@@ -257,10 +260,12 @@ impl Attempt<'_> {
             }
             if advanced {
                 last_advance = Instant::now();
+                warm = true;
             }
+            let patience = self.config.stall_after * if warm { 1 } else { COLD_PATIENCE };
             if !answers.busy {
                 last_advance = Instant::now();
-            } else if last_advance.elapsed() > self.config.stall_after {
+            } else if last_advance.elapsed() > patience {
                 return Err(Trouble::Query(format!(
                     "no micro-batch ended for {} s: check that cassandra and kafka answer (`storepulse stack status`)",
                     last_advance.elapsed().as_secs()
