@@ -19,11 +19,7 @@ use rand_chacha::ChaCha8Rng;
 use json::{Spoiler, spoilt_bytes};
 
 fn records() -> usize {
-    if std::env::var_os("STOREPULSE_LONG_TESTS").is_some_and(|value| value == "1") {
-        1_000_000
-    } else {
-        50_000
-    }
+    if is_long() { 1_000_000 } else { 50_000 }
 }
 
 fn is_long() -> bool {

@@ -7,7 +7,7 @@ mod crash;
 mod flow;
 mod guard;
 mod indefinite;
-mod measure;
+mod outages;
 mod quarantine;
 mod refusal;
 mod replaced;

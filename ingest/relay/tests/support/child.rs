@@ -80,10 +80,6 @@ impl Scene {
 pub struct Process(Child);
 
 impl Process {
-    pub fn id(&self) -> u32 {
-        self.0.id()
-    }
-
     /// Waits until it has died by itself.
     pub async fn died(mut self) -> ExitStatus {
         let status = async {
