@@ -52,7 +52,7 @@ run-job: setup $(STOREPULSE) ## the main job end to end, verified; leaves the st
 	@$(STOREPULSE) run-job --duration $(DURATION) --rate $(RATE) --seed $(SEED) --users $(USERS) --users-source $(USERS_SOURCE)
 
 .PHONY: test
-test: build ## every test on real services, within 45 minutes on two cores
+test: build ## every test on real services but the long ones
 	@tests/run
 
 .PHONY: test-all
