@@ -48,6 +48,12 @@ impl CheckpointDirectory {
         }
     }
 
+    /// Where it lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// The folder of the query that counts for the ledger beside the query of this one.
     #[must_use]
     pub fn of_ledger(&self) -> Self {

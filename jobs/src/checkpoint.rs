@@ -6,8 +6,9 @@
 //! loads them, and [`Damaged::told_by`] recognises what it says then.
 
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use audit::CheckpointDirectory;
 use serde_json::Value;
 
 use crate::plans::Plan;
@@ -55,14 +56,8 @@ pub fn inspect(plan: &Plan) -> Result<(), Damaged> {
 }
 
 fn inspect_one(checkpoint: String) -> Result<(), Damaged> {
-    let Some(folder) = folder(&checkpoint) else { return Ok(()) };
-    logs(&folder).map_err(|damage| Damaged { checkpoint, damage })
-}
-
-fn folder(uri: &str) -> Option<PathBuf> {
-    let path = uri.strip_prefix("file:").unwrap_or(uri);
-    let path = path.strip_prefix("//").unwrap_or(path);
-    path.starts_with('/').then(|| PathBuf::from(path))
+    let Ok(folder) = CheckpointDirectory::of(&checkpoint) else { return Ok(()) };
+    logs(folder.path()).map_err(|damage| Damaged { checkpoint, damage })
 }
 
 /// What is wrong with the logs, in words.

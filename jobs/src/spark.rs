@@ -81,8 +81,6 @@ pub async fn connect(remote: &str) -> Result<SparkSession, CallError> {
             ("spark.sql.streaming.numRecentProgressUpdates", "16".to_owned()),
             // Sketches are aggregated as objects; past 128 groups in a task that would fall back to sorting.
             ("spark.sql.objectHashAggregate.sortBased.fallbackThreshold", "100000".to_owned()),
-            // Instants of any age are encoded as they are; whether they may be is for a rule to say and not for an exception.
-            ("spark.sql.avro.datetimeRebaseModeInWrite", "CORRECTED".to_owned()),
             // A micro-batch is small: coordination between its stages costs more than skew would.
             ("spark.sql.adaptive.enabled", "false".to_owned()),
         ] {
