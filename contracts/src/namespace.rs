@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// The purpose of the advisory lock that the relay at work holds, and who makes its slot anew.
+pub const RELAY_LOCK: &str = "relay";
 /// The purpose of the advisory lock that repairs hold alone while they write, and readers share who compare the tables.
 pub const REPAIR_LOCK: &str = "repair";
 

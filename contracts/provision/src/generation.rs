@@ -5,6 +5,7 @@
 //! committed before is only in PostgreSQL then, which is what a rebuild is computed from.
 
 use contracts::endpoints::Endpoints;
+use contracts::namespace::RELAY_LOCK;
 use contracts::topics::topics;
 use contracts::{RelayPosition, publications};
 use tokio_postgres::Client;
@@ -133,7 +134,7 @@ async fn renew(
     {
         return Ok(provisioned.slot_created_lsn);
     }
-    let key = namespace.advisory_lock("relay");
+    let key = namespace.advisory_lock(RELAY_LOCK);
     let alone: bool = client
         .query_one("select pg_try_advisory_lock($1)", &[&key])
         .await

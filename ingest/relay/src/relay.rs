@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use contracts::namespace::RELAY_LOCK;
 use pgwire_replication::{Lsn, ReplicationClient, ReplicationConfig};
 use tokio::sync::watch;
 use tokio_postgres::config::Host;
@@ -22,8 +23,6 @@ use crate::slot_watch::{SlotWatch, Watcher};
 use crate::status::Desk;
 use crate::stream::{self, Stream};
 
-/// What the lock is for.
-const PURPOSE: &str = "relay";
 /// A row of ours is far below 1 MiB; the bound keeps one message from taking all memory.
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// How soon a new confirmation is sent.
@@ -86,7 +85,7 @@ async fn session(
     cancel: &CancellationToken,
     reporter: &Reporter,
 ) -> Result<(), Fault> {
-    let key = config.namespace.advisory_lock(PURPOSE);
+    let key = config.namespace.advisory_lock(RELAY_LOCK);
     let acquired = Lock::acquire(pg, key, cancel, reporter).await.inspect_err(|_| count_restart(reporter));
     let Some(lock) = acquired? else { return Ok(()) };
     let mut watch = SlotWatch::begin(&lock, desk, config.limits.guard, reporter);
