@@ -21,6 +21,8 @@ pub struct KafkaSource {
     pub topic: String,
     /// The most records of one micro-batch: bounds its memory and its time after a pause.
     pub max_offsets_per_trigger: u64,
+    /// How many tasks read, at most: each costs the same whatever it reads, and a micro-batch is small.
+    pub readers: u32,
 }
 
 impl KafkaSource {
@@ -41,5 +43,6 @@ impl KafkaSource {
             .option("maxOffsetsPerTrigger", &self.max_offsets_per_trigger.to_string())
             .option("groupIdPrefix", &format!("storepulse-{reader}"))
             .load(None)
+            .coalesce(i32::try_from(self.readers).unwrap_or(i32::MAX))
     }
 }

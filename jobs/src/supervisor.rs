@@ -12,6 +12,7 @@
 
 mod attempt;
 mod reporter;
+mod submission;
 
 use std::time::Duration;
 

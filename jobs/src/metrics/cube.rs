@@ -111,11 +111,12 @@ fn dimensions() -> Vec<Column> {
 /// The generated query; also what the plan's fingerprint covers.
 pub(crate) fn cube_sql(revision: i64, sets: Sets) -> String {
     format!(
-        "select {outputs} from (select {aggregates} from (select {inputs} from {view}) group by grouping sets ({groups})) where {wanted}",
+        "select {outputs} from (select {aggregates} from (select {inputs} from {view}) group by {by} grouping sets ({groups})) where {wanted}",
         view = view(revision),
         outputs = outputs(sets, revision),
         aggregates = aggregates(sets),
         inputs = inputs(sets),
+        by = group_keys(sets).join(", "),
         groups = sets.all().iter().map(|(keys, _)| grouping_set(keys)).collect::<Vec<_>>().join(", "),
         wanted = wanted_sql(),
     )
@@ -144,14 +145,18 @@ fn inputs(sets: Sets) -> String {
         .join(", ")
 }
 
+/// What is grouped by, in the order of the bits of `grouping_id()`: the window, which every set has, is the highest.
+fn group_keys(sets: Sets) -> Vec<String> {
+    std::iter::once(WINDOW.to_owned()).chain(sets.keys().iter().map(|key| key.to_string())).collect()
+}
+
 fn grouping_set(keys: &[Column]) -> String {
     let columns = std::iter::once(WINDOW).chain(keys.iter().map(|key| key.name()));
     format!("({})", columns.collect::<Vec<_>>().join(", "))
 }
 
 fn aggregates(sets: Sets) -> String {
-    let keys = sets.keys();
-    let keys = std::iter::once(WINDOW).chain(keys.iter().map(|key| key.name())).map(str::to_owned);
+    let keys = group_keys(sets).into_iter();
     let route = std::iter::once(format!("{} as {}", route_sql(sets), CUBE.route));
     let measures = all_measures()
         .into_iter()
@@ -159,16 +164,14 @@ fn aggregates(sets: Sets) -> String {
     keys.chain(route).chain(measures).collect::<Vec<_>>().join(", ")
 }
 
-/// Tells the groupings apart by the named bits of `grouping()`: 0 means that the set groups by the column.
+/// Tells the groupings apart by `grouping_id()`: one bit a column of `group by`, the first one the highest, set where
+/// the set does not group by it. One number, where `grouping()` of each column would be fifty terms in every task.
 fn route_sql(sets: Sets) -> String {
     let cases = sets.all().into_iter().map(|(keys, route)| {
-        let bits = sets
-            .keys()
-            .into_iter()
-            .map(|key| format!("grouping({key}) = {}", u8::from(!keys.contains(&key))));
-        format!("when {} then '{route}'", bits.collect::<Vec<_>>().join(" and "))
+        let id = sets.keys().into_iter().fold(0_u64, |id, key| id << 1 | u64::from(!keys.contains(&key)));
+        format!("when {id} then '{route}'")
     });
-    format!("case {} end", cases.collect::<Vec<_>>().join(" "))
+    format!("case grouping_id() {} end", cases.collect::<Vec<_>>().join(" "))
 }
 
 /// Every measure of any table, each once.

@@ -2,32 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use contracts::ledger::CHECKPOINT_SUFFIX;
 use provision::Provisioned;
-use spark_connect_rs::streaming::{StreamingQuery, Trigger};
-use spark_connect_rs::{SparkError, SparkSession};
+use spark_connect_rs::SparkError;
+use spark_connect_rs::streaming::StreamingQuery;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::submission::{Planned, Submission};
 use super::{JobConfig, Reporter};
-use crate::checked::{self, Expected};
 use crate::checkpoint;
 use crate::lease::{Hold, Lost};
-use crate::metrics;
-use crate::plans::{CUBE_QUERY, Plan, REFUSALS_QUERY};
+use crate::plans::Plan;
 use crate::progress::{JobProgress, JobState, SparkProgress};
 use crate::sink::CassandraSink;
-use crate::source::KafkaSource;
 use crate::spark::{self, CallError};
 
-/// How often refusals are published: they are rare, and the cube comes first.
-const REFUSALS_TRIGGER: &str = "10 seconds";
-/// The name of the query that counts for the ledger.
-const LEDGER_QUERY: &str = "ledger";
-/// How often it counts: nobody waits for it, and it decodes every record once more.
-const LEDGER_TRIGGER: &str = "10 seconds";
-/// How many more records than one of the cube a micro-batch of it may read: it comes more rarely and keeps nothing.
-const LEDGER_READS_MORE: u64 = 10;
 /// How often the query is asked how it does.
 const POLL: Duration = Duration::from_secs(1);
 /// How often PostgreSQL is told.
@@ -36,6 +25,8 @@ const REPORT: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(15);
 /// How long it may take to plan and start a query.
 const START: Duration = Duration::from_secs(120);
+/// A cube without records for so long leaves room for the queries beside it.
+const IDLE: Duration = Duration::from_secs(5);
 /// A cold Spark compiles every query before its first micro-batch ends: so many times the usual patience.
 const COLD_PATIENCE: u32 = 3;
 /// A query that ran this long before its fault was well: the next pause is short again.
@@ -100,13 +91,18 @@ pub(super) struct Attempt<'a> {
 /// The queries of one plan, as submitted.
 #[derive(Clone)]
 struct PlanQueries {
+    planned: Planned,
     cube: StreamingQuery,
-    refusals: StreamingQuery,
-    ledger: StreamingQuery,
+    /// None until they are started.
+    beside: Vec<StreamingQuery>,
 }
 
 /// The queries of the job, in the order of its plans.
-type Queries = Vec<PlanQueries>;
+#[derive(Clone)]
+struct Queries {
+    submission: Submission,
+    plans: Vec<PlanQueries>,
+}
 
 /// What one round of questions found.
 struct Answers {
@@ -140,7 +136,8 @@ impl Attempt<'_> {
             job.state = JobState::Running;
             job.detail = String::new();
         });
-        match self.watch(&queries, cancel, progress, reporter).await {
+        let mut queries = queries;
+        match self.watch(&mut queries, cancel, progress, reporter).await {
             Ok(Reason::Asked) => {
                 progress.send_modify(|job| job.state = JobState::Stopping);
                 reporter.report(progress).await;
@@ -175,6 +172,7 @@ impl Attempt<'_> {
         let endpoints = &self.config.endpoints;
         let session = spark::connect(&endpoints.spark_remote).await?;
         let submission = Submission {
+            session,
             brokers: endpoints.kafka_brokers.clone(),
             max_offsets_per_trigger: self.config.max_offsets_per_trigger,
             event_schema_id: self.provisioned.event_schema_id,
@@ -186,21 +184,29 @@ impl Attempt<'_> {
             },
             trigger_ms: self.config.trigger.as_millis(),
         };
-        let plans: Vec<(Plan, String)> = self
+        let newest = self.plans.iter().map(|plan| plan.revision).max();
+        let planned: Vec<Planned> = self
             .plans
             .iter()
-            .map(|plan| (plan.clone(), endpoints.namespace.events_topic(plan.generation)))
+            .map(|plan| Planned {
+                plan: plan.clone(),
+                topic: endpoints.namespace.events_topic(plan.generation),
+                newest: Some(plan.revision) == newest,
+            })
             .collect();
         self.confirm_lease(progress).await.map_err(NotSubmitted::Lost)?;
-        let queries = spark::call("start the job's queries", START, move || {
-            let newest = plans.iter().map(|(plan, _)| plan.revision).max();
-            plans
-                .iter()
-                .map(|(plan, topic)| submission.start(&session, plan, topic, Some(plan.revision) == newest))
+        let starting = submission.clone();
+        let plans = spark::call("start the job's queries", START, move || {
+            planned
+                .into_iter()
+                .map(|planned| {
+                    let cube = starting.start_cube(&planned)?;
+                    Ok(PlanQueries { planned, cube, beside: Vec::new() })
+                })
                 .collect()
         })
         .await?;
-        Ok(queries)
+        Ok(Queries { submission, plans })
     }
 
     /// Returns right after the lease was renewed, for which PostgreSQL is needed.
@@ -219,25 +225,28 @@ impl Attempt<'_> {
     /// Returns when the job is asked to stop; an error says what went wrong.
     async fn watch(
         &self,
-        queries: &Queries,
+        queries: &mut Queries,
         cancel: &CancellationToken,
         progress: &watch::Sender<JobProgress>,
         reporter: &mut Reporter<'_>,
     ) -> Result<Reason, Trouble> {
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut last_seen = vec![None; queries.len()];
+        let mut last_seen = vec![None; queries.plans.len()];
         let mut last_report: Option<Instant> = None;
         let mut last_advance = Instant::now();
-        let mut warm = false;
+        let watched = Instant::now();
+        let (mut warm, mut beside) = (false, false);
+        let mut round = 0_usize;
         loop {
+            round = round.wrapping_add(1);
             tokio::select! {
                 () = cancel.cancelled() => return Ok(Reason::Asked),
                 lost = self.hold.lost() => return Err(Trouble::Lost(lost)),
                 _ = poll.tick() => {}
             }
             let asked = queries.clone();
-            let answers = spark::call("tell how the query does", ANSWER, move || ask(&asked))
+            let answers = spark::call("tell how the query does", ANSWER, move || ask(&asked, round))
                 .await
                 .map_err(|error| Trouble::Silence(chain(&error)))?;
             if let Some(why) = answers.ended {
@@ -271,6 +280,14 @@ impl Attempt<'_> {
                     last_advance.elapsed().as_secs()
                 )));
             }
+            if !beside && (warm || (!answers.busy && watched.elapsed() > IDLE)) {
+                // As for the cube, right after the lease was renewed; without PostgreSQL, in a later round.
+                if let Ok(confirmed) = tokio::time::timeout(POLL, self.hold.confirm()).await {
+                    confirmed.map_err(Trouble::Lost)?;
+                    start_beside(queries).await?;
+                    beside = true;
+                }
+            }
             if last_report.is_none_or(|at| at.elapsed() >= REPORT) {
                 last_report = Some(Instant::now());
                 if reporter.report(progress).await {
@@ -284,129 +301,57 @@ impl Attempt<'_> {
     }
 }
 
-/// What the queries of every plan have in common.
-struct Submission {
-    brokers: String,
-    max_offsets_per_trigger: u64,
-    event_schema_id: u32,
-    refusal_schema_id: u32,
-    refusals_topic: String,
-    sink: CassandraSink,
-    trigger_ms: u128,
+/// Starts what runs beside the cubes.
+async fn start_beside(queries: &mut Queries) -> Result<(), Trouble> {
+    let Queries { submission, plans } = queries.clone();
+    let started = spark::call("start the queries beside the cube", START, move || {
+        plans.iter().map(|plan| submission.start_beside(&plan.planned)).collect::<Result<Vec<_>, _>>()
+    })
+    .await
+    .map_err(|error| Trouble::Query(chain(&error)))?;
+    for (plan, beside) in queries.plans.iter_mut().zip(started) {
+        plan.beside = beside;
+    }
+    Ok(())
 }
 
-impl Submission {
-    fn start(
-        &self,
-        session: &SparkSession,
-        plan: &Plan,
-        topic: &str,
-        newest: bool,
-    ) -> Result<PlanQueries, SparkError> {
-        let source = KafkaSource {
-            brokers: self.brokers.clone(),
-            topic: topic.to_owned(),
-            max_offsets_per_trigger: self.max_offsets_per_trigger,
-        };
-        let expected = Expected { event_schema_id: self.event_schema_id, generation_id: plan.generation_id };
-        // Names are unique within a session.
-        let name =
-            |query: &str| if newest { query.to_owned() } else { format!("{query}-r{}", plan.revision) };
-        let cube = self.start_cube(session, &source, &expected, plan, &name(CUBE_QUERY))?;
-        let refusals = self.start_refusals(session, &source, &expected, plan, &name(REFUSALS_QUERY))?;
-        let ledger = self.start_ledger(session, &source, &expected, plan, &name(LEDGER_QUERY))?;
-        Ok(PlanQueries { cube, refusals, ledger })
-    }
-
-    fn start_cube(
-        &self,
-        session: &SparkSession,
-        source: &KafkaSource,
-        expected: &Expected,
-        plan: &Plan,
-        name: &str,
-    ) -> Result<StreamingQuery, SparkError> {
-        let records = source.stream(session, CUBE_QUERY);
-        let events = checked::on_time(&checked::events(&records, expected));
-        let rows = metrics::cube::cube_and_counts(&events, plan.revision, plan.owned)?;
-        self.sink
-            .stream(rows.write_stream())
-            .output_mode("update")
-            .query_name(name)
-            .option("checkpointLocation", &plan.checkpoint)
-            .trigger(Trigger::ProcessingTime(format!("{} milliseconds", self.trigger_ms)))
-            .start("")
-    }
-
-    fn start_refusals(
-        &self,
-        session: &SparkSession,
-        source: &KafkaSource,
-        expected: &Expected,
-        plan: &Plan,
-        name: &str,
-    ) -> Result<StreamingQuery, SparkError> {
-        let records = source.stream(session, REFUSALS_QUERY);
-        checked::refusals(&records, expected, self.refusal_schema_id)
-            .write_stream()
-            .format("kafka")
-            .option("kafka.bootstrap.servers", &self.brokers)
-            .option("topic", &self.refusals_topic)
-            .output_mode("append")
-            .query_name(name)
-            .option("checkpointLocation", &plan.refusals_checkpoint())
-            .trigger(Trigger::ProcessingTime(REFUSALS_TRIGGER.to_owned()))
-            .start("")
-    }
-
-    fn start_ledger(
-        &self,
-        session: &SparkSession,
-        source: &KafkaSource,
-        expected: &Expected,
-        plan: &Plan,
-        name: &str,
-    ) -> Result<StreamingQuery, SparkError> {
-        let max_offsets_per_trigger = source.max_offsets_per_trigger.saturating_mul(LEDGER_READS_MORE);
-        let records = KafkaSource { max_offsets_per_trigger, ..source.clone() }.stream(session, LEDGER_QUERY);
-        let counts = metrics::ledger::counts(&records, expected, plan.revision)?;
-        self.sink
-            .stream_of_ledger(counts.write_stream())
-            .output_mode("update")
-            .query_name(name)
-            .option("checkpointLocation", &format!("{}{CHECKPOINT_SUFFIX}", plan.checkpoint))
-            .trigger(Trigger::ProcessingTime(LEDGER_TRIGGER.to_owned()))
-            .start("")
-    }
-}
-
-fn ask(queries: &Queries) -> Result<Answers, SparkError> {
-    for query in queries.iter().flat_map(|plan| [&plan.cube, &plan.refusals, &plan.ledger]) {
-        if !query.is_active()? {
-            let name = query.name().unwrap_or("query");
-            let why = query.exception()?.map_or_else(
-                || format!("{name} is not active and left no error: it was stopped or replaced"),
-                |exception| {
-                    let telling = checkpoint::telling_line(&exception.message);
-                    format!("{name} failed: {}", telling.unwrap_or_else(|| first_line(&exception.message)))
-                },
-            );
-            return Ok(Answers { progress: Vec::new(), busy: false, ended: Some(why) });
-        }
-    }
-    let (mut progress, mut busy) = (Vec::with_capacity(queries.len()), false);
-    for plan in queries {
+/// Asks how the queries do: those beside the cube in turns, one a round, as each question costs the server.
+fn ask(queries: &Queries, round: usize) -> Result<Answers, SparkError> {
+    let mut answers = Answers { progress: Vec::with_capacity(queries.plans.len()), busy: false, ended: None };
+    for plan in &queries.plans {
         let status = plan.cube.status()?;
-        busy |= status.is_trigger_active && status.is_data_available;
+        answers.busy |= status.is_trigger_active && status.is_data_available;
+        let mut ended = (!status.is_active).then_some(&plan.cube);
+        if let Some(beside) = plan.beside.get(round % plan.beside.len().max(1))
+            && !beside.is_active()?
+        {
+            ended = ended.or(Some(beside));
+        }
+        if let Some(query) = ended {
+            answers.ended = Some(why_ended(query)?);
+            return Ok(answers);
+        }
         // Not only the last: several micro-batches may have ended since the question before.
-        progress.push(plan.cube.recent_progress()?);
+        answers.progress.push(plan.cube.recent_progress()?);
     }
-    Ok(Answers { progress, busy, ended: None })
+    Ok(answers)
+}
+
+fn why_ended(query: &StreamingQuery) -> Result<String, SparkError> {
+    let name = query.name().unwrap_or("query");
+    Ok(query.exception()?.map_or_else(
+        || format!("{name} is not active and left no error: it was stopped or replaced"),
+        |exception| {
+            let telling = checkpoint::telling_line(&exception.message);
+            format!("{name} failed: {}", telling.unwrap_or_else(|| first_line(&exception.message)))
+        },
+    ))
 }
 
 /// Stops the queries; one that does not answer is left to the next submission, which replaces it.
 async fn stop(queries: Queries) {
-    for query in queries.into_iter().flat_map(|plan| [plan.cube, plan.refusals, plan.ledger]) {
+    let all = queries.plans.into_iter().flat_map(|plan| std::iter::once(plan.cube).chain(plan.beside));
+    for query in all {
         if let Err(error) = spark::call("stop a query", ANSWER, move || query.stop()).await {
             tracing::warn!(error = %chain(&error), "a query did not stop");
         }

@@ -20,7 +20,7 @@ use crate::source::draft;
 use crate::store::{EncodedRows, SetAside};
 
 /// Slots are handed out in ticks of this much of the machine's time: what a paced event waits at most.
-const TICK_US: i64 = 20_000;
+const TICK_US: i64 = 50_000;
 
 /// A stretch of the schedule.
 #[derive(Debug, Clone, Copy)]

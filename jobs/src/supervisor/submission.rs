@@ -1,0 +1,124 @@
+//! The queries of the job as submitted: what each reads, where it writes and how often.
+//!
+//! The cube comes first. The queries beside it, refusals and ledger, judge every record once more and nobody waits for
+//! them: they are started once the cube's first micro-batch is through, as a cold Spark compiles all that it is given at
+//! once, and run at longer intervals.
+
+use contracts::ledger::CHECKPOINT_SUFFIX;
+use spark_connect_rs::streaming::{StreamingQuery, Trigger};
+use spark_connect_rs::{SparkError, SparkSession};
+
+use crate::checked::{self, Expected};
+use crate::metrics;
+use crate::plans::{CUBE_QUERY, Plan, REFUSALS_QUERY};
+use crate::sink::CassandraSink;
+use crate::source::KafkaSource;
+use crate::spark::SHUFFLE_PARTITIONS;
+
+/// How often refusals are published: they are rare, and the cube comes first.
+const REFUSALS_TRIGGER: &str = "15 seconds";
+/// The name of the query that counts for the ledger.
+const LEDGER_QUERY: &str = "ledger";
+/// How often it counts: it is asked about whole minutes.
+const LEDGER_TRIGGER: &str = "20 seconds";
+/// How many more records than one of the cube a micro-batch beside it may read: it comes more rarely and keeps little.
+const READS_MORE: u64 = 10;
+/// Tasks that read for a query beside the cube.
+const READERS_BESIDE: u32 = 1;
+
+/// What the queries of every plan have in common.
+#[derive(Clone)]
+pub(super) struct Submission {
+    pub(super) session: SparkSession,
+    pub(super) brokers: String,
+    pub(super) max_offsets_per_trigger: u64,
+    pub(super) event_schema_id: u32,
+    pub(super) refusal_schema_id: u32,
+    pub(super) refusals_topic: String,
+    pub(super) sink: CassandraSink,
+    pub(super) trigger_ms: u128,
+}
+
+/// A plan to submit.
+#[derive(Clone)]
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    /// Where its events are.
+    pub(super) topic: String,
+    /// Whether it is the one whose figures are shown.
+    pub(super) newest: bool,
+}
+
+impl Planned {
+    /// Names are unique within a session.
+    fn name(&self, query: &str) -> String {
+        if self.newest { query.to_owned() } else { format!("{query}-r{}", self.plan.revision) }
+    }
+}
+
+impl Submission {
+    fn source(&self, topic: &str) -> KafkaSource {
+        KafkaSource {
+            brokers: self.brokers.clone(),
+            topic: topic.to_owned(),
+            max_offsets_per_trigger: self.max_offsets_per_trigger,
+            readers: SHUFFLE_PARTITIONS,
+        }
+    }
+
+    fn source_beside(&self, topic: &str) -> KafkaSource {
+        let max_offsets_per_trigger = self.max_offsets_per_trigger.saturating_mul(READS_MORE);
+        KafkaSource { max_offsets_per_trigger, readers: READERS_BESIDE, ..self.source(topic) }
+    }
+
+    fn expected(&self, plan: &Plan) -> Expected {
+        Expected { event_schema_id: self.event_schema_id, generation_id: plan.generation_id }
+    }
+
+    /// Starts the query of the cube.
+    pub(super) fn start_cube(&self, planned: &Planned) -> Result<StreamingQuery, SparkError> {
+        let plan = &planned.plan;
+        let records = self.source(&planned.topic).stream(&self.session, CUBE_QUERY);
+        let events = checked::on_time(&checked::events(&records, &self.expected(plan)));
+        let rows = metrics::cube::cube_and_counts(&events, plan.revision, plan.owned)?;
+        self.sink
+            .stream(rows.write_stream())
+            .output_mode("update")
+            .query_name(&planned.name(CUBE_QUERY))
+            .option("checkpointLocation", &plan.checkpoint)
+            .trigger(Trigger::ProcessingTime(format!("{} milliseconds", self.trigger_ms)))
+            .start("")
+    }
+
+    /// Starts the queries beside the cube.
+    pub(super) fn start_beside(&self, planned: &Planned) -> Result<Vec<StreamingQuery>, SparkError> {
+        Ok(vec![self.start_refusals(planned)?, self.start_ledger(planned)?])
+    }
+
+    fn start_refusals(&self, planned: &Planned) -> Result<StreamingQuery, SparkError> {
+        let records = self.source_beside(&planned.topic).stream(&self.session, REFUSALS_QUERY);
+        checked::refusals(&records, &self.expected(&planned.plan), self.refusal_schema_id)
+            .write_stream()
+            .format("kafka")
+            .option("kafka.bootstrap.servers", &self.brokers)
+            .option("topic", &self.refusals_topic)
+            .output_mode("append")
+            .query_name(&planned.name(REFUSALS_QUERY))
+            .option("checkpointLocation", &planned.plan.refusals_checkpoint())
+            .trigger(Trigger::ProcessingTime(REFUSALS_TRIGGER.to_owned()))
+            .start("")
+    }
+
+    fn start_ledger(&self, planned: &Planned) -> Result<StreamingQuery, SparkError> {
+        let plan = &planned.plan;
+        let records = self.source_beside(&planned.topic).stream(&self.session, LEDGER_QUERY);
+        let counts = metrics::ledger::counts(&records, &self.expected(plan), plan.revision)?;
+        self.sink
+            .stream_of_ledger(counts.write_stream())
+            .output_mode("update")
+            .query_name(&planned.name(LEDGER_QUERY))
+            .option("checkpointLocation", &format!("{}{CHECKPOINT_SUFFIX}", plan.checkpoint))
+            .trigger(Trigger::ProcessingTime(LEDGER_TRIGGER.to_owned()))
+            .start("")
+    }
+}
