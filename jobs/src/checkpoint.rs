@@ -52,7 +52,9 @@ pub(crate) fn telling_line(failure: &str) -> Option<&str> {
 /// # Errors
 /// [`Damaged`].
 pub fn inspect(plan: &Plan) -> Result<(), Damaged> {
-    [plan.checkpoint.clone(), plan.refusals_checkpoint()].into_iter().try_for_each(inspect_one)
+    [plan.checkpoint.clone(), plan.refusals_checkpoint(), plan.ledger_checkpoint()]
+        .into_iter()
+        .try_for_each(inspect_one)
 }
 
 fn inspect_one(checkpoint: String) -> Result<(), Damaged> {

@@ -6,6 +6,7 @@
 
 use chrono::{DateTime, Utc};
 use contracts::endpoints::Endpoints;
+use contracts::ledger::CHECKPOINT_SUFFIX;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Transaction};
 use uuid::Uuid;
@@ -49,6 +50,12 @@ impl Plan {
     #[must_use]
     pub fn refusals_checkpoint(&self) -> String {
         format!("{}-{REFUSALS_QUERY}", self.checkpoint)
+    }
+
+    /// Where the ledger's query keeps its checkpoint.
+    #[must_use]
+    pub fn ledger_checkpoint(&self) -> String {
+        format!("{}{CHECKPOINT_SUFFIX}", self.checkpoint)
     }
 }
 

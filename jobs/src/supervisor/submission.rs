@@ -4,7 +4,6 @@
 //! them: they are started once the cube's first micro-batch is through, as a cold Spark compiles all that it is given at
 //! once, and run at longer intervals.
 
-use contracts::ledger::CHECKPOINT_SUFFIX;
 use spark_connect_rs::streaming::{StreamingQuery, Trigger};
 use spark_connect_rs::{SparkError, SparkSession};
 
@@ -117,7 +116,7 @@ impl Submission {
             .stream_of_ledger(counts.write_stream())
             .output_mode("update")
             .query_name(&planned.name(LEDGER_QUERY))
-            .option("checkpointLocation", &format!("{}{CHECKPOINT_SUFFIX}", plan.checkpoint))
+            .option("checkpointLocation", &plan.ledger_checkpoint())
             .trigger(Trigger::ProcessingTime(LEDGER_TRIGGER.to_owned()))
             .start("")
     }
