@@ -97,13 +97,15 @@ pub enum StackError {
     },
     /// The process does not end, not even by SIGKILL.
     #[error(
-        "pid {pid} of {service} does not end after SIGKILL; it hangs in the kernel, look at its state in /proc/{pid}/stack"
+        "pid {pid} of {service} does not follow {signal}; it hangs in the kernel, look at its state in /proc/{pid}/stack"
     )]
-    Undying {
+    Unmoved {
         /// The service.
         service: Service,
         /// Its process.
         pid: i32,
+        /// What was sent.
+        signal: &'static str,
     },
     /// An operation needs a service that does not run.
     #[error("{service} is not running; start it with `stack up`")]

@@ -65,8 +65,18 @@ impl ProcessId {
 
     /// Waits until it has ended, or the time is up; tells whether it has.
     pub fn wait_gone(self, limit: Duration) -> bool {
+        Self::wait(limit, || !self.is_alive())
+    }
+
+    /// Waits until it stands still after SIGSTOP, which it does once the kernel gets to it, or the time is up; tells
+    /// whether it does.
+    pub fn wait_paused(self, limit: Duration) -> bool {
+        Self::wait(limit, || self.is_paused())
+    }
+
+    fn wait(limit: Duration, so: impl Fn() -> bool) -> bool {
         let deadline = Instant::now() + limit;
-        while self.is_alive() {
+        while !so() {
             if Instant::now() >= deadline {
                 return false;
             }

@@ -33,8 +33,8 @@ const MAIN: &str = "main";
 /// Lines of a log that an error shows.
 const LOG_LINES: usize = 25;
 
-/// SIGKILL ends a process as soon as the kernel gets to it.
-const KILL_LIMIT: Duration = Duration::from_secs(10);
+/// SIGKILL ends and SIGSTOP halts a process as soon as the kernel gets to it.
+const SIGNAL_LIMIT: Duration = Duration::from_secs(10);
 
 /// Which stack, and what of it.
 #[derive(Debug, Clone)]
@@ -211,16 +211,22 @@ impl Stack {
         Ok(status::executors(self.process(Service::SparkWorker)?))
     }
 
-    /// Sends a signal to a service. After SIGKILL the process is gone when this returns.
+    /// Sends a signal to a service. After SIGKILL the process is gone when this returns, after SIGSTOP it stands still.
     pub fn signal(&self, service: Service, signal: Signal) -> Result<(), StackError> {
         let process = self.process(service)?;
         if !process.signal(signal) {
             return Err(StackError::NotRunning { service });
         }
-        if signal == Signal::SIGKILL && !process.wait_gone(KILL_LIMIT) {
-            return Err(StackError::Undying { service, pid: process.pid });
+        let followed = match signal {
+            Signal::SIGKILL => process.wait_gone(SIGNAL_LIMIT),
+            Signal::SIGSTOP => process.wait_paused(SIGNAL_LIMIT),
+            _ => true,
+        };
+        if followed {
+            Ok(())
+        } else {
+            Err(StackError::Unmoved { service, pid: process.pid, signal: signal.as_str() })
         }
-        Ok(())
     }
 
     /// Freezes a service: it keeps its port and connections and answers nobody.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::{Inner, KILL_LIMIT};
+use super::{Inner, SIGNAL_LIMIT};
 use crate::error::StackError;
 use crate::process::ProcessId;
 use crate::progress::{Event, Progress};
@@ -65,8 +65,8 @@ fn one(inner: &Inner, service: Service, progress: &dyn Progress) -> Result<(), S
                 .event(Event::Note(format!("{service} does not end in {} s: killed", STOP_LIMIT.as_secs())));
             kill_all(&tree);
         }
-        if !process.wait_gone(KILL_LIMIT) {
-            return Err(StackError::Undying { service, pid: process.pid });
+        if !process.wait_gone(SIGNAL_LIMIT) {
+            return Err(StackError::Unmoved { service, pid: process.pid, signal: Signal::SIGKILL.as_str() });
         }
         progress.event(Event::Stopped(service, start.elapsed()));
     }
@@ -82,14 +82,18 @@ pub(super) fn abruptly(inner: &Inner) -> Result<(), StackError> {
         if *service == Service::Postgres {
             running.process.signal(Signal::SIGCONT);
             running.process.signal(Signal::SIGQUIT);
-            running.process.wait_gone(KILL_LIMIT);
+            running.process.wait_gone(SIGNAL_LIMIT);
         }
         kill_all(&running.process.tree());
     }
     kill_all(&inner.strays());
     for (service, running) in recorded {
-        if !running.process.wait_gone(KILL_LIMIT) {
-            return Err(StackError::Undying { service, pid: running.process.pid });
+        if !running.process.wait_gone(SIGNAL_LIMIT) {
+            return Err(StackError::Unmoved {
+                service,
+                pid: running.process.pid,
+                signal: Signal::SIGKILL.as_str(),
+            });
         }
     }
     Ok(())
@@ -100,7 +104,7 @@ pub(super) fn kill_all(processes: &[ProcessId]) {
     for process in processes {
         process.signal(Signal::SIGKILL);
     }
-    let deadline = Instant::now() + KILL_LIMIT;
+    let deadline = Instant::now() + SIGNAL_LIMIT;
     for process in processes {
         process.wait_gone(deadline.saturating_duration_since(Instant::now()));
     }
