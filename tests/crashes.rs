@@ -11,7 +11,7 @@ use rdkafka::Message;
 use stack::{Service, Silent};
 use tokio_postgres::types::PgLsn;
 
-use crate::support::{Line, Process, Sent, on_services, on_shared_stack, records, until};
+use crate::support::{Line, Process, Sent, on_services, on_shared_stack, records, until, until_says};
 
 /// Goes on until the test has seen what it waits for.
 const SIMULATION: &str = "simulate --rate 250 --duration forever --repeated-pct 1";
@@ -97,12 +97,19 @@ async fn a_supervisor_killed_in_mid_stream() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_spark_connect_server_killed_in_mid_stream() {
+async fn a_registry_away_at_the_start_and_a_spark_connect_server_killed_in_mid_stream() {
     // A stack of its own: others use the shared one.
     let stack = Box::pin(stack::isolated(&Service::ALL, Arc::new(Silent))).await.unwrap();
     on_services(&stack, async |line| {
-        let relay = line.relay().await;
-        let mut job = line.job().await;
+        stack.signal(Service::SchemaRegistry, Signal::SIGKILL).unwrap();
+        let (mut relay, mut job) = (line.start("relay run"), line.start("job run"));
+        for process in [&mut relay, &mut job] {
+            until_says(process, "waiting: the schema registry").await;
+        }
+        stack.start(Service::SchemaRegistry, Arc::new(Silent)).await.unwrap();
+        until_says(&mut relay, "streaming").await;
+        line.until_running(&mut job).await;
+
         let simulation = line.start(SIMULATION);
         line.until_read(IN_MID_STREAM).await;
         stack.signal(Service::SparkConnect, Signal::SIGKILL).unwrap();

@@ -72,7 +72,7 @@ async fn a_dirty_run_is_what_the_simulator_knows_and_what_is_doctored_is_named()
         let relay = line.relay().await;
         let job = line.job().await;
         let provisioned = provision::load(&line.endpoints).await.unwrap();
-        let events_topic = line.endpoints.namespace.events_topic(provisioned.generation);
+        let events_topic = line.endpoints.namespace.events_topic(provisioned.assigned.generation);
         produce(line, &events_topic, "foreign", b"none of ours").await;
         let warm_up = line.simulate("--rate 5 --duration 1m --seed 4 --start 2026-03-02T22:00:00Z").await;
         let first = balanced(line, "--to 2026-03-03T00:00:00Z").await;

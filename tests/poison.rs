@@ -55,7 +55,7 @@ async fn foreign_and_broken_records_are_set_aside_with_their_bytes() {
         line.until_read(sent.committed).await;
 
         let provisioned = provision::load(&line.endpoints).await.unwrap();
-        let topic = line.endpoints.namespace.events_topic(provisioned.generation);
+        let topic = line.endpoints.namespace.events_topic(provisioned.assigned.generation);
         let good = records(&line.endpoints, &topic).await.swap_remove(0);
         let producer: FutureProducer =
             ClientConfig::new().set("bootstrap.servers", &line.endpoints.kafka_brokers).create().unwrap();
@@ -71,7 +71,7 @@ async fn foreign_and_broken_records_are_set_aside_with_their_bytes() {
 
         let cancel = CancellationToken::new();
         let (progress, _) = watch::channel(QuarantineProgress::default());
-        let config = QuarantineConfig::new(&line.endpoints, provisioned.refusal_schema_id);
+        let config = QuarantineConfig::new(&line.endpoints, provisioned.assigned.refusal_schema_id);
         let keeping = tokio::spawn(relay::quarantine::run(config, cancel.clone(), progress));
         let kept = until("every refused record is kept", async || {
             let select = "select coordinates, reason, payload from raw.quarantine where source = $1";

@@ -95,7 +95,7 @@ async fn dirty_data_is_named_and_comes_in_once_after_the_fix() {
 
         // A stranger's records: one that is no event yet, and one that the relay has brought already.
         let provisioned = provision::load(&line.endpoints).await.unwrap();
-        let topic = line.endpoints.namespace.events_topic(provisioned.generation);
+        let topic = line.endpoints.namespace.events_topic(provisioned.assigned.generation);
         let known = records(&line.endpoints, &topic).await.swap_remove(0).payload().unwrap().to_vec();
         let mut event = Event::read_avro(wire::split(&known).unwrap().1).unwrap();
         event.event_id = ids::v7(event.occurred_at, [9; 10]);

@@ -15,7 +15,6 @@ use ingest::source::simulator::{
     Dial, Limit, Pace, Progress, Rhythm, RunConfig, measure_throughput, run as simulate,
 };
 use ingest::store::Store;
-use relay::config::Assigned;
 use relay::{RelayConfig, RelayProgress, RelayState};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -197,17 +196,9 @@ impl Relay {
 pub(crate) async fn process(backlog: u64) -> anyhow::Result<()> {
     let endpoints = Endpoints::from_env()?;
     let provisioned = provision::load(&endpoints).await?;
-    let assigned = Assigned {
-        generation: provisioned.generation,
-        generation_id: provisioned.generation_id,
-        event_schema_id: provisioned.event_schema_id,
-        user_schema_id: provisioned.user_schema_id,
-        position_schema_id: provisioned.position_schema_id,
-        ledger_schema_id: provisioned.ledger_schema_id,
-    };
     let cancel = CancellationToken::new();
     let (sender, mut progress) = watch::channel(RelayProgress::default());
-    let relay = tokio::spawn(relay::run(RelayConfig::new(&endpoints, assigned), cancel.clone(), sender));
+    let relay = tokio::spawn(relay::run(RelayConfig::new(&endpoints, provisioned.assigned), cancel.clone(), sender));
     let report = async {
         progress.wait_for(|relay| relay.state == RelayState::Streaming).await?;
         let began = Instant::now();

@@ -227,13 +227,13 @@ async fn reset_under(hold: &Hold, endpoints: &Endpoints) -> anyhow::Result<i64> 
     let mut client = control::connect(&endpoints.pg_url).await?;
     let provisioned = provision::load(endpoints).await?;
     let brokers = endpoints.kafka_brokers.clone();
-    let topic = endpoints.namespace.events_topic(provisioned.generation);
+    let topic = endpoints.namespace.events_topic(provisioned.assigned.generation);
     tokio::task::spawn_blocking(move || retention::check_complete(&brokers, &topic))
         .await
         .context("the check of the topic's retention was cut off")??;
-    let fingerprint = fingerprint::cube(provisioned.generation);
+    let fingerprint = fingerprint::cube(provisioned.assigned.generation);
     if let Err(lost) = hold.confirm().await {
         anyhow::bail!("{} took the job meanwhile; nothing was changed", lost.holder);
     }
-    Ok(plans::renew(&mut client, endpoints, CUBE_QUERY, &fingerprint, provisioned.generation).await?)
+    Ok(plans::renew(&mut client, endpoints, CUBE_QUERY, &fingerprint, provisioned.assigned.generation).await?)
 }

@@ -6,8 +6,6 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use contracts::endpoints::Endpoints;
-use provision::Provisioned;
-use relay::config::Assigned;
 use relay::guard::{self, SlotHealth};
 use relay::quarantine::{QuarantineConfig, QuarantineProgress};
 use relay::status::RelayStatus;
@@ -39,19 +37,6 @@ pub(crate) struct StatusArgs {
 /// How long Kafka may be silent before it is worth a word.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(2);
 
-/// The relay of what the set-up made.
-pub(crate) fn config(endpoints: &Endpoints, provisioned: &Provisioned) -> RelayConfig {
-    let assigned = Assigned {
-        generation: provisioned.generation,
-        generation_id: provisioned.generation_id,
-        event_schema_id: provisioned.event_schema_id,
-        user_schema_id: provisioned.user_schema_id,
-        position_schema_id: provisioned.position_schema_id,
-        ledger_schema_id: provisioned.ledger_schema_id,
-    };
-    RelayConfig::new(endpoints, assigned)
-}
-
 pub(crate) async fn run(command: RelayCommand) -> anyhow::Result<ExitCode> {
     let endpoints = connect::endpoints()?;
     match command {
@@ -61,8 +46,16 @@ pub(crate) async fn run(command: RelayCommand) -> anyhow::Result<ExitCode> {
 }
 
 async fn relay(endpoints: &Endpoints) -> anyhow::Result<ExitCode> {
-    let provisioned = provision::load(endpoints).await?;
     let cancel = interrupt::token()?;
+    let mut told = String::new();
+    let loaded = provision::load_when_there(endpoints, &cancel, |outage| {
+        let now = format!("waiting: {outage}");
+        if now != told {
+            println!("{now}");
+            told = now;
+        }
+    });
+    let Some(provisioned) = loaded.await? else { return Ok(ExitCode::SUCCESS) };
     let (sender, mut receiver) = watch::channel(RelayProgress::default());
     let printer = tokio::spawn(async move {
         let mut every = tokio::time::interval(Duration::from_secs(5));
@@ -88,11 +81,11 @@ async fn relay(endpoints: &Endpoints) -> anyhow::Result<ExitCode> {
             }
         }
     });
-    let quarantine = QuarantineConfig::new(endpoints, provisioned.refusal_schema_id);
+    let quarantine = QuarantineConfig::new(endpoints, provisioned.assigned.refusal_schema_id);
     let (quarantine_sender, _) = watch::channel(QuarantineProgress::default());
     // Whichever ends first ends both: neither is of use alone.
     let result = tokio::try_join!(
-        relay::run(config(endpoints, &provisioned), cancel.clone(), sender),
+        relay::run(RelayConfig::new(endpoints, provisioned.assigned), cancel.clone(), sender),
         relay::quarantine::run(quarantine, cancel, quarantine_sender),
     );
     // The printer ends with the channel.

@@ -15,7 +15,7 @@ use ingest::source::simulator::{Progress as Sent, Report};
 use jobs::progress::{JobProgress, JobState};
 use jobs::supervisor::{self, JobConfig};
 use relay::quarantine::{QuarantineConfig, QuarantineProgress};
-use relay::{RelayProgress, RelayState};
+use relay::{RelayConfig, RelayProgress, RelayState};
 use stack::{Stack, StackConfig};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -61,7 +61,7 @@ pub(crate) async fn run(args: RunJobArgs) -> anyhow::Result<ExitCode> {
     let endpoints = services_up(args.no_stack, &cancel).await?;
     heading("set-up");
     let provisioned = provision::apply(&endpoints).await?;
-    eprintln!("  topics, schemas, tables and slot are there; topic generation {}", provisioned.generation);
+    eprintln!("  topics, schemas, tables and slot are there; topic generation {}", provisioned.assigned.generation);
 
     heading("users");
     users::fetch(&endpoints, &UsersArgs::plain(args.users, args.users_source, args.seed)).await?;
@@ -116,8 +116,8 @@ impl Line {
         let (relay_sender, relay) = watch::channel(RelayProgress::default());
         let (job_sender, job) = watch::channel(JobProgress::default());
         let mut tasks = JoinSet::new();
-        let relay_config = relaying::config(endpoints, provisioned);
-        let quarantine_config = QuarantineConfig::new(endpoints, provisioned.refusal_schema_id);
+        let relay_config = RelayConfig::new(endpoints, provisioned.assigned);
+        let quarantine_config = QuarantineConfig::new(endpoints, provisioned.assigned.refusal_schema_id);
         let job_config = JobConfig::new(endpoints.clone());
         let stop = cancel.clone();
         tasks.spawn(async move { Ok(relay::run(relay_config, stop, relay_sender).await?) });

@@ -21,6 +21,6 @@ pub(crate) async fn run(args: SetupArgs) -> anyhow::Result<ExitCode> {
         }
     })
     .await?;
-    println!("set up: namespace {}, topic generation {}", endpoints.namespace, provisioned.generation);
+    println!("set up: namespace {}, topic generation {}", endpoints.namespace, provisioned.assigned.generation);
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! The topic table: every Kafka topic, what it holds and how it is kept.
 
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::ledger::RelayCount;
 use crate::namespace::Namespace;
@@ -55,6 +56,25 @@ impl Topic {
         }
         settings
     }
+}
+
+/// What set-up decided of the topics: the generation of the events' in force, and the registry's ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assigned {
+    /// The generation of the events topic.
+    pub generation: i32,
+    /// Its id, as every record's header carries it.
+    pub generation_id: Uuid,
+    /// The id of the schema of events.
+    pub event_schema_id: u32,
+    /// The id of the schema of users.
+    pub user_schema_id: u32,
+    /// The id of the schema of refusals.
+    pub refusal_schema_id: u32,
+    /// The id of the schema of positions.
+    pub position_schema_id: u32,
+    /// The id of the schema of the relay's counts.
+    pub ledger_schema_id: u32,
 }
 
 /// The compatibility every subject is held to.

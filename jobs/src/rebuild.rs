@@ -138,7 +138,7 @@ pub async fn run(
         return Err(RebuildError::AtWork);
     }
     let begun = provision::begin_rebuild(endpoints).await?;
-    let generation = begun.provisioned.generation;
+    let generation = begun.provisioned.assigned.generation;
     progress(Progress::Generation { generation, slot_renewed: begun.slot_renewed.clone() });
     let (cut, revision) = match shared_out(&client).await? {
         Some(shared_out) => {
@@ -180,7 +180,7 @@ async fn relay_at(
             next = reader.next() => next?,
         };
         match next {
-            Next::Position(position) if position.generation_id == begun.provisioned.generation_id => {
+            Next::Position(position) if position.generation_id == begun.provisioned.assigned.generation_id => {
                 return Ok(());
             }
             Next::Position(_) => {}
@@ -196,7 +196,7 @@ async fn share_out(
     begun: &NextGeneration,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<(DateTime<Utc>, i64), RebuildError> {
-    let generation = begun.provisioned.generation;
+    let generation = begun.provisioned.assigned.generation;
     let fingerprint = fingerprint::cube(generation);
     let plans = plans::in_force(client, CUBE_QUERY).await?;
     let ours = |plan: &plans::Plan| plan.fingerprint == fingerprint::cube(plan.generation);

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use contracts::endpoints::Endpoints;
+use provision::Provisioned;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -122,6 +123,10 @@ pub async fn run(
     progress: &watch::Sender<JobProgress>,
 ) -> Result<(), JobError> {
     let pg_url = &config.endpoints.pg_url;
+    if set_up(config, cancel, progress).await?.is_none() {
+        told(progress, JobState::Stopped, String::new());
+        return Ok(());
+    }
     let asked_at = control::clock(&control::connect(pg_url).await?).await?;
     let patience = if config.standby { Patience::StandBy } else { Patience::UntilRenewed };
     let acquired = lease::acquire(pg_url, CUBE_QUERY, patience, cancel, |lease| {
@@ -152,6 +157,18 @@ fn told(progress: &watch::Sender<JobProgress>, state: JobState, detail: String) 
     progress.send_modify(|job| (job.state, job.detail) = (state, detail));
 }
 
+/// What the set-up made, once the services that know it answer; nothing where the end was asked for first.
+async fn set_up(
+    config: &JobConfig,
+    cancel: &CancellationToken,
+    progress: &watch::Sender<JobProgress>,
+) -> Result<Option<Provisioned>, JobError> {
+    let loaded = provision::load_when_there(&config.endpoints, cancel, |outage| {
+        told(progress, JobState::Starting, format!("waiting: {outage}"));
+    });
+    Ok(loaded.await?)
+}
+
 /// The life of the job under the lease.
 async fn supervise(
     config: &JobConfig,
@@ -167,8 +184,11 @@ async fn supervise(
         return Ok(());
     }
     told(progress, JobState::Starting, String::new());
-    let provisioned = provision::load(endpoints).await?;
-    let generation = provisioned.generation;
+    let Some(provisioned) = set_up(config, cancel, progress).await? else {
+        told(progress, JobState::Stopped, String::new());
+        return Ok(());
+    };
+    let generation = provisioned.assigned.generation;
     let mut plans = plans::claim(&mut client, endpoints, CUBE_QUERY, fingerprint::cube, generation).await?;
     plans.iter().try_for_each(checkpoint::inspect)?;
     let run_id = control::begin(&client, CUBE_QUERY).await?;

@@ -11,7 +11,7 @@ use stack::{Service, Signal, Silent};
 use uuid::Uuid;
 
 use super::{IN_MID_STREAM, until_flowing};
-use crate::support::{Line, Sent, on_services, records, until};
+use crate::support::{Line, Sent, on_services, records, until_says};
 
 /// Longer than the broker waits for an open transaction (15 s), so that the relay's is aborted behind its back.
 const FREEZE: Duration = Duration::from_secs(20);
@@ -30,11 +30,7 @@ async fn a_broker_killed_and_frozen_keeps_each_users_order_and_repeats_nothing()
         line.until_read(IN_MID_STREAM).await;
 
         stack.signal(Service::Kafka, Signal::SIGKILL).unwrap();
-        until("the relay sees that the broker is gone", async || {
-            let output = relay.output().unwrap_or_else(|ended| panic!("{ended}"));
-            if output.contains("reconnecting") { Ok(()) } else { Err(output) }
-        })
-        .await;
+        until_says(&mut relay, "reconnecting").await;
         Box::pin(stack.start(Service::Kafka, Arc::new(Silent))).await.unwrap();
         until_flowing(line).await;
 
@@ -58,7 +54,7 @@ async fn assert_committed_in_order(line: &Line, committed: i64) {
     let rows = line.pg.query("select event_id, tx::text::bigint from raw.events", &[]).await.unwrap();
     let mut transactions: HashMap<Uuid, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     let provisioned = provision::load(&line.endpoints).await.unwrap();
-    let topic = line.endpoints.namespace.events_topic(provisioned.generation);
+    let topic = line.endpoints.namespace.events_topic(provisioned.assigned.generation);
     let mut last: HashMap<Vec<u8>, i64> = HashMap::new();
     let records = records(&line.endpoints, &topic).await;
     assert_eq!(i64::try_from(records.len()).unwrap(), committed);

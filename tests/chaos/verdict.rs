@@ -64,7 +64,7 @@ impl Verdict {
             .await?
             .get(0);
         let provisioned = provision::load(endpoints).await?;
-        let topic = endpoints.namespace.events_topic(provisioned.generation);
+        let topic = endpoints.namespace.events_topic(provisioned.assigned.generation);
         let committed = committed_ids(endpoints, &topic).await?;
         let session = provision::connect_cassandra(&endpoints.cassandra_contact_points).await?;
         Ok(Self {

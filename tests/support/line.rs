@@ -128,11 +128,7 @@ impl Line {
     /// Starts a relay and returns once rows flow.
     pub async fn relay(&self) -> Process {
         let mut relay = self.start("relay run");
-        until("the relay streams", async || {
-            let output = relay.output().unwrap_or_else(|ended| panic!("{ended}"));
-            if output.contains("streaming") { Ok(()) } else { Err(output) }
-        })
-        .await;
+        until_says(&mut relay, "streaming").await;
         relay
     }
 
@@ -144,6 +140,12 @@ impl Line {
     /// Starts one with more options.
     pub async fn job_with(&self, options: &str) -> Process {
         let mut job = self.start(format!("job run {options}").trim_end());
+        self.until_running(&mut job).await;
+        job
+    }
+
+    /// Waits until the query of a job that was started runs.
+    pub async fn until_running(&self, job: &mut Process) {
         let holder = format!("pid {}", job.id());
         until("the job runs", async || {
             job.output().unwrap_or_else(|ended| panic!("{ended}"));
@@ -153,7 +155,6 @@ impl Line {
             }
         })
         .await;
-        job
     }
 
     /// What the job's supervisor last reported.
@@ -207,6 +208,15 @@ impl Drop for Line {
         // A test that started no job left none.
         let _ = std::fs::remove_dir_all(root.join(self.endpoints.namespace.to_string()));
     }
+}
+
+/// Waits until a process has said something, and panics with all it printed where it ends instead.
+pub async fn until_says(process: &mut Process, words: &str) {
+    until(&format!("a process says {words:?}"), async || {
+        let output = process.output().unwrap_or_else(|ended| panic!("{ended}"));
+        if output.contains(words) { Ok(()) } else { Err(output) }
+    })
+    .await;
 }
 
 /// The command, built beside this program.

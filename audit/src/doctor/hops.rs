@@ -54,7 +54,7 @@ impl<'a> Watch<'a> {
         let Ready { pg, cassandra, provisioned } = ready;
         let endpoints = examination.endpoints;
         let namespace = &endpoints.namespace;
-        let topic = namespace.events_topic(provisioned.generation);
+        let topic = namespace.events_topic(provisioned.assigned.generation);
         let positions =
             PositionReader::open(&endpoints.kafka_brokers, &namespace.positions_topic(), &provisioned.slot)
                 .map_err(|error| Stopped::service(Hop::Services, "kafka", &error))?;

@@ -38,7 +38,7 @@ pub(crate) async fn in_namespace(body: impl AsyncFnOnce(Endpoints)) {
 
 pub(crate) async fn publish_position(endpoints: &Endpoints, provisioned: &Provisioned, lsn: u64) {
     let mut value = Vec::new();
-    wire::write_header(&mut value, provisioned.position_schema_id);
+    wire::write_header(&mut value, provisioned.assigned.position_schema_id);
     provisioned.position_at(lsn).write_avro(&mut value);
     let producer: FutureProducer =
         ClientConfig::new().set("bootstrap.servers", &endpoints.kafka_brokers).create().unwrap();

@@ -1,5 +1,6 @@
 //! Why a set-up stops, and what to do about it.
 
+use rdkafka::types::RDKafkaErrorCode;
 use tokio_postgres::types::PgLsn;
 
 /// A set-up that stopped. Nothing was taken back: run it again once the cause is gone.
@@ -234,6 +235,21 @@ pub enum ProvisionError {
 }
 
 impl ProvisionError {
+    /// Whether a service did not answer, or could not serve for the moment: the same call may go well later with
+    /// nothing else done.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::PostgresConnect(source) | Self::Postgres { source, .. } => postgres_is_away(source),
+            Self::Kafka { source, .. } => source.rdkafka_error_code().is_some_and(kafka_is_away),
+            Self::Registry(source) => !source.is_builder() && !source.is_decode(),
+            // The registry answers 5xx while its own store, PostgreSQL, is away.
+            Self::RegistryRefused { status, .. } => *status >= 500 || *status == 429,
+            Self::CassandraConnect(_) => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn postgres(doing: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
         move |source| Self::Postgres { doing, source }
     }
@@ -250,4 +266,28 @@ impl ProvisionError {
         let doing = doing.into();
         move |source| Self::Cassandra { doing, source: Box::new(source) }
     }
+}
+
+/// No answer at all, or a class of SQLSTATE that passes: 08 connection, 53 resources, 57P shutdown and start.
+fn postgres_is_away(error: &tokio_postgres::Error) -> bool {
+    error.code().is_none_or(|state| ["08", "53", "57P"].iter().any(|class| state.code().starts_with(class)))
+}
+
+fn kafka_is_away(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::OperationTimedOut
+            | Code::RequestTimedOut
+            | Code::MessageTimedOut
+            | Code::Resolve
+            | Code::BrokerNotAvailable
+            | Code::LeaderNotAvailable
+            | Code::NotLeaderForPartition
+            | Code::CoordinatorNotAvailable
+            | Code::CoordinatorLoadInProgress
+            | Code::NetworkException
+    )
 }

@@ -130,7 +130,7 @@ async fn renew(
     let topic = namespace.positions_topic();
     let found = position::read(&endpoints.kafka_brokers, &topic, &provisioned.slot).await;
     if let Ok(Some(found)) = &found
-        && found.generation_id == provisioned.generation_id
+        && found.generation_id == provisioned.assigned.generation_id
     {
         return Ok(provisioned.slot_created_lsn);
     }
@@ -147,7 +147,7 @@ async fn renew(
     position::write(
         &endpoints.kafka_brokers,
         &topic,
-        provisioned.position_schema_id,
+        provisioned.assigned.position_schema_id,
         &provisioned.position_at(created_lsn),
     )
     .await?;

@@ -10,6 +10,7 @@ pub mod committed;
 mod error;
 mod generation;
 mod kafka;
+mod patience;
 pub mod position;
 mod postgres;
 mod registry;
@@ -19,32 +20,21 @@ mod tables;
 
 pub use error::ProvisionError;
 pub use generation::{NextGeneration, begin_rebuild};
+pub use patience::load_when_there;
 pub use postgres::connect;
 pub use scratch::{create_database, drop_namespace, in_scratch_namespace};
 pub use tables::connect as connect_cassandra;
 
 use contracts::endpoints::Endpoints;
-use contracts::topics::{Topic, topics};
+use contracts::topics::{Assigned, Topic, topics};
 use contracts::{RelayPosition, publications};
 use uuid::Uuid;
 
 /// What stands ready: everything that writers and readers must agree on with the live services.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provisioned {
-    /// The generation of the events topic in force.
-    pub generation: i32,
-    /// Its id, as every record's header carries it.
-    pub generation_id: Uuid,
-    /// The registry's id of the events' schema.
-    pub event_schema_id: u32,
-    /// The registry's id of the users' schema.
-    pub user_schema_id: u32,
-    /// The registry's id of the refusals' schema.
-    pub refusal_schema_id: u32,
-    /// The registry's id of the positions' schema.
-    pub position_schema_id: u32,
-    /// The registry's id of the schema of the relay's counts.
-    pub ledger_schema_id: u32,
+    /// The generation of the events topic in force, and the ids of the schemas.
+    pub assigned: Assigned,
     /// PostgreSQL's system identifier.
     pub system_id: String,
     /// PostgreSQL's timeline.
@@ -66,8 +56,8 @@ impl Provisioned {
             timeline: self.timeline,
             slot: self.slot.clone(),
             publication_hash: self.publication_hash.clone(),
-            topic_generation: self.generation,
-            generation_id: self.generation_id,
+            topic_generation: self.assigned.generation,
+            generation_id: self.assigned.generation_id,
             lsn,
             partial_lsn: 0,
             partial_rows: 0,
@@ -206,7 +196,7 @@ async fn ensure_first_position(
         }
         None => {
             slot.refuse_if_used()?;
-            position::write(&endpoints.kafka_brokers, &topic, provisioned.position_schema_id, &first).await?;
+            position::write(&endpoints.kafka_brokers, &topic, provisioned.assigned.position_schema_id, &first).await?;
             progress(Step { kind: "position", name, outcome: Outcome::Created });
         }
     }
@@ -262,13 +252,15 @@ fn provisioned(
     // The order of the topic table: events, users, quarantine, positions, ledger.
     debug_assert_eq!(topics.len(), 5);
     Provisioned {
-        generation,
-        generation_id,
-        event_schema_id: schema_ids[0],
-        user_schema_id: schema_ids[1],
-        refusal_schema_id: schema_ids[2],
-        position_schema_id: schema_ids[3],
-        ledger_schema_id: schema_ids[4],
+        assigned: Assigned {
+            generation,
+            generation_id,
+            event_schema_id: schema_ids[0],
+            user_schema_id: schema_ids[1],
+            refusal_schema_id: schema_ids[2],
+            position_schema_id: schema_ids[3],
+            ledger_schema_id: schema_ids[4],
+        },
         system_id: identity.system_id,
         timeline: identity.timeline,
         slot,

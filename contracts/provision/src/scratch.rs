@@ -9,7 +9,7 @@ use reqwest::Url;
 use uuid::Uuid;
 
 use crate::registry::Registry;
-use crate::{ProvisionError, kafka, postgres, tables};
+use crate::{ProvisionError, kafka, postgres, slot, tables};
 
 /// The database that every cluster has; what creates or drops another one connects to it.
 const MAINTENANCE_DATABASE: &str = "postgres";
@@ -98,13 +98,7 @@ async fn drop_database(endpoints: &Endpoints) -> Result<(), ProvisionError> {
         )
         .await
         .map_err(ProvisionError::postgres("end the slot's reader"))?;
-    client
-        .execute(
-            "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1",
-            &[&slot],
-        )
-        .await
-        .map_err(ProvisionError::postgres("drop the slot"))?;
+    slot::drop_if_there(&client, &slot).await.map_err(ProvisionError::postgres("drop the slot"))?;
     if database == MAINTENANCE_DATABASE {
         return Ok(());
     }

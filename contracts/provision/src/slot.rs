@@ -178,6 +178,12 @@ async fn record(
     Ok(())
 }
 
+/// Drops a slot that nobody reads, where there is one.
+pub(crate) async fn drop_if_there(client: &Client, slot: &str) -> Result<(), tokio_postgres::Error> {
+    let sql = "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1";
+    client.execute(sql, &[&slot]).await.map(drop)
+}
+
 /// Drops the slot, where there is one, and creates and records it anew. Returns where it begins. Rows committed before it are
 /// in none of its stream: only a rebuild may do this.
 pub(crate) async fn recreate(
@@ -185,13 +191,7 @@ pub(crate) async fn recreate(
     provisioned: &crate::Provisioned,
 ) -> Result<u64, ProvisionError> {
     let failed = || ProvisionError::postgres("make the replication slot anew");
-    client
-        .execute(
-            "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1",
-            &[&provisioned.slot],
-        )
-        .await
-        .map_err(failed())?;
+    drop_if_there(client, &provisioned.slot).await.map_err(failed())?;
     let created_lsn = create(client, &provisioned.slot).await?;
     let identity = Identity { system_id: provisioned.system_id.clone(), timeline: provisioned.timeline };
     let transaction = client.transaction().await.map_err(failed())?;

@@ -82,7 +82,7 @@ async fn set_up_is_idempotent_and_loads_as_it_was_applied() {
         let position =
             provision::position::read(&endpoints.kafka_brokers, &topic, &first.slot).await.unwrap().unwrap();
         assert_eq!((position.lsn, position.partial_lsn), (first.slot_created_lsn, 0));
-        assert_eq!(position.generation_id, first.generation_id);
+        assert_eq!(position.generation_id, first.assigned.generation_id);
     })
     .await;
 }
@@ -173,7 +173,7 @@ async fn a_differing_publication_is_refused() {
 async fn topic_settings_are_put_back_and_partitions_refused() {
     in_namespace(async |endpoints| {
         let provisioned = provision::apply(&endpoints).await.unwrap();
-        let topic = endpoints.namespace.events_topic(provisioned.generation);
+        let topic = endpoints.namespace.events_topic(provisioned.assigned.generation);
         let admin = admin(&endpoints);
         let short = AlterConfig::new(ResourceSpecifier::Topic(&topic))
             .set("retention.ms", "1000")

@@ -138,10 +138,10 @@ async fn check_generation(
     generations: &Generations,
 ) -> Result<(), Fault> {
     let sql = "select generation_id from ops.topic_generation where generation = $1";
-    let found = client.query_opt(sql, &[&config.generation]).await?;
+    let found = client.query_opt(sql, &[&config.assigned.generation]).await?;
     let id: Uuid =
         found.ok_or(RelayError::NotRecorded { what: "the generation of the events topic" })?.get(0);
-    same("id of the generation", &config.generation_id, &id, "ops.topic_generation")?;
+    same("id of the generation", &config.assigned.generation_id, &id, "ops.topic_generation")?;
     let named = generations.all().iter().find(|generation| generation.number == position.topic_generation);
     let generation = named.copied().unwrap_or(generations.newest());
     same("generation of the events topic", &generation.number, &position.topic_generation, POSITION)?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use contracts::Namespace;
 use contracts::endpoints::Endpoints;
-use uuid::Uuid;
+use contracts::topics::Assigned;
 
 use crate::guard::GuardLimits;
 
@@ -17,19 +17,9 @@ pub struct RelayConfig {
     pub kafka_brokers: String,
     /// Whose slot, publications and topics.
     pub namespace: Namespace,
-    /// The generation of the events topic that set-up told of. Which ones are written is read at the start of a session;
-    /// this one must be known to the database.
-    pub generation: i32,
-    /// The id of that generation.
-    pub generation_id: Uuid,
-    /// The registry's id of the schema of events.
-    pub event_schema_id: u32,
-    /// The registry's id of the schema of users.
-    pub user_schema_id: u32,
-    /// The registry's id of the schema of positions.
-    pub position_schema_id: u32,
-    /// The registry's id of the schema of the ledger's counts.
-    pub ledger_schema_id: u32,
+    /// What set-up decided. Which generations of the events topic are written is read at the start of a session; the one
+    /// told of here must be known to the database.
+    pub assigned: Assigned,
     /// Sizes and times.
     pub limits: Limits,
 }
@@ -39,27 +29,10 @@ impl std::fmt::Debug for RelayConfig {
         f.debug_struct("RelayConfig")
             .field("kafka_brokers", &self.kafka_brokers)
             .field("namespace", &self.namespace)
-            .field("generation", &self.generation)
+            .field("generation", &self.assigned.generation)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
-}
-
-/// What set-up decided: the generation in force and the registry's ids.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Assigned {
-    /// See [`RelayConfig::generation`].
-    pub generation: i32,
-    /// See [`RelayConfig::generation_id`].
-    pub generation_id: Uuid,
-    /// See [`RelayConfig::event_schema_id`].
-    pub event_schema_id: u32,
-    /// See [`RelayConfig::user_schema_id`].
-    pub user_schema_id: u32,
-    /// See [`RelayConfig::position_schema_id`].
-    pub position_schema_id: u32,
-    /// See [`RelayConfig::ledger_schema_id`].
-    pub ledger_schema_id: u32,
 }
 
 impl RelayConfig {
@@ -70,12 +43,7 @@ impl RelayConfig {
             pg_url: endpoints.pg_url.clone(),
             kafka_brokers: endpoints.kafka_brokers.clone(),
             namespace: endpoints.namespace.clone(),
-            generation: assigned.generation,
-            generation_id: assigned.generation_id,
-            event_schema_id: assigned.event_schema_id,
-            user_schema_id: assigned.user_schema_id,
-            position_schema_id: assigned.position_schema_id,
-            ledger_schema_id: assigned.ledger_schema_id,
+            assigned,
             limits: Limits::default(),
         }
     }

@@ -45,8 +45,8 @@ impl Ledger {
         let mut ledger = Self {
             topic: config.namespace.ledger_topic(),
             slot: config.namespace.slot(),
-            generation: config.generation,
-            schema_id: config.ledger_schema_id,
+            generation: config.assigned.generation,
+            schema_id: config.assigned.ledger_schema_id,
             ..Self::default()
         };
         let topic = ledger.topic.clone();

@@ -95,8 +95,8 @@ impl Output {
                 .map(|generation| (config.namespace.events_topic(generation.number), of(generation)))
                 .collect(),
             users_topic: config.namespace.users_topic(),
-            event_schema_id: config.event_schema_id,
-            user_schema_id: config.user_schema_id,
+            event_schema_id: config.assigned.event_schema_id,
+            user_schema_id: config.assigned.user_schema_id,
             inserted: operation("i"),
             updated: operation("u"),
             plain,

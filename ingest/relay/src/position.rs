@@ -75,7 +75,7 @@ fn decode(value: &[u8], config: &RelayConfig, topic: &str, offset: i64) -> Resul
     let unreadable =
         |source: ReadError| RelayError::PositionUnreadable { topic: topic.to_owned(), offset, source };
     let (actual, body) = wire::split(value).map_err(unreadable)?;
-    let expected = config.position_schema_id;
+    let expected = config.assigned.position_schema_id;
     if actual != expected {
         return Err(RelayError::PositionSchema { topic: topic.to_owned(), offset, actual, expected });
     }

@@ -369,7 +369,7 @@ impl Core {
         self.position.lsn = place.lsn;
         self.position.partial_lsn = place.partial_lsn;
         self.position.partial_rows = i64::try_from(place.partial_rows).unwrap_or(i64::MAX);
-        position::encode(&self.position, self.config.position_schema_id, &mut self.position_value);
+        position::encode(&self.position, self.config.assigned.position_schema_id, &mut self.position_value);
         self.producer.send(
             &self.positions_topic,
             self.position.slot.as_bytes(),

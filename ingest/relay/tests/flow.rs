@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use contracts::endpoints::Endpoints;
 use relay::RelayConfig;
-use relay::config::Assigned;
 
 use crate::support::running::Running;
 use crate::support::{self, Scene, events};
@@ -42,18 +41,10 @@ async fn what_set_up_provides_is_what_the_relay_needs() {
     let body = async |endpoints: Endpoints| {
         provision::apply(&endpoints).await.unwrap();
         let provisioned = provision::load(&endpoints).await.unwrap();
-        let assigned = Assigned {
-            generation: provisioned.generation,
-            generation_id: provisioned.generation_id,
-            event_schema_id: provisioned.event_schema_id,
-            user_schema_id: provisioned.user_schema_id,
-            position_schema_id: provisioned.position_schema_id,
-            ledger_schema_id: provisioned.ledger_schema_id,
-        };
         let pg = support::connect(&endpoints.pg_url).await;
         events::prepare(&pg).await;
         events::copy(&pg, &events::events(0..100)).await;
-        let mut relay = Running::start(&RelayConfig::new(&endpoints, assigned));
+        let mut relay = Running::start(&RelayConfig::new(&endpoints, provisioned.assigned));
         relay.until_events(100).await;
         relay.stop().await;
         // It may be run again over a relay's work.

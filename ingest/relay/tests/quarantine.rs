@@ -14,9 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::support::{DEADLINE, Scene, events};
-
-const REFUSAL_SCHEMA: u32 = 14;
+use crate::support::{DEADLINE, REFUSAL_SCHEMA, Scene, events};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_avro_cannot_hold_is_set_aside_and_the_rest_goes_on() {

@@ -28,7 +28,7 @@ async fn inserts_updates_and_deletes_become_states_and_tombstones() {
     assert_eq!(history(1), ["i", "u", "erased"]);
     assert_eq!(history(2), ["i", "erased"]);
     assert_eq!(history(3), ["u"]);
-    let generation_id = scene.config.generation_id.to_string();
+    let generation_id = scene.config.assigned.generation_id.to_string();
     for record in &records {
         assert_eq!(record.header(GENERATION_HEADER), Some(generation_id.as_str()));
         assert_eq!(record.value.is_none(), record.header(OPERATION_HEADER).is_none());
@@ -37,7 +37,7 @@ async fn inserts_updates_and_deletes_become_states_and_tombstones() {
     }
     let last = records.iter().find(|record| record.key == new.to_string()).unwrap();
     let schema = apache_avro::Schema::parse(&contracts::topics::user_schema()).unwrap();
-    let mut body = last.body(scene.config.user_schema_id);
+    let mut body = last.body(scene.config.assigned.user_schema_id);
     let apache_avro::types::Value::Record(fields) =
         apache_avro::from_avro_datum(&schema, &mut body, None).unwrap()
     else {

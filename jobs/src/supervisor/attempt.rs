@@ -175,8 +175,8 @@ impl Attempt<'_> {
             session,
             brokers: endpoints.kafka_brokers.clone(),
             max_offsets_per_trigger: self.config.max_offsets_per_trigger,
-            event_schema_id: self.provisioned.event_schema_id,
-            refusal_schema_id: self.provisioned.refusal_schema_id,
+            event_schema_id: self.provisioned.assigned.event_schema_id,
+            refusal_schema_id: self.provisioned.assigned.refusal_schema_id,
             refusals_topic: endpoints.namespace.quarantine_topic(),
             sink: CassandraSink {
                 keyspace: endpoints.namespace.keyspace().to_owned(),

@@ -4,6 +4,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use contracts::Namespace;
+use contracts::topics::Assigned;
 use relay::config::Limits;
 use relay::{RelayConfig, RelayProgress};
 use tokio_util::sync::CancellationToken;
@@ -28,12 +29,15 @@ async fn process() {
         pg_url: (*pg_url).to_owned(),
         kafka_brokers: (*kafka_brokers).to_owned(),
         namespace,
-        generation: 1,
-        generation_id: generation_id.parse().unwrap(),
-        event_schema_id: ids[0],
-        user_schema_id: ids[1],
-        position_schema_id: ids[2],
-        ledger_schema_id: ids[3],
+        assigned: Assigned {
+            generation: 1,
+            generation_id: generation_id.parse().unwrap(),
+            event_schema_id: ids[0],
+            user_schema_id: ids[1],
+            refusal_schema_id: ids[2],
+            position_schema_id: ids[3],
+            ledger_schema_id: ids[4],
+        },
         limits: Limits { transaction_rows: rows.parse().unwrap(), ..Limits::default() },
     };
     let (sender, mut progress) = tokio::sync::watch::channel(RelayProgress::default());
@@ -59,11 +63,12 @@ impl Scene {
             config.pg_url,
             config.kafka_brokers,
             config.namespace,
-            config.generation_id,
-            config.event_schema_id,
-            config.user_schema_id,
-            config.position_schema_id,
-            config.ledger_schema_id,
+            config.assigned.generation_id,
+            config.assigned.event_schema_id,
+            config.assigned.user_schema_id,
+            config.assigned.refusal_schema_id,
+            config.assigned.position_schema_id,
+            config.assigned.ledger_schema_id,
             config.limits.transaction_rows
         );
         let mut command = Command::new(std::env::current_exe().unwrap());

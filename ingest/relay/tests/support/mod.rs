@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::endpoints::variable;
-use contracts::topics::{Topic, topics};
+use contracts::topics::{Assigned, Topic, topics};
 use contracts::{Namespace, RelayPosition, migrations, publications};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -27,6 +27,8 @@ use uuid::Uuid;
 /// The registry's ids stand for themselves here: the relay only compares and writes them.
 const EVENT_SCHEMA: u32 = 11;
 const USER_SCHEMA: u32 = 12;
+/// What refusals are written under.
+pub const REFUSAL_SCHEMA: u32 = 14;
 const POSITION_SCHEMA: u32 = 13;
 const LEDGER_SCHEMA: u32 = 15;
 
@@ -104,12 +106,15 @@ impl Scene {
             pg_url,
             kafka_brokers,
             namespace,
-            generation: 1,
-            generation_id: Uuid::from_u128(rand::random()),
-            event_schema_id: EVENT_SCHEMA,
-            user_schema_id: USER_SCHEMA,
-            position_schema_id: POSITION_SCHEMA,
-            ledger_schema_id: LEDGER_SCHEMA,
+            assigned: Assigned {
+                generation: 1,
+                generation_id: Uuid::from_u128(rand::random()),
+                event_schema_id: EVENT_SCHEMA,
+                user_schema_id: USER_SCHEMA,
+                refusal_schema_id: REFUSAL_SCHEMA,
+                position_schema_id: POSITION_SCHEMA,
+                ledger_schema_id: LEDGER_SCHEMA,
+            },
             limits: Limits { backoff_max: Duration::from_millis(500), ..Limits::default() },
         };
         create_topics(&config).await;
@@ -209,7 +214,7 @@ impl Scene {
     pub async fn remove_topics(&self) {
         let Self { config, .. } = self;
         let topics: Vec<_> =
-            topics(&config.namespace, config.generation).into_iter().map(|t| t.name).collect();
+            topics(&config.namespace, config.assigned.generation).into_iter().map(|t| t.name).collect();
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         let client: AdminClient<DefaultClientContext> =
             ClientConfig::new().set("bootstrap.servers", &config.kafka_brokers).create().unwrap();
@@ -227,7 +232,7 @@ impl Scene {
 async fn create_topics(config: &RelayConfig) {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", &config.kafka_brokers).create().unwrap();
-    let all: Vec<Topic> = topics(&config.namespace, config.generation);
+    let all: Vec<Topic> = topics(&config.namespace, config.assigned.generation);
     let new: Vec<NewTopic<'_>> = all
         .iter()
         .map(|topic| NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(1)))
@@ -242,7 +247,7 @@ async fn create_slot(config: &RelayConfig, pg: &Client) -> RelayPosition {
     let namespace = &config.namespace;
     pg.execute(
         "insert into ops.topic_generation (generation, generation_id) values ($1, $2)",
-        &[&config.generation, &config.generation_id],
+        &[&config.assigned.generation, &config.assigned.generation_id],
     )
     .await
     .unwrap();
@@ -265,8 +270,8 @@ async fn create_slot(config: &RelayConfig, pg: &Client) -> RelayPosition {
         timeline,
         slot: namespace.slot(),
         publication_hash,
-        topic_generation: config.generation,
-        generation_id: config.generation_id,
+        topic_generation: config.assigned.generation,
+        generation_id: config.assigned.generation_id,
         lsn: lsn.into(),
         partial_lsn: 0,
         partial_rows: 0,

@@ -80,20 +80,20 @@ pub fn committed(config: &RelayConfig, topic: &str) -> Vec<Record> {
 
 impl Scene {
     pub fn committed_events(&self) -> Vec<Record> {
-        committed(&self.config, &self.config.namespace.events_topic(self.config.generation))
+        committed(&self.config, &self.config.namespace.events_topic(self.config.assigned.generation))
     }
 
     /// The last committed position.
     pub fn position(&self) -> RelayPosition {
         let records = committed(&self.config, &self.config.namespace.positions_topic());
-        RelayPosition::read_avro(records.last().unwrap().body(self.config.position_schema_id)).unwrap()
+        RelayPosition::read_avro(records.last().unwrap().body(self.config.assigned.position_schema_id)).unwrap()
     }
 
     /// The committed counts of every minute: received, produced, quarantined.
     pub fn counts(&self) -> BTreeMap<DateTime<Utc>, (i64, i64, i64)> {
         let mut counts = BTreeMap::new();
         for record in committed(&self.config, &self.config.namespace.ledger_topic()) {
-            let count = RelayCount::read_avro(record.body(self.config.ledger_schema_id)).unwrap();
+            let count = RelayCount::read_avro(record.body(self.config.assigned.ledger_schema_id)).unwrap();
             assert_eq!(record.key, count.key());
             let before = counts.insert(count.minute, (count.received, count.produced, count.quarantined));
             assert!(
@@ -135,10 +135,10 @@ impl Scene {
         }
         let mut found: HashMap<String, Vec<Vec<u8>>> = HashMap::new();
         let mut partitions: HashMap<String, i32> = HashMap::new();
-        let generation_id = self.config.generation_id.to_string();
+        let generation_id = self.config.assigned.generation_id.to_string();
         for record in records {
             assert_eq!(record.header(wire::GENERATION_HEADER), Some(generation_id.as_str()));
-            let body = record.body(self.config.event_schema_id).to_vec();
+            let body = record.body(self.config.assigned.event_schema_id).to_vec();
             let partition = *partitions.entry(record.key.clone()).or_insert(record.partition);
             assert_eq!(partition, record.partition, "one key, one partition");
             found.entry(record.key).or_default().push(body);
