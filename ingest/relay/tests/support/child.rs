@@ -59,7 +59,7 @@ impl Scene {
     pub fn spawn(&self, failpoint: Option<&str>) -> Process {
         let config = &self.config;
         let setting = format!(
-            "{} {} {} {} {},{},{},{} {}",
+            "{} {} {} {} {},{},{},{},{} {}",
             config.pg_url,
             config.kafka_brokers,
             config.namespace,
