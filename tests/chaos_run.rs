@@ -21,9 +21,6 @@ async fn run_of((seed, rounds): (u64, usize)) -> Report {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_rounds_of_chaos_lose_nothing() {
-    if !super::long_tests() {
-        return;
-    }
     let report = run_of(SHORT).await;
     assert!(report.passed(), "{report}\n{}", report.verdict);
     assert_eq!(report.recovered.len(), SHORT.1);

@@ -5,6 +5,7 @@
 //! a crash leaves the same, and the batch is written again. The state itself is not read here; Spark checks its files when it
 //! loads them, and [`Damaged::told_by`] recognises what it says then.
 
+use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -35,15 +36,29 @@ impl Damaged {
     #[must_use]
     pub fn told_by(failure: &str, plan: &Plan) -> Option<Self> {
         telling_line(failure)
-            .map(|line| Self { checkpoint: plan.checkpoint.clone(), damage: line.to_owned() })
+            .map(|line| Self { checkpoint: plan.checkpoint.clone(), damage: line.into_owned() })
     }
 }
 
+/// What a state file that cannot be unpacked is called here: Spark gives the unpacker's words, which a block of a shuffle
+/// may bring forth as well, and only the frames below them tell whose file it was.
+const STATE_UNREADABLE: &str = "a file of the state is empty or overwritten";
+
 /// The line of a failure that tells of damage; it may be a cause far below the first.
-pub(crate) fn telling_line(failure: &str) -> Option<&str> {
-    let told =
-        ["Checksum error", "Incomplete log file", "Error reading delta file", "Error reading snapshot file"];
-    failure.lines().find(|line| told.iter().any(|words| line.contains(words))).map(str::trim)
+pub(crate) fn telling_line(failure: &str) -> Option<Cow<'_, str>> {
+    let told = [
+        "Checksum error",
+        "Incomplete log file",
+        "Error reading delta file",
+        "Error reading snapshot file",
+        STATE_UNREADABLE,
+    ];
+    let line = failure.lines().find(|line| told.iter().any(|words| line.contains(words)));
+    line.map(|line| line.trim().into()).or_else(|| {
+        let reads_state = "StateStoreProvider.";
+        let corrupted = failure.lines().find(|line| line.contains("Stream is corrupted"))?;
+        failure.contains(reads_state).then(|| format!("{STATE_UNREADABLE}: {}", corrupted.trim()).into())
+    })
 }
 
 /// Looks at the newest batch in the logs of the checkpoints of a plan's queries. One that does not exist yet is fine, and so is
@@ -197,6 +212,24 @@ mod tests {
         });
         assert!(newer.unwrap().contains("batch 10 is committed and its offsets are gone"));
         assert!(damage(|folder| fs::remove_dir_all(folder.join("offsets")).unwrap()).is_some());
+    }
+
+    #[test]
+    fn a_corrupted_stream_is_damage_only_where_state_was_read() {
+        let failure = |frame: &str| {
+            format!(
+                "Job aborted: Lost task 0.3 in stage 1.0: java.io.IOException: Stream is corrupted\n\tat {frame}"
+            )
+        };
+        let state = failure(
+            "org.apache.spark.sql.execution.streaming.state.HDFSBackedStateStoreProvider.updateFromDeltaFile",
+        );
+        let told = telling_line(&state).unwrap();
+        assert!(told.contains("of the state") && told.contains("Stream is corrupted"), "{told}");
+        // The supervisor hears of it in this one line.
+        assert_eq!(telling_line(&told), Some(told.clone()));
+        let shuffle = failure("org.apache.spark.storage.BufferReleasingInputStream.read");
+        assert_eq!(telling_line(&shuffle), None);
     }
 
     #[test]

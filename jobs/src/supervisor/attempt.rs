@@ -343,7 +343,7 @@ fn why_ended(query: &StreamingQuery) -> Result<String, SparkError> {
         || format!("{name} is not active and left no error: it was stopped or replaced"),
         |exception| {
             let telling = checkpoint::telling_line(&exception.message);
-            format!("{name} failed: {}", telling.unwrap_or_else(|| first_line(&exception.message)))
+            format!("{name} failed: {}", telling.unwrap_or_else(|| first_line(&exception.message).into()))
         },
     ))
 }
