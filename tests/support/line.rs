@@ -106,7 +106,7 @@ impl Line {
         let endpoints = &self.endpoints;
         command
             .args(words.split(' '))
-            .env("STOREPULSE_LOG", "warn,relay=info,jobs=info")
+            .env("STOREPULSE_LOG", "warn,relay=info,jobs=info,rdkafka=off,librdkafka=error")
             .env_remove(relay::failpoint::VARIABLE)
             .env(variable::PG_URL, &endpoints.pg_url)
             .env(variable::KAFKA_BROKERS, &endpoints.kafka_brokers)
