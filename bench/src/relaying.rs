@@ -198,7 +198,8 @@ pub(crate) async fn process(backlog: u64) -> anyhow::Result<()> {
     let provisioned = provision::load(&endpoints).await?;
     let cancel = CancellationToken::new();
     let (sender, mut progress) = watch::channel(RelayProgress::default());
-    let relay = tokio::spawn(relay::run(RelayConfig::new(&endpoints, provisioned.assigned), cancel.clone(), sender));
+    let relay =
+        tokio::spawn(relay::run(RelayConfig::new(&endpoints, provisioned.assigned), cancel.clone(), sender));
     let report = async {
         progress.wait_for(|relay| relay.state == RelayState::Streaming).await?;
         let began = Instant::now();

@@ -235,5 +235,6 @@ async fn reset_under(hold: &Hold, endpoints: &Endpoints) -> anyhow::Result<i64> 
     if let Err(lost) = hold.confirm().await {
         anyhow::bail!("{} took the job meanwhile; nothing was changed", lost.holder);
     }
-    Ok(plans::renew(&mut client, endpoints, CUBE_QUERY, &fingerprint, provisioned.assigned.generation).await?)
+    Ok(plans::renew(&mut client, endpoints, CUBE_QUERY, &fingerprint, provisioned.assigned.generation)
+        .await?)
 }

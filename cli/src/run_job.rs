@@ -61,7 +61,10 @@ pub(crate) async fn run(args: RunJobArgs) -> anyhow::Result<ExitCode> {
     let endpoints = services_up(args.no_stack, &cancel).await?;
     heading("set-up");
     let provisioned = provision::apply(&endpoints).await?;
-    eprintln!("  topics, schemas, tables and slot are there; topic generation {}", provisioned.assigned.generation);
+    eprintln!(
+        "  topics, schemas, tables and slot are there; topic generation {}",
+        provisioned.assigned.generation
+    );
 
     heading("users");
     users::fetch(&endpoints, &UsersArgs::plain(args.users, args.users_source, args.seed)).await?;

@@ -21,6 +21,9 @@ pub(crate) async fn run(args: SetupArgs) -> anyhow::Result<ExitCode> {
         }
     })
     .await?;
-    println!("set up: namespace {}, topic generation {}", endpoints.namespace, provisioned.assigned.generation);
+    println!(
+        "set up: namespace {}, topic generation {}",
+        endpoints.namespace, provisioned.assigned.generation
+    );
     Ok(ExitCode::SUCCESS)
 }

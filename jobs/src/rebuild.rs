@@ -180,7 +180,9 @@ async fn relay_at(
             next = reader.next() => next?,
         };
         match next {
-            Next::Position(position) if position.generation_id == begun.provisioned.assigned.generation_id => {
+            Next::Position(position)
+                if position.generation_id == begun.provisioned.assigned.generation_id =>
+            {
                 return Ok(());
             }
             Next::Position(_) => {}

@@ -18,7 +18,7 @@ use rand_chacha::ChaCha8Rng;
 use spark_connect_rs::functions::{col, expr};
 use spark_connect_rs::row::Value;
 
-use crate::support::{self, EXPECTED, Record};
+use crate::support::{self, EXPECTED, Record, in_file};
 use mutator::Mutator;
 use oracle::{Judged, Oracle};
 
@@ -149,7 +149,8 @@ fn by_oracle(records: &[Record]) -> Verdict {
 }
 
 fn by_spark(session: &spark_connect_rs::SparkSession, records: &[Record]) -> Verdict {
-    let stream = support::kafka_records(session, records);
+    let folder = tempfile::tempdir().unwrap();
+    let stream = in_file::kafka_records(session, records, &folder.path().join("records.avro"));
     let refusals = checked::refusals(&stream, &EXPECTED, REFUSAL_SCHEMA_ID).collect().unwrap();
     let refused = refusals.iter().map(|row| {
         let Some(Value::Binary(value)) = row.get_by_name("value") else { panic!("{row:?}") };

@@ -11,14 +11,11 @@ use stack::{Isolated, Service, Signal, Silent};
 use super::{IN_MID_STREAM, in_state, until_flowing};
 use crate::support::{Line, Sent, on_services, until};
 
-/// How long it is away at least, and how long it is slow after that.
-struct Times {
-    away: Duration,
-    slow: Duration,
-}
+/// How long it is away at least.
+const AWAY: Duration = Duration::from_secs(300);
 
-const SHORT: Times = Times { away: Duration::ZERO, slow: Duration::from_secs(15) };
-const LONG: Times = Times { away: Duration::from_secs(300), slow: Duration::from_secs(60) };
+/// How long it is slow after that.
+const SLOW_FOR: Duration = Duration::from_secs(60);
 
 /// Slow: it answers nobody for a while, a little for a moment, and so on.
 const SLOW: (Duration, Duration) = (Duration::from_millis(1_500), Duration::from_millis(300));
@@ -31,7 +28,6 @@ async fn cassandra_away_slow_with_a_full_disk_and_back() {
     if !crate::long_tests() {
         return;
     }
-    let times = if crate::long_tests() { LONG } else { SHORT };
     let stack = Box::pin(stack::isolated(&Service::ALL, Arc::new(Silent))).await.unwrap();
     let test = async |line: &Line| {
         let relay = line.relay().await;
@@ -46,7 +42,7 @@ async fn cassandra_away_slow_with_a_full_disk_and_back() {
             seen.detail.contains("no micro-batch ended") || seen.detail.contains("cassandra"),
             "{seen:?}"
         );
-        tokio::time::sleep(times.away.saturating_sub(gone.elapsed())).await;
+        tokio::time::sleep(AWAY.saturating_sub(gone.elapsed())).await;
         // Not hung: it goes on trying and says so.
         assert!(job.is_running());
         let status = line.run("job status").await;
@@ -54,7 +50,7 @@ async fn cassandra_away_slow_with_a_full_disk_and_back() {
         back(&stack).await;
         until_flowing(line).await;
 
-        let slow_until = Instant::now() + times.slow;
+        let slow_until = Instant::now() + SLOW_FOR;
         while Instant::now() < slow_until {
             stack.pause(Service::Cassandra).unwrap();
             tokio::time::sleep(SLOW.0).await;

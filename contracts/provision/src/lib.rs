@@ -196,7 +196,13 @@ async fn ensure_first_position(
         }
         None => {
             slot.refuse_if_used()?;
-            position::write(&endpoints.kafka_brokers, &topic, provisioned.assigned.position_schema_id, &first).await?;
+            position::write(
+                &endpoints.kafka_brokers,
+                &topic,
+                provisioned.assigned.position_schema_id,
+                &first,
+            )
+            .await?;
             progress(Step { kind: "position", name, outcome: Outcome::Created });
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use contracts::endpoints::Endpoints;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Provisioned, ProvisionError, load};
+use crate::{ProvisionError, Provisioned, load};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);

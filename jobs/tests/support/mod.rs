@@ -1,5 +1,7 @@
 //! Generated events, Kafka-shaped records of them, and rows read back.
 
+pub(crate) mod in_file;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::Event;
 use contracts::event::{Amount, Price, Rate};
@@ -148,11 +150,15 @@ pub(crate) fn kafka_records(session: &SparkSession, records: &[Record]) -> DataF
         "topic string, partition int, offset bigint, timestamp timestamp, value binary, generation string",
     )
     .unwrap();
+    with_headers(&session.create_dataframe(rows, schema).unwrap())
+}
+
+pub(crate) fn with_headers(records: &DataFrame) -> DataFrame {
     let headers = format!(
         "case when generation is not null then array(struct('{}' as key, encode(generation, 'UTF-8') as value)) end",
         wire::GENERATION_HEADER
     );
-    session.create_dataframe(rows, schema).unwrap().with_column("headers", expr(&headers))
+    records.with_column("headers", expr(&headers))
 }
 
 pub(crate) fn string(row: &Row, name: &str) -> String {

@@ -86,7 +86,8 @@ impl Scene {
     /// The last committed position.
     pub fn position(&self) -> RelayPosition {
         let records = committed(&self.config, &self.config.namespace.positions_topic());
-        RelayPosition::read_avro(records.last().unwrap().body(self.config.assigned.position_schema_id)).unwrap()
+        RelayPosition::read_avro(records.last().unwrap().body(self.config.assigned.position_schema_id))
+            .unwrap()
     }
 
     /// The committed counts of every minute: received, produced, quarantined.
