@@ -23,7 +23,7 @@ mod users;
 
 pub use connection::Store;
 pub use error::StoreError;
-pub use events::Appended;
+pub use events::{Appended, Fresh};
 pub use quarantine::SetAside;
 pub use quarantined::{Count, Filter, Outcome, Quarantined};
 pub use replay::{Judgement, Verdict};

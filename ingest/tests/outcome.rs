@@ -1,10 +1,12 @@
 //! Connections that die, at the worst moment too: counts stay exact.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ingest::store::{Appended, Store, StoreError};
+use chrono::TimeDelta;
+use ingest::store::{Appended, EncodedRows, Fresh, Store, StoreError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -89,6 +91,37 @@ async fn a_commit_whose_answer_is_lost_is_not_counted_as_a_repeat() {
         assert_eq!(appended, Appended { committed: 100, repeated: 100 });
         assert_eq!(database.count("select count(*) from raw.events").await, 600);
         assert_eq!(database.ledger().await, [700, 600, 100, 0]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn which_events_were_new_is_known_also_when_the_answer_is_lost() {
+    with_database(async |database| {
+        let encoded = |events: &[contracts::Event]| {
+            let mut rows = EncodedRows::default();
+            assert!(events.iter().all(|event| rows.push(event)));
+            rows
+        };
+        let batch = events(30, at("2026-03-01T10:00:00Z"));
+        for cut in [Cut::AfterCommit, Cut::BeforeCommit] {
+            let url = cut_wire(database, cut, 1).await;
+            let mut store = Store::connect(&url).await.unwrap();
+            let first = store.append_rows_telling(encoded(&batch)).await.unwrap();
+            match cut {
+                Cut::AfterCommit => assert_eq!(first, Fresh::All),
+                Cut::BeforeCommit => assert_eq!(first, Fresh::Only(HashSet::new())),
+            }
+            // One new, twice; and one of before.
+            let new =
+                events(1, at("2026-03-01T11:00:00Z") + TimeDelta::hours(i64::from(cut as u8))).remove(0);
+            let url = cut_wire(database, cut, 1).await;
+            let mut store = Store::connect(&url).await.unwrap();
+            let mixed = encoded(&[new.clone(), batch[0].clone(), new.clone()]);
+            let second = store.append_rows_telling(mixed).await.unwrap();
+            assert_eq!(second, Fresh::Only(HashSet::from([new.event_id])));
+        }
+        assert_eq!(database.ledger().await, [66, 32, 34, 0]);
     })
     .await;
 }

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::pin::pin;
 
 use bytes::Bytes;
@@ -32,6 +33,22 @@ impl std::ops::AddAssign for Appended {
     }
 }
 
+/// Which rows of one transaction are new.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fresh {
+    /// All of them.
+    All,
+    /// Those with these ids; of several rows with one id, the first.
+    Only(HashSet<Uuid>),
+}
+
+/// What a transaction came to.
+#[derive(Clone)]
+struct Written {
+    appended: Appended,
+    fresh: Fresh,
+}
+
 /// Rows on their way into the table, and the counts that go with them.
 struct Load {
     stream: Bytes,
@@ -42,7 +59,7 @@ struct Load {
 /// A transaction about to commit: what is needed to find out later whether it did.
 struct Commit {
     xid: String,
-    appended: Appended,
+    written: Written,
 }
 
 impl Store {
@@ -69,8 +86,20 @@ impl Store {
     /// # Errors
     /// As [`append`](Self::append).
     pub async fn append_rows(&mut self, rows: EncodedRows) -> Result<Appended, StoreError> {
+        Ok(self.write(rows).await?.appended)
+    }
+
+    /// As [`append_rows`](Self::append_rows), for whoever has to tell each event's sender what became of it.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub async fn append_rows_telling(&mut self, rows: EncodedRows) -> Result<Fresh, StoreError> {
+        Ok(self.write(rows).await?.fresh)
+    }
+
+    async fn write(&mut self, rows: EncodedRows) -> Result<Written, StoreError> {
         if rows.rows() == 0 {
-            return Ok(Appended::default());
+            return Ok(Written { appended: Appended::default(), fresh: Fresh::All });
         }
         let days = rows.days().clone();
         let handed_in = rows.handed_in().clone();
@@ -82,9 +111,9 @@ impl Store {
             let mut session = self.take_session(&mut wait).await?;
             if let Some(commit) = committing.take() {
                 match outcome(&session.client, commit, &mut wait).await? {
-                    Outcome::Committed(appended) => {
+                    Outcome::Committed(written) => {
                         self.session = Some(session);
-                        return Ok(appended);
+                        return Ok(written);
                     }
                     Outcome::Aborted => {}
                     Outcome::Lost(commit) => {
@@ -101,13 +130,13 @@ impl Store {
                 Ok(()) => write_directly(&session.client, &load, &mut committing).await,
             };
             let source = match written {
-                Ok(appended) => {
+                Ok(written) => {
                     self.session = Some(session);
-                    self.careful_batches = match appended.repeated {
+                    self.careful_batches = match written.appended.repeated {
                         0 => self.careful_batches.saturating_sub(1),
                         _ => CAREFUL_BATCHES,
                     };
-                    return Ok(appended);
+                    return Ok(written);
                 }
                 Err(source) => source,
             };
@@ -168,12 +197,12 @@ async fn write_directly(
     client: &Client,
     load: &Load,
     committing: &mut Option<Commit>,
-) -> Result<Appended, tokio_postgres::Error> {
+) -> Result<Written, tokio_postgres::Error> {
     let xid = begin(client).await?;
     let committed = copy(client, "raw.events", &load.stream).await?;
     // All or nothing: COPY takes every row or fails.
     debug_assert_eq!(i64::try_from(committed), Ok(load.handed_in.total().records_in));
-    commit(client, xid, load, &load.handed_in.all_committed(), committing).await
+    commit(client, xid, load, &load.handed_in.all_committed(), Fresh::All, committing).await
 }
 
 /// The careful path: COPY beside the table, then insert what is not there.
@@ -181,7 +210,7 @@ async fn write_counting_repeats(
     session: &mut Session,
     load: &Load,
     committing: &mut Option<Commit>,
-) -> Result<Appended, tokio_postgres::Error> {
+) -> Result<Written, tokio_postgres::Error> {
     let columns = Event::column_list();
     if !session.has_incoming_table {
         let sql = format!(
@@ -194,15 +223,17 @@ async fn write_counting_repeats(
     let xid = begin(client).await?;
     copy(client, "incoming_events", &load.stream).await?;
     let mut counts = load.handed_in.clone();
+    let mut fresh = HashSet::new();
     for row in client.query(&insert_counting(&columns), &[]).await? {
         let taken = Counts { records_out: row.try_get(1)?, repeated: row.try_get(2)?, ..Counts::default() };
         counts.add(row.try_get(0)?, taken);
+        fresh.extend(row.try_get::<_, Vec<Uuid>>(3)?);
     }
-    commit(client, xid, load, &counts, committing).await
+    commit(client, xid, load, &counts, Fresh::Only(fresh), committing).await
 }
 
 /// Inserts what is not there and counts, by minute in µs, the rows that were taken and those that found their id taken,
-/// one by one and not one from the other. Of rows with one id in the batch the first is taken.
+/// one by one and not one from the other; gives the ids of those taken. Of rows with one id in the batch the first is taken.
 fn insert_counting(columns: &str) -> String {
     let minute = "extract(epoch from date_trunc('minute', ingested_at, 'UTC'))::bigint * 1000000";
     format!(
@@ -213,10 +244,12 @@ fn insert_counting(columns: &str) -> String {
              select event_id, ingested_at, row_number() over (partition by event_id order by ctid) as nth
              from incoming_events
          )
-         select {minute}, sum(taken)::bigint, sum(repeated)::bigint from (
-             select ingested_at, 1 as taken, 0 as repeated from fresh
+         select {minute}, sum(taken)::bigint, sum(repeated)::bigint,
+                coalesce(array_agg(event_id) filter (where taken = 1), '{{}}')
+         from (
+             select event_id, ingested_at, 1 as taken, 0 as repeated from fresh
              union all
-             select ingested_at, 0, 1 from numbered
+             select event_id, ingested_at, 0, 1 from numbered
              where nth > 1 or not exists (select from fresh where fresh.event_id = numbered.event_id)
          ) as judged group by 1"
     )
@@ -250,23 +283,25 @@ async fn commit(
     xid: String,
     load: &Load,
     counts: &Tally,
+    fresh: Fresh,
     committing: &mut Option<Commit>,
-) -> Result<Appended, tokio_postgres::Error> {
+) -> Result<Written, tokio_postgres::Error> {
     let total = counts.total();
     let appended =
         Appended { committed: total.records_out.unsigned_abs(), repeated: total.repeated.unsigned_abs() };
-    *committing = Some(Commit { xid, appended });
+    let written = Written { appended, fresh };
+    *committing = Some(Commit { xid, written: written.clone() });
     // One way to the server for both: a failure of the first is a failure of the transaction.
     let answer = client.batch_execute(&format!("{}; commit", counts.statement(load.writer))).await;
     // An answer of the server, good or bad, settles it; only silence leaves it open.
     if answer.as_ref().err().is_none_or(|error| classify(error) != Failure::ConnectionLost) {
         *committing = None;
     }
-    answer.map(|()| appended)
+    answer.map(|()| written)
 }
 
 enum Outcome {
-    Committed(Appended),
+    Committed(Written),
     Aborted,
     /// The connection died again before the answer.
     Lost(Commit),
@@ -285,7 +320,7 @@ async fn outcome(client: &Client, commit: Commit, wait: &mut Wait) -> Result<Out
             Err(source) => return Err(StoreError::Refused { what: "tell a transaction's status", source }),
         };
         match status.as_deref() {
-            Some("committed") => return Ok(Outcome::Committed(commit.appended)),
+            Some("committed") => return Ok(Outcome::Committed(commit.written)),
             Some("aborted") => return Ok(Outcome::Aborted),
             // The old backend has not noticed yet that its client is gone.
             Some(_) if wait.poll().await => {}
