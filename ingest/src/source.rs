@@ -1,5 +1,6 @@
 //! Where users and events come from.
 
+pub mod collector;
 pub mod draft;
 pub mod randomuser;
 pub mod simulator;

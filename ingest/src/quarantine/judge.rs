@@ -3,7 +3,7 @@ use contracts::money::Rates;
 use contracts::validation::{self, Rejection};
 use contracts::{Event, Namespace, Reason, wire};
 
-use crate::source::{draft, randomuser, simulator};
+use crate::source::{collector, draft, randomuser, simulator};
 use crate::store::{Judgement, Quarantined};
 
 /// By what records are judged.
@@ -30,6 +30,7 @@ impl Rules {
     fn origin(&self, source: &str) -> Origin {
         match source {
             simulator::SOURCE => Origin::Draft,
+            _ if collector::is_source(source) => Origin::Draft,
             randomuser::SOURCE => Origin::User,
             _ if source == self.namespace.slot() => Origin::Log,
             _ if source == self.namespace.quarantine_topic() => Origin::QuarantineTopic,
@@ -142,6 +143,7 @@ mod tests {
         let truncated = refused("shop.events.g9", Reason::UndecodableAvro, Some(&[0, 0, 0, 0, 1, 72]));
         assert_eq!(truncated.0, Reason::UndecodableAvro);
         assert_eq!(refused("simulator", Reason::MissingId, Some(b"[1")).0, Reason::Malformed);
+        assert_eq!(refused("collector/web", Reason::MissingId, Some(b"7")).0, Reason::Malformed);
         assert_eq!(refused("randomuser", Reason::MissingId, Some(&[0xff])).0, Reason::Malformed);
         assert_eq!(refused("randomuser", Reason::InvalidField, Some(b"{}")).0, Reason::MissingId);
     }

@@ -3,6 +3,8 @@
 //! One flat object, absent values left out or null. It is lossless: what [`write`](write()) gives, [`read`] gives back, so that a record
 //! can be judged again by other rules than those that refused it. A UUID stands as `event_id`, an id in the source's own text
 //! as `source_id`. Fields that are not known are passed over.
+//!
+//! What makes a draft out of fields stands once, in [`assemble`]; another encoding brings only its own [`Fields`].
 
 use std::collections::HashMap;
 
@@ -11,6 +13,58 @@ use contracts::validation::{Draft, Line, OrderLine, Rejection, Shopper, SourceId
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use serde_json::value::RawValue;
+
+/// The names of the fields, in the order in which [`write`](write()) gives them.
+pub const FIELDS: [&str; 28] = [
+    "event_id",
+    "source_id",
+    "event_name",
+    "occurred_at",
+    "user_id",
+    "gender",
+    "age",
+    "country",
+    "city",
+    "latitude",
+    "longitude",
+    "session_id",
+    "session_started_at",
+    "returning",
+    "device",
+    "channel",
+    "item_id",
+    "item_name",
+    "category",
+    "brand",
+    "price",
+    "currency",
+    "quantity",
+    "order_id",
+    "order_line",
+    "order_lines",
+    "purchased_at",
+    "payment_type",
+];
+
+/// The fields of one record in whatever encoding it came.
+pub trait Fields {
+    /// Whether a field is there; null counts as absent.
+    fn has(&self, field: &'static str) -> bool;
+
+    /// A field that may be absent.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidField`] for what is not of the type.
+    fn optional<T: DeserializeOwned>(&self, field: &'static str) -> Result<Option<T>, Rejection>;
+
+    /// A number with all its digits.
+    ///
+    /// # Errors
+    /// As [`optional`](Self::optional).
+    fn degrees(&self, field: &'static str) -> Result<Option<f64>, Rejection> {
+        self.optional(field)
+    }
+}
 
 /// Writes a draft.
 #[must_use]
@@ -64,30 +118,37 @@ pub fn write(draft: &Draft) -> Vec<u8> {
 pub fn read(json: &[u8]) -> Result<Draft, Rejection> {
     let fields: HashMap<String, &RawValue> = serde_json::from_slice(json)
         .map_err(|error| rejected(Reason::Malformed, "record", error.to_string()))?;
-    let fields = Fields(fields);
+    assemble(&Json(fields))
+}
+
+/// Makes a draft out of fields: typed, but not yet judged.
+///
+/// # Errors
+/// [`Reason::MissingField`] and [`Reason::InvalidField`] for the first field that is not there or not of its type.
+pub fn assemble(fields: &impl Fields) -> Result<Draft, Rejection> {
     let source_id = match (fields.optional("event_id")?, fields.optional("source_id")?) {
         (Some(id), _) => Some(SourceId::Uuid(id)),
         (None, id) => id.map(SourceId::Text),
     };
-    let line = if fields.any(&["item_id", "item_name", "category", "brand", "price", "currency", "quantity"])
-    {
-        Some(Line {
-            item_id: fields.required("item_id")?,
-            item_name: fields.required("item_name")?,
-            category: fields.required("category")?,
-            brand: fields.optional("brand")?,
-            price: fields.required("price")?,
-            currency: fields.required("currency")?,
-            quantity: fields.required("quantity")?,
-        })
-    } else {
-        None
-    };
-    let order = if fields.any(&["order_id", "order_line", "order_lines", "purchased_at"]) {
+    let line =
+        if some_of(fields, &["item_id", "item_name", "category", "brand", "price", "currency", "quantity"]) {
+            Some(Line {
+                item_id: required(fields, "item_id")?,
+                item_name: required(fields, "item_name")?,
+                category: required(fields, "category")?,
+                brand: fields.optional("brand")?,
+                price: required(fields, "price")?,
+                currency: required(fields, "currency")?,
+                quantity: required(fields, "quantity")?,
+            })
+        } else {
+            None
+        };
+    let order = if some_of(fields, &["order_id", "order_line", "order_lines", "purchased_at"]) {
         Some(OrderLine {
-            order_id: fields.required("order_id")?,
-            order_line: fields.required("order_line")?,
-            order_lines: fields.required("order_lines")?,
+            order_id: required(fields, "order_id")?,
+            order_line: required(fields, "order_line")?,
+            order_lines: required(fields, "order_lines")?,
             purchased_at: fields.optional("purchased_at")?,
         })
     } else {
@@ -95,23 +156,23 @@ pub fn read(json: &[u8]) -> Result<Draft, Rejection> {
     };
     Ok(Draft {
         source_id,
-        event_name: fields.required("event_name")?,
-        occurred_at: fields.required("occurred_at")?,
+        event_name: required(fields, "event_name")?,
+        occurred_at: required(fields, "occurred_at")?,
         shopper: Shopper {
-            user_id: fields.required("user_id")?,
-            gender: fields.required("gender")?,
-            age: fields.required("age")?,
-            country: fields.required("country")?,
-            city: fields.required("city")?,
-            latitude: fields.degrees("latitude")?,
-            longitude: fields.degrees("longitude")?,
+            user_id: required(fields, "user_id")?,
+            gender: required(fields, "gender")?,
+            age: required(fields, "age")?,
+            country: required(fields, "country")?,
+            city: required(fields, "city")?,
+            latitude: present("latitude", fields.degrees("latitude")?)?,
+            longitude: present("longitude", fields.degrees("longitude")?)?,
         },
         visit: Visit {
-            session_id: fields.required("session_id")?,
-            session_started_at: fields.required("session_started_at")?,
-            returning: fields.required("returning")?,
-            device: fields.required("device")?,
-            channel: fields.required("channel")?,
+            session_id: required(fields, "session_id")?,
+            session_started_at: required(fields, "session_started_at")?,
+            returning: required(fields, "returning")?,
+            device: required(fields, "device")?,
+            channel: required(fields, "channel")?,
         },
         line,
         order,
@@ -123,16 +184,30 @@ fn rejected(reason: Reason, field: &'static str, detail: String) -> Rejection {
     Rejection { reason, field, detail }
 }
 
-struct Fields<'a>(HashMap<String, &'a RawValue>);
+fn some_of(fields: &impl Fields, of: &[&'static str]) -> bool {
+    of.iter().any(|field| fields.has(field))
+}
 
-impl Fields<'_> {
+fn required<T: DeserializeOwned>(fields: &impl Fields, field: &'static str) -> Result<T, Rejection> {
+    present(field, fields.optional(field)?)
+}
+
+fn present<T>(field: &'static str, value: Option<T>) -> Result<T, Rejection> {
+    value.ok_or_else(|| rejected(Reason::MissingField, field, "is missing".to_owned()))
+}
+
+struct Json<'a>(HashMap<String, &'a RawValue>);
+
+impl Json<'_> {
     /// The text of a value; null counts as absent.
     fn raw(&self, field: &str) -> Option<&str> {
         self.0.get(field).map(|raw| raw.get()).filter(|raw| *raw != "null")
     }
+}
 
-    fn any(&self, fields: &[&str]) -> bool {
-        fields.iter().any(|field| self.raw(field).is_some())
+impl Fields for Json<'_> {
+    fn has(&self, field: &'static str) -> bool {
+        self.raw(field).is_some()
     }
 
     fn optional<T: DeserializeOwned>(&self, field: &'static str) -> Result<Option<T>, Rejection> {
@@ -142,16 +217,12 @@ impl Fields<'_> {
             .map_err(|error| rejected(Reason::InvalidField, field, error.to_string()))
     }
 
-    fn required<T: DeserializeOwned>(&self, field: &'static str) -> Result<T, Rejection> {
-        self.optional(field)?.ok_or_else(|| rejected(Reason::MissingField, field, "is missing".to_owned()))
-    }
-
-    /// A number, read by Rust: `serde_json` may miss the nearest double by one.
-    fn degrees(&self, field: &'static str) -> Result<f64, Rejection> {
+    /// Read by Rust: `serde_json` may miss the nearest double by one.
+    fn degrees(&self, field: &'static str) -> Result<Option<f64>, Rejection> {
         // Refuses what is no JSON number, such as a string or `inf`.
-        let _: f64 = self.required(field)?;
+        let Some(_) = self.optional::<f64>(field)? else { return Ok(None) };
         let raw = self.raw(field).unwrap_or_default();
-        raw.parse().map_err(|_| rejected(Reason::InvalidField, field, "is no number".to_owned()))
+        raw.parse().map(Some).map_err(|_| rejected(Reason::InvalidField, field, "is no number".to_owned()))
     }
 }
 
@@ -162,6 +233,7 @@ mod tests {
     use contracts::ids;
     use contracts::vocabulary::{Channel, Device, EventName, Gender};
     use proptest::prelude::*;
+    use proptest::strategy::ValueTree;
     use uuid::Uuid;
 
     use super::*;
@@ -230,6 +302,18 @@ mod tests {
                     payment_type: payment.map(|text| text.parse().unwrap()),
                 }
             })
+    }
+
+    #[test]
+    fn the_names_are_those_that_are_written() {
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        let draft = drafts().new_tree(&mut runner).unwrap().current();
+        let written: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&write(&draft)).unwrap();
+        let (mut names, mut written) = (FIELDS.to_vec(), written.keys().collect::<Vec<_>>());
+        names.sort_unstable();
+        written.sort_unstable();
+        assert_eq!(names, written);
     }
 
     proptest! {
