@@ -13,6 +13,7 @@
 
 mod catalogue;
 mod config;
+mod courier;
 mod dice;
 mod disturb;
 mod floor;
@@ -24,7 +25,8 @@ mod truth;
 mod visit;
 
 pub use config::{ConfigError, Dial, Limit, Pace, Rhythm, RunConfig};
-pub use run::{Progress, Report, SimulateError, measure_throughput, run};
+pub use courier::{Courier, CourierError, Delivered};
+pub use run::{Progress, Report, SimulateError, measure_throughput, run, run_through};
 pub use truth::{Measures, Truth};
 
 /// What the simulator calls itself in `raw.quarantine` and in re-keyed ids.

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use contracts::User;
 use contracts::ids;
 use contracts::money::Rates;
-use contracts::validation;
+use contracts::validation::{self, Draft};
 use uuid::Uuid;
 
 use super::SOURCE;
@@ -22,6 +22,9 @@ use crate::store::{EncodedRows, SetAside};
 /// Slots are handed out in ticks of this much of the machine's time: what a paced event waits at most.
 const TICK_US: i64 = 50_000;
 
+/// Drafts in one batch: half a MiB or so.
+const MAX_DRAFTS: usize = 1_000;
+
 /// A stretch of the schedule.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tick {
@@ -30,25 +33,36 @@ pub(super) struct Tick {
     slots: u64,
 }
 
-/// Records on their way to the store.
+/// As what the records of a run travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Judged here: rows for the store, and what is set aside.
+    Rows,
+    /// As they are told, to be judged elsewhere.
+    Drafts,
+}
+
+/// Records on their way.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) rows: EncodedRows,
     pub(super) set_aside: Vec<SetAside>,
+    pub(super) drafts: Vec<Draft>,
 }
 
 impl Batch {
     pub(super) fn is_empty(&self) -> bool {
-        self.rows.rows() == 0 && self.set_aside.is_empty()
+        self.rows.rows() == 0 && self.set_aside.is_empty() && self.drafts.is_empty()
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.rows.is_full() || self.set_aside.len() >= 1_000
+        self.rows.is_full() || self.set_aside.len() >= 1_000 || self.drafts.len() >= MAX_DRAFTS
     }
 }
 
 pub(super) struct Generator {
     seed: u64,
+    form: Form,
     run_id: Uuid,
     start: DateTime<Utc>,
     records: Disturbed,
@@ -65,7 +79,13 @@ pub(super) struct Generator {
 }
 
 impl Generator {
-    pub(super) fn new(config: &RunConfig, rates: Rates, users: &[User], start: DateTime<Utc>) -> Self {
+    pub(super) fn new(
+        config: &RunConfig,
+        form: Form,
+        rates: Rates,
+        users: &[User],
+        start: DateTime<Utc>,
+    ) -> Self {
         let mut id_dice = Dice::new(config.seed, 1);
         let floor = Floor::new(config.seed, users, start, &config.dial);
         #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a bounded product")]
@@ -75,6 +95,7 @@ impl Generator {
         };
         Self {
             seed: config.seed,
+            form,
             run_id: ids::v7(start, id_dice.id_bits()),
             start,
             records: Disturbed::new(floor, config.dial, Dice::new(config.seed, 2)),
@@ -187,7 +208,7 @@ impl Generator {
             Sent::First(draft) => (draft, true),
             Sent::Again(draft) => (draft, false),
         };
-        // Only a run that breaks rules on purpose needs the record after it was judged.
+        // Needed after it was judged where it breaks a rule, or is to be judged again elsewhere.
         let told = draft.clone();
         match validation::accept(draft, SOURCE, ingested_at, &self.rates) {
             Ok(event) => {
@@ -196,11 +217,19 @@ impl Generator {
                 } else {
                     self.tally.repeat();
                 }
+                if self.form == Form::Drafts {
+                    batch.drafts.push(told);
+                    return;
+                }
                 let taken = batch.rows.push(&event);
                 debug_assert!(taken, "a full batch is flushed");
             }
             Err(rejection) => {
                 self.tally.reject(rejection.reason);
+                if self.form == Form::Drafts {
+                    batch.drafts.push(told);
+                    return;
+                }
                 batch.set_aside.push(SetAside {
                     source: SOURCE.to_owned(),
                     coordinates: format!("{}/{}", self.run_id, self.tally.sent),

@@ -1,4 +1,4 @@
-//! A run: the generator on a thread of its own, the store on this task, a short queue between them.
+//! A run: the generator on a thread of its own, the store or a courier on this task, a short queue between them.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::config::{ConfigError, Dial, Limit, Pace, Rhythm, RunConfig};
-use super::generator::{Batch, Generator};
+use super::courier::{Courier, CourierError, Delivered};
+use super::generator::{Batch, Form, Generator};
 use super::market::{self, PRICE_LISTS};
 use super::truth::Truth;
 use crate::clock::Clock;
@@ -19,6 +20,9 @@ use crate::store::{Appended, EncodedRows, MAX_ROWS_PER_COMMIT, Store, StoreError
 /// Batches between generator and store. When it is full the generator waits, and a paced run then sends what
 /// it owes in larger batches: nothing grows but the delay, which `ingested_at` shows.
 const QUEUED_BATCHES: usize = 4;
+
+/// The most records handed to a courier at once.
+const MAX_DELIVERY: usize = 5_000;
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -70,6 +74,9 @@ pub enum SimulateError {
     /// PostgreSQL stayed away or refused.
     #[error("events could not be stored")]
     Store(#[from] StoreError),
+    /// The courier gave up.
+    #[error("events could not be delivered")]
+    Courier(#[source] CourierError),
     /// The generator's thread failed.
     #[error("the generator failed, which is a defect")]
     Generator(#[source] tokio::task::JoinError),
@@ -89,22 +96,63 @@ pub async fn run(
     cancel: &CancellationToken,
     progress: &watch::Sender<Progress>,
 ) -> Result<Report, SimulateError> {
-    config.check(clock)?;
-    if users.is_empty() {
-        return Err(ConfigError::NoUsers.into());
-    }
+    check(config, users, clock)?;
     store.settle_base_currency(rates.base()).await?;
+    let storing = async |batches: &mut mpsc::Receiver<Batch>| {
+        store_all(store, batches, progress).await.map_err(SimulateError::Store)
+    };
+    drive(config, Form::Rows, rates, users, clock, cancel, progress, storing).await
+}
+
+/// As [`run`] by the machine's clock, with a courier in the store's place. Records are judged here too, but only for the
+/// truth: what became of them is what the courier says.
+///
+/// # Errors
+/// When it cannot start, or the courier gives up.
+pub async fn run_through(
+    config: &RunConfig,
+    rates: Rates,
+    courier: &mut impl Courier,
+    users: &[User],
+    cancel: &CancellationToken,
+    progress: &watch::Sender<Progress>,
+) -> Result<Report, SimulateError> {
+    let clock = Clock::wall();
+    check(config, users, &clock)?;
+    let delivering = async |batches: &mut mpsc::Receiver<Batch>| {
+        deliver_all(courier, batches, progress).await.map_err(SimulateError::Courier)
+    };
+    drive(config, Form::Drafts, rates, users, &clock, cancel, progress, delivering).await
+}
+
+fn check(config: &RunConfig, users: &[User], clock: &Clock) -> Result<(), ConfigError> {
+    config.check(clock)?;
+    if users.is_empty() { Err(ConfigError::NoUsers) } else { Ok(()) }
+}
+
+/// Generates until the end, while `carry_all` takes the batches to where they belong.
+#[expect(clippy::too_many_arguments, reason = "what both kinds of run are made of")]
+async fn drive(
+    config: &RunConfig,
+    form: Form,
+    rates: Rates,
+    users: &[User],
+    clock: &Clock,
+    cancel: &CancellationToken,
+    progress: &watch::Sender<Progress>,
+    carry_all: impl AsyncFnOnce(&mut mpsc::Receiver<Batch>) -> Result<Delivered, SimulateError>,
+) -> Result<Report, SimulateError> {
     let start = clock.now();
     check_rates(&rates, users, start)?;
     let began = Instant::now();
-    let generator = Generator::new(config, rates, users, start);
-    let (to_store, mut batches) = mpsc::channel(QUEUED_BATCHES);
+    let generator = Generator::new(config, form, rates, users, start);
+    let (to_carry, mut batches) = mpsc::channel(QUEUED_BATCHES);
     let driver = Driver {
         generator,
         pace: config.pace,
         clock: clock.clone(),
         cancel: cancel.clone(),
-        to_store,
+        to_carry,
         progress: progress.clone(),
         start,
         began,
@@ -113,11 +161,11 @@ pub async fn run(
     let handle = Handle::current();
     let generating = tokio::task::spawn_blocking(move || driver.generate(&handle));
 
-    let stored = store_all(store, &mut batches, progress).await;
+    let carried = carry_all(&mut batches).await;
     // The generator stops at its next batch once nobody takes them.
     drop(batches);
     let truth = generating.await.map_err(SimulateError::Generator)?;
-    let (appended, quarantined) = stored?;
+    let Delivered { appended, quarantined } = carried?;
     Ok(Report { truth, appended, quarantined, elapsed: began.elapsed() })
 }
 
@@ -163,37 +211,61 @@ async fn store_all(
     store: &mut Store,
     batches: &mut mpsc::Receiver<Batch>,
     progress: &watch::Sender<Progress>,
-) -> Result<(Appended, u64), StoreError> {
-    let mut total = Appended::default();
-    let mut quarantined = 0;
+) -> Result<Delivered, StoreError> {
+    let mut total = Delivered::default();
     let mut left_over = None;
     loop {
         let Some(mut batch) = (match left_over.take() {
             Some(batch) => Some(batch),
             None => batches.recv().await,
         }) else {
-            return Ok((total, quarantined));
+            return Ok(total);
         };
         // What queued up meanwhile shares the commit.
         while batch.rows.rows() < MAX_ROWS_PER_COMMIT
-            && let Ok(Batch { rows, set_aside }) = batches.try_recv()
+            && let Ok(Batch { rows, set_aside, .. }) = batches.try_recv()
         {
             batch.set_aside.extend(set_aside);
             if let Err(rows) = batch.rows.merge(rows) {
-                left_over = Some(Batch { rows, set_aside: Vec::new() });
+                left_over = Some(Batch { rows, ..Batch::default() });
                 break;
             }
         }
-        total += store.append_rows(batch.rows).await?;
+        total.appended += store.append_rows(batch.rows).await?;
         store.quarantine(&batch.set_aside).await?;
-        quarantined += batch.set_aside.len() as u64;
-        progress.send_modify(|progress| {
-            progress.committed = total.committed;
-            progress.repeated = total.repeated;
-            progress.quarantined = quarantined;
-            progress.sent = total.committed + total.repeated + quarantined;
-        });
+        total.quarantined += batch.set_aside.len() as u64;
+        tell(&total, progress);
     }
+}
+
+async fn deliver_all(
+    courier: &mut impl Courier,
+    batches: &mut mpsc::Receiver<Batch>,
+    progress: &watch::Sender<Progress>,
+) -> Result<Delivered, CourierError> {
+    let mut total = Delivered::default();
+    while let Some(Batch { mut drafts, .. }) = batches.recv().await {
+        while drafts.len() < MAX_DELIVERY
+            && let Ok(queued) = batches.try_recv()
+        {
+            drafts.extend(queued.drafts);
+        }
+        let delivered = courier.deliver(drafts).await?;
+        total.appended += delivered.appended;
+        total.quarantined += delivered.quarantined;
+        tell(&total, progress);
+    }
+    Ok(total)
+}
+
+fn tell(total: &Delivered, progress: &watch::Sender<Progress>) {
+    let Delivered { appended, quarantined } = *total;
+    progress.send_modify(|progress| {
+        progress.committed = appended.committed;
+        progress.repeated = appended.repeated;
+        progress.quarantined = quarantined;
+        progress.sent = appended.committed + appended.repeated + quarantined;
+    });
 }
 
 /// The generator's thread.
@@ -202,7 +274,7 @@ struct Driver {
     pace: Pace,
     clock: Clock,
     cancel: CancellationToken,
-    to_store: mpsc::Sender<Batch>,
+    to_carry: mpsc::Sender<Batch>,
     progress: watch::Sender<Progress>,
     start: DateTime<Utc>,
     began: Instant,
@@ -213,8 +285,8 @@ impl Driver {
     fn generate(mut self, handle: &Handle) -> Truth {
         let mut batch = std::mem::take(&mut self.batch);
         let flush = |batch: &mut Batch| {
-            let fresh = Batch { rows: EncodedRows::with_capacity(batch.rows.rows()), set_aside: Vec::new() };
-            batch.is_empty() || self.to_store.blocking_send(std::mem::replace(batch, fresh)).is_ok()
+            let fresh = Batch { rows: EncodedRows::with_capacity(batch.rows.rows()), ..Batch::default() };
+            batch.is_empty() || self.to_carry.blocking_send(std::mem::replace(batch, fresh)).is_ok()
         };
         let mut wanted = true;
         while wanted
