@@ -1,0 +1,145 @@
+//! The HTTP interface: JSON, packed by gzip or not. What it says of itself is in [`openapi`].
+
+mod problem;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::http::header::{CONTENT_TYPE, HeaderMap};
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, extract::rejection::BytesRejection};
+use contracts::validation::{Draft, Rejection};
+use ingest::source::draft;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tower_http::decompression::RequestDecompressionLayer;
+
+use crate::intake::{Intake, beside};
+use crate::openapi;
+use crate::refusal::Refusal;
+use crate::told::Told;
+use crate::verdict::Verdict;
+
+/// Where events go.
+pub(crate) const EVENTS_PATH: &str = "/v1/events";
+/// Where this is described.
+pub(crate) const OPENAPI_PATH: &str = "/v1/openapi.json";
+/// Whether events are stored now.
+pub(crate) const HEALTH_PATH: &str = "/v1/health";
+
+pub(crate) fn router(intake: &Arc<Intake>) -> Router {
+    Router::new()
+        .route(EVENTS_PATH, post(collect))
+        .route(OPENAPI_PATH, get(describe))
+        .route(HEALTH_PATH, get(health))
+        .fallback(nothing_here)
+        // What is limited is the body as it is read, so after unpacking: a small one cannot become a large one.
+        .layer(DefaultBodyLimit::max(intake.limits.body_bytes))
+        .layer(RequestDecompressionLayer::new())
+        .with_state(Arc::clone(intake))
+}
+
+/// A batch. Fields that are not known are passed over, as in its events.
+#[derive(Deserialize)]
+struct Batch {
+    events: Vec<Box<RawValue>>,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Answer {
+    pub(crate) accepted: u64,
+    pub(crate) repeated: u64,
+    pub(crate) rejected: u64,
+    /// One for each event, in their order.
+    pub(crate) verdicts: Vec<Verdict>,
+}
+
+impl From<Vec<Verdict>> for Answer {
+    fn from(verdicts: Vec<Verdict>) -> Self {
+        let mut answer = Self::default();
+        for verdict in &verdicts {
+            *match verdict {
+                Verdict::Accepted { .. } => &mut answer.accepted,
+                Verdict::Repeated { .. } => &mut answer.repeated,
+                Verdict::Rejected { .. } => &mut answer.rejected,
+            } += 1;
+        }
+        Self { verdicts, ..answer }
+    }
+}
+
+impl Told for Box<RawValue> {
+    fn draft(&self) -> Result<Draft, Rejection> {
+        draft::read(self.get().as_bytes())
+    }
+
+    fn payload(&self) -> Vec<u8> {
+        self.get().as_bytes().to_vec()
+    }
+}
+
+async fn collect(State(intake): State<Arc<Intake>>, request: Request) -> Result<Json<Answer>, Refusal> {
+    let caller = intake.gate.admit(request.headers())?;
+    if !is_json(request.headers()) {
+        return Err(Refusal::ContentType);
+    }
+    let body = read(&intake, request).await?;
+    // The place among the requests is held until the answer.
+    let sender = caller.clone();
+    let judged = move || {
+        let Batch { events } =
+            serde_json::from_slice(&body).map_err(|error| Refusal::Malformed(error.to_string()))?;
+        let room = intake.room(&sender, events.len())?;
+        intake.judge(&sender, room, events.iter())
+    };
+    Ok(Json(beside(judged).await?.verdicts().await?.into()))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let named = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = named.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+async fn read(intake: &Intake, request: Request) -> Result<Bytes, Refusal> {
+    let within = intake.limits.body_within;
+    let body = tokio::time::timeout(within, Bytes::from_request(request, &()));
+    match body.await {
+        Err(_) => Err(Refusal::TooSlow(within)),
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(rejection)) => Err(unread(&rejection, intake.limits.body_bytes)),
+    }
+}
+
+fn unread(rejection: &BytesRejection, limit_bytes: usize) -> Refusal {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::TooLarge { limit_bytes },
+        // Gone away, or no gzip although it says so.
+        _ => Refusal::Malformed(rejection.body_text()),
+    }
+}
+
+async fn describe() -> Response {
+    ([(CONTENT_TYPE, "application/json")], openapi::COMMITTED).into_response()
+}
+
+async fn health(State(intake): State<Arc<Intake>>) -> Response {
+    let (status, word) = match intake.is_serving() {
+        true => (StatusCode::OK, "serving"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not_serving"),
+    };
+    (status, Json(serde_json::json!({ "status": word }))).into_response()
+}
+
+async fn nothing_here(method: Method, uri: Uri) -> Response {
+    problem::response(
+        StatusCode::NOT_FOUND,
+        &format!("{method} {} is nothing; see {OPENAPI_PATH}", uri.path()),
+        None,
+    )
+}

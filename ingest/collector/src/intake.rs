@@ -1,0 +1,132 @@
+//! What both protocols have in common: room in the queue, judgement, and the wait for the commit.
+
+use std::sync::Arc;
+
+use contracts::money::Rates;
+use ingest::clock::Clock;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::gate::{Caller, Gate};
+use crate::judged::Judged;
+use crate::limits::Limits;
+use crate::refusal::Refusal;
+use crate::told::Told;
+use crate::verdict::Verdict;
+use crate::writer::Waiting;
+
+/// What takes events in, whatever the protocol.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    pub(crate) gate: Gate,
+    pub(crate) limits: Limits,
+    pub(crate) stopping: CancellationToken,
+    rates: Rates,
+    clock: Clock,
+    /// A permit for each event that may wait for its commit.
+    room: Arc<Semaphore>,
+    /// Unbounded, because whatever is in it has its room.
+    to_writer: mpsc::UnboundedSender<Waiting>,
+    /// Whether the store takes what the writer has.
+    healthy: watch::Receiver<bool>,
+}
+
+/// Room in the queue for the events of a request.
+#[derive(Debug)]
+pub(crate) struct Room {
+    _permits: OwnedSemaphorePermit,
+}
+
+/// The verdicts of a request, once its commit is through.
+#[derive(Debug)]
+pub(crate) struct Pending(oneshot::Receiver<Result<Vec<Verdict>, Refusal>>);
+
+impl Intake {
+    pub(crate) fn new(
+        gate: Gate,
+        limits: Limits,
+        rates: Rates,
+        clock: Clock,
+        stopping: CancellationToken,
+        to_writer: mpsc::UnboundedSender<Waiting>,
+        healthy: watch::Receiver<bool>,
+    ) -> Self {
+        let room = Arc::new(Semaphore::new(limits.queued_events));
+        Self { gate, limits, stopping, rates, clock, room, to_writer, healthy }
+    }
+
+    /// Room for so many events now, or a refusal with the time to wait.
+    pub(crate) fn room(&self, caller: &Caller, events: usize) -> Result<Room, Refusal> {
+        let permits = self.permits(events)?;
+        // Before the rate is counted: who is refused for want of room has sent nothing.
+        let room = Arc::clone(&self.room).try_acquire_many_owned(permits).map_err(|_| Refusal::Busy)?;
+        caller.key.take(permits).map_err(|retry_after| Refusal::TooFast { retry_after })?;
+        Ok(Room { _permits: room })
+    }
+
+    /// Room for so many events as soon as there is some: who calls this reads nothing more meanwhile.
+    pub(crate) async fn room_later(&self, caller: &Caller, events: usize) -> Result<Room, Refusal> {
+        let permits = self.permits(events)?;
+        let room = async {
+            while let Err(wait) = caller.key.take(permits) {
+                tokio::time::sleep(wait).await;
+            }
+            Arc::clone(&self.room).acquire_many_owned(permits).await.map_err(|_| Refusal::Stopping)
+        };
+        tokio::select! {
+            biased;
+            room = room => Ok(Room { _permits: room? }),
+            () = self.stopping.cancelled() => Err(Refusal::Stopping),
+        }
+    }
+
+    /// Whether events are stored now.
+    pub(crate) fn is_serving(&self) -> bool {
+        *self.healthy.borrow() && !self.stopping.is_cancelled()
+    }
+
+    /// How much room so many events take. While PostgreSQL is away nobody is left to wait for it: the writer finds out when it
+    /// is there again.
+    fn permits(&self, events: usize) -> Result<u32, Refusal> {
+        if !*self.healthy.borrow() {
+            return Err(Refusal::Unavailable);
+        }
+        let limit = self.limits.request_events;
+        match u32::try_from(events) {
+            Ok(permits) if events <= limit => Ok(permits),
+            _ => Err(Refusal::TooManyEvents { events, limit }),
+        }
+    }
+
+    /// Judges records and hands them to the writer. Takes milliseconds for thousands: not for a thread that polls.
+    pub(crate) fn judge<'a, T: Told + 'a>(
+        &self,
+        caller: &Caller,
+        room: Room,
+        records: impl ExactSizeIterator<Item = &'a T>,
+    ) -> Result<Pending, Refusal> {
+        let judged = Judged::new(records, &caller.source, self.clock.now(), &self.rates);
+        let (answer, pending) = oneshot::channel();
+        let waiting = Waiting { judged, answer, _room: room };
+        self.to_writer.send(waiting).map_err(|_| Refusal::Stopping)?;
+        Ok(Pending(pending))
+    }
+}
+
+impl Pending {
+    /// Waits for the commit.
+    pub(crate) async fn verdicts(self) -> Result<Vec<Verdict>, Refusal> {
+        // The writer answers all that it takes unless it dies.
+        self.0.await.unwrap_or(Err(Refusal::Defect))
+    }
+}
+
+/// Runs what takes the processor for milliseconds beside the threads that poll.
+pub(crate) async fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
+        Err(Refusal::Defect)
+    })
+}

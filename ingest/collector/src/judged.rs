@@ -1,0 +1,82 @@
+//! From records as they are told to rows and verdicts in waiting.
+
+use chrono::{DateTime, Utc};
+use contracts::money::Rates;
+use contracts::validation::{self, Rejection};
+use ingest::store::{EncodedRows, Fresh, SetAside};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::told::Told;
+use crate::verdict::Verdict;
+
+/// The events of one request, judged: what is to be committed, and what is known about each.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) rows: EncodedRows,
+    pub(crate) set_aside: Vec<SetAside>,
+    pub(crate) events: JudgedEvents,
+}
+
+/// For each event, in their order, the id it will be stored under or why it will not.
+#[derive(Debug)]
+pub(crate) struct JudgedEvents(Vec<Result<Uuid, Rejection>>);
+
+impl Judged {
+    /// Judges the records of a request; there are no more of them than rows in a commit.
+    pub(crate) fn new<'a, T: Told + 'a>(
+        records: impl ExactSizeIterator<Item = &'a T>,
+        source: &str,
+        ingested_at: DateTime<Utc>,
+        rates: &Rates,
+    ) -> Self {
+        let mut rows = EncodedRows::with_capacity(records.len());
+        let mut set_aside = Vec::new();
+        let mut events = Vec::with_capacity(records.len());
+        for record in records {
+            let accepted =
+                record.draft().and_then(|draft| validation::accept(draft, source, ingested_at, rates));
+            match accepted {
+                Ok(event) => {
+                    let taken = rows.push(&event);
+                    debug_assert!(taken, "a request fits into a commit");
+                    events.push(Ok(event.event_id));
+                }
+                Err(rejection) => {
+                    let payload = record.payload();
+                    set_aside.push(SetAside {
+                        source: source.to_owned(),
+                        coordinates: hex::encode(Sha256::digest(&payload)),
+                        reason: rejection.reason,
+                        detail: rejection.to_string(),
+                        payload,
+                        quarantined_at: ingested_at,
+                    });
+                    events.push(Err(rejection));
+                }
+            }
+        }
+        Self { rows, set_aside, events: JudgedEvents(events) }
+    }
+
+    /// How many events there are, rejected ones included.
+    pub(crate) const fn len(&self) -> usize {
+        self.events.0.len()
+    }
+}
+
+impl JudgedEvents {
+    /// The verdicts, once it is known which ids were new. Of several events with one id the first one that asks was it, so
+    /// requests must ask in the order of their rows.
+    pub(crate) fn verdicts(self, fresh: &mut Fresh) -> Vec<Verdict> {
+        let verdict = |event: Result<Uuid, Rejection>| match (event, &mut *fresh) {
+            (Err(rejection), _) => rejection.into(),
+            (Ok(event_id), Fresh::All) => Verdict::Accepted { event_id },
+            (Ok(event_id), Fresh::Only(ids)) => match ids.remove(&event_id) {
+                true => Verdict::Accepted { event_id },
+                false => Verdict::Repeated { event_id },
+            },
+        };
+        self.0.into_iter().map(verdict).collect()
+    }
+}

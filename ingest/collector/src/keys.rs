@@ -1,0 +1,184 @@
+//! API keys: who may send, under which name, how fast.
+//!
+//! A collector knows keys by their SHA-256 alone. A plain digest is enough, because keys are 256 random bits that it
+//! made itself ([`new_key`]); a password would need a slow one. The text that names them has a line a key,
+//!
+//! ```text
+//! # name, SHA-256 of the key in hex, and where it is limited: events a second
+//! web 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b 5000
+//! ```
+//!
+//! and commas may stand for line ends, as is handy in an environment variable. Two keys may have one name while one is
+//! replaced by the other. A name belongs to the records: it is part of the ids that are made for those without a UUIDv7.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use tokio::time::Instant;
+
+use crate::bucket::TokenBucket;
+
+const MAX_NAME_CHARS: usize = 32;
+/// What a key begins with, so that a scanner of repositories finds one that got there.
+const KEY_PREFIX: &str = "storepulse_";
+
+/// The keys of a collector.
+#[derive(Debug, Clone)]
+pub struct Keys(Vec<Arc<Key>>);
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct Key {
+    name: String,
+    digest: [u8; 32],
+    bucket: Option<Mutex<TokenBucket>>,
+}
+
+/// A text that names no keys.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum KeysError {
+    /// There is none, so nobody could send.
+    #[error("there is no API key: make one with `storepulse collect key <name>`")]
+    None,
+    /// A line that is not as it should be. It is not shown: a key may have been put there by mistake.
+    #[error("line {line} of the API keys: {fault}")]
+    Line {
+        /// Which, from 1.
+        line: usize,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
+    /// A name that cannot be one.
+    #[error("{0:?} cannot name a key: use up to {MAX_NAME_CHARS} lower-case letters, digits, - and _")]
+    Name(String),
+}
+
+/// A key, and the line by which a collector knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewKey {
+    /// The key: for the sender alone, and told once.
+    pub key: String,
+    /// The line for the collector.
+    pub line: String,
+}
+
+/// Makes a key.
+///
+/// # Errors
+/// When the name cannot be one.
+pub fn new_key(name: &str, events_per_s: Option<u32>) -> Result<NewKey, KeysError> {
+    if !is_name(name) {
+        return Err(KeysError::Name(name.to_owned()));
+    }
+    let key = format!("{KEY_PREFIX}{}", hex::encode(rand::random::<[u8; 32]>()));
+    let rate = events_per_s.map(|rate| format!(" {rate}")).unwrap_or_default();
+    let line = format!("{name} {}{rate}", hex::encode(digest(&key)));
+    Ok(NewKey { key, line })
+}
+
+impl Keys {
+    /// Reads keys; empty lines and those that begin with `#` are passed over.
+    ///
+    /// # Errors
+    /// The first line that is wrong, or that there is none.
+    pub fn parse(text: &str) -> Result<Self, KeysError> {
+        let mut keys = Vec::new();
+        for (index, line) in text.split(['\n', ',']).enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let key = read_key(line).map_err(|fault| KeysError::Line { line: index + 1, fault })?;
+            keys.push(Arc::new(key));
+        }
+        if keys.is_empty() { Err(KeysError::None) } else { Ok(Self(keys)) }
+    }
+
+    /// The key that was presented. Every key is looked at, and how alike two digests are does not show in the time.
+    pub(crate) fn find(&self, presented: &str) -> Option<Arc<Key>> {
+        let presented = digest(presented);
+        let mut found = None;
+        for key in &self.0 {
+            if bool::from(key.digest.ct_eq(&presented)) {
+                found = Some(Arc::clone(key));
+            }
+        }
+        found
+    }
+}
+
+impl Key {
+    /// Whose key it is.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Counts events against the key's rate, or says when to come again.
+    pub(crate) fn take(&self, events: u32) -> Result<(), Duration> {
+        let Some(bucket) = &self.bucket else { return Ok(()) };
+        bucket.lock().unwrap_or_else(PoisonError::into_inner).take(events, Instant::now())
+    }
+}
+
+fn digest(key: &str) -> [u8; 32] {
+    Sha256::digest(key).into()
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+    (1..=MAX_NAME_CHARS).contains(&name.len()) && name.bytes().all(allowed)
+}
+
+fn read_key(line: &str) -> Result<Key, &'static str> {
+    let mut words = line.split_ascii_whitespace();
+    let name = words.next().filter(|name| is_name(name)).ok_or("it begins with no name")?;
+    let hex_digest = words.next().ok_or("the SHA-256 of a key follows the name")?;
+    let mut digest = [0; 32];
+    hex::decode_to_slice(hex_digest, &mut digest)
+        .map_err(|_| "what follows the name is no SHA-256 in hex; is it the key itself?")?;
+    let bucket = match words.next().map(str::parse::<u32>) {
+        None => None,
+        Some(Ok(per_s @ 1..)) => Some(Mutex::new(TokenBucket::new(per_s, Instant::now()))),
+        Some(_) => return Err("the third word is no number of events a second"),
+    };
+    if words.next().is_some() {
+        return Err("it has more than a name, a SHA-256 and a rate");
+    }
+    Ok(Key { name: name.to_owned(), digest, bucket })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_by_itself_alone() {
+        let (web, app) = (new_key("web", None).unwrap(), new_key("app", Some(2)).unwrap());
+        let keys = Keys::parse(&format!("# two\n{}\n\n{}\n", web.line, app.line)).unwrap();
+        assert_eq!(keys.find(&web.key).unwrap().name(), "web");
+        let found = keys.find(&app.key).unwrap();
+        assert_eq!(found.name(), "app");
+        assert_eq!(found.take(2), Ok(()));
+        assert!(found.take(2).is_err());
+        assert!(keys.find("").is_none());
+        assert!(keys.find(&web.line).is_none(), "the digest is no key");
+        let in_one_line = Keys::parse(&format!("{},{}", web.line, app.line)).unwrap();
+        assert!(in_one_line.find(&app.key).is_some());
+    }
+
+    #[test]
+    fn a_wrong_line_is_named_and_not_shown() {
+        let key = new_key("web", None).unwrap();
+        for bad in [format!("web {}", key.key), format!("{} 0", key.line), format!("{} 1 1", key.line)] {
+            let error = Keys::parse(&format!("#\n{bad}")).unwrap_err();
+            assert!(matches!(error, KeysError::Line { line: 2, .. }), "{error}");
+            assert!(!error.to_string().contains(&key.key));
+        }
+        assert!(matches!(Keys::parse("Web x"), Err(KeysError::Line { line: 1, .. })));
+        assert_eq!(Keys::parse(" \n# nobody").unwrap_err(), KeysError::None);
+        assert!(matches!(new_key("a/b", None), Err(KeysError::Name(_))));
+    }
+}

@@ -1,0 +1,265 @@
+//! The description of the HTTP interface, rendered from the contract: `cargo run -p collector --example render`.
+
+use contracts::Event;
+use contracts::record::{Field, Kind, Spelling};
+use ingest::source::draft;
+use serde_json::{Map, Value, json};
+
+use crate::http::{EVENTS_PATH, HEALTH_PATH, OPENAPI_PATH};
+use crate::limits::Limits;
+use crate::verdict::Verdict;
+
+/// The file as it is published and served.
+pub const COMMITTED: &str = include_str!("../openapi.json");
+
+/// Renders the description.
+#[must_use]
+pub fn render() -> Value {
+    let limits = Limits::default();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Storepulse collector",
+            "version": "1",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+            "description": "Shoppers' events of an online shop. An event is acknowledged once it is committed.",
+        },
+        "security": [{ "key": [] }],
+        "paths": {
+            EVENTS_PATH: { "post": collect(&limits) },
+            OPENAPI_PATH: { "get": {
+                "summary": "This description",
+                "operationId": "describe",
+                "security": [],
+                "responses": { "200": {
+                    "description": "OpenAPI 3.1",
+                    "content": { "application/json": { "schema": { "type": "object" } } },
+                } },
+            } },
+            HEALTH_PATH: { "get": {
+                "summary": "Whether events are stored now",
+                "operationId": "health",
+                "security": [],
+                "responses": {
+                    "200": health("They are.", "serving"),
+                    "503": health("They are not: PostgreSQL is away, or the collector is stopping.", "not_serving"),
+                },
+            } },
+        },
+        "components": {
+            "securitySchemes": { "key": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "An API key, made by `storepulse collect key <name>`.",
+            } },
+            "schemas": {
+                "Batch": {
+                    "type": "object",
+                    "required": ["events"],
+                    "properties": { "events": {
+                        "type": "array",
+                        "maxItems": limits.request_events,
+                        "items": reference("Event"),
+                    } },
+                },
+                "Event": event(),
+                "Answer": answer(),
+                "Verdict": verdict(),
+                "Problem": problem(),
+            },
+        },
+    })
+}
+
+fn reference(schema: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{schema}") })
+}
+
+fn health(description: &str, word: &str) -> Value {
+    let schema = json!({
+        "type": "object",
+        "required": ["status"],
+        "properties": { "status": { "const": word } },
+    });
+    json!({ "description": description, "content": { "application/json": { "schema": schema } } })
+}
+
+fn collect(limits: &Limits) -> Value {
+    let refused = |description: &str, headers: Value| {
+        json!({
+            "description": description,
+            "headers": headers,
+            "content": { "application/problem+json": { "schema": reference("Problem") } },
+        })
+    };
+    let none = || json!({});
+    let retry = || {
+        json!({ "Retry-After": {
+            "description": "Seconds until the same request may be sent again.",
+            "schema": { "type": "integer", "minimum": 1 },
+        } })
+    };
+    json!({
+        "summary": "Stores a batch",
+        "operationId": "collect",
+        "description": format!(
+            "Answered after the commit; events of one request are committed together. At most {} events and {} bytes, \
+             also after unpacking, where the operator has not set other limits. A rejected event is kept in quarantine \
+             and counts in no metric. What was not answered may be sent again: what was stored counts as repeated.",
+            limits.request_events, limits.body_bytes
+        ),
+        "parameters": [{
+            "name": "Content-Encoding",
+            "in": "header",
+            "required": false,
+            "schema": { "type": "string", "enum": ["gzip", "identity"] },
+        }],
+        "requestBody": {
+            "required": true,
+            "content": { "application/json": { "schema": reference("Batch") } },
+        },
+        "responses": {
+            "200": {
+                "description": "Each event has its verdict, in their order.",
+                "content": { "application/json": { "schema": reference("Answer") } },
+            },
+            "400": refused("The request cannot be read. Sending it again changes nothing.", none()),
+            "401": refused("No API key, or an unknown one.", json!({ "WWW-Authenticate": {
+                "description": "Bearer",
+                "schema": { "type": "string" },
+            } })),
+            "408": refused("The body came too slowly.", none()),
+            "413": refused("Too many bytes or events. Send smaller batches.", none()),
+            "415": refused("Neither application/json nor an encoding that is read here.", none()),
+            "429": refused("Too fast for the key, or for the collector. Send it again after the time given.", retry()),
+            "500": refused("A defect of the collector.", none()),
+            "503": refused("Nothing is acknowledged: PostgreSQL is away, or the collector is stopping. Send it again.", retry()),
+        },
+    })
+}
+
+/// The fields that the sender gives: those of the stored event but what is computed, and what only a sender knows.
+fn event() -> Value {
+    let mut properties = Map::new();
+    for name in draft::FIELDS {
+        let stored = Event::FIELDS.iter().find(|field| field.name == name);
+        properties.insert(name.to_owned(), stored.map_or_else(|| told_only(name), property));
+    }
+    json!({
+        "type": "object",
+        "description": "One line of a shopper's behaviour. No personal data beyond coarse demographics. Fields that are \
+                        not known are passed over; null counts as absent.",
+        "required": required(),
+        "anyOf": [{ "required": ["event_id"] }, { "required": ["source_id"] }],
+        "properties": properties,
+    })
+}
+
+/// Those that the stored event must have and nobody computes; of the two ids one is needed.
+fn required() -> Vec<&'static str> {
+    let must = |name: &&str| Event::FIELDS.iter().any(|field| field.name == *name && !field.nullable);
+    draft::FIELDS.into_iter().filter(|name| *name != "event_id").filter(must).collect()
+}
+
+fn told_only(name: &str) -> Value {
+    match name {
+        "purchased_at" => json!({
+            "type": "string",
+            "format": "date-time",
+            "description": "For a refund, when its purchase was: the rate of that day holds.",
+        }),
+        _ => json!({
+            "type": "string",
+            "minLength": 1,
+            "description": "The sender's own id of the event, where it is no UUID.",
+        }),
+    }
+}
+
+fn property(field: &Field) -> Value {
+    let mut schema = match field.kind {
+        Kind::Uuid => json!({ "type": "string", "format": "uuid" }),
+        Kind::Bool => json!({ "type": "boolean" }),
+        Kind::Int => json!({ "type": "integer", "format": "int32" }),
+        Kind::Double => json!({ "type": "number", "format": "double" }),
+        Kind::TimestampMicros => json!({ "type": "string", "format": "date-time" }),
+        Kind::Date => json!({ "type": "string", "format": "date" }),
+        Kind::Decimal { precision, scale } => {
+            let whole = precision - scale;
+            json!({ "type": "string", "pattern": format!("^[0-9]{{1,{whole}}}(\\.[0-9]{{1,{scale}}})?$") })
+        }
+        Kind::Text { max_chars } => match field.spelling {
+            Spelling::Free => json!({ "type": "string", "minLength": 1, "maxLength": max_chars }),
+            Spelling::Words(words) => json!({ "type": "string", "enum": words }),
+            Spelling::Letters(letters) => {
+                json!({ "type": "string", "pattern": format!("^[A-Z]{{{letters}}}$") })
+            }
+        },
+    };
+    schema["description"] = field.doc.into();
+    schema
+}
+
+fn answer() -> Value {
+    let count = |description: &str| json!({ "type": "integer", "minimum": 0, "description": description });
+    json!({
+        "type": "object",
+        "required": ["accepted", "repeated", "rejected", "verdicts"],
+        "properties": {
+            "accepted": count("Events that are new, and committed."),
+            "repeated": count("Events whose id was there already; nothing was stored."),
+            "rejected": count("Events that break a rule; they are kept in quarantine."),
+            "verdicts": {
+                "type": "array",
+                "description": "One for each event, in their order.",
+                "items": reference("Verdict"),
+            },
+        },
+    })
+}
+
+fn verdict() -> Value {
+    json!({
+        "type": "object",
+        "required": ["verdict"],
+        "properties": {
+            "verdict": { "type": "string", "enum": Verdict::WORDS },
+            "event_id": {
+                "type": "string",
+                "format": "uuid",
+                "description": "What it is stored under; where its own id is no UUIDv7 of its time, another one.",
+            },
+            "reason": {
+                "type": "string",
+                "enum": contracts::Reason::ALL.iter().map(|reason| reason.as_str()).collect::<Vec<_>>(),
+                "description": "For a rejected event: the kind of cause.",
+            },
+            "field": { "type": "string", "description": "For a rejected event: the field it is about." },
+            "detail": { "type": "string", "description": "For a rejected event: what is wrong, for a person to read." },
+        },
+    })
+}
+
+fn problem() -> Value {
+    json!({
+        "type": "object",
+        "description": "Problem details (RFC 9457).",
+        "required": ["title", "status", "detail"],
+        "properties": {
+            "title": { "type": "string" },
+            "status": { "type": "integer" },
+            "detail": { "type": "string" },
+            "retry_after_ms": {
+                "type": "integer",
+                "minimum": 1,
+                "description": "When the same request may be sent again.",
+            },
+        },
+    })
+}
+
+/// The file's text for a description.
+#[must_use]
+pub fn text(description: &Value) -> String {
+    format!("{description:#}\n")
+}

@@ -1,0 +1,96 @@
+//! Why a request is refused as a whole: nothing of it is acknowledged.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+
+/// The cause, which decides the status in both protocols.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// No key, or an unknown one; which of the two is not told.
+    #[error("an API key is needed, as in `authorization: Bearer <key>`")]
+    Unauthenticated,
+    /// It cannot be read.
+    #[error("the request cannot be read: {0}")]
+    Malformed(String),
+    /// It is not of a type that is read here.
+    #[error("the content type must be application/json")]
+    ContentType,
+    /// It has more bytes than are read.
+    #[error("the request has more than {limit_bytes} bytes; send smaller batches")]
+    TooLarge {
+        /// How many are read.
+        limit_bytes: usize,
+    },
+    /// It has more events than fit into a commit.
+    #[error("the request has {events} events, {limit} are allowed; send smaller batches")]
+    TooManyEvents {
+        /// How many it has.
+        events: usize,
+        /// How many it may have.
+        limit: usize,
+    },
+    /// Its body came too slowly.
+    #[error("the body did not come within {} s", .0.as_secs())]
+    TooSlow(Duration),
+    /// Its key sends more than it may.
+    #[error("the key sends more events a second than it may")]
+    TooFast {
+        /// When it may send again.
+        retry_after: Duration,
+    },
+    /// The collector has all it can take.
+    #[error("the collector is busy")]
+    Busy,
+    /// PostgreSQL does not take events.
+    #[error("events cannot be stored now; send them again, what was stored counts as repeated")]
+    Unavailable,
+    /// The collector is stopping.
+    #[error("the collector is stopping; send the events again, to it or another one")]
+    Stopping,
+    /// A defect of ours.
+    #[error("the request failed by a defect of the collector")]
+    Defect,
+}
+
+/// When to come again where nothing better is known.
+const A_WHILE: Duration = Duration::from_secs(1);
+
+impl Refusal {
+    /// In HTTP.
+    pub(crate) const fn http_status(&self) -> StatusCode {
+        match self {
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge { .. } | Self::TooManyEvents { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::TooFast { .. } | Self::Busy => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Defect => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// In gRPC.
+    pub(crate) const fn grpc_code(&self) -> tonic::Code {
+        match self {
+            Self::Unauthenticated => tonic::Code::Unauthenticated,
+            Self::Malformed(_) | Self::ContentType | Self::TooManyEvents { .. } => {
+                tonic::Code::InvalidArgument
+            }
+            Self::TooLarge { .. } | Self::TooFast { .. } | Self::Busy => tonic::Code::ResourceExhausted,
+            Self::TooSlow(_) => tonic::Code::DeadlineExceeded,
+            Self::Unavailable | Self::Stopping => tonic::Code::Unavailable,
+            Self::Defect => tonic::Code::Internal,
+        }
+    }
+
+    /// When the same request may be sent again; nothing where that would not help.
+    pub(crate) const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::TooFast { retry_after } => Some(*retry_after),
+            Self::Busy | Self::Unavailable | Self::Stopping => Some(A_WHILE),
+            _ => None,
+        }
+    }
+}

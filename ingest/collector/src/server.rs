@@ -1,0 +1,273 @@
+//! Both ports, from the first request to the last answer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt;
+use contracts::money::Rates;
+use ingest::clock::Clock;
+use ingest::store::{Store, StoreError};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tonic::server::NamedService;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tower::util::MapResponseLayer;
+
+use crate::gate::Gate;
+use crate::grpc::{self, proto};
+use crate::http;
+use crate::intake::Intake;
+use crate::keys::Keys;
+use crate::limits::{Limits, LimitsError};
+use crate::writer;
+
+/// A peer that went without a word is noticed in this time.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+/// Streams of one connection at a time; requests are limited over all connections besides.
+const STREAMS_A_CONNECTION: u32 = 256;
+
+/// What a collector is made of.
+#[derive(Debug)]
+pub struct CollectorConfig {
+    /// The raw store.
+    pub pg_url: String,
+    /// Where HTTP listens; port 0 takes a free one.
+    pub http: SocketAddr,
+    /// Where gRPC listens; port 0 takes a free one.
+    pub grpc: SocketAddr,
+    /// Who may send.
+    pub keys: Keys,
+    /// What money is converted with.
+    pub rates: Rates,
+    /// What `ingested_at` is read from.
+    pub clock: Clock,
+    /// What bounds it.
+    pub limits: Limits,
+}
+
+/// Why a collector does not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectorError {
+    /// Limits that cannot be kept.
+    #[error("the collector's limits are refused")]
+    Limits(#[from] LimitsError),
+    /// PostgreSQL is not there, or has another base currency.
+    #[error("the collector cannot use the store")]
+    Store(#[from] StoreError),
+    /// A port is taken or not ours.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The descriptor that was compiled in cannot be read.
+    #[error("the reflection service cannot be built, which is a defect")]
+    Reflection(#[source] tonic_reflection::server::Error),
+    /// A server ended by itself.
+    #[error("the {protocol} server failed")]
+    Server {
+        /// Which one.
+        protocol: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A part of it died.
+    #[error("the {0} died, which is a defect")]
+    Died(&'static str),
+    /// Requests were still open when the time to stop was over.
+    #[error("requests were cut off: they did not end within {} s", .0.as_secs())]
+    CutOff(Duration),
+}
+
+/// A collector that takes requests.
+#[derive(Debug)]
+pub struct Running {
+    /// Where HTTP listens.
+    pub http: SocketAddr,
+    /// Where gRPC listens.
+    pub grpc: SocketAddr,
+    servers: JoinSet<Result<(), CollectorError>>,
+    writer: JoinHandle<()>,
+    stopping: CancellationToken,
+    grace: Duration,
+}
+
+/// Starts a collector. It stops when [`Running::until`] says so; dropped, it leaves its requests unanswered.
+///
+/// # Errors
+/// When limits, store or ports cannot be had.
+pub async fn start(config: CollectorConfig) -> Result<Running, CollectorError> {
+    let CollectorConfig { pg_url, http, grpc, keys, rates, clock, limits } = config;
+    limits.check()?;
+    let mut store = Store::connect(&pg_url).await?.with_patience(limits.patience);
+    store.settle_base_currency(rates.base()).await?;
+    let (http_listener, http) = listen(http).await?;
+    let (grpc_listener, grpc) = listen(grpc).await?;
+
+    let stopping = CancellationToken::new();
+    let gate = Gate::new(keys, limits.requests, stopping.clone());
+    let (to_writer, waiting) = mpsc::unbounded_channel();
+    let (healthy, store_answers) = watch::channel(true);
+    let (commit_every, grace) = (limits.commit_every, limits.grace);
+    let intake =
+        Arc::new(Intake::new(gate, limits, rates, clock, stopping.clone(), to_writer, store_answers.clone()));
+    // On a thread of its own: the store's futures cannot move between threads.
+    let runtime = tokio::runtime::Handle::current();
+    let writer = tokio::task::spawn_blocking(move || {
+        runtime.block_on(writer::write_all(store, waiting, commit_every, healthy));
+    });
+
+    let mut servers = JoinSet::new();
+    servers.spawn(serve_http(http_listener, http::router(&intake), stopping.clone()));
+    servers.spawn(serve_grpc(grpc_listener, intake, store_answers, stopping.clone())?);
+    Ok(Running { http, grpc, servers, writer, stopping, grace })
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), CollectorError> {
+    let bound = async {
+        let listener = TcpListener::bind(address).await?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    bound.await.map_err(|source| CollectorError::Listen { address, source })
+}
+
+async fn serve_http(
+    listener: TcpListener,
+    router: axum::Router,
+    stopping: CancellationToken,
+) -> Result<(), CollectorError> {
+    let listener = listener.tap_io(|connection| {
+        // An answer must not wait for more of it.
+        let _ = connection.set_nodelay(true);
+    });
+    axum::serve(listener, router)
+        .with_graceful_shutdown(stopping.cancelled_owned())
+        .await
+        .map_err(|source| CollectorError::Server { protocol: "http", source: source.into() })
+}
+
+fn serve_grpc(
+    listener: TcpListener,
+    intake: Arc<Intake>,
+    store_answers: watch::Receiver<bool>,
+    stopping: CancellationToken,
+) -> Result<impl Future<Output = Result<(), CollectorError>> + Send, CollectorError> {
+    let described = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTOR)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    // Both versions: clients in the field ask for the older one still.
+    let reflection = described().build_v1().map_err(CollectorError::Reflection)?;
+    let reflection_alpha = described().build_v1alpha().map_err(CollectorError::Reflection)?;
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let service = grpc::service(&intake);
+    let name = service_name(&service);
+    // The intake goes with the services, so that the writer ends after the last request.
+    drop(intake);
+    Ok(async move {
+        let reporting = tokio::spawn(report_health(reporter, name, store_answers, stopping.clone()));
+        let served = tonic::transport::Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .max_concurrent_streams(Some(STREAMS_A_CONNECTION))
+            .layer(MapResponseLayer::new(grpc::standard_response))
+            .add_service(service)
+            .add_service(health)
+            .add_service(reflection)
+            .add_service(reflection_alpha)
+            .serve_with_incoming_shutdown(
+                TcpIncoming::from(listener).with_nodelay(Some(true)),
+                stopping.cancelled_owned(),
+            )
+            .await;
+        reporting.abort();
+        served.map_err(|source| CollectorError::Server { protocol: "grpc", source: source.into() })
+    })
+}
+
+const fn service_name<S: NamedService>(_: &S) -> &'static str {
+    S::NAME
+}
+
+/// Keeps the health service true, for the service and for the server as a whole.
+async fn report_health(
+    reporter: HealthReporter,
+    name: &'static str,
+    mut store_answers: watch::Receiver<bool>,
+    stopping: CancellationToken,
+) {
+    let mut reporter = reporter;
+    loop {
+        let serving = *store_answers.borrow_and_update() && !stopping.is_cancelled();
+        let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+        for service in ["", name] {
+            reporter.set_service_status(service, status).await;
+        }
+        if stopping.is_cancelled() {
+            // Whoever watches would keep the server from ending.
+            for service in ["", name] {
+                reporter.clear_service_status(service).await;
+            }
+            return;
+        }
+        tokio::select! {
+            changed = store_answers.changed() => if changed.is_err() { return },
+            () = stopping.cancelled() => {}
+        }
+    }
+}
+
+impl Running {
+    /// Takes requests until it is cancelled, then stops taking, finishes and answers what was read.
+    ///
+    /// # Errors
+    /// When a part of it fails, or requests do not end in time.
+    pub async fn until(mut self, cancel: &CancellationToken) -> Result<(), CollectorError> {
+        let ended = tokio::select! {
+            () = cancel.cancelled() => Ok(()),
+            ended = self.servers.join_next() => settled(ended),
+            _ = &mut self.writer => Err(CollectorError::Died("writer")),
+        };
+        self.stopping.cancel();
+        ended?;
+        let grace = self.grace;
+        let finish = async {
+            while let Some(ended) = self.servers.join_next().await {
+                settled(Some(ended))?;
+            }
+            // With the last request the last sender goes, and the writer ends after what it has.
+            (&mut self.writer).await.map_err(|_| CollectorError::Died("writer"))
+        };
+        match tokio::time::timeout(grace, finish).await {
+            Ok(finished) => finished,
+            Err(_) => Err(CollectorError::CutOff(grace)),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The servers go with their set, and the writer after the last of them.
+        self.stopping.cancel();
+    }
+}
+
+fn settled(
+    ended: Option<Result<Result<(), CollectorError>, tokio::task::JoinError>>,
+) -> Result<(), CollectorError> {
+    match ended {
+        None | Some(Ok(Ok(()))) => Ok(()),
+        Some(Ok(Err(error))) => Err(error),
+        Some(Err(_)) => Err(CollectorError::Died("server")),
+    }
+}

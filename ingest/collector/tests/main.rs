@@ -1,0 +1,12 @@
+//! A collector on a real PostgreSQL: over both protocols, at its limits, killed, and as the README shows it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod crash;
+mod described;
+mod refused;
+mod simulate;
+mod stop;
+mod stream;
+mod support;
+mod verdicts;
