@@ -18,6 +18,14 @@ pub(crate) fn endpoints() -> anyhow::Result<Endpoints> {
     of_stack(&env)
 }
 
+/// PostgreSQL alone, found as all of them are: for what needs no other service.
+pub(crate) fn pg_url() -> anyhow::Result<String> {
+    match std::env::var(variable::PG_URL) {
+        Ok(pg_url) => Ok(pg_url),
+        Err(_) => Ok(endpoints()?.pg_url),
+    }
+}
+
 /// The endpoints of a stack's environment.
 pub(crate) fn of_stack(env: &[(String, String)]) -> anyhow::Result<Endpoints> {
     let lookup = |name: &str| {

@@ -1,5 +1,6 @@
 //! The `storepulse` command: a thin front on the crates.
 
+mod collect;
 mod connect;
 mod doctor;
 mod interrupt;
@@ -31,6 +32,7 @@ Examples:
   storepulse relay run                    PostgreSQL to Kafka, exactly once
   storepulse job run                      submit the Spark plan and watch over it
   storepulse simulate --rate 500 --duration 60s
+  storepulse collect --keys keys          take real events over gRPC and HTTP
   storepulse doctor                       is everything alive? follow one event through all of it
   storepulse verify                       compare Cassandra with PostgreSQL, row by row
   storepulse ledger                       what became of every record, stage by stage
@@ -66,6 +68,8 @@ enum Command {
     Users(users::UsersArgs),
     /// Send shoppers' events into PostgreSQL.
     Simulate(simulate::SimulateArgs),
+    /// Take real events over gRPC and HTTP into PostgreSQL, until Ctrl-C.
+    Collect(collect::CollectArgs),
     /// The relay from PostgreSQL to Kafka.
     #[command(subcommand)]
     Relay(relaying::RelayCommand),
@@ -112,6 +116,7 @@ fn main() -> ExitCode {
             Command::Setup(args) => setup::run(args).await,
             Command::Users(args) => users::run(args).await,
             Command::Simulate(args) => simulate::run(args).await,
+            Command::Collect(args) => collect::run(args).await,
             Command::Relay(command) => relaying::run(command).await,
             Command::Job(command) => job::run(command).await,
             Command::Doctor(args) => doctor::run(args).await,

@@ -6,14 +6,20 @@ use std::time::Duration;
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use clap::Args;
+use collector::Remote;
 use ingest::clock::Clock;
-use ingest::source::simulator::{Dial, Limit, Pace, Progress, Report, Rhythm, RunConfig, run as simulate};
+use ingest::source::simulator::{
+    Dial, Limit, Pace, Progress, Report, Rhythm, RunConfig, run as simulate, run_through,
+};
 use ingest::store::Store;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::rates::RatesArgs;
 use crate::{connect, interrupt};
+
+/// A secret, so no option: a command line can be read by everybody on the machine.
+const KEY_VARIABLE: &str = "STOREPULSE_COLLECTOR_KEY";
 
 #[derive(Args, Clone)]
 pub(crate) struct SimulateArgs {
@@ -47,6 +53,10 @@ pub(crate) struct SimulateArgs {
     /// More events by day than by night, instead of an even rate.
     #[arg(long)]
     daily_rhythm: bool,
+    /// Send them to a collector, as in grpc://127.0.0.1:56051, with the API key in STOREPULSE_COLLECTOR_KEY, and not
+    /// straight into PostgreSQL; the shoppers are read from PostgreSQL all the same.
+    #[arg(long, value_name = "URL", conflicts_with = "start")]
+    to: Option<String>,
     /// Print the exact truth of what was sent, as JSON.
     #[arg(long)]
     truth: bool,
@@ -101,6 +111,7 @@ impl SimulateArgs {
             malformed_pct: 0.0,
             hot_key_pct: 0.0,
             daily_rhythm: false,
+            to: None,
             truth: false,
             rates,
         }
@@ -126,7 +137,7 @@ impl SimulateArgs {
         }
     }
 
-    /// Runs the simulation against a database.
+    /// Runs the simulation against a database, or through a collector with the users of a database.
     pub(crate) async fn drive(
         &self,
         pg_url: &str,
@@ -137,6 +148,14 @@ impl SimulateArgs {
         let users = store.users().await?;
         let clock = self.start.map_or_else(Clock::wall, Clock::starting_at);
         let rates = self.rates.load()?;
+        if let Some(to) = &self.to {
+            let key = std::env::var(KEY_VARIABLE)
+                .with_context(|| format!("{KEY_VARIABLE} does not hold the API key for {to}"))?;
+            let mut collector = Remote::connect(to, &key).await?;
+            return run_through(&self.config(), rates, &mut collector, &users, cancel, progress)
+                .await
+                .context("the simulation ended early");
+        }
         simulate(&self.config(), rates, &mut store, &users, &clock, cancel, progress)
             .await
             .context("the simulation ended early")
@@ -144,7 +163,7 @@ impl SimulateArgs {
 }
 
 pub(crate) async fn run(args: SimulateArgs) -> anyhow::Result<ExitCode> {
-    let endpoints = connect::endpoints()?;
+    let pg_url = connect::pg_url()?;
     let cancel = interrupt::token()?;
     let (sender, mut receiver) = watch::channel(Progress::default());
     let printer = tokio::spawn(async move {
@@ -162,7 +181,7 @@ pub(crate) async fn run(args: SimulateArgs) -> anyhow::Result<ExitCode> {
             }
         }
     });
-    let report = args.drive(&endpoints.pg_url, &cancel, &sender).await;
+    let report = args.drive(&pg_url, &cancel, &sender).await;
     drop(sender);
     // The printer ends with the channel.
     let _ = printer.await;

@@ -4,6 +4,7 @@
 
 mod crash;
 mod described;
+mod readme;
 mod refused;
 mod simulate;
 mod stop;

@@ -1,0 +1,118 @@
+//! `storepulse collect`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use collector::keys::new_key;
+use collector::{CollectorConfig, Keys, Limits};
+use ingest::clock::Clock;
+
+use crate::rates::RatesArgs;
+use crate::{connect, interrupt};
+
+/// Where the keys are found when no file is named: they are digests, but whoever may send is nobody's business.
+const KEYS_VARIABLE: &str = "STOREPULSE_COLLECTOR_KEYS";
+
+#[derive(Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  storepulse collect key web >> keys       the key goes to the terminal, its line to the file
+  storepulse collect --keys keys
+  storepulse collect --http 0.0.0.0:56080  behind a proxy that ends TLS; there is none here"
+)]
+pub(crate) struct CollectArgs {
+    #[command(subcommand)]
+    command: Option<CollectCommand>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[derive(Subcommand)]
+enum CollectCommand {
+    /// Make an API key: the key on standard error, once; the line for `--keys` on standard output.
+    Key(KeyArgs),
+}
+
+#[derive(Args)]
+struct KeyArgs {
+    /// Whose it is: up to 32 lower-case letters, digits, - and _.
+    name: String,
+    /// Events a second that may be sent with it; any number without.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+}
+
+#[derive(Args)]
+struct ServeArgs {
+    /// Where HTTP listens.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:56080")]
+    http: SocketAddr,
+    /// Where gRPC listens.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:56051")]
+    grpc: SocketAddr,
+    /// The API keys, a line each; without it they are read from the variable STOREPULSE_COLLECTOR_KEYS.
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+    /// Bytes of a request, also after unpacking.
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().body_bytes)]
+    max_body_bytes: usize,
+    /// Events of a request; at most 10,000, which is a commit.
+    #[arg(long, value_name = "EVENTS", default_value_t = Limits::default().request_events)]
+    max_events: usize,
+    /// Requests and streams at a time.
+    #[arg(long, value_name = "REQUESTS", default_value_t = Limits::default().requests)]
+    max_requests: usize,
+    #[command(flatten)]
+    rates: RatesArgs,
+}
+
+pub(crate) async fn run(args: CollectArgs) -> anyhow::Result<ExitCode> {
+    match args.command {
+        Some(CollectCommand::Key(args)) => make_key(&args)?,
+        None => serve(args.serve).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn make_key(args: &KeyArgs) -> anyhow::Result<()> {
+    let made = new_key(&args.name, args.rate)?;
+    eprintln!("key for {}, told only now: {}", args.name, made.key);
+    println!("{}", made.line);
+    Ok(())
+}
+
+async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    let config = CollectorConfig {
+        keys: keys(args.keys.as_deref())?,
+        pg_url: connect::pg_url()?,
+        http: args.http,
+        grpc: args.grpc,
+        rates: args.rates.load()?,
+        clock: Clock::wall(),
+        limits: Limits {
+            body_bytes: args.max_body_bytes,
+            request_events: args.max_events,
+            requests: args.max_requests,
+            ..Limits::default()
+        },
+    };
+    let cancel = interrupt::token()?;
+    let running = collector::start(config).await?;
+    println!("collecting on http://{} and grpc://{}", running.http, running.grpc);
+    running.until(&cancel).await?;
+    Ok(())
+}
+
+fn keys(file: Option<&Path>) -> anyhow::Result<Keys> {
+    let text = match file {
+        Some(path) => std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the API keys in {}", path.display()))?,
+        None => std::env::var(KEYS_VARIABLE).unwrap_or_default(),
+    };
+    Ok(Keys::parse(&text)?)
+}
