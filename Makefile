@@ -79,6 +79,7 @@ lint: setup ## format, clippy, documentation, licences
 bench: build ## measure against limits and peers in the same run, and print the ratios
 	@target/debug/bench ingestion
 	@target/debug/bench relay
+	@target/debug/bench collector
 
 .PHONY: clean
 clean: ## stop the stack and remove its data; what was built and downloaded stays

@@ -2,6 +2,7 @@
 //!
 //! Nothing here asserts a time; the figures that were measured, and on what, stand in docs/performance.md.
 
+mod collecting;
 mod ingestion;
 mod relaying;
 
@@ -21,7 +22,7 @@ struct Bench {
     /// Runs of each side; the median is printed, with the smallest and the largest.
     #[arg(long, global = true, default_value_t = 3)]
     runs: usize,
-    /// Events a run; 1,000,000 for ingestion and 500,000 for the relay where nothing is given.
+    /// Events a run; 1,000,000 for ingestion, 500,000 for the relay and 400,000 for the collector where nothing is given.
     #[arg(long, global = true)]
     events: Option<u64>,
 }
@@ -32,29 +33,36 @@ enum What {
     Ingestion,
     /// The relay draining a backlog into Kafka exactly once, against pg_recvlogical; its memory and latency.
     Relay,
+    /// The collector over gRPC and HTTP, acknowledging what is committed, against the store alone.
+    Collector,
     #[command(name = relaying::PROCESS, hide = true)]
     RelayProcess,
 }
 
 const INGESTED_EVENTS: u64 = 1_000_000;
 const RELAYED_EVENTS: u64 = 500_000;
+const COLLECTED_EVENTS: u64 = 400_000;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Bench::parse();
     let relayed = args.events.unwrap_or(RELAYED_EVENTS);
-    if matches!(args.what, Some(What::RelayProcess)) {
-        return relaying::process(relayed).await;
-    }
-    let stack = stack::shared(Arc::new(PlainText)).await?;
-    let variables: HashMap<String, String> = stack.env()?.into_iter().collect();
-    let services = Endpoints::from_lookup(|name| variables.get(name).cloned())?;
     match args.what.unwrap_or(What::Ingestion) {
         What::Ingestion => {
+            let services = services().await?;
             ingestion::run(&services.pg_url, args.events.unwrap_or(INGESTED_EVENTS), args.runs).await
         }
-        What::Relay | What::RelayProcess => relaying::run(&services, relayed, args.runs).await,
+        What::Relay => relaying::run(&services().await?, relayed, args.runs).await,
+        What::Collector => collecting::run(args.events.unwrap_or(COLLECTED_EVENTS), args.runs).await,
+        What::RelayProcess => relaying::process(relayed).await,
     }
+}
+
+/// The services of the warm stack.
+async fn services() -> anyhow::Result<Endpoints> {
+    let stack = stack::shared(Arc::new(PlainText)).await?;
+    let variables: HashMap<String, String> = stack.env()?.into_iter().collect();
+    Ok(Endpoints::from_lookup(|name| variables.get(name).cloned())?)
 }
 
 /// Smallest, median and largest of some figures.
