@@ -4,3 +4,6 @@ pub mod collector;
 pub mod draft;
 pub mod randomuser;
 pub mod simulator;
+
+/// What the source of a record from a file of past events begins with, before the shop's name.
+pub const FILE_PREFIX: &str = "file:";

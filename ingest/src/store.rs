@@ -5,6 +5,7 @@
 //! - **Counts stay exact when the connection dies in a commit.** Every transaction knows its own id before it
 //!   commits; after reconnecting, `pg_xact_status` tells whether it did, and only a transaction that did not
 //!   is sent again.
+//! - **A file moves on with its rows**: how far a file of past events was read is committed with what was read.
 //! - **What is counted is what is committed**: each transaction adds its counts, by minute, to `ops.ledger`.
 //! - A transaction holds at most [`MAX_ROWS_PER_COMMIT`] rows, so that the relay can follow.
 //!
@@ -14,6 +15,7 @@ mod base_currency;
 mod connection;
 mod error;
 mod events;
+mod files;
 mod ledger;
 mod quarantine;
 mod quarantined;
@@ -24,6 +26,7 @@ mod users;
 pub use connection::Store;
 pub use error::StoreError;
 pub use events::{Appended, Fresh};
+pub use files::{FileKey, FileState, FileStep, Passed};
 pub use quarantine::SetAside;
 pub use quarantined::{Count, Filter, Outcome, Quarantined};
 pub use replay::{Judgement, Verdict};

@@ -3,7 +3,7 @@ use contracts::money::Rates;
 use contracts::validation::{self, Rejection};
 use contracts::{Event, Namespace, Reason, wire};
 
-use crate::source::{collector, draft, randomuser, simulator};
+use crate::source::{FILE_PREFIX, collector, draft, randomuser, simulator};
 use crate::store::{Judgement, Quarantined};
 
 /// By what records are judged.
@@ -20,6 +20,8 @@ pub struct Rules {
 enum Origin {
     Draft,
     User,
+    /// A row of a shop's file, whose meaning only a mapping tells.
+    File,
     Log,
     QuarantineTopic,
     /// Any other: a topic of events, whatever its generation.
@@ -32,6 +34,7 @@ impl Rules {
             simulator::SOURCE => Origin::Draft,
             _ if collector::is_source(source) => Origin::Draft,
             randomuser::SOURCE => Origin::User,
+            _ if source.starts_with(FILE_PREFIX) => Origin::File,
             _ if source == self.namespace.slot() => Origin::Log,
             _ if source == self.namespace.quarantine_topic() => Origin::QuarantineTopic,
             _ => Origin::Topic,
@@ -55,6 +58,13 @@ pub fn judge(
             "the row is in PostgreSQL already, where the topics cannot hold it: correct it there, then run `storepulse rebuild`",
         );
     }
+    if origin == Origin::File {
+        return refused(
+            record.reason,
+            "it is a row of a file: run `storepulse ingest replay` on the file with a mapping that lets it pass, or with --again where \
+             only rates have changed",
+        );
+    }
     if origin == Origin::QuarantineTopic {
         return refused(
             record.reason,
@@ -76,7 +86,9 @@ pub fn judge(
             draft::read(payload)
                 .and_then(|draft| validation::accept(draft, &record.source, ingested_at, &rules.rates)),
         ),
-        Origin::Topic | Origin::Log | Origin::QuarantineTopic => event(topic_event(payload, ingested_at)),
+        Origin::Topic | Origin::File | Origin::Log | Origin::QuarantineTopic => {
+            event(topic_event(payload, ingested_at))
+        }
     }
 }
 
@@ -138,6 +150,9 @@ mod tests {
         let (reason, detail) = refused("shop_relay", Reason::UndecodableRow, Some(b"row"));
         assert_eq!(reason, Reason::UndecodableRow);
         assert!(detail.contains("storepulse rebuild"));
+        let of_file = refused("file:acme", Reason::MissingRate, Some(b"a,b"));
+        assert_eq!(of_file.0, Reason::MissingRate);
+        assert!(of_file.1.contains("storepulse ingest replay"));
         assert_eq!(refused("shop.events.g1", Reason::OutOfRange, None).0, Reason::OutOfRange);
         assert_eq!(refused("shop.events.g1", Reason::BadMagicByte, Some(b"{}")).0, Reason::BadMagicByte);
         let truncated = refused("shop.events.g9", Reason::UndecodableAvro, Some(&[0, 0, 0, 0, 1, 72]));

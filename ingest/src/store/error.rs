@@ -46,6 +46,19 @@ pub enum StoreError {
         /// What was asked for.
         wanted: contracts::event::Currency,
     },
+    /// A file that was replayed before with other ids.
+    #[error(
+        "these bytes were replayed as {name} by a mapping that gave its rows other ids: all that came in then would count a second \
+         time; keep what ids follow from as it was (event_id, the time of occurred_at; without event_id, name the fields it was \
+         derived from in `event_id.content`)"
+    )]
+    OtherIds {
+        /// What the file was called then.
+        name: String,
+    },
+    /// A file that somebody else reads too.
+    #[error("another replay of the same file is at work: let it end, then run this again")]
+    FileElsewhere,
     /// A row of the database that breaks the contract.
     #[error("column {column} of a row of {table} breaks the contract: {detail}")]
     BadRow {

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::connection::{Session, Store, Wait};
 use super::error::{Failure, StoreError, classify};
+use super::files::FileStep;
 use super::ledger::{Counts, Tally};
 use super::rows::{EncodedRows, MAX_ROWS_PER_COMMIT};
 
@@ -49,11 +50,12 @@ struct Written {
     fresh: Fresh,
 }
 
-/// Rows on their way into the table, and the counts that go with them.
-struct Load {
+/// Rows on their way into the table, and what goes with them.
+struct Load<'a> {
     stream: Bytes,
     handed_in: Tally,
     writer: Uuid,
+    step: Option<&'a FileStep>,
 }
 
 /// A transaction about to commit: what is needed to find out later whether it did.
@@ -101,9 +103,26 @@ impl Store {
         if rows.rows() == 0 {
             return Ok(Written { appended: Appended::default(), fresh: Fresh::All });
         }
+        self.write_with(rows, None).await
+    }
+
+    /// Commits encoded events and what a step through a file brings with them, in one transaction.
+    pub(super) async fn append_with(
+        &mut self,
+        rows: EncodedRows,
+        step: &FileStep,
+    ) -> Result<Appended, StoreError> {
+        Ok(self.write_with(rows, Some(step)).await?.appended)
+    }
+
+    async fn write_with(
+        &mut self,
+        rows: EncodedRows,
+        step: Option<&FileStep>,
+    ) -> Result<Written, StoreError> {
         let days = rows.days().clone();
         let handed_in = rows.handed_in().clone();
-        let load = Load { handed_in, stream: rows.into_copy_stream(), writer: self.writer };
+        let load = Load { handed_in, stream: rows.into_copy_stream(), writer: self.writer, step };
         let mut wait = self.wait();
         let mut committing: Option<Commit> = None;
         let mut partitions_were_missing = false;
@@ -195,7 +214,7 @@ impl Store {
 /// The fast path: COPY into the keyed table; any repeat fails the whole batch.
 async fn write_directly(
     client: &Client,
-    load: &Load,
+    load: &Load<'_>,
     committing: &mut Option<Commit>,
 ) -> Result<Written, tokio_postgres::Error> {
     let xid = begin(client).await?;
@@ -208,7 +227,7 @@ async fn write_directly(
 /// The careful path: COPY beside the table, then insert what is not there.
 async fn write_counting_repeats(
     session: &mut Session,
-    load: &Load,
+    load: &Load<'_>,
     committing: &mut Option<Commit>,
 ) -> Result<Written, tokio_postgres::Error> {
     let columns = Event::column_list();
@@ -276,12 +295,12 @@ async fn copy(client: &Client, table: &str, stream: &Bytes) -> Result<u64, tokio
     sink.finish().await
 }
 
-/// Adds the counts to the ledger and commits; until the answer is in, `committing` holds what would be needed to find
+/// Adds the counts to the ledger, writes what else belongs to the transaction, and commits; until the answer is in, `committing` holds what would be needed to find
 /// out.
 async fn commit(
     client: &Client,
     xid: String,
-    load: &Load,
+    load: &Load<'_>,
     counts: &Tally,
     fresh: Fresh,
     committing: &mut Option<Commit>,
@@ -289,10 +308,15 @@ async fn commit(
     let total = counts.total();
     let appended =
         Appended { committed: total.records_out.unsigned_abs(), repeated: total.repeated.unsigned_abs() };
+    let mut statements = counts.statement(load.writer);
+    if let Some(step) = load.step {
+        step.write(client, load.writer).await?;
+        statements += &step.statement(appended);
+    }
     let written = Written { appended, fresh };
     *committing = Some(Commit { xid, written: written.clone() });
-    // One way to the server for both: a failure of the first is a failure of the transaction.
-    let answer = client.batch_execute(&format!("{}; commit", counts.statement(load.writer))).await;
+    // One way to the server for all: a failure of the first is a failure of the transaction.
+    let answer = client.batch_execute(&format!("{statements} commit")).await;
     // An answer of the server, good or bad, settles it; only silence leaves it open.
     if answer.as_ref().err().is_none_or(|error| classify(error) != Failure::ConnectionLost) {
         *committing = None;

@@ -63,9 +63,12 @@ impl Tally {
         total
     }
 
-    /// The statement that adds the counts to the writer's own. Numbers and a UUID leave nothing to quote, and without
+    /// The statement, with its semicolon, that adds the counts to the writer's own; nothing where nothing was counted. Numbers and a UUID leave nothing to quote, and without
     /// parameters it can share its way to the server with the commit that follows.
     pub(super) fn statement(&self, writer: Uuid) -> String {
+        if self.0.is_empty() {
+            return String::new();
+        }
         let mut minutes: Vec<&(i64, Counts)> = self.0.iter().collect();
         // One order for all writers: even rows of the same writer are never locked crosswise.
         minutes.sort_by_key(|(minute, _)| *minute);
@@ -79,7 +82,7 @@ impl Tally {
                 )
             })
             .collect();
-        insert(&format!("values {}", values.join(", ")))
+        insert(&format!("values {}", values.join(", "))) + ";"
     }
 }
 

@@ -1,6 +1,8 @@
 use chrono::{DateTime, Utc};
 use contracts::Reason;
 use sha2::{Digest, Sha256};
+use tokio_postgres::Client;
+use uuid::Uuid;
 
 use super::connection::Store;
 use super::error::StoreError;
@@ -34,18 +36,45 @@ impl Store {
         if records.is_empty() {
             return Ok(());
         }
-        let sources: Vec<&str> = records.iter().map(|record| record.source.as_str()).collect();
-        let coordinates: Vec<&str> = records.iter().map(|record| record.coordinates.as_str()).collect();
-        let reasons: Vec<&str> = records.iter().map(|record| record.reason.as_str()).collect();
-        // PostgreSQL's text holds no NUL; a detail may quote the record.
-        let details: Vec<String> =
-            records.iter().map(|record| record.detail.replace('\0', "\u{fffd}")).collect();
-        let payloads: Vec<&[u8]> = records.iter().map(|record| record.payload.as_slice()).collect();
-        let sizes: Vec<i64> =
-            records.iter().map(|record| i64::try_from(record.payload.len()).unwrap_or(i64::MAX)).collect();
-        let digests: Vec<String> =
-            records.iter().map(|record| format!("{:x}", Sha256::digest(&record.payload))).collect();
-        let times: Vec<DateTime<Utc>> = records.iter().map(|record| record.quarantined_at).collect();
+        let columns = Columns::of(records);
+        let writer = self.writer;
+        self.repeatable("set records aside", async |client| columns.insert(client, writer).await).await?;
+        Ok(())
+    }
+}
+
+/// Records column by column, as the statement takes them.
+pub(super) struct Columns<'a> {
+    sources: Vec<&'a str>,
+    coordinates: Vec<&'a str>,
+    reasons: Vec<&'a str>,
+    details: Vec<String>,
+    payloads: Vec<&'a [u8]>,
+    sizes: Vec<i64>,
+    digests: Vec<String>,
+    times: Vec<DateTime<Utc>>,
+}
+
+impl<'a> Columns<'a> {
+    pub(super) fn of(records: &'a [SetAside]) -> Self {
+        Self {
+            sources: records.iter().map(|record| record.source.as_str()).collect(),
+            coordinates: records.iter().map(|record| record.coordinates.as_str()).collect(),
+            reasons: records.iter().map(|record| record.reason.as_str()).collect(),
+            // PostgreSQL's text holds no NUL; a detail may quote the record.
+            details: records.iter().map(|record| record.detail.replace('\0', "\u{fffd}")).collect(),
+            payloads: records.iter().map(|record| record.payload.as_slice()).collect(),
+            sizes: records
+                .iter()
+                .map(|record| i64::try_from(record.payload.len()).unwrap_or(i64::MAX))
+                .collect(),
+            digests: records.iter().map(|record| format!("{:x}", Sha256::digest(&record.payload))).collect(),
+            times: records.iter().map(|record| record.quarantined_at).collect(),
+        }
+    }
+
+    /// Inserts them and counts those that are new for a writer, in one statement.
+    pub(super) async fn insert(&self, client: &Client, writer: Uuid) -> Result<(), tokio_postgres::Error> {
         let statement = format!(
             "with fresh as (
                  insert into raw.quarantine
@@ -60,26 +89,22 @@ impl Store {
              ) {}",
             ledger::count_set_aside()
         );
-        let writer = self.writer;
-        self.repeatable("set records aside", async |client| {
-            client
-                .execute(
-                    &statement,
-                    &[
-                        &writer,
-                        &sources,
-                        &coordinates,
-                        &reasons,
-                        &details,
-                        &payloads,
-                        &sizes,
-                        &digests,
-                        &times,
-                    ],
-                )
-                .await
-        })
-        .await?;
+        client
+            .execute(
+                &statement,
+                &[
+                    &writer,
+                    &self.sources,
+                    &self.coordinates,
+                    &self.reasons,
+                    &self.details,
+                    &self.payloads,
+                    &self.sizes,
+                    &self.digests,
+                    &self.times,
+                ],
+            )
+            .await?;
         Ok(())
     }
 }
