@@ -3,6 +3,7 @@
 mod collect;
 mod connect;
 mod doctor;
+mod ingesting;
 mod interrupt;
 mod job;
 mod ledger;
@@ -11,6 +12,7 @@ mod rates;
 mod rebuild;
 mod reconcile;
 mod relaying;
+mod replay;
 mod run_job;
 mod services;
 mod setup;
@@ -29,6 +31,7 @@ Examples:
   eval \"$(storepulse stack env)\"          let other clients find them
   storepulse setup                        create topics, schemas, tables, slot; may be run again
   storepulse users --count 2000           fetch users into PostgreSQL
+  storepulse ingest replay old.csv --mapping shop.toml
   storepulse relay run                    PostgreSQL to Kafka, exactly once
   storepulse job run                      submit the Spark plan and watch over it
   storepulse simulate --rate 500 --duration 60s
@@ -66,6 +69,9 @@ enum Command {
     Setup(setup::SetupArgs),
     /// Fetch users from randomuser.me, or simulated ones, into PostgreSQL.
     Users(users::UsersArgs),
+    /// Users and past events into PostgreSQL.
+    #[command(subcommand)]
+    Ingest(ingesting::IngestCommand),
     /// Send shoppers' events into PostgreSQL.
     Simulate(simulate::SimulateArgs),
     /// Take real events over gRPC and HTTP into PostgreSQL, until Ctrl-C.
@@ -115,6 +121,7 @@ fn main() -> ExitCode {
             Command::Stack(command) => services::run(command).await,
             Command::Setup(args) => setup::run(args).await,
             Command::Users(args) => users::run(args).await,
+            Command::Ingest(command) => ingesting::run(command).await,
             Command::Simulate(args) => simulate::run(args).await,
             Command::Collect(args) => collect::run(args).await,
             Command::Relay(command) => relaying::run(command).await,

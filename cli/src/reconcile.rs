@@ -1,5 +1,6 @@
 //! `storepulse reconcile`.
 
+use std::ops::Range;
 use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
@@ -34,6 +35,12 @@ pub(crate) struct ReconcileArgs {
     /// The ingestor's time, where its clock is simulated (`simulate --start`); nothing may be ingested meanwhile.
     #[arg(long, value_name = "TIME")]
     at: Option<DateTime<Utc>>,
+}
+
+/// Reconciles these windows, by the machine's clock.
+pub(crate) async fn windows(windows: Range<DateTime<Utc>>) -> anyhow::Result<ExitCode> {
+    let (from, to) = (Some(windows.start), Some(windows.end));
+    run(ReconcileArgs { from, to, dry_run: false, at: None }).await
 }
 
 pub(crate) async fn run(args: ReconcileArgs) -> anyhow::Result<ExitCode> {

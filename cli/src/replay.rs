@@ -1,0 +1,234 @@
+//! `storepulse ingest replay`.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use chrono::{DateTime, SecondsFormat, Utc};
+use clap::Args;
+use history::{Checked, Example, Mapping, Outcome, Progress, Replayed, Shop, SourceName, check, replay};
+use indicatif::{ProgressBar, ProgressStyle};
+use ingest::clock::Clock;
+use ingest::store::Store;
+use tokio_util::sync::CancellationToken;
+
+use crate::rates::RatesArgs;
+use crate::{connect, interrupt, reconcile};
+
+const HELP: &str = "\
+Examples:
+  storepulse ingest replay --check 2019.csv --mapping shop.toml      what the first rows become and what is refused; stores nothing
+  storepulse ingest replay 2019.csv 2020.parquet --mapping shop.toml
+  storepulse ingest replay events.ndjson --mapping shop.toml --reconcile
+  storepulse ingest replay 2019.csv --mapping shop.toml --again --rates rates.csv
+
+A mapping, shop.toml:
+  source = \"acme\"                    # part of the ids of rows; --source overrides it
+  timezone = \"Europe/Berlin\"         # of times without a zone; UTC where it is left out
+  csv = { delimiter = \";\" }
+  [fields]                           # our field = their column, or a table
+  event_id = \"id\"                    # where it is left out, ids follow from what stands in the row
+  event_name = { column = \"type\", values = { pageview = \"view_item\", order = \"purchase\" } }
+  occurred_at = { column = \"ts\", format = \"%d.%m.%Y %H:%M:%S\" }   # or iso, unix_s, unix_ms, unix_us
+  user_id = \"customer\"
+  session_id = { columns = [\"customer\", \"day\"] }
+  session_started_at = { column = \"ts\", format = \"%d.%m.%Y %H:%M:%S\" }
+  gender = { column = \"sex\", values = { f = \"female\", m = \"male\" }, default = \"other\" }
+  country = { value = \"DE\" }         # a constant
+  price = { column = \"preis\", decimal = \",\" }
+Every event has event_name, occurred_at, user_id, gender, age, country, city, latitude, longitude, session_id,
+session_started_at, returning, device and channel. Those about a product have item_id, item_name, category, price, currency,
+quantity and perhaps brand; purchases and refunds have order_id, order_line, order_lines and perhaps purchased_at; payment_type.
+
+It may be interrupted or killed at any time: the same command goes on where it was. The same file again, also under another
+name, adds nothing. Rejected rows: storepulse quarantine list --source file:NAME";
+
+/// Rows that `--check` shows of each file.
+const SHOWN: usize = 3;
+
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub(crate) struct ReplayArgs {
+    /// The files: .csv, .tsv, .ndjson, .jsonl or .parquet; others where the mapping names a `format`.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Which of their columns become which of our fields, in TOML; see the example below.
+    #[arg(long, value_name = "FILE")]
+    mapping: PathBuf,
+    /// Whose events they are, instead of the name in the mapping.
+    #[arg(long, value_name = "NAME")]
+    source: Option<SourceName>,
+    /// Store nothing: print what the first rows become and what would be refused.
+    #[arg(long)]
+    check: bool,
+    /// Read files again that are done, as with new rates; what came in before counts as repeated.
+    #[arg(long, conflicts_with = "check")]
+    again: bool,
+    /// Put the windows of the events right afterwards, as `storepulse reconcile` does.
+    #[arg(long, conflicts_with = "check")]
+    reconcile: bool,
+    #[command(flatten)]
+    rates: RatesArgs,
+}
+
+pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
+    let named = || format!("the mapping {}", args.mapping.display());
+    let mapping = Mapping::load(&args.mapping).with_context(named)?;
+    let source = mapping.source(args.source.clone()).with_context(named)?;
+    let shop = Arc::new(Shop { mapping, source, rates: args.rates.load()? });
+    let cancel = interrupt::token()?;
+    if args.check { check_all(&args, &shop, &cancel).await } else { replay_all(&args, &shop, &cancel).await }
+}
+
+async fn check_all(
+    args: &ReplayArgs,
+    shop: &Arc<Shop>,
+    cancel: &CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    let mut accepted = 0;
+    for path in &args.files {
+        let (file, shop, token) = (path.clone(), Arc::clone(shop), cancel.clone());
+        let checking =
+            tokio::task::spawn_blocking(move || check(&file, &shop, SHOWN, &Clock::wall(), &token));
+        let checked = checking.await.context("checking failed, which is a defect")??;
+        print_checked(path, &checked)?;
+        accepted += checked.accepted;
+    }
+    if cancel.is_cancelled() {
+        eprintln!("interrupted: the rest was not read");
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(if accepted > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print_checked(path: &Path, checked: &Checked) -> anyhow::Result<()> {
+    println!("{}", path.display());
+    for (line, outcome) in &checked.first {
+        match outcome {
+            Outcome::Event(event) => println!("line {line} becomes {}", serde_json::to_string_pretty(event)?),
+            Outcome::Rejected { reason, detail } => {
+                println!("line {line} would be rejected: {reason}: {detail}")
+            }
+        }
+    }
+    let Checked { rows, accepted, refused, examples, .. } = checked;
+    let rejected: u64 = refused.values().sum();
+    println!("{rows} rows read = {accepted} that pass + {rejected} rejected; nothing was stored");
+    for (reason, count) in refused {
+        println!("  {}", refusal(&reason.to_string(), *count, examples.get(reason)));
+    }
+    Ok(())
+}
+
+fn refusal(reason: &str, count: u64, example: Option<&Example>) -> String {
+    match example {
+        Some(Example { line, detail }) => format!("{count} {reason}, as line {line}: {detail}"),
+        None => format!("{count} {reason}"),
+    }
+}
+
+/// All files together.
+#[derive(Default)]
+struct Total {
+    rows: u64,
+    accepted: u64,
+    repeated: u64,
+    rejected: u64,
+    windows: Option<Range<DateTime<Utc>>>,
+}
+
+impl Total {
+    fn add(&mut self, replayed: &Replayed) {
+        self.rows += replayed.rows;
+        self.accepted += replayed.accepted;
+        self.repeated += replayed.repeated;
+        self.rejected += replayed.rejected;
+        let both = self.windows.take().into_iter().chain(replayed.windows.clone());
+        self.windows = both.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end));
+    }
+}
+
+async fn replay_all(
+    args: &ReplayArgs,
+    shop: &Arc<Shop>,
+    cancel: &CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    let endpoints = connect::endpoints()?;
+    let mut store = Store::connect(&endpoints.pg_url).await?;
+    let mut total = Total::default();
+    for path in &args.files {
+        let bar = bar(path);
+        let replayed = replay(path, shop, args.again, &mut store, &Clock::wall(), cancel, &mut |progress| {
+            tell(&bar, progress);
+        })
+        .await;
+        bar.finish_and_clear();
+        let replayed = replayed.with_context(|| {
+            format!("{} is incomplete; running the same command again goes on where it was", path.display())
+        })?;
+        print_replayed(&replayed);
+        total.add(&replayed);
+        if cancel.is_cancelled() {
+            break;
+        }
+    }
+    let Total { rows, accepted, repeated, rejected, windows } = total;
+    println!("{rows} rows read = {accepted} accepted + {repeated} repeated + {rejected} rejected");
+    if cancel.is_cancelled() {
+        eprintln!("interrupted; resume by running the same command again");
+        return Ok(ExitCode::FAILURE);
+    }
+    if let Some(windows) = windows {
+        if args.reconcile {
+            return reconcile::windows(windows).await;
+        }
+        println!("the stream leaves late events to reconciliation; to fill their windows run");
+        println!("  storepulse reconcile --from {} --to {}", time(windows.start), time(windows.end));
+    }
+    // A file whose rows are all there is as good as one that was replayed now.
+    Ok(if accepted + repeated > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// A bar over a file; it says nothing where there is no terminal.
+fn bar(path: &Path) -> ProgressBar {
+    let style = ProgressStyle::with_template("  {bar:30} {percent:>3}%  {msg}  eta {eta}");
+    let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_prefix(path.display().to_string());
+    bar
+}
+
+fn tell(bar: &ProgressBar, progress: Progress) {
+    let (done, of, told) = match progress {
+        Progress::Hashing { done, of } => (done, of, "is looked through".to_owned()),
+        Progress::Reading { done, of, rows, rejected } => {
+            (done, of, format!("{rows} rows, {rejected} rejected"))
+        }
+    };
+    bar.set_length(of);
+    bar.set_position(done);
+    bar.set_message(format!("{}: {told}", bar.prefix()));
+}
+
+fn print_replayed(replayed: &Replayed) {
+    let Replayed { name, rows, accepted, repeated, rejected, .. } = replayed;
+    let counts =
+        format!("{rows} rows read = {accepted} accepted + {repeated} repeated + {rejected} rejected");
+    match replayed.finished_before {
+        Some(at) => {
+            println!("{name} was replayed at {}: {counts}; nothing to do (--again reads it again)", time(at))
+        }
+        None if replayed.rows_before > 0 => {
+            println!("{name} went on after {} rows: {counts}", replayed.rows_before);
+        }
+        None => println!("{name}: {counts}"),
+    }
+    for (reason, count) in &replayed.refused {
+        println!("  {}", refusal(&reason.to_string(), *count, replayed.examples.get(reason)));
+    }
+}

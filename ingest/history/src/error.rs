@@ -1,0 +1,114 @@
+use std::path::PathBuf;
+
+use ingest::store::StoreError;
+
+use crate::mapping::MappingError;
+
+/// Why a file could not be replayed to its end. What was committed before stays, and running it again goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// The mapping cannot be used.
+    #[error(transparent)]
+    Mapping(#[from] MappingError),
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Its name does not tell what it is.
+    #[error("{} is neither .csv, .tsv, .ndjson, .jsonl nor .parquet: name its `format` in the mapping", path.display())]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A column of the mapping that the file does not have.
+    #[error("{} has no column {column:?}, which the mapping names; it has {known}", path.display())]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Those there are.
+        known: String,
+    },
+    /// A column that is to hold a value and others at once.
+    #[error("{}: the mapping names {inner:?} within {outer:?} and {outer:?} itself", path.display())]
+    WithinValue {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        outer: String,
+        /// A column inside of it.
+        inner: String,
+    },
+    /// A column whose type has no text.
+    #[error("{}: column {column:?} cannot be read as a value", path.display())]
+    Column {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Why.
+        #[source]
+        source: arrow_schema::ArrowError,
+    },
+    /// A line without an end.
+    #[error(
+        "line {line} of {} is longer than {max_bytes} bytes: is it of another format?", path.display()
+    )]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: u64,
+        /// How long one may be.
+        max_bytes: u64,
+    },
+    /// The header of a CSV file is none.
+    #[error("{} has no header", path.display())]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: arrow_schema::ArrowError,
+    },
+    /// It is no Parquet file, or a damaged one.
+    #[error("{} cannot be read as Parquet, from row {row} on", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// The first row that could not be read, from 1.
+        row: u64,
+        /// Why.
+        #[source]
+        source: parquet::errors::ParquetError,
+    },
+    /// A part of a Parquet file is damaged.
+    #[error("{} is damaged from row {row} on", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The first row that could not be read, from 1.
+        row: u64,
+        /// Why.
+        #[source]
+        source: arrow_schema::ArrowError,
+    },
+    /// PostgreSQL stayed away or refused.
+    #[error("past events could not be stored")]
+    Store(#[from] StoreError),
+    /// The thread that reads has failed.
+    #[error("{} could not be read, which is a defect", path.display())]
+    Reader {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: tokio::task::JoinError,
+    },
+}

@@ -1,0 +1,404 @@
+//! From the columns of a shop's files to our fields: a small TOML file.
+//!
+//! ```toml
+//! source = "acme"                      # whose rows they are; part of their ids
+//! timezone = "Europe/Berlin"           # of times without a zone; UTC where it is left out
+//! format = "csv"                       # csv, ndjson or parquet; else by the file's ending
+//! csv = { delimiter = ";" }
+//!
+//! [fields]
+//! user_id = "customer"                 # our field = their column
+//! country = { value = "DE" }           # a constant
+//! gender = { column = "sex", values = { f = "female", m = "male" }, default = "other" }
+//! occurred_at = { column = "ts", format = "%d.%m.%Y %H:%M:%S" }
+//! price = { column = "preis", decimal = "," }
+//! event_id = { columns = ["order", "line"] }
+//! ```
+//!
+//! - **`column`**: a dot leads into a nested value (NDJSON, Parquet). An empty or absent cell is no value; spaces around it are not part of it.
+//! - **`values`**: their words to ours; a word that is not listed stays as it is, and is judged so.
+//! - **`default`**: where there is no value.
+//! - **`format`** (times): `iso` (the default: RFC 3339, or local in `timezone`), `unix_s`, `unix_ms`, `unix_us`, or a `strftime` pattern. Parquet's
+//!   own timestamps need none.
+//! - **`decimal = ","`** (numbers): the comma is the decimal point and the point separates thousands.
+//! - **`columns`** (ids): the values of several columns together.
+//! - **`keep = true`** (`user_id`): the column holds our ids. Otherwise a shopper's id is the UUIDv5 of the shop's own, a UUID by the rule
+//!   for those of the users' API, so that shoppers of both are the same.
+//! - **`event_id`** may be left out: a row's id then follows from its values in all fields that have a column, or in those of
+//!   `event_id = { content = ["occurred_at", "user_id", …] }`, and from how many equal rows stand before it in its file.
+//! - Fields of a product or an order (with their constants and defaults) take part only in rows with an `item_id` or an `order_id`.
+
+mod error;
+pub(crate) mod field;
+mod written;
+
+pub use error::MappingError;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+
+use crate::file::Format;
+use crate::time::{ISO, TimeFormat, Zone};
+use field::{EVENT_ID, FIELDS, Field, Kind, OCCURRED_AT};
+use written::{Scalar, Written, WrittenCsv, WrittenTable};
+
+/// Whose rows they are: part of their ids and of their place in quarantine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceName(String);
+
+impl SourceName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for SourceName {
+    type Err = MappingError;
+
+    fn from_str(name: &str) -> Result<Self, MappingError> {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-.".contains(c);
+        if (1..=64).contains(&name.len()) && name.chars().all(allowed) {
+            return Ok(Self(name.to_owned()));
+        }
+        Err(MappingError::SourceName(name.to_owned()))
+    }
+}
+
+/// Which of a shop's columns become which of our fields, checked.
+#[derive(Debug, Clone)]
+pub struct Mapping {
+    source: Option<SourceName>,
+    format: Option<Format>,
+    csv: Csv,
+    rules: Vec<Rule>,
+    identity: Identity,
+    /// Every column that a rule names, once.
+    columns: Vec<String>,
+    sha256: String,
+    identity_sha256: String,
+}
+
+/// How a CSV file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Csv {
+    /// Where the mapping names it; a `.tsv` has tabs otherwise, all others commas.
+    pub(crate) delimiter: Option<u8>,
+    pub(crate) quote: u8,
+}
+
+/// What a row's id follows from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// The file's own id.
+    Own,
+    /// What stands in the row, for these of the rules.
+    Content(Vec<usize>),
+}
+
+/// How a field gets its value.
+#[derive(Debug, Clone)]
+pub(crate) struct Rule {
+    pub(crate) field: &'static Field,
+    pub(crate) from: From,
+    pub(crate) values: BTreeMap<String, String>,
+    pub(crate) default: Option<String>,
+    /// For times only.
+    pub(crate) time: Option<TimeFormat>,
+    pub(crate) decimal_comma: bool,
+    pub(crate) keep: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum From {
+    Constant(String),
+    /// Places in [`Mapping::columns`].
+    Columns(Vec<usize>),
+}
+
+impl Mapping {
+    /// Reads a mapping from a file.
+    ///
+    /// # Errors
+    /// [`MappingError`]
+    pub fn load(path: &Path) -> Result<Self, MappingError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| MappingError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text)
+    }
+
+    /// Reads a mapping from its text.
+    ///
+    /// # Errors
+    /// [`MappingError`]: nothing is guessed, and no key is passed over.
+    pub fn parse(text: &str) -> Result<Self, MappingError> {
+        let written: Written = toml::from_str(text)?;
+        let sha256 = digest(&canonical(text)?);
+        let source = written.source.as_deref().map(str::parse).transpose()?;
+        let default_zone = zone(written.timezone.as_deref().unwrap_or("UTC"))?;
+        let known = || FIELDS.iter().map(|field| field.name).collect::<Vec<_>>().join(", ");
+        if let Some(name) = written.fields.keys().find(|name| field::of(name).is_none()) {
+            return Err(MappingError::UnknownField { field: name.clone(), known: known() });
+        }
+        let mut checker = Checker { default_zone, columns: Vec::new(), content: None };
+        let (mut rules, mut missing) = (Vec::new(), Vec::new());
+        let mut fields = written.fields;
+        for field in FIELDS {
+            match fields.remove(field.name) {
+                Some(written) => rules.extend(checker.rule(field, written.0)?),
+                None if field.required => missing.push(field.name),
+                None => {}
+            }
+        }
+        if !missing.is_empty() {
+            return Err(MappingError::MissingFields(missing));
+        }
+        check_parts(&rules)?;
+        let identity = identity(&rules, checker.content)?;
+        let columns = checker.columns;
+        let identity_sha256 = digest(&identity_text(&rules, &identity, &columns));
+        let csv = csv(&written.csv)?;
+        Ok(Self { source, format: written.format, csv, rules, identity, columns, sha256, identity_sha256 })
+    }
+
+    /// The source that it names.
+    ///
+    /// # Errors
+    /// When neither it nor the caller names one.
+    pub fn source(&self, given: Option<SourceName>) -> Result<SourceName, MappingError> {
+        given.or_else(|| self.source.clone()).ok_or(MappingError::NoSource)
+    }
+
+    /// The format that it says its files have.
+    pub(crate) const fn format(&self) -> Option<Format> {
+        self.format
+    }
+
+    pub(crate) const fn csv(&self) -> Csv {
+        self.csv
+    }
+
+    pub(crate) fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    pub(crate) const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    pub(crate) fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// SHA-256 of all that it says, whatever its comments and order.
+    pub(crate) fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// SHA-256 of what ids follow from.
+    pub(crate) fn identity_sha256(&self) -> &str {
+        &self.identity_sha256
+    }
+}
+
+fn digest(text: &str) -> String {
+    format!("{:x}", Sha256::digest(text))
+}
+
+/// What a mapping says, in one order.
+fn canonical(text: &str) -> Result<String, MappingError> {
+    let table: BTreeMap<String, serde_json::Value> = toml::from_str(text)?;
+    Ok(serde_json::Value::from_iter(table).to_string())
+}
+
+fn zone(name: &str) -> Result<Zone, MappingError> {
+    Zone::read(name).ok_or_else(|| MappingError::TimeZone(name.to_owned()))
+}
+
+fn csv(written: &WrittenCsv) -> Result<Csv, MappingError> {
+    let byte = |key, value: char| match u8::try_from(value) {
+        Ok(byte) if byte.is_ascii() && !matches!(byte, b'\r' | b'\n') => Ok(byte),
+        _ => Err(MappingError::Csv { key, value }),
+    };
+    Ok(Csv {
+        delimiter: written.delimiter.map(|value| byte("delimiter", value)).transpose()?,
+        quote: byte("quote", written.quote.unwrap_or('"'))?,
+    })
+}
+
+/// A part's fields mean nothing without its key.
+fn check_parts(rules: &[Rule]) -> Result<(), MappingError> {
+    for rule in rules {
+        let Some(key) = rule.field.part.key() else { continue };
+        if !rules.iter().any(|rule| rule.field.name == key) {
+            let what = format!("takes part only in rows with an {key}, which no column is named for");
+            return Err(MappingError::Rule { field: rule.field.name, what });
+        }
+    }
+    Ok(())
+}
+
+fn identity(rules: &[Rule], content: Option<Vec<String>>) -> Result<Identity, MappingError> {
+    let has_column = |rule: &Rule| matches!(rule.from, From::Columns(_));
+    if rules.iter().any(|rule| rule.field.kind == Kind::EventId) {
+        return Ok(Identity::Own);
+    }
+    let Some(names) = content else {
+        let all = rules.iter().enumerate().filter(|(_, rule)| has_column(rule));
+        return Ok(Identity::Content(all.map(|(index, _)| index).collect()));
+    };
+    let bad = |what: String| MappingError::Rule { field: EVENT_ID, what };
+    let mut indexes = Vec::new();
+    for name in &names {
+        let index = rules.iter().position(|rule| rule.field.name == name && has_column(rule));
+        indexes
+            .push(index.ok_or_else(|| bad(format!("`content` names {name}, which no column is named for")))?);
+    }
+    if !names.iter().any(|name| name == OCCURRED_AT) {
+        return Err(bad("`content` must name occurred_at, which every id follows from".to_owned()));
+    }
+    // In the order of the fields, whatever the order they are named in.
+    indexes.sort_unstable();
+    indexes.dedup();
+    Ok(Identity::Content(indexes))
+}
+
+/// What ids follow from: how the time is read, and which columns hold the id or the content.
+fn identity_text(rules: &[Rule], identity: &Identity, columns: &[String]) -> String {
+    let mut text = String::new();
+    for (index, rule) in rules.iter().enumerate() {
+        let own = *identity == Identity::Own && rule.field.kind == Kind::EventId;
+        let of_content = matches!(identity, Identity::Content(indexes) if indexes.contains(&index));
+        let is_time = rule.field.name == OCCURRED_AT;
+        if !(own || of_content || is_time) {
+            continue;
+        }
+        let from = match &rule.from {
+            From::Constant(value) => format!("={value:?}"),
+            From::Columns(indexes) => {
+                format!("{:?}", indexes.iter().map(|at| &columns[*at]).collect::<Vec<_>>())
+            }
+        };
+        let time = rule.time.as_ref().map(|time| format!("{:?} in {}", time.name(), time.zone));
+        // Other values than the file's decide the time, but not the content, which is what stands in the file.
+        let changed = is_time.then_some((&rule.values, &rule.default));
+        let _ = writeln!(
+            text,
+            "{} {from} {time:?} {} {changed:?}",
+            rule.field.name,
+            if rule.decimal_comma { "comma" } else { "point" }
+        );
+    }
+    text
+}
+
+struct Checker {
+    default_zone: Zone,
+    columns: Vec<String>,
+    content: Option<Vec<String>>,
+}
+
+impl Checker {
+    /// Checks a rule; the one that only says what ids follow from is none.
+    fn rule(&mut self, field: &'static Field, written: WrittenTable) -> Result<Option<Rule>, MappingError> {
+        let bad = |what: &str| MappingError::Rule { field: field.name, what: what.to_owned() };
+        let WrittenTable {
+            column,
+            columns,
+            content,
+            value,
+            values,
+            default,
+            format,
+            timezone,
+            decimal,
+            keep,
+        } = written;
+        let has_words = values.is_some() || default.is_some();
+        if let Some(content) = content {
+            if field.kind != Kind::EventId {
+                return Err(bad("`content` is for event_id"));
+            }
+            if column.is_some() || columns.is_some() || value.is_some() || has_words {
+                return Err(bad("`content` stands alone: the file's own id is better where there is one"));
+            }
+            self.content = Some(content);
+            return Ok(None);
+        }
+        let from = match (column, columns, value) {
+            (Some(column), None, None) => From::Columns(vec![self.column(column)]),
+            (None, Some(columns), None) if !columns.is_empty() => {
+                if !field.kind.is_id() {
+                    return Err(bad("`columns` is for ids"));
+                }
+                From::Columns(columns.into_iter().map(|column| self.column(column)).collect())
+            }
+            (None, None, Some(value)) => From::Constant(value.0),
+            _ => return Err(bad("name one of `column`, `columns` and `value`")),
+        };
+        let is_constant = matches!(from, From::Constant(_));
+        if is_constant && has_words {
+            return Err(bad("`values` and `default` are for columns"));
+        }
+        if field.kind == Kind::EventId && (is_constant || has_words) {
+            return Err(bad(
+                "an id is what stands in the file: it takes no constant, no `values` and no `default`",
+            ));
+        }
+        if field.kind != Kind::Time && (format.is_some() || timezone.is_some()) {
+            return Err(bad("`format` and `timezone` are for times"));
+        }
+        if keep && field.kind != Kind::UserId {
+            return Err(bad("`keep` is for user_id"));
+        }
+        let decimal_comma = match decimal {
+            None | Some('.') => false,
+            Some(',') if field.kind.is_number() => true,
+            Some(',') => return Err(bad("`decimal` is for numbers")),
+            Some(_) => return Err(bad("`decimal` is \",\" or \".\"")),
+        };
+        let time = match field.kind {
+            Kind::Time => Some(self.time(field, format.as_deref(), timezone.as_deref())?),
+            _ => None,
+        };
+        if let (From::Constant(value), Some(time)) = (&from, &time) {
+            time.read(value, false).map_err(|error| bad(&error.to_string()))?;
+        }
+        let values =
+            values.unwrap_or_default().into_iter().map(|(theirs, Scalar(ours))| (theirs, ours)).collect();
+        let default = default.map(|Scalar(default)| default);
+        Ok(Some(Rule { field, from, values, default, time, decimal_comma, keep }))
+    }
+
+    fn time(
+        &self,
+        field: &'static Field,
+        format: Option<&str>,
+        timezone: Option<&str>,
+    ) -> Result<TimeFormat, MappingError> {
+        let zone = timezone.map(zone).transpose()?.unwrap_or(self.default_zone);
+        let name = format.unwrap_or(ISO);
+        TimeFormat::new(name, zone).ok_or_else(|| MappingError::Rule {
+            field: field.name,
+            what: format!(
+                "{name:?} is no format of a time: use iso, unix_s, unix_ms, unix_us or a pattern as %d.%m.%Y %H:%M:%S"
+            ),
+        })
+    }
+
+    fn column(&mut self, name: String) -> usize {
+        if let Some(at) = self.columns.iter().position(|known| *known == name) {
+            return at;
+        }
+        self.columns.push(name);
+        self.columns.len() - 1
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+use std::path::PathBuf;
+
+/// A mapping that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MappingError {
+    /// The file cannot be read.
+    #[error("cannot read the mapping {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is no TOML, or has a key that means nothing here.
+    #[error("the mapping is refused")]
+    Toml(#[from] toml::de::Error),
+    /// A field that an event does not have.
+    #[error("`fields.{field}`: an event has no such field; it has {known}")]
+    UnknownField {
+        /// The name.
+        field: String,
+        /// Those there are.
+        known: String,
+    },
+    /// Fields that every event has.
+    #[error("no source for {}: every event has them; name a column of the file or a constant, as in gender = {{ value = \"other\" }}", .0.join(", "))]
+    MissingFields(Vec<&'static str>),
+    /// A rule that contradicts itself or does not suit its field.
+    #[error("`fields.{field}`: {what}")]
+    Rule {
+        /// The field.
+        field: &'static str,
+        /// What is wrong.
+        what: String,
+    },
+    /// A time zone that is not known.
+    #[error("{0:?} is no time zone: use a name as Europe/Berlin or an offset as +02:00")]
+    TimeZone(String),
+    /// A delimiter or quote that is no single byte.
+    #[error("`csv.{key}`: {value:?} is no ASCII character")]
+    Csv {
+        /// Which.
+        key: &'static str,
+        /// What was given.
+        value: char,
+    },
+    /// A source's name that would not do in ids and coordinates.
+    #[error("{0:?} names no source: use 1 to 64 of a-z, 0-9, `_`, `-` and `.`")]
+    SourceName(String),
+    /// No source's name at all.
+    #[error("the mapping names no source and --source is not given: ids of rows and quarantine go by it")]
+    NoSource,
+}

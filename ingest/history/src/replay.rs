@@ -1,0 +1,393 @@
+//! A replay: the file is read and judged on a thread of its own, the store works on this task, a short queue between them.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use contracts::cube::WINDOW_US;
+use contracts::lateness::{self, Lateness};
+use contracts::ledger::minute_us;
+use contracts::money::Rates;
+use contracts::{Event, Reason};
+use ingest::clock::Clock;
+use ingest::source::FILE_PREFIX;
+use ingest::store::{EncodedRows, FileKey, FileState, FileStep, Passed, SetAside, Store};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::HistoryError;
+use crate::file::Source;
+use crate::mapping::{Mapping, SourceName};
+use crate::pages::{PAGE_ROWS, Pages, Row};
+use crate::translate::{Example, Refusals, Translator};
+
+/// Steps between reader and store.
+const QUEUED_STEPS: usize = 2;
+/// Rows set aside in one transaction: each is sent with its bytes.
+const MAX_SET_ASIDE: usize = 1_000;
+/// Days that the events of one transaction fall into: each is a partition with locks of its own, and PostgreSQL has some
+/// thousands for all.
+const MAX_DAYS: usize = 200;
+/// How often progress is told.
+const TOLD_EVERY: Duration = Duration::from_millis(100);
+/// How much of a digest tells two files of one name apart.
+const DIGEST_SHOWN: usize = 8;
+
+/// Whose files are read, and by what.
+#[derive(Debug, Clone)]
+pub struct Shop {
+    /// Which columns are which fields.
+    pub mapping: Mapping,
+    /// Whose rows they are.
+    pub source: SourceName,
+    /// What money is converted with.
+    pub rates: Rates,
+}
+
+impl Shop {
+    /// The source of its rows in `raw.quarantine` and in re-keyed ids.
+    #[must_use]
+    pub fn source_of_rows(&self) -> String {
+        format!("{FILE_PREFIX}{}", self.source.as_str())
+    }
+}
+
+/// How far a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Its bytes are being hashed.
+    Hashing {
+        /// Bytes done.
+        done: u64,
+        /// Of how many.
+        of: u64,
+    },
+    /// Its rows are being read.
+    Reading {
+        /// Bytes, or rows of a Parquet file, that are committed.
+        done: u64,
+        /// Of how many.
+        of: u64,
+        /// Rows read.
+        rows: u64,
+        /// Of these, set aside.
+        rejected: u64,
+    },
+}
+
+/// What became of a file: `rows` = `accepted` + `repeated` + `rejected`, over all runs that it took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replayed {
+    /// The name by which its rows stand in quarantine.
+    pub name: String,
+    /// Rows read.
+    pub rows: u64,
+    /// Rows that are events since.
+    pub accepted: u64,
+    /// Rows whose event was there already.
+    pub repeated: u64,
+    /// Rows set aside.
+    pub rejected: u64,
+    /// Why rows of this run were set aside.
+    pub refused: BTreeMap<Reason, u64>,
+    /// One of each.
+    pub examples: BTreeMap<Reason, Example>,
+    /// The windows that hold the events that the stream leaves to reconciliation.
+    pub windows: Option<Range<DateTime<Utc>>>,
+    /// Rows that were done before this run.
+    pub rows_before: u64,
+    /// Whether its last row was read.
+    pub is_finished: bool,
+    /// When it was finished by a run before this one, which then had nothing to do.
+    pub finished_before: Option<DateTime<Utc>>,
+}
+
+/// Replays a file, from where an earlier run has left it, until its end or until it is cancelled; either way what was
+/// read is stored, and the file goes on from there. With `again` it starts over, and what came in before is found repeated.
+///
+/// # Errors
+/// [`HistoryError`]; what was committed stays, and running it again goes on.
+pub async fn replay(
+    path: &Path,
+    shop: &Arc<Shop>,
+    again: bool,
+    store: &mut Store,
+    clock: &Clock,
+    cancel: &CancellationToken,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Replayed, HistoryError> {
+    let source = Arc::new(Source::open(path, &shop.mapping)?);
+    store.settle_base_currency(shop.rates.base()).await?;
+    let Some(sha256) = hash(&source, cancel, progress).await? else {
+        return Ok(untouched(source.name()));
+    };
+    let key = FileKey {
+        source: shop.source_of_rows(),
+        mapping: shop.mapping.sha256().to_owned(),
+        identity: shop.mapping.identity_sha256().to_owned(),
+        name: format!("{}@{}", source.name(), &sha256[..DIGEST_SHOWN]),
+        sha256,
+    };
+    let mut state = store.begin_file(&key).await?;
+    if again {
+        state = store.restart_file(state.file_id).await?;
+    }
+    if state.finished_at.is_some() {
+        return Ok(replayed(state, Refusals::default(), None));
+    }
+    let open = store.open_in_quarantine(&key.source, &coordinates(&state.name, "")).await?;
+    let (to_store, mut steps) = mpsc::channel(QUEUED_STEPS);
+    let reader = Reader {
+        shop: Arc::clone(shop),
+        source: Arc::clone(&source),
+        source_of_rows: key.source,
+        state: state.clone(),
+        open,
+        clock: clock.clone(),
+        cancel: cancel.clone(),
+        to_store,
+    };
+    let reading = tokio::task::spawn_blocking(move || reader.run());
+    let stored = store_all(store, &mut steps, &mut state, progress).await;
+    // The reader stops at its next step once nobody takes it.
+    drop(steps);
+    let read =
+        reading.await.map_err(|cause| HistoryError::Reader { path: path.to_owned(), source: cause })?;
+    let rows_before = stored?;
+    let (refusals, is_at_end) = read?;
+    if is_at_end {
+        store.finish_file(state.file_id).await?;
+    }
+    Ok(Replayed { is_finished: is_at_end, ..replayed(state, refusals, Some(rows_before)) })
+}
+
+/// A file that was cancelled before anything was known of it.
+fn untouched(name: String) -> Replayed {
+    let state = FileState {
+        file_id: 0,
+        name,
+        rows_done: 0,
+        accepted: 0,
+        repeated: 0,
+        rejected: 0,
+        late: None,
+        finished_at: None,
+    };
+    replayed(state, Refusals::default(), Some(0))
+}
+
+fn replayed(state: FileState, refusals: Refusals, rows_before: Option<u64>) -> Replayed {
+    Replayed {
+        rows: state.rows_done,
+        accepted: state.accepted,
+        repeated: state.repeated,
+        rejected: state.rejected,
+        refused: refusals.counts,
+        examples: refusals.examples,
+        windows: state.late.map(windows),
+        rows_before: rows_before.unwrap_or(state.rows_done),
+        is_finished: state.finished_at.is_some(),
+        finished_before: state.finished_at,
+        name: state.name,
+    }
+}
+
+/// Whole windows around two instants.
+fn windows((first, last): (DateTime<Utc>, DateTime<Utc>)) -> Range<DateTime<Utc>> {
+    let window = |at: DateTime<Utc>| {
+        DateTime::from_timestamp_micros(minute_us(at.timestamp_micros())).unwrap_or_default()
+    };
+    window(first)..window(last) + TimeDelta::microseconds(WINDOW_US)
+}
+
+/// Where a row stands in its source.
+fn coordinates(name: &str, line: impl std::fmt::Display) -> String {
+    format!("{name}:{line}")
+}
+
+async fn hash(
+    source: &Arc<Source>,
+    cancel: &CancellationToken,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Option<String>, HistoryError> {
+    let (told, mut heard) = mpsc::channel(1);
+    let (file, cancelled) = (Arc::clone(source), cancel.clone());
+    let hashing = tokio::task::spawn_blocking(move || {
+        file.sha256(|done| {
+            // Who does not listen yet hears of it next time.
+            let _ = told.try_send(done);
+            !cancelled.is_cancelled()
+        })
+    });
+    while let Some(done) = heard.recv().await {
+        progress(Progress::Hashing { done, of: source.size_bytes });
+    }
+    let hashed = hashing.await;
+    hashed.map_err(|cause| HistoryError::Reader { path: source.path.clone(), source: cause })?
+}
+
+/// Rows on their way to the store, and where reading them ended.
+struct Batch {
+    rows: EncodedRows,
+    step: FileStep,
+    days: BTreeSet<i64>,
+    read_to: u64,
+    of: u64,
+}
+
+impl Batch {
+    fn new(state: &FileState, source: &str, rows_before: u64, of: u64, at: DateTime<Utc>) -> Self {
+        let step = FileStep {
+            file_id: state.file_id,
+            rows_before,
+            set_aside: Vec::new(),
+            source: source.to_owned(),
+            passed: Vec::new(),
+            late: None,
+            at,
+        };
+        Self { rows: EncodedRows::with_capacity(PAGE_ROWS), step, days: BTreeSet::new(), read_to: 0, of }
+    }
+
+    fn len(&self) -> u64 {
+        (self.rows.rows() + self.step.set_aside.len()) as u64
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows.is_full() || self.step.set_aside.len() >= MAX_SET_ASIDE || self.days.len() >= MAX_DAYS
+    }
+
+    fn take(&mut self, event: &Event) {
+        const DAY_US: i64 = 86_400_000_000;
+        let at = event.occurred_at;
+        self.days.insert(at.timestamp_micros().div_euclid(DAY_US));
+        if lateness::judge(at, event.ingested_at) == Lateness::Late {
+            let (first, last) = self.step.late.unwrap_or((at, at));
+            self.step.late = Some((first.min(at), last.max(at)));
+        }
+        let taken = self.rows.push(event);
+        debug_assert!(taken, "a full batch is sent");
+    }
+}
+
+/// Commits steps as they come; returns how many rows were done before the first.
+async fn store_all(
+    store: &mut Store,
+    steps: &mut mpsc::Receiver<Batch>,
+    state: &mut FileState,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<u64, HistoryError> {
+    let rows_before = state.rows_done;
+    let mut told: Option<Instant> = None;
+    while let Some(Batch { rows, step, read_to, of, .. }) = steps.recv().await {
+        let appended = store.append_step(rows, &step).await?;
+        let rejected = step.set_aside.len() as u64;
+        state.accepted += appended.committed;
+        state.repeated += appended.repeated;
+        state.rejected += rejected;
+        state.rows_done += appended.committed + appended.repeated + rejected;
+        if let Some((first, last)) = step.late {
+            let (known_first, known_last) = state.late.unwrap_or((first, last));
+            state.late = Some((known_first.min(first), known_last.max(last)));
+        }
+        if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
+            told = Some(Instant::now());
+            let (rows, rejected) = (state.rows_done, state.rejected);
+            progress(Progress::Reading { done: read_to, of, rows, rejected });
+        }
+    }
+    Ok(rows_before)
+}
+
+/// The thread that reads.
+struct Reader {
+    shop: Arc<Shop>,
+    source: Arc<Source>,
+    source_of_rows: String,
+    state: FileState,
+    /// Coordinates of rows of this file that stand open in quarantine.
+    open: HashSet<String>,
+    clock: Clock,
+    cancel: CancellationToken,
+    to_store: mpsc::Sender<Batch>,
+}
+
+impl Reader {
+    /// Reads from where the file was left; what was refused, and whether the end was reached.
+    fn run(self) -> Result<(Refusals, bool), HistoryError> {
+        let mut translator = Translator::new(&self.shop.mapping, &self.source_of_rows);
+        let mut pages = Pages::open(&self.source, &self.shop.mapping)?;
+        let of = pages.size();
+        let mut to_pass_over = self.state.rows_done;
+        if !translator.needs_all_rows() {
+            pages.skip(to_pass_over)?;
+            to_pass_over = 0;
+        }
+        let mut refusals = Refusals::default();
+        let mut rows_done = self.state.rows_done;
+        let mut batch = self.batch(rows_done, of);
+        while let Some(page) = pages.next()? {
+            if self.cancel.is_cancelled() {
+                // What was judged is stored all the same: less to do for the next run.
+                let _ = self.send(batch);
+                return Ok((refusals, false));
+            }
+            let ingested_at = self.clock.now();
+            for row in &page.rows {
+                if to_pass_over > 0 {
+                    to_pass_over -= 1;
+                    translator.pass_over(&page, row);
+                    continue;
+                }
+                match translator.event(&page, row, ingested_at, &self.shop.rates) {
+                    Ok(event) => {
+                        self.note_passed(row, &event, &mut batch);
+                        batch.take(&event);
+                    }
+                    Err(rejection) => {
+                        refusals.count(row.line, &rejection);
+                        batch.step.set_aside.push(SetAside {
+                            source: self.source_of_rows.clone(),
+                            coordinates: coordinates(&self.state.name, row.line),
+                            reason: rejection.reason,
+                            detail: rejection.to_string(),
+                            payload: page.record(row, self.shop.mapping.columns()),
+                            quarantined_at: ingested_at,
+                        });
+                    }
+                }
+                batch.read_to = page.read_to;
+                if batch.is_full() {
+                    rows_done += batch.len();
+                    if !self.send(std::mem::replace(&mut batch, self.batch(rows_done, of))) {
+                        return Ok((refusals, false));
+                    }
+                }
+            }
+        }
+        let is_at_end = self.send(batch);
+        Ok((refusals, is_at_end))
+    }
+
+    fn batch(&self, rows_before: u64, of: u64) -> Batch {
+        Batch::new(&self.state, &self.source_of_rows, rows_before, of, self.clock.now())
+    }
+
+    /// `false` when nobody takes it.
+    fn send(&self, batch: Batch) -> bool {
+        batch.len() == 0 || self.to_store.blocking_send(batch).is_ok()
+    }
+
+    fn note_passed(&self, row: &Row, event: &Event, batch: &mut Batch) {
+        if self.open.is_empty() {
+            return;
+        }
+        let coordinates = coordinates(&self.state.name, row.line);
+        if self.open.contains(&coordinates) {
+            batch.step.passed.push(Passed { coordinates, event_id: event.event_id });
+        }
+    }
+}

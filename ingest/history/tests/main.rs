@@ -1,0 +1,1 @@
+//! Files of past events on a real PostgreSQL.
