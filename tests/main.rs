@@ -14,6 +14,7 @@ mod control;
 mod crashes;
 mod doctor;
 mod figures;
+mod history;
 mod ledger;
 mod poison;
 mod quarantine;

@@ -1,0 +1,167 @@
+//! What comes in, what does not, and that nothing comes in twice.
+
+use std::fs;
+
+use contracts::{Event, Reason};
+use history::{HistoryError, Outcome, check};
+use ingest::clock::Clock;
+use ingest::store::StoreError;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::files::{HEADER, csv_line, rows, write_csv, write_ndjson, write_parquet};
+use crate::support::{MAPPING, NOW, Scene, at, replay_into, shop, with_id};
+
+#[test]
+fn every_format_gives_the_same_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = rows(500);
+    let paths = ["a.csv", "b.ndjson", "c.parquet"].map(|name| folder.path().join(name));
+    write_csv(&paths[0], &rows);
+    write_ndjson(&paths[1], &rows);
+    write_parquet(&paths[2], &rows);
+    for mapping in [MAPPING.to_owned(), with_id()] {
+        let events = paths.clone().map(|path| {
+            let clock = Clock::starting_at(at(NOW));
+            let checked =
+                check(&path, &shop(&mapping), usize::MAX, &clock, &CancellationToken::new()).unwrap();
+            assert_eq!((checked.rows, checked.accepted), (500, 500), "{:?}", checked.examples);
+            let event = |(_, outcome)| match outcome {
+                Outcome::Event(event) => *event,
+                Outcome::Rejected { detail, .. } => panic!("{detail}"),
+            };
+            checked.first.into_iter().map(event).collect::<Vec<Event>>()
+        });
+        assert_eq!(events[0], events[1]);
+        assert_eq!(events[0], events[2]);
+        let order = &events[0][2];
+        assert_eq!(order.occurred_at, at("2026-03-01T09:00:02.250Z"), "local time of Berlin");
+        assert_eq!(order.amount_base.unwrap().to_string(), "59.76");
+        assert_eq!((events[0][0].item_id.as_ref(), events[0][0].currency), (None, None));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_come_in_once_whatever_they_are_called_and_written_in() {
+    let scene = Scene::new().await;
+    let rows = rows(1_000);
+    let path = scene.path("old.csv");
+    write_csv(&path, &rows);
+    let first = scene.replay(&path, &with_id()).await.unwrap();
+    assert_eq!((first.rows, first.accepted, first.repeated, first.rejected), (1_000, 950, 50, 0));
+    assert_eq!(first.windows, Some(at("2026-03-01T09:00:00Z")..at("2026-03-01T09:17:00Z")));
+    assert!(first.is_finished && first.finished_before.is_none());
+
+    // The same bytes are passed over, under another name too.
+    let copy = scene.path("copy.csv");
+    fs::copy(&path, &copy).unwrap();
+    let second = scene.replay(&copy, &with_id()).await.unwrap();
+    assert!(second.finished_before.is_some());
+    assert_eq!((second.name, second.accepted, second.windows), (first.name, 950, first.windows));
+    // Asked to read them again, or given the same rows in other bytes, the key of raw.events decides.
+    let cancel = CancellationToken::new();
+    let again = replay_into(&scene.pg_url, &path, &with_id(), true, &cancel, &mut |_| {}).await.unwrap();
+    assert_eq!((again.accepted, again.repeated), (0, 1_000));
+    let (ndjson, parquet) = (scene.path("old.ndjson"), scene.path("old.parquet"));
+    write_ndjson(&ndjson, &rows);
+    write_parquet(&parquet, &rows);
+    for path in [ndjson, parquet] {
+        let same = scene.replay(&path, &with_id()).await.unwrap();
+        assert_eq!((same.rows, same.accepted, same.repeated), (1_000, 0, 1_000));
+    }
+    assert_eq!(scene.events().await, 950);
+    scene.assert_ledger_balances().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_ids_equal_rows_are_told_apart_and_overlapping_exports_are_not() {
+    let scene = Scene::new().await;
+    let all = rows(300);
+    let (early, late) = (scene.path("early.csv"), scene.path("late.csv"));
+    write_csv(&early, &all[..200]);
+    write_csv(&late, &all[100..]);
+    // Without the id there is nothing that tells a repeat from an equal row.
+    let first = scene.replay(&early, MAPPING).await.unwrap();
+    assert_eq!((first.accepted, first.repeated), (200, 0));
+    let second = scene.replay(&late, MAPPING).await.unwrap();
+    assert_eq!((second.accepted, second.repeated), (100, 100));
+
+    // More columns would give other ids, and is refused; named content keeps them.
+    let more = MAPPING.replace(
+        "device = { value = \"desktop\" }",
+        "device = { column = \"visit\", values = { 1 = \"mobile\" } }",
+    );
+    let refused = scene.replay(&early, &more).await.unwrap_err();
+    assert!(matches!(refused, HistoryError::Store(StoreError::OtherIds { .. })), "{refused}");
+    assert_eq!(scene.events().await, 300);
+    scene.assert_ledger_balances().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_rejected_is_kept_with_file_and_line_until_it_passes() {
+    let scene = Scene::new().await;
+    let good = rows(4);
+    let lines = [
+        HEADER.to_owned(),
+        csv_line(&good[1]),
+        csv_line(&good[2]).replace("order,", "scroll,"),
+        csv_line(&good[1]).replace("e-1", "e-5").replace("19.91", "19.915"),
+        "e-6,pageview".to_owned(),
+        csv_line(&good[1])
+            .replace("e-1", "e-7")
+            .replace("01.03.2026", "29.03.2026")
+            .replace("10:00", "02:30"),
+        csv_line(&good[1]).replace("e-1", "e-8").replace("2026", "2027"),
+        csv_line(&good[1]).replace("e-1", ""),
+        csv_line(&good[2]).replace("e-2", "e-9").replace(",o-2", ","),
+        "e-10,\"pageview".to_owned(),
+    ];
+    let path = scene.path("dirty.csv");
+    fs::write(&path, lines.join("\n")).unwrap();
+    let replayed = scene.replay(&path, &with_id()).await.unwrap();
+    assert_eq!((replayed.rows, replayed.accepted, replayed.rejected), (9, 1, 8));
+    assert_eq!(replayed.examples[&Reason::Future].line, 7);
+    let name = &replayed.name;
+    let stored = scene
+        .pg
+        .query("select coordinates, reason, payload, detail from raw.quarantine where source = 'file:acme' order by 1", &[])
+        .await
+        .unwrap();
+    let stored: Vec<(String, String, Vec<u8>)> =
+        stored.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+    let reasons = [
+        (3, "invalid_field"),
+        (4, "invalid_field"),
+        (5, "malformed"),
+        (6, "invalid_field"),
+        (7, "future"),
+        (8, "missing_id"),
+        (9, "missing_field"),
+        (10, "malformed"),
+    ];
+    let mut expected: Vec<(String, String, Vec<u8>)> = reasons
+        .iter()
+        .map(|(line, reason)| {
+            (format!("{name}:{line}"), (*reason).to_owned(), lines[line - 1].clone().into_bytes())
+        })
+        .collect();
+    expected.sort();
+    assert_eq!(stored, expected);
+    assert!(name.starts_with("dirty.csv@"), "{name}");
+
+    // Once more adds nothing; a better mapping lets one row in, and its row in quarantine says so.
+    let cancel = CancellationToken::new();
+    replay_into(&scene.pg_url, &path, &with_id(), true, &cancel, &mut |_| {}).await.unwrap();
+    assert_eq!(scene.count("select count(*) from raw.quarantine").await, 8);
+    let better = with_id().replace("order = \"purchase\"", "order = \"purchase\", scroll = \"purchase\"");
+    let replayed = scene.replay(&path, &better).await.unwrap();
+    assert_eq!((replayed.accepted, replayed.repeated, replayed.rejected), (1, 1, 7));
+    let settled =
+        "select coordinates, record_id = (select event_id from raw.events where event_name = 'purchase')
+                   from raw.quarantine where outcome = 'accepted'";
+    let settled = scene.pg.query(settled, &[]).await.unwrap();
+    let settled: Vec<(String, bool)> = settled.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(settled, [(format!("{name}:3"), true)]);
+    assert_eq!(scene.count("select count(*) from raw.quarantine").await, 8);
+    assert_eq!(scene.events().await, 2);
+    scene.assert_ledger_balances().await;
+}
