@@ -1,4 +1,4 @@
-//! The description of the HTTP interface, rendered from the contract: `cargo run -p collector --example render`.
+//! The description of the HTTP interface, rendered from the contract: `cargo run -p collector --example render_openapi`.
 
 use contracts::Event;
 use contracts::record::{Field, Kind, Spelling};

@@ -32,7 +32,7 @@ fn message<'a>(file: &'a FileDescriptorProto, name: &str) -> &'a DescriptorProto
 
 #[test]
 fn the_openapi_file_is_what_the_types_say() {
-    let remedy = "run `cargo run -p collector --example render` and look at the difference";
+    let remedy = "run `cargo run -p collector --example render_openapi` and look at the difference";
     assert_eq!(openapi::COMMITTED, openapi::text(&openapi::render()), "{remedy}");
 }
 

@@ -1,4 +1,4 @@
-//! Writes the published description of the HTTP interface: `cargo run -p collector --example render`.
+//! Writes the published description of the HTTP interface: `cargo run -p collector --example render_openapi`.
 
 use std::path::Path;
 
