@@ -109,7 +109,7 @@ fn print_checked(path: &Path, checked: &Checked) -> anyhow::Result<()> {
         match outcome {
             Outcome::Event(event) => println!("line {line} becomes {}", serde_json::to_string_pretty(event)?),
             Outcome::Rejected { reason, detail } => {
-                println!("line {line} would be rejected: {reason}: {detail}")
+                println!("line {line} would be rejected: {reason}: {detail}");
             }
         }
     }
@@ -221,7 +221,7 @@ fn print_replayed(replayed: &Replayed) {
         format!("{rows} rows read = {accepted} accepted + {repeated} repeated + {rejected} rejected");
     match replayed.finished_before {
         Some(at) => {
-            println!("{name} was replayed at {}: {counts}; nothing to do (--again reads it again)", time(at))
+            println!("{name} was replayed at {}: {counts}; nothing to do (--again reads it again)", time(at));
         }
         None if replayed.rows_before > 0 => {
             println!("{name} went on after {} rows: {counts}", replayed.rows_before);
