@@ -232,3 +232,40 @@ fn print_replayed(replayed: &Replayed) {
         println!("  {}", refusal(&reason.to_string(), *count, replayed.examples.get(reason)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn replayed(rows: u64, windows: Option<(&str, &str)>) -> Replayed {
+        Replayed {
+            name: "old.csv".to_owned(),
+            rows,
+            accepted: rows,
+            repeated: 0,
+            rejected: 0,
+            refused: BTreeMap::new(),
+            examples: BTreeMap::new(),
+            windows: windows.map(|(from, to)| from.parse().unwrap()..to.parse().unwrap()),
+            rows_before: 0,
+            is_finished: true,
+            finished_before: None,
+        }
+    }
+
+    #[test]
+    fn all_files_together_have_the_windows_of_each() {
+        let mut total = Total::default();
+        total.add(&replayed(1, None));
+        assert_eq!(total.windows, None);
+        total.add(&replayed(2, Some(("2020-01-01T00:00:00Z", "2020-01-02T00:00:00Z"))));
+        total.add(&replayed(4, Some(("2019-01-01T00:00:00Z", "2019-01-02T00:00:00Z"))));
+        let windows = total.windows.unwrap();
+        assert_eq!(
+            (total.rows, time(windows.start).as_str(), time(windows.end).as_str()),
+            (7, "2019-01-01T00:00:00Z", "2020-01-02T00:00:00Z")
+        );
+    }
+}

@@ -28,6 +28,7 @@
 //!   `event_id = { content = ["occurred_at", "user_id", …] }`, and from how many equal rows stand before it in its file.
 //! - Fields of a product or an order (with their constants and defaults) take part only in rows with an `item_id` or an `order_id`.
 
+mod checker;
 mod error;
 pub(crate) mod field;
 mod written;
@@ -42,9 +43,10 @@ use std::str::FromStr;
 use sha2::{Digest, Sha256};
 
 use crate::file::Format;
-use crate::time::{ISO, TimeFormat, Zone};
+use crate::time::TimeFormat;
+use checker::{Checker, zone};
 use field::{EVENT_ID, FIELDS, Field, Kind, OCCURRED_AT};
-use written::{Scalar, Written, WrittenCsv, WrittenTable};
+use written::{Written, WrittenCsv};
 
 /// Whose rows they are: part of their ids and of their place in quarantine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -216,10 +218,6 @@ fn canonical(text: &str) -> Result<String, MappingError> {
     Ok(serde_json::Value::from_iter(table).to_string())
 }
 
-fn zone(name: &str) -> Result<Zone, MappingError> {
-    Zone::read(name).ok_or_else(|| MappingError::TimeZone(name.to_owned()))
-}
-
 fn csv(written: &WrittenCsv) -> Result<Csv, MappingError> {
     let byte = |key, value: char| match u8::try_from(value) {
         Ok(byte) if byte.is_ascii() && !matches!(byte, b'\r' | b'\n') => Ok(byte),
@@ -295,109 +293,6 @@ fn identity_text(rules: &[Rule], identity: &Identity, columns: &[String]) -> Str
         );
     }
     text
-}
-
-struct Checker {
-    default_zone: Zone,
-    columns: Vec<String>,
-    content: Option<Vec<String>>,
-}
-
-impl Checker {
-    /// Checks a rule; the one that only says what ids follow from is none.
-    fn rule(&mut self, field: &'static Field, written: WrittenTable) -> Result<Option<Rule>, MappingError> {
-        let bad = |what: &str| MappingError::Rule { field: field.name, what: what.to_owned() };
-        let WrittenTable {
-            column,
-            columns,
-            content,
-            value,
-            values,
-            default,
-            format,
-            timezone,
-            decimal,
-            keep,
-        } = written;
-        let has_words = values.is_some() || default.is_some();
-        if let Some(content) = content {
-            if field.kind != Kind::EventId {
-                return Err(bad("`content` is for event_id"));
-            }
-            if column.is_some() || columns.is_some() || value.is_some() || has_words {
-                return Err(bad("`content` stands alone: the file's own id is better where there is one"));
-            }
-            self.content = Some(content);
-            return Ok(None);
-        }
-        let from = match (column, columns, value) {
-            (Some(column), None, None) => From::Columns(vec![self.column(column)]),
-            (None, Some(columns), None) if !columns.is_empty() => {
-                if !field.kind.is_id() {
-                    return Err(bad("`columns` is for ids"));
-                }
-                From::Columns(columns.into_iter().map(|column| self.column(column)).collect())
-            }
-            (None, None, Some(value)) => From::Constant(value.0),
-            _ => return Err(bad("name one of `column`, `columns` and `value`")),
-        };
-        let is_constant = matches!(from, From::Constant(_));
-        if is_constant && has_words {
-            return Err(bad("`values` and `default` are for columns"));
-        }
-        if field.kind == Kind::EventId && (is_constant || has_words) {
-            return Err(bad(
-                "an id is what stands in the file: it takes no constant, no `values` and no `default`",
-            ));
-        }
-        if field.kind != Kind::Time && (format.is_some() || timezone.is_some()) {
-            return Err(bad("`format` and `timezone` are for times"));
-        }
-        if keep && field.kind != Kind::UserId {
-            return Err(bad("`keep` is for user_id"));
-        }
-        let decimal_comma = match decimal {
-            None | Some('.') => false,
-            Some(',') if field.kind.is_number() => true,
-            Some(',') => return Err(bad("`decimal` is for numbers")),
-            Some(_) => return Err(bad("`decimal` is \",\" or \".\"")),
-        };
-        let time = match field.kind {
-            Kind::Time => Some(self.time(field, format.as_deref(), timezone.as_deref())?),
-            _ => None,
-        };
-        if let (From::Constant(value), Some(time)) = (&from, &time) {
-            time.read(value, false).map_err(|error| bad(&error.to_string()))?;
-        }
-        let values =
-            values.unwrap_or_default().into_iter().map(|(theirs, Scalar(ours))| (theirs, ours)).collect();
-        let default = default.map(|Scalar(default)| default);
-        Ok(Some(Rule { field, from, values, default, time, decimal_comma, keep }))
-    }
-
-    fn time(
-        &self,
-        field: &'static Field,
-        format: Option<&str>,
-        timezone: Option<&str>,
-    ) -> Result<TimeFormat, MappingError> {
-        let zone = timezone.map(zone).transpose()?.unwrap_or(self.default_zone);
-        let name = format.unwrap_or(ISO);
-        TimeFormat::new(name, zone).ok_or_else(|| MappingError::Rule {
-            field: field.name,
-            what: format!(
-                "{name:?} is no format of a time: use iso, unix_s, unix_ms, unix_us or a pattern as %d.%m.%Y %H:%M:%S"
-            ),
-        })
-    }
-
-    fn column(&mut self, name: String) -> usize {
-        if let Some(at) = self.columns.iter().position(|known| *known == name) {
-            return at;
-        }
-        self.columns.push(name);
-        self.columns.len() - 1
-    }
 }
 
 #[cfg(test)]

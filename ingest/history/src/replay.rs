@@ -1,36 +1,32 @@
 //! A replay: the file is read and judged on a thread of its own, the store works on this task, a short queue between them.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+mod reader;
+
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use contracts::Reason;
 use contracts::cube::WINDOW_US;
-use contracts::lateness::{self, Lateness};
 use contracts::ledger::minute_us;
 use contracts::money::Rates;
-use contracts::{Event, Reason};
 use ingest::clock::Clock;
 use ingest::source::FILE_PREFIX;
-use ingest::store::{EncodedRows, FileKey, FileState, FileStep, Passed, SetAside, Store};
+use ingest::store::{FileKey, FileState, Store};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::HistoryError;
 use crate::file::Source;
 use crate::mapping::{Mapping, SourceName};
-use crate::pages::{PAGE_ROWS, Pages, Row};
-use crate::translate::{Example, Refusals, Translator};
+use crate::translate::{Example, Refusals};
+use reader::{Batch, Reader};
 
 /// Steps between reader and store.
 const QUEUED_STEPS: usize = 2;
-/// Rows set aside in one transaction: each is sent with its bytes.
-const MAX_SET_ASIDE: usize = 1_000;
-/// Days that the events of one transaction fall into: each is a partition with locks of its own, and PostgreSQL has some
-/// thousands for all.
-const MAX_DAYS: usize = 200;
 /// How often progress is told.
 const TOLD_EVERY: Duration = Duration::from_millis(100);
 /// How much of a digest tells two files of one name apart.
@@ -106,7 +102,7 @@ pub struct Replayed {
 }
 
 /// Replays a file, from where an earlier run has left it, until its end or until it is cancelled; either way what was
-/// read is stored, and the file goes on from there. With `again` it starts over, and what came in before is found repeated.
+/// read is stored, and the file goes on from there. With `again` one that is done starts over, and what came in before is found repeated.
 ///
 /// # Errors
 /// [`HistoryError`]; what was committed stays, and running it again goes on.
@@ -132,7 +128,8 @@ pub async fn replay(
         sha256,
     };
     let mut state = store.begin_file(&key).await?;
-    if again {
+    // One that is being read again goes on as any other.
+    if again && state.finished_at.is_some() {
         state = store.restart_file(state.file_id).await?;
     }
     if state.finished_at.is_some() {
@@ -229,50 +226,6 @@ async fn hash(
     hashed.map_err(|cause| HistoryError::Reader { path: source.path.clone(), source: cause })?
 }
 
-/// Rows on their way to the store, and where reading them ended.
-struct Batch {
-    rows: EncodedRows,
-    step: FileStep,
-    days: BTreeSet<i64>,
-    read_to: u64,
-    of: u64,
-}
-
-impl Batch {
-    fn new(state: &FileState, source: &str, rows_before: u64, of: u64, at: DateTime<Utc>) -> Self {
-        let step = FileStep {
-            file_id: state.file_id,
-            rows_before,
-            set_aside: Vec::new(),
-            source: source.to_owned(),
-            passed: Vec::new(),
-            late: None,
-            at,
-        };
-        Self { rows: EncodedRows::with_capacity(PAGE_ROWS), step, days: BTreeSet::new(), read_to: 0, of }
-    }
-
-    fn len(&self) -> u64 {
-        (self.rows.rows() + self.step.set_aside.len()) as u64
-    }
-
-    fn is_full(&self) -> bool {
-        self.rows.is_full() || self.step.set_aside.len() >= MAX_SET_ASIDE || self.days.len() >= MAX_DAYS
-    }
-
-    fn take(&mut self, event: &Event) {
-        const DAY_US: i64 = 86_400_000_000;
-        let at = event.occurred_at;
-        self.days.insert(at.timestamp_micros().div_euclid(DAY_US));
-        if lateness::judge(at, event.ingested_at) == Lateness::Late {
-            let (first, last) = self.step.late.unwrap_or((at, at));
-            self.step.late = Some((first.min(at), last.max(at)));
-        }
-        let taken = self.rows.push(event);
-        debug_assert!(taken, "a full batch is sent");
-    }
-}
-
 /// Commits steps as they come; returns how many rows were done before the first.
 async fn store_all(
     store: &mut Store,
@@ -300,94 +253,4 @@ async fn store_all(
         }
     }
     Ok(rows_before)
-}
-
-/// The thread that reads.
-struct Reader {
-    shop: Arc<Shop>,
-    source: Arc<Source>,
-    source_of_rows: String,
-    state: FileState,
-    /// Coordinates of rows of this file that stand open in quarantine.
-    open: HashSet<String>,
-    clock: Clock,
-    cancel: CancellationToken,
-    to_store: mpsc::Sender<Batch>,
-}
-
-impl Reader {
-    /// Reads from where the file was left; what was refused, and whether the end was reached.
-    fn run(self) -> Result<(Refusals, bool), HistoryError> {
-        let mut translator = Translator::new(&self.shop.mapping, &self.source_of_rows);
-        let mut pages = Pages::open(&self.source, &self.shop.mapping)?;
-        let of = pages.size();
-        let mut to_pass_over = self.state.rows_done;
-        if !translator.needs_all_rows() {
-            pages.skip(to_pass_over)?;
-            to_pass_over = 0;
-        }
-        let mut refusals = Refusals::default();
-        let mut rows_done = self.state.rows_done;
-        let mut batch = self.batch(rows_done, of);
-        while let Some(page) = pages.next()? {
-            if self.cancel.is_cancelled() {
-                // What was judged is stored all the same: less to do for the next run.
-                let _ = self.send(batch);
-                return Ok((refusals, false));
-            }
-            let ingested_at = self.clock.now();
-            for row in &page.rows {
-                if to_pass_over > 0 {
-                    to_pass_over -= 1;
-                    translator.pass_over(&page, row);
-                    continue;
-                }
-                match translator.event(&page, row, ingested_at, &self.shop.rates) {
-                    Ok(event) => {
-                        self.note_passed(row, &event, &mut batch);
-                        batch.take(&event);
-                    }
-                    Err(rejection) => {
-                        refusals.count(row.line, &rejection);
-                        batch.step.set_aside.push(SetAside {
-                            source: self.source_of_rows.clone(),
-                            coordinates: coordinates(&self.state.name, row.line),
-                            reason: rejection.reason,
-                            detail: rejection.to_string(),
-                            payload: page.record(row, self.shop.mapping.columns()),
-                            quarantined_at: ingested_at,
-                        });
-                    }
-                }
-                batch.read_to = page.read_to;
-                if batch.is_full() {
-                    rows_done += batch.len();
-                    if !self.send(std::mem::replace(&mut batch, self.batch(rows_done, of))) {
-                        return Ok((refusals, false));
-                    }
-                }
-            }
-        }
-        let is_at_end = self.send(batch);
-        Ok((refusals, is_at_end))
-    }
-
-    fn batch(&self, rows_before: u64, of: u64) -> Batch {
-        Batch::new(&self.state, &self.source_of_rows, rows_before, of, self.clock.now())
-    }
-
-    /// `false` when nobody takes it.
-    fn send(&self, batch: Batch) -> bool {
-        batch.len() == 0 || self.to_store.blocking_send(batch).is_ok()
-    }
-
-    fn note_passed(&self, row: &Row, event: &Event, batch: &mut Batch) {
-        if self.open.is_empty() {
-            return;
-        }
-        let coordinates = coordinates(&self.state.name, row.line);
-        if self.open.contains(&coordinates) {
-            batch.step.passed.push(Passed { coordinates, event_id: event.event_id });
-        }
-    }
 }
