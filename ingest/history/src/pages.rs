@@ -48,7 +48,9 @@ impl Page {
     /// read, as JSON.
     pub(crate) fn record(&self, row: &Row, names: &[String]) -> Vec<u8> {
         if !row.bytes.is_empty() {
-            return self.bytes[row.bytes.clone()].trim_ascii_end().to_vec();
+            let line = &self.bytes[row.bytes.clone()];
+            let line = line.strip_suffix(b"\n").unwrap_or(line);
+            return line.strip_suffix(b"\r").unwrap_or(line).to_vec();
         }
         let Ok(at) = row.cells else { return Vec::new() };
         let cells = names.iter().zip(&self.columns);

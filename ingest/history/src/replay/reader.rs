@@ -24,6 +24,7 @@ const MAX_SET_ASIDE_BYTES: usize = 8 << 20;
 /// Days that the events of one transaction fall into: each is a partition with locks of its own, and PostgreSQL has some
 /// thousands for all.
 const MAX_DAYS: usize = 200;
+
 /// Rows on their way to the store, and where reading them ended.
 pub(super) struct Batch {
     pub(super) rows: EncodedRows,
