@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use contracts::Namespace;
+use contracts::family::{self, Family, REGISTRATIONS};
 use contracts::ledger::CHECKPOINT_SUFFIX;
 use serde_json::Value;
 use tokio_postgres::Client;
@@ -16,13 +18,28 @@ use crate::VerifyError;
 /// Offsets by partition.
 pub(crate) type Offsets = BTreeMap<i32, i64>;
 
-/// Tells how far a streaming query has committed.
+/// Tells how far the job's queries have committed: a query is named by its family, or as [`LEDGER_QUERY`].
 pub trait SparkProgress: Sync {
     /// The offsets by partition up to which a topic is in the sink; nothing before the first batch.
     ///
     /// # Errors
     /// When it cannot be told.
-    fn committed_offsets(&self, topic: &str) -> Result<Option<BTreeMap<i32, i64>>, VerifyError>;
+    fn committed_offsets(&self, query: &str, topic: &str) -> Result<Option<BTreeMap<i32, i64>>, VerifyError>;
+
+    /// The watermark that the newest committed batch went by; nothing before the first batch.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    fn watermark(&self, query: &str) -> Result<Option<DateTime<Utc>>, VerifyError>;
+}
+
+/// The name of the query that counts for the ledger.
+pub const LEDGER_QUERY: &str = "ledger";
+
+/// What follows the path of the cube's checkpoint in that of a query's.
+fn suffix(query: &str) -> String {
+    let family = family::families().find(|family| family.name == query);
+    family.map_or_else(|| CHECKPOINT_SUFFIX.to_owned(), Family::checkpoint_suffix)
 }
 
 /// A checkpoint in a folder that this program can read.
@@ -34,7 +51,7 @@ impl CheckpointDirectory {
     ///
     /// # Errors
     /// When it is another URI.
-    pub fn of(uri: &str) -> Result<Self, VerifyError> {
+    pub fn of_uri(uri: &str) -> Result<Self, VerifyError> {
         // file:/p, file:///p and file://localhost/p are one place; a bare path is meant literally.
         let path = match uri.strip_prefix("file:") {
             Some(rest) => rest.strip_prefix("//").unwrap_or(rest),
@@ -54,11 +71,10 @@ impl CheckpointDirectory {
         &self.0
     }
 
-    /// The folder of the query that counts for the ledger beside the query of this one.
-    #[must_use]
-    pub fn of_ledger(&self) -> Self {
+    /// The folder of a query beside the cube, whose own is this.
+    fn of(&self, query: &str) -> Self {
         let mut path = self.0.clone().into_os_string();
-        path.push(CHECKPOINT_SUFFIX);
+        path.push(suffix(query));
         Self(path.into())
     }
 
@@ -80,14 +96,15 @@ impl CheckpointDirectory {
     }
 }
 
-impl SparkProgress for CheckpointDirectory {
-    fn committed_offsets(&self, topic: &str) -> Result<Option<BTreeMap<i32, i64>>, VerifyError> {
+impl CheckpointDirectory {
+    /// What the newest committed batch was planned with, beside the file's path.
+    fn committed(&self) -> Result<Option<(String, PathBuf)>, VerifyError> {
         // A batch may be cleaned up between the two looks; then there is a newer one.
         loop {
             let Some(batch) = self.latest_commit()? else { return Ok(None) };
             let path = self.0.join("offsets").join(batch.to_string());
             match std::fs::read_to_string(&path) {
-                Ok(text) => return offsets(&text, topic, &path),
+                Ok(text) => return Ok(Some((text, path))),
                 Err(error)
                     if error.kind() == std::io::ErrorKind::NotFound
                         && self.latest_commit()? != Some(batch) => {}
@@ -96,6 +113,23 @@ impl SparkProgress for CheckpointDirectory {
                 }
             }
         }
+    }
+
+    fn committed_offsets(&self, topic: &str) -> Result<Option<Offsets>, VerifyError> {
+        let Some((text, path)) = self.committed()? else { return Ok(None) };
+        offsets(&text, topic, &path)
+    }
+
+    fn watermark(&self) -> Result<Option<DateTime<Utc>>, VerifyError> {
+        let Some((text, path)) = self.committed()? else { return Ok(None) };
+        let settings = text.lines().nth(1).and_then(|line| serde_json::from_str::<Value>(line).ok());
+        let unix_ms = settings.and_then(|settings| settings.get("batchWatermarkMs")?.as_i64());
+        let at = unix_ms.and_then(DateTime::from_timestamp_millis);
+        let shape = || VerifyError::CheckpointShape {
+            path: path.display().to_string(),
+            reason: "it names no watermark".to_owned(),
+        };
+        at.map(Some).ok_or_else(shape)
     }
 }
 
@@ -128,26 +162,28 @@ fn offsets(text: &str, topic: &str, path: &Path) -> Result<Option<Offsets>, Veri
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoints(Vec<(String, CheckpointDirectory)>);
 
-impl Checkpoints {
-    /// Those of the queries that count for the ledger beside the queries of these.
-    #[must_use]
-    pub fn of_ledger(&self) -> Self {
-        Self(self.0.iter().map(|(topic, checkpoint)| (topic.clone(), checkpoint.of_ledger())).collect())
-    }
-}
-
 impl SparkProgress for Checkpoints {
-    fn committed_offsets(&self, topic: &str) -> Result<Option<BTreeMap<i32, i64>>, VerifyError> {
+    fn committed_offsets(&self, query: &str, topic: &str) -> Result<Option<BTreeMap<i32, i64>>, VerifyError> {
         let mut newest = None;
-        // Two plans may read one topic; what both have committed is what counts.
-        for (_, checkpoint) in self.0.iter().filter(|(of, _)| of == topic) {
-            let Some(committed) = checkpoint.committed_offsets(topic)? else { return Ok(None) };
+        // Two plans may read one topic; what both have committed is what counts. Users are in one topic for all.
+        let reads = |of: &str| of == topic || query == REGISTRATIONS.name;
+        for (_, checkpoint) in self.0.iter().filter(|(of, _)| reads(of)) {
+            let Some(committed) = checkpoint.of(query).committed_offsets(topic)? else { return Ok(None) };
             newest = Some(match newest {
                 None => committed,
                 Some(before) => least(before, &committed),
             });
         }
         Ok(newest)
+    }
+
+    fn watermark(&self, query: &str) -> Result<Option<DateTime<Utc>>, VerifyError> {
+        let mut least: Option<DateTime<Utc>> = None;
+        for (_, checkpoint) in &self.0 {
+            let Some(at) = checkpoint.of(query).watermark()? else { return Ok(None) };
+            least = Some(least.map_or(at, |least| least.min(at)));
+        }
+        Ok(least)
     }
 }
 
@@ -179,7 +215,7 @@ pub async fn checkpoints_in_force(
         return Err(VerifyError::NoPlan { query: query.to_owned() });
     }
     let checkpoint = |row: &tokio_postgres::Row| {
-        Ok((namespace.events_topic(row.get(0)), CheckpointDirectory::of(row.get(1))?))
+        Ok((namespace.events_topic(row.get(0)), CheckpointDirectory::of_uri(row.get(1))?))
     };
     rows.iter().map(checkpoint).collect::<Result<_, _>>().map(Checkpoints)
 }
@@ -200,7 +236,7 @@ mod tests {
     #[test]
     fn the_newest_committed_batch_counts() {
         let folder = tempfile::tempdir().unwrap();
-        let checkpoint = CheckpointDirectory::of(&format!("file://{}", folder.path().display())).unwrap();
+        let checkpoint = CheckpointDirectory::of_uri(&format!("file://{}", folder.path().display())).unwrap();
         assert_eq!(checkpoint.committed_offsets("shop.events.g1").unwrap(), None);
         fs::create_dir(folder.path().join("commits")).unwrap();
         fs::create_dir(folder.path().join("offsets")).unwrap();
@@ -215,6 +251,7 @@ mod tests {
         assert_eq!(offsets[&1], 10, "batch 10 is newer than 9, and 11 is not committed");
         assert_eq!(offsets.len(), 4);
         assert_eq!(checkpoint.committed_offsets("shop.events.g2").unwrap(), None);
+        assert_eq!(checkpoint.watermark().unwrap(), Some(DateTime::UNIX_EPOCH));
     }
 
     #[test]
@@ -227,9 +264,9 @@ mod tests {
     fn only_folders_can_be_read() {
         let path = Path::new("/data/c");
         for uri in ["file:/data/c", "file:///data/c", "file://localhost/data/c", "/data/c"] {
-            assert_eq!(CheckpointDirectory::of(uri).unwrap().0, path);
+            assert_eq!(CheckpointDirectory::of_uri(uri).unwrap().0, path);
         }
-        assert!(CheckpointDirectory::of("hdfs://name/data").is_err());
+        assert!(CheckpointDirectory::of_uri("hdfs://name/data").is_err());
     }
 
     #[test]

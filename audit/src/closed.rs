@@ -1,10 +1,10 @@
-//! Closed windows against all that a snapshot sees, late records included: what reconciliation has to put right.
+//! Closed rows against all that a snapshot sees, late records included: what reconciliation has to put right.
 
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 use contracts::Namespace;
-use contracts::cube::GROUPINGS;
+use contracts::family::Family;
 use scylla::client::session::Session;
 use tokio_postgres::Transaction;
 
@@ -14,12 +14,14 @@ use crate::report::Difference;
 use crate::row::Rows;
 use crate::{VerifyError, expected, stored};
 
-/// What the tables should hold of some closed windows, by SQL over all records that one snapshot sees.
+/// What the tables of a family should hold in a range of its axis where all is closed, by SQL over all records that one snapshot
+/// sees.
 #[derive(Debug)]
 pub struct Closed {
-    windows: Range<DateTime<Utc>>,
+    family: &'static Family,
+    range: Range<DateTime<Utc>>,
     snapshot: String,
-    /// In the order of the groupings.
+    /// In the order of the tables.
     expected: Vec<Rows>,
 }
 
@@ -30,18 +32,25 @@ impl Closed {
     /// When PostgreSQL does not answer.
     pub async fn compute(
         transaction: &Transaction<'_>,
-        windows: Range<DateTime<Utc>>,
+        family: &'static Family,
+        range: Range<DateTime<Utc>>,
     ) -> Result<Self, VerifyError> {
         let snapshot = transaction
             .query_one("select pg_current_snapshot()::text", &[])
             .await
             .map_err(VerifyError::postgres("take a snapshot"))?
             .get(0);
-        let mut expected = Vec::with_capacity(GROUPINGS.len());
-        for grouping in GROUPINGS {
-            expected.push(expected::rows(transaction, grouping, Records::All, Some(&windows)).await?);
+        let mut expected = Vec::with_capacity(family.tables.len());
+        for grouping in family.tables {
+            expected.push(expected::rows(transaction, family, grouping, Records::All, Some(&range)).await?);
         }
-        Ok(Self { windows, snapshot, expected })
+        Ok(Self { family, range, snapshot, expected })
+    }
+
+    /// The range of the family's axis.
+    #[must_use]
+    pub fn range(&self) -> &Range<DateTime<Utc>> {
+        &self.range
     }
 
     /// The snapshot, as text of `pg_snapshot`.
@@ -66,8 +75,8 @@ impl Closed {
         namespace: &Namespace,
     ) -> Result<Vec<Difference>, VerifyError> {
         let mut differences = Vec::new();
-        for (grouping, expected) in GROUPINGS.iter().zip(&self.expected) {
-            let found = stored::within(session, namespace, grouping, &self.windows).await?;
+        for (grouping, expected) in self.family.tables.iter().zip(&self.expected) {
+            let found = stored::within(session, namespace, self.family, grouping, &self.range).await?;
             differences.extend(Outcome::table(grouping, expected, expected, &found).differences);
         }
         Ok(differences)

@@ -109,7 +109,7 @@ pub(crate) fn deviation<'a>(deviations: &'a mut Vec<Deviation>, measure: &'stati
     &mut deviations[index]
 }
 
-fn differences(
+pub(crate) fn differences(
     grouping: &'static Grouping,
     key: &Key,
     expected: &[Figure],
@@ -173,6 +173,8 @@ mod tests {
                 contracts::cube::MeasureKind::Distinct => Figure::Distinct(value),
                 contracts::cube::MeasureKind::Money => Figure::Money(Decimal::new(value, 2)),
                 contracts::cube::MeasureKind::Instant => Figure::Instant(value),
+                contracts::cube::MeasureKind::Text => Figure::Text(value.to_string()),
+                contracts::cube::MeasureKind::Flag => Figure::Flag(value % 2 == 0),
             })
             .collect()
     }
@@ -187,6 +189,8 @@ mod tests {
             Figure::Distinct(count) => Figure::Distinct(count * 2 + 4),
             Figure::Money(amount) => Figure::Money(*amount - Decimal::new(1, 2)),
             Figure::Instant(unix_ms) => Figure::Instant(unix_ms - 1),
+            Figure::Text(text) => Figure::Text(format!("{text}?")),
+            Figure::Flag(flag) => Figure::Flag(!flag),
             Figure::Absent => Figure::Count(0),
         }
     }

@@ -92,7 +92,7 @@ pub enum VerifyError {
     },
     /// Spark did not get to the end of the topic.
     #[error(
-        "after {waited_s} s spark is {behind} offsets before the end of {topic}: \
+        "after {waited_s} s spark's query {query:?} is {behind} offsets before the end of {topic}: \
          see that `storepulse job run` runs, or give it more time"
     )]
     SparkBehind {
@@ -100,6 +100,8 @@ pub enum VerifyError {
         waited_s: u64,
         /// Offsets that are not committed yet, over all partitions.
         behind: i64,
+        /// The query.
+        query: String,
         /// The topic.
         topic: String,
     },

@@ -2,6 +2,8 @@
 //!
 //! Only sums are added up over minutes; distinct counts are not, which is why rates are of session starts.
 
+mod beside;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -15,6 +17,8 @@ use scylla::client::session::Session;
 
 use crate::row::{Figure, Key, Rows};
 use crate::{VerifyError, stored};
+
+pub use beside::{Beside, ProductHour, Visits};
 
 /// Sums over the minutes of a span, for one dimension value or for all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -162,6 +166,8 @@ pub struct Figures {
     pub demographics: Vec<DemographicFigures>,
     /// The products with the highest net sales.
     pub products: Vec<ProductFigures>,
+    /// What no table of the cube has.
+    pub beside: Beside,
 }
 
 /// Reads the leading figures of the minutes that begin in a span.
@@ -213,6 +219,7 @@ pub async fn read(
         .collect();
     figures.products.sort_by(|a, b| b.totals.net.cmp(&a.totals.net).then_with(|| a.item_id.cmp(&b.item_id)));
     figures.products.truncate(top_products);
+    figures.beside = beside::read(session, namespace, &span).await?;
     Ok(figures)
 }
 

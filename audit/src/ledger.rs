@@ -16,11 +16,12 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use contracts::endpoints::Endpoints;
+use contracts::family::CUBE_FAMILY;
 use contracts::ledger::MINUTE_US;
 use scylla::client::session::Session;
 use tokio_postgres::Client;
 
-use crate::checkpoint::SparkProgress;
+use crate::checkpoint::{LEDGER_QUERY, SparkProgress};
 use crate::verify::{Phase, Progress, SETTLE_POLL, events_topics, lsn_behind, snapshot};
 use crate::{VerifyError, progress};
 
@@ -75,15 +76,6 @@ impl Default for LedgerOptions {
     }
 }
 
-/// How far each of Spark's two counting queries has committed.
-#[derive(Clone, Copy)]
-pub struct SparkQueries<'a> {
-    /// The cube.
-    pub cube: &'a dyn SparkProgress,
-    /// The one that judges for the ledger.
-    pub ledger: &'a dyn SparkProgress,
-}
-
 /// One look at everything.
 struct Look {
     before: InPostgres,
@@ -98,7 +90,7 @@ struct Look {
 /// When there can be no verdict: a service does not answer, relay or Spark do not get there in time.
 pub async fn ledger(
     endpoints: &Endpoints,
-    spark: SparkQueries<'_>,
+    spark: &dyn SparkProgress,
     options: LedgerOptions,
     progress: Progress<'_>,
 ) -> Result<LedgerReport, VerifyError> {
@@ -125,7 +117,7 @@ async fn look(
     client: &mut Client,
     session: &Session,
     endpoints: &Endpoints,
-    spark: SparkQueries<'_>,
+    spark: &dyn SparkProgress,
     options: &LedgerOptions,
     progress: Progress<'_>,
 ) -> Result<Look, VerifyError> {
@@ -136,9 +128,9 @@ async fn look(
         let lsn = lsn_behind(&snapshot).await?;
         let wait = async {
             progress::relay_past(endpoints, lsn, options.wait, progress).await?;
-            for query in [spark.cube, spark.ledger] {
+            for query in [CUBE_FAMILY.name, LEDGER_QUERY] {
                 for topic in &topics {
-                    progress::spark_past_end(endpoints, topic, query, options.wait, progress).await?;
+                    progress::spark_past_end(endpoints, query, topic, spark, options.wait, progress).await?;
                 }
             }
             Ok(())

@@ -10,6 +10,7 @@ mod closed;
 mod compare;
 pub mod doctor;
 mod error;
+mod excuse;
 mod expected;
 pub mod figures;
 mod ledger;
@@ -19,12 +20,11 @@ mod row;
 mod stored;
 mod verify;
 
-pub use checkpoint::{CheckpointDirectory, Checkpoints, SparkProgress, checkpoints_in_force};
+pub use checkpoint::{CheckpointDirectory, Checkpoints, LEDGER_QUERY, SparkProgress, checkpoints_in_force};
 pub use closed::Closed;
 pub use error::VerifyError;
-pub use ledger::{
-    Counts, Imbalance, JudgedMinute, LedgerOptions, LedgerReport, Minute, Span, SparkQueries, Stage, ledger,
-};
+pub use ledger::{Counts, Imbalance, JudgedMinute, LedgerOptions, LedgerReport, Minute, Span, Stage, ledger};
 pub use report::{Deviation, Difference, DifferenceKind, MIN_FIGURES_FOR_A_MEAN, Report, TableReport};
 pub use row::{Figure, Key};
+pub use stored::dimension_value;
 pub use verify::{Options, Phase, Progress, verify};

@@ -58,6 +58,7 @@ pub(crate) async fn relay_past(
 /// Waits until Spark has committed a topic up to the end that is read now, of committed records.
 pub(crate) async fn spark_past_end(
     endpoints: &Endpoints,
+    query: &str,
     topic: &str,
     spark: &dyn SparkProgress,
     wait: Duration,
@@ -66,7 +67,7 @@ pub(crate) async fn spark_past_end(
     let deadline = Instant::now() + wait;
     let end = committed_end(&endpoints.kafka_brokers, topic.to_owned()).await?;
     loop {
-        let committed = spark.committed_offsets(topic)?;
+        let committed = spark.committed_offsets(query, topic)?;
         let behind = behind(&end, committed.as_ref());
         if behind == 0 && committed.is_some() {
             return Ok(());
@@ -74,7 +75,12 @@ pub(crate) async fn spark_past_end(
         progress(Phase::WaitingForSpark { behind });
         if Instant::now() >= deadline {
             let waited_s = wait.as_secs();
-            return Err(VerifyError::SparkBehind { waited_s, behind, topic: topic.to_owned() });
+            return Err(VerifyError::SparkBehind {
+                waited_s,
+                behind,
+                query: query.to_owned(),
+                topic: topic.to_owned(),
+            });
         }
         tokio::time::sleep(CHECKPOINT_POLL).await;
     }

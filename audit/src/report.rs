@@ -123,6 +123,10 @@ pub struct Report {
     pub rows_verified: usize,
     /// Records that came too late for the stream, which nothing here expects in the tables.
     pub late_events: i64,
+    /// Sessions that are still open, so that no row of them is expected.
+    pub open_sessions: usize,
+    /// Rows astride the cut of a rebuild, which reconciliation puts right.
+    pub deferred_rows: usize,
     /// How far the distinct counts are off.
     pub deviations: Vec<Deviation>,
     /// What is not as it should be.

@@ -1,9 +1,9 @@
-//! Rows of the cube's tables, as expected and as stored.
+//! Rows of the tables, as expected and as stored.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use chrono::{DateTime, NaiveDate, SecondsFormat, Timelike, Utc};
+use chrono::{DateTime, NaiveDate, SecondsFormat, SubsecRound, Timelike, Utc};
 use contracts::cube::{CUBE, Grouping};
 use contracts::record::Column;
 use rust_decimal::Decimal;
@@ -11,9 +11,9 @@ use rust_decimal::Decimal;
 /// The primary key of a row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
-    /// The window's start.
-    pub minute: DateTime<Utc>,
-    /// The day it is filed under.
+    /// The row's instant, in whole ms: the window's start, the session's first event.
+    pub at: DateTime<Utc>,
+    /// The day it is filed under; of the instant, where the table has none.
     pub day: NaiveDate,
     /// The hour it is filed under, where the table has one.
     pub hour: Option<i32>,
@@ -22,14 +22,14 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key that a window and dimensions have in a table.
+    /// The key that an instant and dimensions have in a table.
     #[must_use]
-    pub fn of(grouping: &Grouping, minute: DateTime<Utc>, dimensions: Vec<String>) -> Self {
+    pub fn of(grouping: &Grouping, at: DateTime<Utc>, dimensions: Vec<String>) -> Self {
         let by_hour = grouping.partition_key.contains(&CUBE.hour);
         Self {
-            minute,
-            day: minute.date_naive(),
-            hour: by_hour.then(|| i32::try_from(minute.hour()).unwrap_or_default()),
+            at: at.trunc_subsecs(3),
+            day: at.date_naive(),
+            hour: by_hour.then(|| i32::try_from(at.hour()).unwrap_or_default()),
             dimensions,
         }
     }
@@ -43,14 +43,14 @@ impl Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.minute.to_rfc3339_opts(SecondsFormat::AutoSi, true))?;
+        f.write_str(&self.at.to_rfc3339_opts(SecondsFormat::AutoSi, true))?;
         for dimension in &self.dimensions {
             write!(f, " {dimension}")?;
         }
-        if self.day != self.minute.date_naive() {
+        if self.day != self.at.date_naive() {
             write!(f, " (filed under {})", self.day)?;
         }
-        if let Some(hour) = self.hour.filter(|hour| u32::try_from(*hour) != Ok(self.minute.hour())) {
+        if let Some(hour) = self.hour.filter(|hour| u32::try_from(*hour) != Ok(self.at.hour())) {
             write!(f, " (filed under hour {hour})")?;
         }
         Ok(())
@@ -68,6 +68,10 @@ pub enum Figure {
     Money(Decimal),
     /// An instant, in ms.
     Instant(i64),
+    /// A word or a name.
+    Text(String),
+    /// Yes or no.
+    Flag(bool),
     /// A null, which the tables never hold.
     Absent,
 }
@@ -81,6 +85,8 @@ impl fmt::Display for Figure {
                 Some(at) => f.write_str(&at.to_rfc3339_opts(SecondsFormat::Millis, true)),
                 None => write!(f, "{unix_ms} ms"),
             },
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Flag(flag) => write!(f, "{flag}"),
             Self::Absent => f.write_str("nothing"),
         }
     }

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use contracts::Namespace;
+use contracts::cassandra::key_type;
 use contracts::cube::{CUBE, Grouping, MeasureKind};
+use contracts::event::EVENT;
+use contracts::family::{Family, Geometry};
 use contracts::record::Column;
 use futures::TryStreamExt;
 use rust_decimal::Decimal;
@@ -29,16 +32,23 @@ pub(crate) async fn all(
     Ok(rows)
 }
 
-/// Every row of the windows in a range, wherever it is filed: a scan of the whole table, of which only these come back.
+/// Every row in a range of the family's axis, wherever it is filed: a scan of the whole table, of which only these come back.
 pub(crate) async fn within(
     session: &Session,
     namespace: &Namespace,
+    family: &Family,
     grouping: &'static Grouping,
-    windows: &Range<DateTime<Utc>>,
+    range: &Range<DateTime<Utc>>,
 ) -> Result<Rows, VerifyError> {
-    let bounds = format!(" where {minute} >= ? and {minute} < ? allow filtering", minute = CUBE.minute);
+    let axis = match family.geometry {
+        Geometry::Sessions => EVENT.session_started_at,
+        Geometry::Windows { .. } | Geometry::Records => grouping.at,
+    };
+    let at = TimeDelta::microseconds(family.at_us());
+    let bounds = format!(" where {axis} >= ? and {axis} < ? allow filtering");
     let mut rows = Rows::new();
-    read(session, namespace, grouping, &bounds, bounds_of(windows).into(), &mut rows).await?;
+    let values = bounds_of(&(range.start + at..range.end + at)).into();
+    read(session, namespace, grouping, &bounds, values, &mut rows).await?;
     Ok(rows)
 }
 
@@ -46,25 +56,25 @@ fn bounds_of(windows: &Range<DateTime<Utc>>) -> [CqlValue; 2] {
     [windows.start, windows.end].map(|at| CqlValue::Timestamp(CqlTimestamp(at.timestamp_millis())))
 }
 
-/// The rows of the windows in a range, from the partitions that the keys lie in.
+/// The rows whose instants lie in a range, from the partitions that the keys lie in.
 pub(crate) async fn partitions_of(
     session: &Session,
     namespace: &Namespace,
     grouping: &'static Grouping,
     keys: impl IntoIterator<Item = &Key>,
-    windows: &Range<DateTime<Utc>>,
+    instants: &Range<DateTime<Utc>>,
 ) -> Result<Rows, VerifyError> {
     let mut bounds = String::from(" where ");
     for column in grouping.partition_key {
         bounds += &format!("{column} = ? and ");
     }
-    bounds += &format!("{minute} >= ? and {minute} < ?", minute = CUBE.minute);
+    bounds += &format!("{at} >= ? and {at} < ?", at = grouping.at);
     let partitions: BTreeSet<Partition<'_>> =
         keys.into_iter().map(|key| Partition::of(grouping, key)).collect();
     let mut rows = Rows::new();
     for partition in partitions {
-        let mut values = partition.values(grouping);
-        values.extend(bounds_of(windows));
+        let mut values = partition.values(grouping)?;
+        values.extend(bounds_of(instants));
         read(session, namespace, grouping, &bounds, values, &mut rows).await?;
     }
     Ok(rows)
@@ -84,20 +94,30 @@ impl<'a> Partition<'a> {
         Self { day: key.day, hour: key.hour, dimensions }
     }
 
-    fn values(&self, grouping: &Grouping) -> Vec<CqlValue> {
+    fn values(&self, grouping: &'static Grouping) -> Result<Vec<CqlValue>, VerifyError> {
         let columns = grouping.partition_key.iter().zip(&self.dimensions);
         columns
             .map(|(&column, dimension)| {
-                if column == CUBE.day {
+                Ok(if column == CUBE.day {
                     CqlValue::Date(self.day.into())
                 } else if column == CUBE.hour {
                     CqlValue::Int(self.hour.unwrap_or_default())
                 } else {
-                    CqlValue::Text(dimension.unwrap_or_default().to_owned())
-                }
+                    dimension_value(column, dimension.unwrap_or_default())
+                        .ok_or(VerifyError::UnexpectedType { table: grouping.table, column: column.name() })?
+                })
             })
             .collect()
     }
+}
+
+/// The value of a dimension as Cassandra takes it, or nothing where it should be an id and is none.
+#[must_use]
+pub fn dimension_value(column: Column, text: &str) -> Option<CqlValue> {
+    Some(match key_type(column) {
+        "uuid" => CqlValue::Uuid(text.parse().ok()?),
+        _ => CqlValue::Text(text.to_owned()),
+    })
 }
 
 async fn read(
@@ -139,7 +159,7 @@ fn parse(
         |column: Column| VerifyError::UnexpectedType { table: grouping.table, column: column.name() };
     let mut day = None;
     let mut hour = None;
-    let mut minute = None;
+    let mut at = None;
     let mut dimensions = vec![String::new(); grouping.dimensions.len()];
     let mut figures = Vec::with_capacity(grouping.measures.len());
     let key_columns = columns.len() - grouping.measures.len();
@@ -154,19 +174,27 @@ fn parse(
                 day = Some(date.try_into().map_err(|_| unexpected(column))?);
             }
             Some(CqlValue::Int(value)) if column == CUBE.hour => hour = Some(value),
-            Some(CqlValue::Timestamp(CqlTimestamp(unix_ms))) if column == CUBE.minute => {
-                minute = DateTime::from_timestamp_millis(unix_ms);
+            Some(CqlValue::Timestamp(CqlTimestamp(unix_ms))) if column == grouping.at => {
+                at = DateTime::from_timestamp_millis(unix_ms);
             }
-            Some(CqlValue::Text(text)) => {
+            Some(value @ (CqlValue::Text(_) | CqlValue::Uuid(_))) => {
                 let dimension = grouping.dimensions.iter().position(|dimension| *dimension == column);
-                dimensions[dimension.ok_or_else(|| unexpected(column))?] = text;
+                dimensions[dimension.ok_or_else(|| unexpected(column))?] = match value {
+                    CqlValue::Uuid(id) => id.to_string(),
+                    CqlValue::Text(text) => text,
+                    _ => return Err(unexpected(column)),
+                };
             }
             _ => return Err(unexpected(column)),
         }
     }
-    let day = day.ok_or_else(|| unexpected(CUBE.day))?;
-    let minute = minute.ok_or_else(|| unexpected(CUBE.minute))?;
-    Ok((Key { minute, day, hour, dimensions }, figures))
+    let at: DateTime<Utc> = at.ok_or_else(|| unexpected(grouping.at))?;
+    let day = if grouping.partition_key.contains(&CUBE.day) {
+        day.ok_or_else(|| unexpected(CUBE.day))?
+    } else {
+        at.date_naive()
+    };
+    Ok((Key { at, day, hour, dimensions }, figures))
 }
 
 /// A stored figure, or nothing where it has another type than its measure.
@@ -177,6 +205,8 @@ fn figure(kind: MeasureKind, value: Option<CqlValue>) -> Option<Figure> {
         (MeasureKind::Distinct, Some(CqlValue::BigInt(count))) => Figure::Distinct(count),
         (MeasureKind::Money, Some(CqlValue::Decimal(amount))) => Figure::Money(decimal(&amount)?),
         (MeasureKind::Instant, Some(CqlValue::Timestamp(CqlTimestamp(unix_ms)))) => Figure::Instant(unix_ms),
+        (MeasureKind::Text, Some(CqlValue::Text(text))) => Figure::Text(text),
+        (MeasureKind::Flag, Some(CqlValue::Boolean(flag))) => Figure::Flag(flag),
         _ => return None,
     })
 }

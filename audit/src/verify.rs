@@ -9,14 +9,16 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contracts::cube::{CUBE, GROUPINGS, Grouping, WINDOW_US};
+use contracts::cube::{Grouping, WINDOW_US};
 use contracts::endpoints::Endpoints;
+use contracts::family::{self, CUBE_FAMILY, Family, Geometry, SESSIONS, Source};
 use scylla::client::session::Session;
 use tokio_postgres::types::PgLsn;
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use crate::checkpoint::SparkProgress;
 use crate::compare::{Outcome, deviation};
+use crate::excuse::{Excused, Excuses};
 use crate::expected::Records;
 use crate::report::{Report, TableReport};
 use crate::row::{Key, Rows};
@@ -29,12 +31,24 @@ pub struct Options {
     pub wait: Duration,
     /// How long rows that were in motion may take to match.
     pub settle: Duration,
+    /// The one family to look at; without it, all.
+    pub only: Option<&'static Family>,
 }
+
+impl Options {
+    /// The tables to look at.
+    fn tables(&self) -> Vec<Table> {
+        family::tables().filter(|(family, _)| self.only.is_none_or(|only| only == *family)).collect()
+    }
+}
+
+/// A table and its family.
+type Table = (&'static Family, &'static Grouping);
 
 impl Default for Options {
     fn default() -> Self {
         // Rows move for as long as their minute lasts; a restarted job replays for less than two.
-        Self { wait: Duration::from_secs(120), settle: Duration::from_secs(120) }
+        Self { wait: Duration::from_secs(120), settle: Duration::from_secs(120), only: None }
     }
 }
 
@@ -78,7 +92,7 @@ pub type Progress<'a> = &'a (dyn Fn(Phase) + Sync);
 /// How often rows in motion are looked at again.
 pub(crate) const SETTLE_POLL: Duration = Duration::from_millis(500);
 
-/// Compares every table of the cube with `raw.events`. Changes nothing but one empty log record, which gives
+/// Compares every table of every family with the raw rows. Changes nothing but one empty log record, which gives
 /// the relay something to pass; may be dropped at any time.
 ///
 /// # Errors
@@ -92,6 +106,7 @@ pub async fn verify(
     let mut client = provision::connect(&endpoints.pg_url).await?;
     let session = provision::connect_cassandra(&endpoints.cassandra_contact_points).await?;
     let topics = events_topics(&client, endpoints).await?;
+    let tables = options.tables();
     // A repair writes rows and then says so; between the two nobody may judge.
     hold_repairs(&client, endpoints).await?;
     let started = Instant::now();
@@ -103,41 +118,53 @@ pub async fn verify(
         let wait = async {
             let waiting = Instant::now();
             progress::relay_past(endpoints, lsn, options.wait, progress).await?;
-            for topic in &topics {
-                progress::spark_past_end(endpoints, topic, spark, options.wait, progress).await?;
+            for family in family::families().filter(|family| tables.iter().any(|(of, _)| of == family)) {
+                let of_users = [endpoints.namespace.users_topic()];
+                let topics = if family.source == Source::Users { &of_users[..] } else { &topics };
+                for topic in topics {
+                    progress::spark_past_end(endpoints, family.name, topic, spark, options.wait, progress)
+                        .await?;
+                }
             }
             Ok(waiting.elapsed())
         };
         // The snapshot stands still, so what it saw is computed while relay and Spark come along.
-        futures::try_join!(all_expected(&snapshot), wait)?
+        futures::try_join!(all_expected(&snapshot, &tables), wait)?
     };
 
-    let mut found = Vec::with_capacity(GROUPINGS.len());
-    for grouping in GROUPINGS {
+    // Whatever Spark closes by this watermark is in the table when it is read after.
+    let closed_to = spark.watermark(SESSIONS.name)?;
+    let mut found = Vec::with_capacity(before.len());
+    for (_, grouping) in &tables {
         progress(Phase::Reading { table: grouping.table });
         found.push(stored::all(&session, &endpoints.namespace, grouping).await?);
     }
     progress(Phase::Computing);
-    let (after, late_events) = {
+    let (after, late_events, excuses) = {
         let snapshot = snapshot(&mut client).await?;
-        (all_expected(&snapshot).await?, expected::late_events(&snapshot).await?)
+        let excuses = Excuses::read(&snapshot, closed_to).await?;
+        (all_expected(&snapshot, &tables).await?, expected::late_events(&snapshot).await?, excuses)
     };
-    let mut outcomes: Vec<Outcome> = GROUPINGS
-        .iter()
-        .enumerate()
-        .map(|(index, grouping)| Outcome::table(grouping, &before[index], &after[index], &found[index]))
-        .collect();
-    drop((before, after, found));
+    let mut excused = Excused::default();
+    let mut outcomes = Vec::with_capacity(found.len());
+    for (((&(family, grouping), mut before), mut after), mut found) in
+        tables.iter().zip(before).zip(after).zip(found)
+    {
+        let taken = excuses.take_out(family, grouping, &mut before, &mut after, &mut found);
+        excused.open += taken.open;
+        excused.deferred += taken.deferred;
+        outcomes.push(Outcome::table(grouping, &before, &after, &found));
+    }
 
     let settling = Instant::now();
-    settle(&mut client, &session, endpoints, &mut outcomes, options.settle, progress).await?;
+    settle(&mut client, &session, endpoints, &tables, &mut outcomes, options.settle, progress).await?;
     waited += settling.elapsed();
     tracing::debug!(
         elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
         "verified"
     );
-    Ok(report(outcomes, late_events, waited))
+    Ok(report(&tables, outcomes, excused, late_events, waited))
 }
 
 /// The topics that the plans in force read; without a plan, the one of the generation in force.
@@ -191,10 +218,10 @@ pub(crate) async fn lsn_behind(snapshot: &Transaction<'_>) -> Result<u64, Verify
     Ok(row.get::<_, PgLsn>(0).into())
 }
 
-async fn all_expected(snapshot: &Transaction<'_>) -> Result<Vec<Rows>, VerifyError> {
-    let mut all = Vec::with_capacity(GROUPINGS.len());
-    for grouping in GROUPINGS {
-        all.push(expected::rows(snapshot, grouping, Records::Belonging, None).await?);
+async fn all_expected(snapshot: &Transaction<'_>, tables: &[Table]) -> Result<Vec<Rows>, VerifyError> {
+    let mut all = Vec::with_capacity(tables.len());
+    for (family, grouping) in tables {
+        all.push(expected::rows(snapshot, family, grouping, Records::Belonging, None).await?);
     }
     Ok(all)
 }
@@ -203,6 +230,7 @@ async fn settle(
     client: &mut Client,
     session: &Session,
     endpoints: &Endpoints,
+    tables: &[Table],
     outcomes: &mut [Outcome],
     settle: Duration,
     progress: Progress<'_>,
@@ -216,38 +244,57 @@ async fn settle(
         progress(Phase::Settling { rows: open });
         tokio::time::sleep(SETTLE_POLL).await;
         let snapshot = snapshot(client).await?;
-        for (grouping, outcome) in GROUPINGS.iter().zip(outcomes.iter_mut()) {
+        for (&(family, grouping), outcome) in tables.iter().zip(outcomes.iter_mut()) {
             let keys = outcome.open_keys();
-            let Some(windows) = windows(&keys) else { continue };
-            let expected = expected::rows(&snapshot, grouping, Records::Belonging, Some(&windows)).await?;
+            let Some(instants) = instants(&keys) else { continue };
+            let axis = axis(family, &instants);
+            let expected =
+                expected::rows(&snapshot, family, grouping, Records::Belonging, Some(&axis)).await?;
             let found =
-                stored::partitions_of(session, &endpoints.namespace, grouping, &keys, &windows).await?;
+                stored::partitions_of(session, &endpoints.namespace, grouping, &keys, &instants).await?;
             outcome.again(grouping, &expected, &found);
         }
     }
 }
 
-/// The windows from the first to the last of some keys.
-fn windows<'a>(keys: impl IntoIterator<Item = &'a Key>) -> Option<Range<DateTime<Utc>>> {
-    let mut minutes = keys.into_iter().map(|key| key.minute);
-    let first = minutes.next()?;
-    let (start, end) = minutes.fold((first, first), |(start, end), at| (start.min(at), end.max(at)));
+/// The instants from the first to the last of some keys.
+fn instants<'a>(keys: impl IntoIterator<Item = &'a Key>) -> Option<Range<DateTime<Utc>>> {
+    let mut instants = keys.into_iter().map(|key| key.at);
+    let first = instants.next()?;
+    let (start, end) = instants.fold((first, first), |(start, end), at| (start.min(at), end.max(at)));
     Some(start..end + TimeDelta::microseconds(WINDOW_US))
 }
 
-fn report(outcomes: Vec<Outcome>, late_events: i64, waited: Duration) -> Report {
+/// The stretch of a family's axis that rows with these instants may lie in.
+fn axis(family: &Family, instants: &Range<DateTime<Utc>>) -> Range<DateTime<Utc>> {
+    let (step_us, length_us) = family.stretch_us();
+    // A session's first event may be long after the declared start of its visit.
+    let back_us = if family.geometry == Geometry::Sessions { length_us } else { family.at_us() };
+    let back = TimeDelta::microseconds(back_us);
+    instants.start - back
+        ..instants.end - TimeDelta::microseconds(family.at_us()) + TimeDelta::microseconds(step_us)
+}
+
+fn report(
+    tables: &[Table],
+    outcomes: Vec<Outcome>,
+    excused: Excused,
+    late_events: i64,
+    waited: Duration,
+) -> Report {
     let mut report = Report {
         tables: Vec::with_capacity(outcomes.len()),
         events_verified: 0,
         rows_verified: 0,
         late_events,
+        open_sessions: excused.open,
+        deferred_rows: excused.deferred,
         deviations: Vec::new(),
         differences: Vec::new(),
         waited,
     };
-    for (grouping, outcome) in GROUPINGS.iter().zip(outcomes) {
-        // The one table without dimensions has every record once.
-        if is_total(grouping) {
+    for (&(family, grouping), outcome) in tables.iter().zip(outcomes) {
+        if is_total(family, grouping) {
             report.events_verified = outcome.events_verified;
         }
         report.rows_verified += outcome.rows_verified;
@@ -269,24 +316,30 @@ fn report(outcomes: Vec<Outcome>, late_events: i64, waited: Duration) -> Report 
     report
 }
 
-fn is_total(grouping: &Grouping) -> bool {
-    grouping.dimensions.is_empty() && grouping.partition_key == [CUBE.day]
+/// The cube's table without dimensions has every record once.
+fn is_total(family: &Family, grouping: &Grouping) -> bool {
+    *family == CUBE_FAMILY && grouping.dimensions.is_empty()
 }
 
 #[cfg(test)]
 mod tests {
+    use contracts::family::PRODUCTS;
+
     use super::*;
 
     #[test]
     fn one_table_has_every_record_once() {
-        assert_eq!(GROUPINGS.iter().filter(|grouping| is_total(grouping)).count(), 1);
+        assert_eq!(family::tables().filter(|(family, table)| is_total(family, table)).count(), 1);
     }
 
     #[test]
-    fn windows_reach_to_the_end_of_the_last_minute() {
+    fn instants_reach_to_the_end_of_the_last_window() {
         let at = |minute: i64| DateTime::from_timestamp(1_800_000_000 + minute * 60, 0).unwrap();
-        let key = |minute| Key::of(&GROUPINGS[0], at(minute), Vec::new());
-        assert_eq!(windows(&[key(3), key(1), key(2)]), Some(at(1)..at(4)));
-        assert_eq!(windows(&[]), None);
+        let key = |minute| Key::of(&CUBE_FAMILY.tables[0], at(minute), Vec::new());
+        assert_eq!(instants(&[key(3), key(1), key(2)]), Some(at(1)..at(4)));
+        assert_eq!(instants(&[]), None);
+        assert_eq!(axis(&CUBE_FAMILY, &(at(1)..at(4))), at(1)..at(5));
+        assert_eq!(axis(&PRODUCTS, &(at(60)..at(61))), at(0)..at(61));
+        assert!(axis(&SESSIONS, &(at(0)..at(1))).start <= at(-24 * 60));
     }
 }

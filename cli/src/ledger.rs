@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use audit::{LedgerOptions, LedgerReport, Span, SparkQueries, Stage};
+use audit::{LedgerOptions, LedgerReport, Span, Stage};
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
@@ -70,10 +70,8 @@ pub(crate) async fn run(args: LedgerArgs) -> anyhow::Result<ExitCode> {
 /// Draws up the ledger, telling on standard error what is being waited for.
 pub(crate) async fn check(endpoints: &Endpoints, options: LedgerOptions) -> anyhow::Result<LedgerReport> {
     let client = jobs::control::connect(&endpoints.pg_url).await?;
-    let cube = audit::checkpoints_in_force(&client, &endpoints.namespace, CUBE_QUERY).await?;
-    let ledger = cube.of_ledger();
-    let queries = SparkQueries { cube: &cube, ledger: &ledger };
-    Ok(audit::ledger(endpoints, queries, options, &verify::teller("ledger")).await?)
+    let checkpoints = audit::checkpoints_in_force(&client, &endpoints.namespace, CUBE_QUERY).await?;
+    Ok(audit::ledger(endpoints, &checkpoints, options, &verify::teller("ledger")).await?)
 }
 
 /// The sums by stage, or every minute.

@@ -57,7 +57,7 @@ pub(crate) async fn run(args: ReconcileArgs) -> anyhow::Result<ExitCode> {
     let reconciled = reconcile::run(&config, &|progress| {
         bar.set_length(progress.all_events.unsigned_abs());
         bar.set_position(progress.events.unsigned_abs());
-        bar.set_message(format!("windows before {}", progress.done_to.format("%F %R")));
+        bar.set_message(format!("{} before {}", progress.family, progress.done_to.format("%F %R")));
     })
     .await;
     bar.finish_and_clear();

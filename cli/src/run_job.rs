@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use audit::{LedgerOptions, Options};
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use contracts::endpoints::Endpoints;
 use ingest::source::simulator::{Progress as Sent, Report};
@@ -175,9 +175,9 @@ async fn drive(
     let report = simulate(args, endpoints, line, cancel).await?;
     println!("{}", simulate::summary(&report));
 
-    heading("draining and verifying");
+    heading("draining, closing visits and verifying");
     let checked = tokio::select! {
-        checked = check(endpoints) => checked?,
+        checked = check(endpoints, began) => checked?,
         failure = line.failure() => return Err(failure),
     };
     let (verified, ledger) = checked;
@@ -186,6 +186,7 @@ async fn drive(
     let session = provision::connect_cassandra(&endpoints.cassandra_contact_points).await?;
     let figures = audit::figures::read(&session, &endpoints.namespace, span, figures::LEADING).await?;
     println!("\n{}", figures::draw(&figures));
+    println!("{}", figures::tables(&verified));
     println!("{}", lag_line(&line.job.borrow()));
     println!("{verified}");
     println!("{ledger}");
@@ -193,7 +194,12 @@ async fn drive(
 }
 
 /// Verifies the tables, then draws up the ledger; nothing more comes, so its last minutes are judged too.
-async fn check(endpoints: &Endpoints) -> anyhow::Result<(audit::Report, audit::LedgerReport)> {
+async fn check(
+    endpoints: &Endpoints,
+    began: DateTime<Utc>,
+) -> anyhow::Result<(audit::Report, audit::LedgerReport)> {
+    let retries = JobConfig::new(endpoints.clone()).sink_retries;
+    jobs::visits::close(endpoints, retries, began, Utc::now()).await?;
     let verified = verify::check(endpoints, Options::default()).await?;
     let options = LedgerOptions { include_open: true, ..LedgerOptions::default() };
     Ok((verified, ledger::check(endpoints, options).await?))

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use audit::{Options, Phase, Report};
 use clap::Args;
 use contracts::endpoints::Endpoints;
+use contracts::family::{self, Family};
 use jobs::plans::CUBE_QUERY;
 
 use crate::connect;
@@ -19,12 +20,23 @@ pub(crate) struct VerifyArgs {
     /// How long rows in motion may take to settle, in s.
     #[arg(long, default_value_t = 120)]
     settle_s: u64,
+    /// One family of tables only: cube, orders, live, sessions, hours, products or registrations.
+    #[arg(long, value_parser = parse_family)]
+    only: Option<&'static Family>,
+}
+
+fn parse_family(name: &str) -> Result<&'static Family, String> {
+    let names = || family::families().map(|family| family.name).collect::<Vec<_>>().join(", ");
+    family::families().find(|family| family.name == name).ok_or_else(|| format!("write one of {}", names()))
 }
 
 pub(crate) async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     let endpoints = connect::endpoints()?;
-    let options =
-        Options { wait: Duration::from_secs(args.wait_s), settle: Duration::from_secs(args.settle_s) };
+    let options = Options {
+        wait: Duration::from_secs(args.wait_s),
+        settle: Duration::from_secs(args.settle_s),
+        only: args.only,
+    };
     let report = check(&endpoints, options).await?;
     println!("{report}");
     Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

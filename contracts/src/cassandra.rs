@@ -5,7 +5,9 @@
 
 use std::fmt::Write;
 
-use crate::cube::{CUBE, GROUPINGS, Grouping, MeasureKind};
+use crate::cube::{CUBE, Grouping, MeasureKind};
+use crate::event::EVENT;
+use crate::family;
 use crate::ledger;
 use crate::namespace::Namespace;
 use crate::record::Column;
@@ -18,7 +20,7 @@ pub fn statements(namespace: &Namespace, replication_factor: u32) -> Vec<String>
         "create keyspace if not exists {keyspace} with replication = \
          {{'class': 'NetworkTopologyStrategy', 'replication_factor': {replication_factor}}}"
     )];
-    all.extend(GROUPINGS.iter().map(|grouping| table(keyspace, grouping)));
+    all.extend(family::tables().map(|(_, grouping)| table(keyspace, grouping)));
     all.extend(ledger::TABLES.iter().map(|table| ledger_table(keyspace, table)));
     all
 }
@@ -48,7 +50,8 @@ fn ledger_table(keyspace: &str, table: &ledger::Table) -> String {
 /// How rows of a partition are ordered by a clustering column: the newest first.
 #[must_use]
 pub fn clustering_order(column: Column) -> &'static str {
-    if column == CUBE.minute || column == ledger::LEDGER.ingested_minute { "desc" } else { "asc" }
+    let is_instant = column == ledger::LEDGER.ingested_minute || key_type(column) == "timestamp";
+    if is_instant { "desc" } else { "asc" }
 }
 
 fn table(keyspace: &str, grouping: &Grouping) -> String {
@@ -77,15 +80,17 @@ fn table(keyspace: &str, grouping: &Grouping) -> String {
     cql
 }
 
-/// The CQL type of a key column: day, hour and minute of the window, or a dimension, which is text.
+/// The CQL type of a key column: day and hour, the instant of the row, an id, or a dimension, which is text.
 #[must_use]
 pub fn key_type(column: Column) -> &'static str {
     if column == CUBE.day {
         "date"
     } else if column == CUBE.hour {
         "int"
-    } else if column == CUBE.minute {
+    } else if family::tables().any(|(_, grouping)| grouping.at == column) {
         "timestamp"
+    } else if [EVENT.user_id, EVENT.session_id, EVENT.event_id].contains(&column) {
+        "uuid"
     } else {
         "text"
     }
@@ -98,5 +103,7 @@ pub const fn measure_type(kind: MeasureKind) -> &'static str {
         MeasureKind::Count | MeasureKind::Distinct => "bigint",
         MeasureKind::Money => "decimal",
         MeasureKind::Instant => "timestamp",
+        MeasureKind::Text => "text",
+        MeasureKind::Flag => "boolean",
     }
 }

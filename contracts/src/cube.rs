@@ -101,6 +101,10 @@ pub enum MeasureKind {
     Money,
     /// An instant: `timestamp`, which Cassandra keeps in ms.
     Instant,
+    /// A word or a name: `text`.
+    Text,
+    /// Yes or no: `boolean`.
+    Flag,
 }
 
 /// One measure of a table.
@@ -112,12 +116,12 @@ pub struct Measure {
     pub kind: MeasureKind,
 }
 
-const fn measure(column: Column, kind: MeasureKind) -> Measure {
+pub(crate) const fn measure(column: Column, kind: MeasureKind) -> Measure {
     Measure { column, kind }
 }
 
 /// What each table of visits measures.
-const VISIT_MEASURES: &[Measure] = &[
+pub(crate) const VISIT_MEASURES: &[Measure] = &[
     measure(MEASURE.events, MeasureKind::Count),
     measure(MEASURE.session_starts, MeasureKind::Count),
     measure(MEASURE.sessions, MeasureKind::Distinct),
@@ -147,7 +151,7 @@ const ITEM_MEASURES: &[Measure] = &[
     measure(MEASURE.last_occurred_at, MeasureKind::Instant),
 ];
 
-/// One grouping of the cube, which is one table.
+/// One grouping of a family of metrics, which is one table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grouping {
     /// The table, and the route of its rows.
@@ -158,6 +162,8 @@ pub struct Grouping {
     pub dimensions: &'static [Column],
     /// What it measures.
     pub measures: &'static [Measure],
+    /// The column with the row's instant, the first of the clustering key: of a window its start, unless the family says otherwise.
+    pub at: Column,
     /// The partition key, from day, hour and dimensions.
     pub partition_key: &'static [Column],
     /// Whether only events about a product belong to it: those whose first dimension is there.
@@ -165,11 +171,11 @@ pub struct Grouping {
 }
 
 impl Grouping {
-    /// The clustering columns: the minute, then the dimensions that are not in the partition key.
+    /// The clustering columns: the instant, then the dimensions that are not in the partition key.
     #[must_use]
     pub fn clustering_key(&self) -> Vec<Column> {
         let rest = self.dimensions.iter().filter(|column| !self.partition_key.contains(column));
-        std::iter::once(CUBE.minute).chain(rest.copied()).collect()
+        std::iter::once(self.at).chain(rest.copied()).collect()
     }
 
     /// All columns of the table: key, then measures.
@@ -188,6 +194,7 @@ pub const GROUPINGS: &[Grouping] = &[
         dimensions: &[],
         measures: VISIT_MEASURES,
         partition_key: &[CUBE.day],
+        at: CUBE.minute,
         only_items: false,
     },
     Grouping {
@@ -196,6 +203,7 @@ pub const GROUPINGS: &[Grouping] = &[
         dimensions: &[EVENT.country],
         measures: VISIT_MEASURES,
         partition_key: &[EVENT.country, CUBE.day],
+        at: CUBE.minute,
         only_items: false,
     },
     Grouping {
@@ -204,6 +212,7 @@ pub const GROUPINGS: &[Grouping] = &[
         dimensions: &[EVENT.gender, EVENT.age_band],
         measures: VISIT_MEASURES,
         partition_key: &[CUBE.day],
+        at: CUBE.minute,
         only_items: false,
     },
     Grouping {
@@ -214,6 +223,7 @@ pub const GROUPINGS: &[Grouping] = &[
         dimensions: &[EVENT.item_id, EVENT.item_name],
         measures: ITEM_MEASURES,
         partition_key: &[CUBE.day, CUBE.hour],
+        at: CUBE.minute,
         only_items: true,
     },
     Grouping {
@@ -222,6 +232,7 @@ pub const GROUPINGS: &[Grouping] = &[
         dimensions: &[EVENT.category],
         measures: ITEM_MEASURES,
         partition_key: &[CUBE.day],
+        at: CUBE.minute,
         only_items: true,
     },
     Grouping {
@@ -230,11 +241,12 @@ pub const GROUPINGS: &[Grouping] = &[
         dimensions: &[EVENT.channel, EVENT.device],
         measures: VISIT_MEASURES,
         partition_key: &[CUBE.day],
+        at: CUBE.minute,
         only_items: false,
     },
 ];
 
-/// The grouping of a table.
+/// The grouping of a table of the cube.
 #[must_use]
 pub fn grouping(table: &str) -> Option<&'static Grouping> {
     GROUPINGS.iter().find(|grouping| grouping.table == table)

@@ -10,6 +10,7 @@ pub mod cassandra;
 pub mod cube;
 pub mod endpoints;
 pub mod event;
+pub mod family;
 pub mod ids;
 pub mod lateness;
 pub mod ledger;

@@ -1,17 +1,20 @@
-//! The batch side of the plan: windows computed again from `raw.events`, with the function that the stream uses.
+//! The batch side of the plan: rows computed again from PostgreSQL, with the function that the stream uses.
 //!
-//! What a snapshot sees is counted, late records included; who calls it chooses windows that are closed. Written twice with one
+//! What a snapshot sees is counted, late records included unless they are left out; who calls it chooses rows that are closed. Written twice with one
 //! revision and snapshot it changes nothing, and a higher revision wins over whatever is there, so a batch that died is simply
 //! run again.
 
 use std::ops::Range;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use contracts::Event;
 use contracts::endpoints::Endpoints;
 use contracts::event::EVENT;
+use contracts::family::{Family, Geometry, Source};
+use contracts::lateness::ON_TIME_SQL;
 use contracts::record::Kind;
+use contracts::user::USER;
 use spark_connect_rs::{DataFrame, SparkSession};
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
@@ -37,50 +40,93 @@ pub enum BatchError {
     Spark(#[from] CallError),
 }
 
-/// Writes the windows of a range (whole minutes) as a PostgreSQL snapshot (in the text form of `pg_snapshot`) sees their events.
-/// Returns when they are in Cassandra.
+/// Which records are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Records {
+    /// All, late ones included.
+    All,
+    /// Those that the stream counts.
+    OnTime,
+}
+
+/// What to write.
+#[derive(Debug, Clone)]
+pub struct Piece<'a> {
+    /// Of which family.
+    pub family: &'static Family,
+    /// The rows in a range of the family's axis, whole steps.
+    pub range: &'a Range<DateTime<Utc>>,
+    /// The PostgreSQL snapshot that tells which records there are, in the text form of `pg_snapshot`.
+    pub snapshot: &'a str,
+    /// Which of them count.
+    pub records: Records,
+    /// What the rows carry.
+    pub revision: i64,
+}
+
+/// Writes rows. Returns when they are in Cassandra.
 ///
 /// # Errors
 /// [`BatchError`].
-pub async fn write(
-    endpoints: &Endpoints,
-    sink_retries: u32,
-    windows: &Range<DateTime<Utc>>,
-    snapshot: &str,
-    revision: i64,
-) -> Result<(), BatchError> {
+pub async fn write(endpoints: &Endpoints, sink_retries: u32, piece: Piece<'_>) -> Result<(), BatchError> {
+    let Piece { family, range, snapshot, records, revision } = piece;
     let source = JdbcSource::of(&endpoints.pg_url)?;
     let sink = CassandraSink { keyspace: endpoints.namespace.keyspace().to_owned(), retries: sink_retries };
     let session = spark::connect(&endpoints.spark_remote).await?;
-    let query = events_sql(windows, snapshot);
-    let owned = Owned { from: Some(windows.start), to: Some(windows.end) };
-    spark::call("write windows from postgresql", BATCH, move || {
-        let events = source.read(&session, &query);
-        let rows = metrics::cube::cube(&events, revision, owned)?;
+    let query = records_sql(family, range, snapshot, records);
+    let owned = Owned { from: Some(range.start), to: Some(range.end) };
+    spark::call("write rows from postgresql", BATCH, move || {
+        let records = source.read(&session, &query);
+        let rows = metrics::rows(&records, family, revision, owned)?;
         // A 3.5 server knows no call that ends a session: it ends by itself after an hour.
-        sink.batch(rows.write()).save(None)
+        sink.batch(family, rows.write()).save(None)
     })
     .await?;
     Ok(())
 }
 
-/// The events of some windows as a snapshot sees them. An event's id is within a minute of its time, so bounds on the id find
-/// the partitions.
-fn events_sql(windows: &Range<DateTime<Utc>>, snapshot: &str) -> String {
+/// The records that rows in a range of a family's axis are computed from.
+fn records_sql(family: &Family, range: &Range<DateTime<Utc>>, snapshot: &str, records: Records) -> String {
+    let (step_us, length_us) = family.stretch_us();
+    let to = range.end + TimeDelta::microseconds(length_us - step_us);
+    let visible = format!("pg_visible_in_snapshot(tx, '{snapshot}'::pg_snapshot)");
+    if family.source == Source::Users {
+        let (country, at) = (USER.country, USER.ingested_at);
+        let within = between(at.name(), range.start, to);
+        return format!("select {country}, {at} from raw.registrations where {within} and {visible}");
+    }
     let columns = Event::FIELDS.iter().map(|field| match field.kind {
         Kind::Uuid => format!("\"{0}\"::text as \"{0}\"", field.name),
         _ => format!("\"{}\"", field.name),
     });
-    let at = |at: DateTime<Utc>| format!("timestamptz '{}'", at.to_rfc3339());
-    let (from, to) = (at(windows.start), at(windows.end));
-    let (id, occurred_at) = (EVENT.event_id, EVENT.occurred_at);
+    let (id, at) = (EVENT.event_id, EVENT.occurred_at);
+    // An event's id is within a minute of its time, so bounds on the id find the partitions.
+    let ids = format!(
+        "{id} >= raw.uuid_v7_lower_bound({} - interval '2 minutes') \
+         and {id} < raw.uuid_v7_lower_bound({} + interval '2 minutes')",
+        instant(range.start),
+        instant(to)
+    );
+    let within = match family.geometry {
+        Geometry::Sessions => between(EVENT.session_started_at.name(), range.start, range.end),
+        Geometry::Windows { .. } | Geometry::Records => between(at.name(), range.start, to),
+    };
+    let on_time = match records {
+        Records::All => String::new(),
+        Records::OnTime => format!(" and {ON_TIME_SQL}"),
+    };
     format!(
-        "select {} from raw.events where {occurred_at} >= {from} and {occurred_at} < {to} \
-         and {id} >= raw.uuid_v7_lower_bound({from} - interval '2 minutes') \
-         and {id} < raw.uuid_v7_lower_bound({to} + interval '2 minutes') \
-         and pg_visible_in_snapshot(tx, '{snapshot}'::pg_snapshot)",
+        "select {} from raw.events where {within} and {ids} and {visible}{on_time}",
         columns.collect::<Vec<_>>().join(", ")
     )
+}
+
+fn instant(at: DateTime<Utc>) -> String {
+    format!("timestamptz '{}'", at.to_rfc3339())
+}
+
+fn between(column: &str, from: DateTime<Utc>, to: DateTime<Utc>) -> String {
+    format!("{column} >= {} and {column} < {}", instant(from), instant(to))
 }
 
 /// PostgreSQL as Spark's JDBC source reaches it.
@@ -124,6 +170,8 @@ impl JdbcSource {
 
 #[cfg(test)]
 mod tests {
+    use contracts::family::{CUBE_FAMILY, PRODUCTS, SESSIONS};
+
     use super::*;
 
     #[test]
@@ -138,9 +186,19 @@ mod tests {
     #[test]
     fn every_column_of_the_event_is_read() {
         let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        let sql = events_sql(&(at..at), "1:2:");
+        let sql = records_sql(&CUBE_FAMILY, &(at..at), "1:2:", Records::All);
         for field in Event::FIELDS {
             assert!(sql.contains(&format!("\"{}\"", field.name)), "{}", field.name);
         }
+    }
+
+    #[test]
+    fn overlapping_windows_and_visits_are_read_to_their_end() {
+        let at = |hour: i64| DateTime::from_timestamp(1_800_000_000 + hour * 3_600, 0).unwrap();
+        let sql = |family| records_sql(family, &(at(0)..at(3)), "1:2:", Records::OnTime);
+        assert!(sql(&PRODUCTS).contains(&format!("occurred_at < {}", instant(at(4)))));
+        assert!(sql(&SESSIONS).contains(&format!("session_started_at < {}", instant(at(3)))));
+        assert!(sql(&SESSIONS).contains(&format!("lower_bound({} +", instant(at(27)))));
+        assert!(sql(&PRODUCTS).contains(ON_TIME_SQL));
     }
 }

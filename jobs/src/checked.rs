@@ -54,7 +54,7 @@ fn judged(records: &DataFrame, expected: &Expected) -> DataFrame {
 /// Hadoop's configuration anew in every task, took 10 s a micro-batch. And it turns the reason into a filter and
 /// that into conjunctive normal form, which took all of the driver's memory. Unlike a generator, which would do as well,
 /// it is compiled.
-fn once(column: Column) -> Column {
+pub(crate) fn once(column: Column) -> Column {
     when(expr("spark_partition_id() >= 0"), column)
 }
 

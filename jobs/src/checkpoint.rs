@@ -10,6 +10,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use audit::CheckpointDirectory;
+use contracts::family;
 use serde_json::Value;
 
 use crate::plans::Plan;
@@ -67,13 +68,12 @@ pub(crate) fn telling_line(failure: &str) -> Option<Cow<'_, str>> {
 /// # Errors
 /// [`Damaged`].
 pub fn inspect(plan: &Plan) -> Result<(), Damaged> {
-    [plan.checkpoint.clone(), plan.refusals_checkpoint(), plan.ledger_checkpoint()]
-        .into_iter()
-        .try_for_each(inspect_one)
+    let families = family::families().map(|family| plan.family_checkpoint(family));
+    families.chain([plan.refusals_checkpoint(), plan.ledger_checkpoint()]).try_for_each(inspect_one)
 }
 
 fn inspect_one(checkpoint: String) -> Result<(), Damaged> {
-    let Ok(folder) = CheckpointDirectory::of(&checkpoint) else { return Ok(()) };
+    let Ok(folder) = CheckpointDirectory::of_uri(&checkpoint) else { return Ok(()) };
     logs(folder.path()).map_err(|damage| Damaged { checkpoint, damage })
 }
 

@@ -5,7 +5,9 @@ use std::ops::Range;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use contracts::cube::WINDOW_US;
 use contracts::event::EVENT;
+use contracts::family::{Family, Geometry, SESSION_GAP_US, Source};
 use contracts::lateness::MAX_LATE_US;
+use contracts::user::USER;
 use tokio_postgres::Client;
 
 /// A record may need this long from the ingestor's clock to its commit.
@@ -22,38 +24,101 @@ pub(crate) fn minute_of(at: DateTime<Utc>) -> DateTime<Utc> {
     at.duration_trunc(TimeDelta::microseconds(WINDOW_US)).unwrap_or(at)
 }
 
-/// A piece of a range of windows.
+/// A whole step of a family's axis, at or before an instant.
+pub(crate) fn step_of(family: &Family, at: DateTime<Utc>) -> DateTime<Utc> {
+    let (step_us, _) = family.stretch_us();
+    at.duration_trunc(TimeDelta::microseconds(step_us)).unwrap_or(at)
+}
+
+/// The first whole step at or after an instant.
+pub(crate) fn step_after(family: &Family, at: DateTime<Utc>) -> DateTime<Utc> {
+    let (step_us, _) = family.stretch_us();
+    step_of(family, at + TimeDelta::microseconds(step_us - 1))
+}
+
+/// The range of a family's axis whose rows hold records of some whole minutes and are closed, when all minutes before `closed_to`
+/// are. Sessions are closed as far back as there is none that may still grow.
+pub(crate) async fn closed_rows(
+    client: &Client,
+    family: &Family,
+    minutes: &Range<DateTime<Utc>>,
+    closed_to: DateTime<Utc>,
+) -> Result<Range<DateTime<Utc>>, tokio_postgres::Error> {
+    let (step_us, length_us) = family.stretch_us();
+    let us = TimeDelta::microseconds;
+    let from = step_of(family, minutes.start - us(length_us - step_us));
+    let last = step_of(family, minutes.end - us(1)) + us(step_us);
+    let to = match family.geometry {
+        Geometry::Sessions => {
+            let (at, begun) = (EVENT.occurred_at, EVENT.session_started_at);
+            let sql = format!("select min({begun}) from raw.events where {at} > $1");
+            let open_from = closed_to - us(SESSION_GAP_US);
+            let first_open: Option<DateTime<Utc>> = client.query_one(&sql, &[&open_from]).await?.get(0);
+            last.min(closed_to).min(first_open.map_or(closed_to, minute_of))
+        }
+        Geometry::Windows { .. } | Geometry::Records => {
+            last.min(step_of(family, closed_to - us(length_us)) + us(step_us))
+        }
+    };
+    Ok(from..to.max(from))
+}
+
+/// A piece of a range of a family's axis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Piece {
     pub(crate) windows: Range<DateTime<Utc>>,
     pub(crate) events: i64,
 }
 
-/// Cuts windows into pieces of about so many events; windows without any are in none.
+/// Cuts a range into pieces of about so many records; steps without any are in none.
 pub(crate) async fn pieces(
     client: &Client,
-    windows: &Range<DateTime<Utc>>,
+    family: &Family,
+    range: &Range<DateTime<Utc>>,
     events: i64,
 ) -> Result<Vec<Piece>, tokio_postgres::Error> {
-    let occurred_at = EVENT.occurred_at;
+    let (table, axis) = match (family.source, family.geometry) {
+        (Source::Users, _) => ("raw.registrations", USER.ingested_at),
+        (Source::Events, Geometry::Sessions) => ("raw.events", EVENT.session_started_at),
+        (Source::Events, _) => ("raw.events", EVENT.occurred_at),
+    };
+    let (step_us, length_us) = family.stretch_us();
+    let step_us = step_us.max(WINDOW_US);
+    // Records of a window may lie behind the last start.
+    let to = if family.geometry == Geometry::Sessions {
+        range.end
+    } else {
+        range.end + TimeDelta::microseconds(length_us.saturating_sub(step_us))
+    };
     let sql = format!(
-        "select date_trunc('minute', {occurred_at}, 'UTC'), count(*) from raw.events \
-         where {occurred_at} >= $1 and {occurred_at} < $2 group by 1 order by 1"
+        "select date_bin({step_us} * interval '1 microsecond', {axis}, timestamptz 'epoch'), count(*) from {table} \
+         where {axis} >= $1 and {axis} < $2 group by 1 order by 1"
     );
-    let rows = client.query(&sql, &[&windows.start, &windows.end]).await?;
-    Ok(cut(rows.iter().map(|row| (row.get(0), row.get(1))), events))
+    let rows = client.query(&sql, &[&range.start, &to]).await?;
+    let mut pieces = cut(rows.iter().map(|row| (row.get(0), row.get(1))), events, step_us);
+    // A window begins before its records; a visit does not begin before its declared start.
+    let (step_us, length_us) = family.stretch_us();
+    let overlap_us = if family.geometry == Geometry::Sessions { 0 } else { length_us - step_us };
+    let mut start = range.start;
+    for piece in &mut pieces {
+        piece.windows.end = piece.windows.end.min(range.end);
+        piece.windows.start = (piece.windows.start - TimeDelta::microseconds(overlap_us)).max(start);
+        start = piece.windows.end;
+    }
+    pieces.retain(|piece| piece.windows.start < piece.windows.end);
+    Ok(pieces)
 }
 
-fn cut(minutes: impl Iterator<Item = (DateTime<Utc>, i64)>, at_most: i64) -> Vec<Piece> {
+fn cut(steps: impl Iterator<Item = (DateTime<Utc>, i64)>, at_most: i64, step_us: i64) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
-    for (minute, events) in minutes {
-        let end = minute + TimeDelta::microseconds(WINDOW_US);
+    for (step, events) in steps {
+        let end = step + TimeDelta::microseconds(step_us);
         match pieces.last_mut() {
             Some(piece) if piece.events + events <= at_most => {
                 piece.windows.end = end;
                 piece.events += events;
             }
-            _ => pieces.push(Piece { windows: minute..end, events }),
+            _ => pieces.push(Piece { windows: step..end, events }),
         }
     }
     pieces
@@ -89,7 +154,7 @@ mod tests {
     fn pieces_are_filled_and_leave_no_window_out() {
         let minute = |index: i64| at("2026-01-01T00:00:00Z") + TimeDelta::minutes(index);
         let counts = [(minute(0), 5), (minute(1), 5), (minute(7), 1), (minute(8), 30), (minute(9), 1)];
-        let pieces = cut(counts.into_iter(), 11);
+        let pieces = cut(counts.into_iter(), 11, WINDOW_US);
         let piece = |from, to, events| Piece { windows: minute(from)..minute(to), events };
         assert_eq!(pieces, [piece(0, 8, 11), piece(8, 9, 30), piece(9, 10, 1)]);
     }

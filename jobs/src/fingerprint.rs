@@ -3,22 +3,25 @@
 //! Spark's own check of a checkpoint compares types, not names, so two groupings of one type that changed
 //! places would restore silently and mix their figures. The fingerprint covers the whole generated query.
 
+use contracts::family::FAMILIES_BESIDE;
 use contracts::lateness::WATERMARK_DELAY_MIN;
 use sha2::{Digest, Sha256};
 
 use crate::checked::{in_range_sql, on_time_sql};
-use crate::metrics::cube::{Sets, cube_sql};
+use crate::metrics;
 use crate::metrics::ledger::counts_sql;
+use crate::metrics::windowed::{Sets, windowed_sql};
 use crate::spark::SHUFFLE_PARTITIONS;
 
-/// SHA-256, hex, of everything the checkpoints of the cube and its ledger depend on: groupings, measures and their order,
+/// SHA-256, hex, of everything the checkpoints of the job's queries depend on: groupings, measures and their order,
 /// lateness, ranges, watermark, shuffle partitions, topic generation.
 #[must_use]
 pub fn cube(topic_generation: i32) -> String {
     let mut hasher = Sha256::new();
     // The revision is left out (as 0): it is chosen when the plan is recorded.
-    hasher.update(cube_sql(0, Sets::TablesAndCounts));
+    hasher.update(windowed_sql(Sets::CubeAndCounts, 0));
     hasher.update(counts_sql(0));
+    FAMILIES_BESIDE.iter().for_each(|family| hasher.update(metrics::identity(family)));
     hasher.update(on_time_sql(""));
     // What is refused is not counted: other ranges are another plan.
     hasher.update(in_range_sql());

@@ -4,9 +4,11 @@
 //! minute, the new one those from it on. A window is written by one of them only, so nobody reads a figure of the new
 //! plan that is not complete yet.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use contracts::endpoints::Endpoints;
+use contracts::family::Family;
 use contracts::ledger::CHECKPOINT_SUFFIX;
+use contracts::record::Column;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Transaction};
 use uuid::Uuid;
@@ -24,6 +26,23 @@ pub struct Owned {
     pub from: Option<DateTime<Utc>>,
     /// The window after the last.
     pub to: Option<DateTime<Utc>>,
+}
+
+impl Owned {
+    /// The condition that a column, which holds the axis, meets; nothing where all is owned.
+    pub(crate) fn sql(self, column: Column) -> Option<String> {
+        let bound = |operator: &str, at: Option<DateTime<Utc>>| {
+            at.map(|at| format!("{column} {operator} timestamp_micros({})", at.timestamp_micros()))
+        };
+        let bounds: Vec<String> = bound(">=", self.from).into_iter().chain(bound("<", self.to)).collect();
+        (!bounds.is_empty()).then(|| bounds.join(" and "))
+    }
+
+    /// The same bounds moved along the axis.
+    pub(crate) fn moved(self, by_us: i64) -> Self {
+        let moved = |at: DateTime<Utc>| at + TimeDelta::microseconds(by_us);
+        Self { from: self.from.map(moved), to: self.to.map(moved) }
+    }
 }
 
 /// A plan in force.
@@ -50,6 +69,12 @@ impl Plan {
     #[must_use]
     pub fn refusals_checkpoint(&self) -> String {
         format!("{}-{REFUSALS_QUERY}", self.checkpoint)
+    }
+
+    /// Where the query of a family keeps its checkpoint.
+    #[must_use]
+    pub fn family_checkpoint(&self, family: &Family) -> String {
+        format!("{}{}", self.checkpoint, family.checkpoint_suffix())
     }
 
     /// Where the ledger's query keeps its checkpoint.

@@ -11,7 +11,9 @@
 //!    have the higher revision, so no reader sees a figure that is not complete.
 //! 4. Windows before the cut are computed by the plan function in batch, once each, when they are closed: piece by piece, each
 //!    from one snapshot, late records included. The last ones close eleven minutes after the cut.
-//! 5. The old plan and the old generation retire.
+//! 5. The families beside the cube follow: what is closed by then is computed in the same way. What lies astride the cut and is
+//!    still open (the hour, the visits of that time) is whole in no stream; reconciliation puts it right once it is closed.
+//! 6. The old plan and the old generation retire.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -20,6 +22,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use contracts::cube::WINDOW_US;
 use contracts::endpoints::Endpoints;
 use contracts::event::EVENT;
+use contracts::family::{CUBE_FAMILY, FAMILIES_BESIDE, Family};
 use contracts::lateness::MAX_AHEAD_US;
 use contracts::namespace::REPAIR_LOCK;
 use provision::position::{Next, PositionReader};
@@ -34,6 +37,9 @@ use crate::plans::{self, CUBE_QUERY, PlanError};
 
 /// Events of one piece: bounds what is done again after a crash, and how long verification waits.
 const PIECE_EVENTS: i64 = 500_000;
+
+/// Longer than any window and any visit.
+const LONG_AFTER: TimeDelta = TimeDelta::days(2);
 
 /// How to rebuild.
 #[derive(Debug, Clone)]
@@ -77,6 +83,15 @@ pub enum Progress {
         /// Events of the windows written in this run.
         events: i64,
         /// Events of the windows that are closed.
+        of_events: i64,
+    },
+    /// The cube is done, and a family beside it is being written.
+    Beside {
+        /// The family.
+        family: &'static str,
+        /// Records of what is written.
+        events: i64,
+        /// Records of what is closed.
         of_events: i64,
     },
     /// The last windows before the cut are not closed yet.
@@ -153,6 +168,7 @@ pub async fn run(
         }
     };
     let events = write_all(config, &mut client, cut, revision, cancel, progress).await?;
+    write_beside(config, &mut client, cut, revision, cancel, progress).await?;
     end(&mut client, generation, revision).await?;
     Ok(Rebuilt { generation, revision, cut, events })
 }
@@ -260,13 +276,13 @@ async fn write_all(
             None => closing::stored_windows(client, closed_to).await?.map(|windows| windows.start),
         };
         if let Some(from) = from.filter(|from| *from < closed_to) {
-            let pieces = closing::pieces(client, &(from..closed_to), PIECE_EVENTS).await?;
+            let pieces = closing::pieces(client, &CUBE_FAMILY, &(from..closed_to), PIECE_EVENTS).await?;
             let of_events = events + pieces.iter().map(|piece| piece.events).sum::<i64>();
             for Piece { windows, events: of_piece } in pieces {
                 progress(Progress::Writing { done_to: windows.start, events, of_events });
                 tokio::select! {
                     () = cancel.cancelled() => return Err(RebuildError::Interrupted),
-                    written = write(config, client, windows.clone(), revision) => written?,
+                    written = write(config, client, &CUBE_FAMILY, windows.clone(), revision) => written?,
                 }
                 events += of_piece;
                 progress(Progress::Writing { done_to: windows.end, events, of_events });
@@ -289,6 +305,44 @@ async fn write_all(
     }
 }
 
+/// Writes the rows of the families beside the cube from before the cut, as far as they are closed and not written yet.
+async fn write_beside(
+    config: &RebuildConfig,
+    client: &mut Client,
+    cut: DateTime<Utc>,
+    revision: i64,
+    cancel: &CancellationToken,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<(), RebuildError> {
+    let Some(stored) = closing::stored_windows(client, cut).await? else { return Ok(()) };
+    for family in FAMILIES_BESIDE.iter().filter(|family| family.repaired) {
+        // A clock that stands still is taken to have gone on until all is closed.
+        let closed_to = if config.at.is_some() { cut + LONG_AFTER } else { closing::closed_to(Utc::now()) };
+        let mut rows = closing::closed_rows(client, family, &stored, closed_to).await?;
+        // Behind the cut the stream writes.
+        rows.end = rows.end.min(closing::step_after(family, cut));
+        let done = "select max(to_minute) from ops.repair where family = $1 and revision = $2";
+        let done: Option<DateTime<Utc>> = client.query_one(done, &[&family.name, &revision]).await?.get(0);
+        rows.start = rows.start.max(done.unwrap_or(rows.start));
+        if rows.is_empty() {
+            continue;
+        }
+        let pieces = closing::pieces(client, family, &rows, PIECE_EVENTS).await?;
+        let of_events = pieces.iter().map(|piece| piece.events).sum();
+        let mut events = 0;
+        for Piece { windows, events: of_piece } in pieces {
+            progress(Progress::Beside { family: family.name, events, of_events });
+            tokio::select! {
+                () = cancel.cancelled() => return Err(RebuildError::Interrupted),
+                written = write(config, client, family, windows, revision) => written?,
+            }
+            events += of_piece;
+        }
+        progress(Progress::Beside { family: family.name, events, of_events });
+    }
+    Ok(())
+}
+
 /// How long until the next whole minute, when the next window closes.
 fn next_minute(now: DateTime<Utc>) -> Duration {
     (closing::minute_of(now) + TimeDelta::microseconds(WINDOW_US) - now)
@@ -300,6 +354,7 @@ fn next_minute(now: DateTime<Utc>) -> Duration {
 async fn write(
     config: &RebuildConfig,
     client: &mut Client,
+    family: &'static Family,
     windows: Range<DateTime<Utc>>,
     revision: i64,
 ) -> Result<(), RebuildError> {
@@ -307,18 +362,22 @@ async fn write(
     // Verification must not read between what is written and what is recorded.
     client.execute("select pg_advisory_lock($1)", &[&key]).await?;
     let snapshot: String = client.query_one("select pg_current_snapshot()::text", &[]).await?.get(0);
-    batch::write(&config.endpoints, config.sink_retries, &windows, &snapshot, revision).await?;
+    let piece =
+        batch::Piece { family, range: &windows, snapshot: &snapshot, records: batch::Records::All, revision };
+    batch::write(&config.endpoints, config.sink_retries, piece).await?;
     let transaction = client.transaction().await?;
     transaction
         .execute(
-            "insert into ops.repair (kind, revision, from_minute, to_minute, snapshot) \
-             values ('rebuild', $1, $2, $3, $4::text::pg_snapshot)",
-            &[&revision, &windows.start, &windows.end, &snapshot],
+            "insert into ops.repair (kind, revision, from_minute, to_minute, snapshot, family) \
+             values ('rebuild', $1, $2, $3, $4::text::pg_snapshot, $5)",
+            &[&revision, &windows.start, &windows.end, &snapshot, &family.name],
         )
         .await?;
-    transaction
-        .execute("update ops.rebuild set done_to = $1 where ended_at is null", &[&windows.end])
-        .await?;
+    if *family == CUBE_FAMILY {
+        transaction
+            .execute("update ops.rebuild set done_to = $1 where ended_at is null", &[&windows.end])
+            .await?;
+    }
     transaction.commit().await?;
     client.execute("select pg_advisory_unlock($1)", &[&key]).await?;
     Ok(())

@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use audit::{Closed, Difference, DifferenceKind, VerifyError};
 use chrono::{DateTime, TimeDelta, Utc};
-use contracts::cube::{self, WINDOW_US};
 use contracts::endpoints::Endpoints;
+use contracts::family::{self, Family, Geometry};
 use contracts::namespace::REPAIR_LOCK;
 use provision::ProvisionError;
 use scylla::client::session::Session;
@@ -58,11 +58,13 @@ pub struct Reconciled {
 /// How far it is.
 #[derive(Debug, Clone)]
 pub struct Progress {
-    /// Windows before this are done.
+    /// The family of metrics.
+    pub family: &'static str,
+    /// Its rows before this are done.
     pub done_to: DateTime<Utc>,
-    /// Events of the windows done.
+    /// Records of what is done, over all families.
     pub events: i64,
-    /// Events of all windows.
+    /// Records of all that is to be done; each family counts them.
     pub all_events: i64,
 }
 
@@ -128,15 +130,24 @@ pub async fn run(
     let mut client = provision::connect(&endpoints.pg_url).await?;
     let Some(windows) = windows(&client, config).await? else { return Ok(Reconciled::default()) };
     let session = provision::connect_cassandra(&endpoints.cassandra_contact_points).await?;
-    let pieces = closing::pieces(&client, &windows, PIECE_EVENTS).await?;
-    let all_events = pieces.iter().map(|piece| piece.events).sum();
+    let closed_to = closing::closed_to(config.now);
+    let mut all = Vec::new();
+    for family in family::families().filter(|family| family.repaired) {
+        let rows = closing::closed_rows(&client, family, &windows, closed_to).await?;
+        if rows.is_empty() {
+            continue;
+        }
+        let pieces = closing::pieces(&client, family, &rows, PIECE_EVENTS).await?;
+        all.extend(gapless(pieces, &rows).into_iter().map(|piece| (family, piece)));
+    }
+    let all_events = all.iter().map(|(_, piece)| piece.events).sum();
     let mut reconciled = Reconciled { windows: Some(windows.clone()), ..Reconciled::default() };
-    let (mut from, mut events) = (windows.start, 0);
-    for Piece { windows: piece, events: of_piece } in gapless(pieces, &windows) {
-        piece_of(config, &mut client, &session, piece.clone(), &mut reconciled).await?;
-        from = from.max(piece.end);
+    let mut events = 0;
+    for (family, Piece { windows: piece, events: of_piece }) in all {
+        let done_to = piece.end;
+        piece_of(config, &mut client, &session, family, piece, &mut reconciled).await?;
         events += of_piece;
-        progress(Progress { done_to: from, events, all_events });
+        progress(Progress { family: family.name, done_to, events, all_events });
     }
     Ok(reconciled)
 }
@@ -189,7 +200,8 @@ async fn piece_of(
     config: &ReconcileConfig,
     client: &mut Client,
     session: &Session,
-    windows: Range<DateTime<Utc>>,
+    family: &'static Family,
+    range: Range<DateTime<Utc>>,
     reconciled: &mut Reconciled,
 ) -> Result<(), ReconcileError> {
     let namespace = &config.endpoints.namespace;
@@ -203,7 +215,7 @@ async fn piece_of(
             .read_only(true)
             .start()
             .await?;
-        Closed::compute(&transaction, windows).await?
+        Closed::compute(&transaction, family, range).await?
     };
     let differences = closed.differences(session, namespace).await?;
     reconciled.rows += closed.rows();
@@ -213,7 +225,7 @@ async fn piece_of(
             None => plans::next_revision(client).await?,
         };
         reconciled.revision = Some(revision);
-        repair(config, client, session, &closed, &differences, revision).await?;
+        repair(config, client, session, family, &closed, &differences, revision).await?;
     }
     reconciled.differences.extend(differences);
     client.execute("select pg_advisory_unlock($1)", &[&key]).await?;
@@ -224,18 +236,24 @@ async fn repair(
     config: &ReconcileConfig,
     client: &mut Client,
     session: &Session,
+    family: &'static Family,
     closed: &Closed,
     differences: &[Difference],
     revision: i64,
 ) -> Result<(), ReconcileError> {
     let endpoints = &config.endpoints;
-    let minutes = differences.iter().map(|difference| difference.key.minute);
-    let (Some(first), Some(last)) = (minutes.clone().min(), minutes.max()) else { return Ok(()) };
-    let windows = first..last + TimeDelta::microseconds(WINDOW_US);
-    batch::write(endpoints, config.sink_retries, &windows, closed.snapshot(), revision).await?;
+    let Some(range) = differing(family, closed, differences) else { return Ok(()) };
+    let piece = batch::Piece {
+        family,
+        range: &range,
+        snapshot: closed.snapshot(),
+        records: batch::Records::All,
+        revision,
+    };
+    batch::write(endpoints, config.sink_retries, piece).await?;
     for difference in differences {
         if difference.kind == DifferenceKind::TooMany
-            && let Some(grouping) = cube::grouping(difference.table)
+            && let Some((_, grouping)) = family::table(difference.table)
         {
             removal::remove(session, &endpoints.namespace, grouping, &difference.key, revision).await?;
         }
@@ -244,12 +262,25 @@ async fn repair(
     if let Some(first) = left.first() {
         return Err(ReconcileError::StillDiffers { revision, count: left.len(), first: first.to_string() });
     }
-    record(client, &windows, closed.snapshot(), differences, revision).await?;
+    record(client, family, &range, closed.snapshot(), differences, revision).await?;
     Ok(())
+}
+
+/// The stretch of the axis that differs; of sessions, whose keys do not tell it, all that was compared.
+fn differing(family: &Family, closed: &Closed, differences: &[Difference]) -> Option<Range<DateTime<Utc>>> {
+    if family.geometry == Geometry::Sessions {
+        return (!differences.is_empty()).then(|| closed.range().clone());
+    }
+    let axis = differences.iter().map(|difference| {
+        closing::step_of(family, difference.key.at - TimeDelta::microseconds(family.at_us()))
+    });
+    let (first, last) = (axis.clone().min()?, axis.max()?);
+    Some(first..last + TimeDelta::microseconds(family.stretch_us().0))
 }
 
 async fn record(
     client: &mut Client,
+    family: &Family,
     windows: &Range<DateTime<Utc>>,
     snapshot: &str,
     differences: &[Difference],
@@ -258,9 +289,9 @@ async fn record(
     let transaction = client.transaction().await?;
     let repair_id: i64 = transaction
         .query_one(
-            "insert into ops.repair (kind, revision, from_minute, to_minute, snapshot) \
-             values ('reconcile', $1, $2, $3, $4::text::pg_snapshot) returning repair_id",
-            &[&revision, &windows.start, &windows.end, &snapshot],
+            "insert into ops.repair (kind, revision, from_minute, to_minute, snapshot, family) \
+             values ('reconcile', $1, $2, $3, $4::text::pg_snapshot, $5) returning repair_id",
+            &[&revision, &windows.start, &windows.end, &snapshot, &family.name],
         )
         .await?
         .get(0);

@@ -26,7 +26,7 @@ pub(crate) async fn remove(
     key: &Key,
     revision: i64,
 ) -> Result<(), RemovalError> {
-    let at = write_time(key.minute.timestamp_micros(), revision, REVISION_STEP - 1);
+    let at = write_time(key.at.timestamp_micros(), revision, REVISION_STEP - 1);
     let (mut conditions, mut values) = (Vec::new(), Vec::new());
     for column in grouping.partition_key.iter().copied().chain(grouping.clustering_key()) {
         conditions.push(format!("{column} = ?"));
@@ -34,11 +34,13 @@ pub(crate) async fn remove(
             CqlValue::Date(key.day.into())
         } else if column == CUBE.hour {
             CqlValue::Int(key.hour.unwrap_or_default())
-        } else if column == CUBE.minute {
-            CqlValue::Timestamp(CqlTimestamp(key.minute.timestamp_millis()))
+        } else if column == grouping.at {
+            CqlValue::Timestamp(CqlTimestamp(key.at.timestamp_millis()))
         } else {
             let index = grouping.dimensions.iter().position(|dimension| *dimension == column);
-            CqlValue::Text(index.and_then(|index| key.dimensions.get(index)).cloned().unwrap_or_default())
+            let text = index.and_then(|index| key.dimensions.get(index)).map_or("", String::as_str);
+            // A key that was read as an id is one.
+            audit::dimension_value(column, text).unwrap_or_else(|| CqlValue::Text(text.to_owned()))
         });
     }
     let delete = format!(

@@ -1,6 +1,7 @@
 //! The upsert sink: one query, several Cassandra tables, per-row write time. Its Java side is in `spark/`.
 
-use contracts::cube::{CUBE, GROUPINGS, MEASURE};
+use contracts::cube::{CUBE, MEASURE};
+use contracts::family::{CUBE_FAMILY, Family};
 use contracts::ledger::{CUBE_COUNTS, JUDGED_COUNTS};
 use spark_connect_rs::DataFrameWriter;
 use spark_connect_rs::streaming::DataStreamWriter;
@@ -20,7 +21,14 @@ pub struct CassandraSink {
 impl CassandraSink {
     /// Sets a streaming writer to this sink, with the tables of the cube and what it counts for the ledger as routes.
     pub(crate) fn stream(&self, writer: DataStreamWriter) -> DataStreamWriter {
-        let options = self.options(tables().chain([CUBE_COUNTS.name])).into_iter().chain([event_time()]);
+        let options =
+            self.options(tables(&CUBE_FAMILY).chain([CUBE_COUNTS.name])).into_iter().chain([event_time()]);
+        options.fold(writer.format(FORMAT), |writer, (name, value)| writer.option(name, &value))
+    }
+
+    /// Sets a streaming writer to this sink, for a family beside the cube: without a lag, which nobody waits for.
+    pub(crate) fn stream_of(&self, family: &Family, writer: DataStreamWriter) -> DataStreamWriter {
+        let options = self.options(tables(family)).into_iter();
         options.fold(writer.format(FORMAT), |writer, (name, value)| writer.option(name, &value))
     }
 
@@ -30,10 +38,10 @@ impl CassandraSink {
         options.fold(writer.format(FORMAT), |writer, (name, value)| writer.option(name, &value))
     }
 
-    /// The cube's tables for a batch: rows are in Cassandra when `save` returns.
-    pub(crate) fn batch(&self, writer: DataFrameWriter) -> DataFrameWriter {
+    /// A family's tables for a batch: rows are in Cassandra when `save` returns.
+    pub(crate) fn batch(&self, family: &Family, writer: DataFrameWriter) -> DataFrameWriter {
         let writer = writer.format(FORMAT).mode("append");
-        let options = self.options(tables()).into_iter().chain([event_time()]);
+        let options = self.options(tables(family)).into_iter();
         options.fold(writer, |writer, (name, value)| writer.option(name, &value))
     }
 
@@ -48,8 +56,8 @@ impl CassandraSink {
     }
 }
 
-fn tables() -> impl Iterator<Item = &'static str> {
-    GROUPINGS.iter().map(|grouping| grouping.table)
+fn tables(family: &Family) -> impl Iterator<Item = &'static str> + use<> {
+    family.tables.iter().map(|grouping| grouping.table)
 }
 
 fn event_time() -> (&'static str, String) {

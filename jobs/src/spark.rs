@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use spark_connect_rs::{SparkError, SparkSession};
 
+/// Whether a micro-batch without data follows one that moved the watermark; a query keeps what was set when it started.
+pub(crate) const NO_DATA_BATCHES: &str = "spark.sql.streaming.noDataMicroBatches.enabled";
+
 /// Settings of the session. `shuffle.partitions` is frozen into a checkpoint at its first batch, so the
 /// plan's fingerprint covers it.
 pub const SHUFFLE_PARTITIONS: u32 = 2;
@@ -76,7 +79,7 @@ pub async fn connect(remote: &str) -> Result<SparkSession, CallError> {
             ("spark.sql.streaming.stopTimeout", "10s".to_owned()),
             // A batch without data would follow every one that moved the watermark, only to evict state, and double the lag
             // of the next; eviction can wait for the next records.
-            ("spark.sql.streaming.noDataMicroBatches.enabled", "false".to_owned()),
+            (NO_DATA_BATCHES, "false".to_owned()),
             // Asked for every second, so a few are enough; the server would send a hundred.
             ("spark.sql.streaming.numRecentProgressUpdates", "16".to_owned()),
             // Sketches are aggregated as objects; past 128 groups in a task that would fall back to sorting.

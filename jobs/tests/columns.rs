@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use contracts::cube::{CUBE, GROUPINGS};
+use contracts::cube::CUBE;
+use contracts::family;
 use contracts::ledger::LEDGER;
 use contracts::{Event, quarantine::Refusal};
 
@@ -37,7 +38,7 @@ fn literal_words(source: &str) -> Vec<String> {
 #[test]
 fn no_column_of_the_contract_is_written_as_a_literal() {
     // Names of one word are words of messages too; the ones with an underscore are names and nothing else.
-    let measures = GROUPINGS.iter().flat_map(|grouping| grouping.measures).map(|m| m.column.name());
+    let measures = family::tables().flat_map(|(_, table)| table.measures).map(|m| m.column.name());
     let columns: Vec<&str> = Event::FIELDS
         .iter()
         .chain(Refusal::FIELDS)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use contracts::cube::{self, GROUPINGS};
+use contracts::family::CUBE_FAMILY;
 use contracts::lateness::{Lateness, judge};
 use contracts::ledger::{self, CUBE_COUNTS, JUDGED_COUNTS, minute_us};
 use contracts::{Event, Reason};
@@ -33,9 +34,11 @@ async fn the_cube_counts_what_it_folds_in_beside_its_tables() {
         let records: Vec<Record> = events.iter().map(Record::of).collect();
         let stream = support::kafka_records(&session, &records);
         let on_time = checked::on_time(&checked::events(&stream, &EXPECTED));
-        let with =
-            metrics::cube::cube_and_counts(&on_time, REVISION, Owned::default()).unwrap().collect().unwrap();
-        (with, metrics::cube::cube(&on_time, REVISION, Owned::default()).unwrap().collect().unwrap())
+        let with = metrics::windowed::cube_and_counts(&on_time, REVISION, Owned::default())
+            .unwrap()
+            .collect()
+            .unwrap();
+        (with, metrics::rows(&on_time, &CUBE_FAMILY, REVISION, Owned::default()).unwrap().collect().unwrap())
     })
     .await;
     let (counts, tables): (Vec<_>, Vec<_>) =

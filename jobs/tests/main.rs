@@ -5,6 +5,7 @@
 
 mod columns;
 mod cube;
+mod families;
 mod lease;
 mod ledger;
 mod mutated;

@@ -126,8 +126,9 @@ impl<'a> Watch<'a> {
                 .await
                 {
                     Ok(checkpoint) => {
-                        let offsets =
-                            checkpoint.committed_offsets(&self.topic).map_err(|error| failed(&error))?;
+                        let offsets = checkpoint
+                            .committed_offsets(self.examination.query, &self.topic)
+                            .map_err(|error| failed(&error))?;
                         let next = offsets.and_then(|offsets| offsets.get(&record.partition).copied());
                         if let Some(next) = next.filter(|next| *next > record.offset) {
                             return Ok(format!(

@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use contracts::cube::{CUBE, GROUPINGS, Grouping, MEASURE, NONE};
 use contracts::endpoints::Endpoints;
 use contracts::event::EVENT;
+use contracts::family::CUBE_FAMILY;
 use contracts::record::{Code, Column, Fixed, Text};
 use contracts::vocabulary::{AgeBand, Channel, Device, EventName, Gender};
 use contracts::{Event, ids, wire};
@@ -51,8 +52,16 @@ pub(crate) async fn publish_position(endpoints: &Endpoints, provisioned: &Provis
 pub(crate) struct Committed(pub(crate) Option<BTreeMap<i32, i64>>);
 
 impl SparkProgress for Committed {
-    fn committed_offsets(&self, _topic: &str) -> Result<Option<BTreeMap<i32, i64>>, VerifyError> {
+    fn committed_offsets(
+        &self,
+        _query: &str,
+        _topic: &str,
+    ) -> Result<Option<BTreeMap<i32, i64>>, VerifyError> {
         Ok(self.0.clone())
+    }
+
+    fn watermark(&self, _query: &str) -> Result<Option<DateTime<Utc>>, VerifyError> {
+        Ok(None)
     }
 }
 
@@ -60,7 +69,9 @@ pub(crate) fn caught_up() -> Committed {
     Committed(Some(BTreeMap::new()))
 }
 
-pub(crate) const SOON: Options = Options { wait: Duration::from_secs(2), settle: Duration::from_secs(2) };
+/// Of the cube: the families beside it are compared where Spark fills them, end to end.
+pub(crate) const SOON: Options =
+    Options { wait: Duration::from_secs(2), settle: Duration::from_secs(2), only: Some(&CUBE_FAMILY) };
 
 pub(crate) async fn verify(endpoints: &Endpoints) -> audit::Report {
     audit::verify(endpoints, &caught_up(), SOON, &|_| {}).await.unwrap()

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::fixture::*;
 use audit::{DifferenceKind, Figure, Options, SparkProgress, VerifyError, figures};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use contracts::Event;
 use contracts::cube::grouping;
 use contracts::endpoints::Endpoints;
@@ -125,7 +125,7 @@ async fn rows_that_move_during_the_run_are_read_again() {
         let later = all.split_off(700);
         store(&endpoints, &all).await;
         fill(&endpoints, &session, &all).await;
-        let patient = Options { wait: Duration::from_secs(10), settle: Duration::from_secs(30) };
+        let patient = Options { wait: Duration::from_secs(10), settle: Duration::from_secs(30), ..SOON };
         let (arrived, arrive) = tokio::sync::oneshot::channel();
         let arrived = std::sync::Mutex::new(Some(arrived));
         // The later events arrive before the tables are read; their rows only when these are read again.
@@ -160,7 +160,15 @@ struct Blocking {
 }
 
 impl SparkProgress for Blocking {
-    fn committed_offsets(&self, _topic: &str) -> Result<Option<BTreeMap<i32, i64>>, VerifyError> {
+    fn watermark(&self, _query: &str) -> Result<Option<DateTime<Utc>>, VerifyError> {
+        Ok(None)
+    }
+
+    fn committed_offsets(
+        &self,
+        _query: &str,
+        _topic: &str,
+    ) -> Result<Option<BTreeMap<i32, i64>>, VerifyError> {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -12,9 +12,21 @@ pub(crate) fn draw(figures: &Figures) -> String {
         section("Sales by country", &sales_by_country(figures)),
         section("Demographics", &demographics(figures)),
         section("Funnel", &funnel(figures)),
-        section("Top products", &top_products(figures)),
+        section("Top products, and the hour before", &top_products(figures)),
+        section("Closed visits", &visits(figures)),
+        section("At the moment and so far", &moment(figures)),
     ]
     .join("\n")
+}
+
+/// How many rows of each table were verified.
+pub(crate) fn tables(report: &audit::Report) -> String {
+    let mut table = table(["table", "rows verified", "rows differing"], 1);
+    for of in &report.tables {
+        let cells = [of.table.to_owned(), of.rows_verified.to_string(), of.rows_differing.to_string()];
+        table.add_row(cells);
+    }
+    section("Tables", &table)
 }
 
 fn section(title: &str, table: &Table) -> String {
@@ -92,16 +104,44 @@ fn funnel(figures: &Figures) -> Table {
 }
 
 fn top_products(figures: &Figures) -> Table {
-    let mut table = table(["product", "views", "into cart", "units", "net EUR"], 1);
+    let header = ["product", "views", "into cart", "units", "net EUR", "hour so far EUR", "hour before EUR"];
+    let mut table = table(header, 1);
     for product in figures.products.iter().take(LEADING) {
         let totals = &product.totals;
+        let hour = figures.beside.hour_of(&product.item_id);
         table.add_row([
             product.item_name.clone(),
             totals.item_views.to_string(),
             totals.cart_adds.to_string(),
             totals.units.to_string(),
             totals.net.to_string(),
+            hour.net.to_string(),
+            hour.previous_net.to_string(),
         ]);
     }
+    table
+}
+
+fn visits(figures: &Figures) -> Table {
+    let mut table = table(["ended at", "visits", "of all", "left in the cart EUR"], 1);
+    let all = figures.beside.visits.values().map(|step| step.visits).sum();
+    for (ended_at, step) in &figures.beside.visits {
+        table.add_row([
+            ended_at.clone(),
+            step.visits.to_string(),
+            percent(share(step.visits, all)),
+            step.value_at_risk.to_string(),
+        ]);
+    }
+    table
+}
+
+fn moment(figures: &Figures) -> Table {
+    let beside = &figures.beside;
+    let mut table = table(["figure", "value"], 1);
+    let live = beside.live.map_or_else(|| "-".into(), |live| live.to_string());
+    table.add_row(["visitors of five minutes, at most".to_owned(), live]);
+    table.add_row(["users registered, all countries".to_owned(), beside.registrations.to_string()]);
+    table.add_row(["order lines by user".to_owned(), beside.order_lines.to_string()]);
     table
 }

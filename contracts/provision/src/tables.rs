@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use contracts::Namespace;
 use contracts::cassandra::{clustering_order, key_type, measure_type, statements};
-use contracts::cube::{GROUPINGS, Grouping};
+use contracts::cube::Grouping;
+use contracts::family;
 use contracts::ledger;
 use contracts::record::Column;
 use scylla::client::session::Session;
@@ -51,8 +52,8 @@ type Shapes = BTreeMap<String, Shape>;
 
 /// Every table with its columns, in the order of the statements.
 fn tables() -> impl Iterator<Item = (&'static str, Shapes)> {
-    let cube = GROUPINGS.iter().map(|grouping| (grouping.table, expected(grouping)));
-    cube.chain(ledger::TABLES.iter().map(|table| (table.name, expected_ledger(table))))
+    let metrics = family::tables().map(|(_, grouping)| (grouping.table, expected(grouping)));
+    metrics.chain(ledger::TABLES.iter().map(|table| (table.name, expected_ledger(table))))
 }
 
 fn expected_ledger(table: &ledger::Table) -> Shapes {
@@ -211,11 +212,12 @@ mod tests {
 
     #[test]
     fn shapes_name_every_column_of_the_statement() {
-        for grouping in GROUPINGS {
+        for (_, grouping) in family::tables() {
             let expected = expected(grouping);
             assert_eq!(expected.len(), grouping.columns().len(), "{}", grouping.table);
-            assert_eq!(expected["day"].role.split(' ').next(), Some("partition_key"));
-            assert_eq!(expected["minute"].role, "clustering 0 desc");
+            let partition = grouping.partition_key[0].name();
+            assert_eq!(expected[partition].role, "partition_key 0");
+            assert_eq!(expected[grouping.at.name()].role, "clustering 0 desc");
         }
         assert_eq!(key_type(CUBE.hour), "int");
         for table in ledger::TABLES {

@@ -8,7 +8,7 @@ use spark_connect_rs::streaming::StreamingQuery;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::submission::{Planned, Submission};
+use super::submission::{Beside, Planned, Submission};
 use super::{JobConfig, Reporter};
 use crate::checkpoint;
 use crate::lease::{Hold, Lost};
@@ -93,7 +93,7 @@ pub(super) struct Attempt<'a> {
 struct PlanQueries {
     planned: Planned,
     cube: StreamingQuery,
-    /// None until they are started.
+    /// In the order of [`Beside::all`], as far as they are started.
     beside: Vec<StreamingQuery>,
 }
 
@@ -109,6 +109,8 @@ struct Answers {
     /// What each plan's cube reports.
     progress: Vec<Vec<String>>,
     busy: bool,
+    /// Whether the query beside the cubes that was started last waits for its next trigger.
+    beside_idle: bool,
     ended: Option<String>,
 }
 
@@ -177,6 +179,8 @@ impl Attempt<'_> {
             max_offsets_per_trigger: self.config.max_offsets_per_trigger,
             event_schema_id: self.provisioned.assigned.event_schema_id,
             refusal_schema_id: self.provisioned.assigned.refusal_schema_id,
+            user_schema_id: self.provisioned.assigned.user_schema_id,
+            users_topic: endpoints.namespace.users_topic(),
             refusals_topic: endpoints.namespace.quarantine_topic(),
             sink: CassandraSink {
                 keyspace: endpoints.namespace.keyspace().to_owned(),
@@ -236,7 +240,8 @@ impl Attempt<'_> {
         let mut last_report: Option<Instant> = None;
         let mut last_advance = Instant::now();
         let watched = Instant::now();
-        let (mut warm, mut beside) = (false, false);
+        let mut warm = false;
+        let mut to_start = Beside::all();
         let mut round = 0_usize;
         loop {
             round = round.wrapping_add(1);
@@ -280,12 +285,17 @@ impl Attempt<'_> {
                     last_advance.elapsed().as_secs()
                 )));
             }
-            if !beside && (warm || (!answers.busy && watched.elapsed() > IDLE)) {
+            // One a round, when the one before has nothing to do: they share the cluster with the cube.
+            if answers.beside_idle
+                && (warm || (!answers.busy && watched.elapsed() > IDLE))
+                && to_start.len() > 0
+            {
                 // As for the cube, right after the lease was renewed; without PostgreSQL, in a later round.
                 if let Ok(confirmed) = tokio::time::timeout(POLL, self.hold.confirm()).await {
                     confirmed.map_err(Trouble::Lost)?;
-                    start_beside(queries).await?;
-                    beside = true;
+                    if let Some(which) = to_start.next() {
+                        start_beside(queries, which).await?;
+                    }
                 }
             }
             if last_report.is_none_or(|at| at.elapsed() >= REPORT) {
@@ -301,26 +311,32 @@ impl Attempt<'_> {
     }
 }
 
-/// Starts what runs beside the cubes.
-async fn start_beside(queries: &mut Queries) -> Result<(), Trouble> {
+/// Starts a query beside the cube of each plan.
+async fn start_beside(queries: &mut Queries, which: Beside) -> Result<(), Trouble> {
     let Queries { submission, plans } = queries.clone();
-    let started = spark::call("start the queries beside the cube", START, move || {
-        plans.iter().map(|plan| submission.start_beside(&plan.planned)).collect::<Result<Vec<_>, _>>()
+    let started = spark::call("start a query beside the cube", START, move || {
+        plans.iter().map(|plan| submission.start_beside(&plan.planned, which)).collect::<Result<Vec<_>, _>>()
     })
     .await
     .map_err(|error| Trouble::Query(chain(&error)))?;
     for (plan, beside) in queries.plans.iter_mut().zip(started) {
-        plan.beside = beside;
+        plan.beside.push(beside);
     }
     Ok(())
 }
 
 /// Asks how the queries do: those beside the cube in turns, one a round, as each question costs the server.
 fn ask(queries: &Queries, round: usize) -> Result<Answers, SparkError> {
-    let mut answers = Answers { progress: Vec::with_capacity(queries.plans.len()), busy: false, ended: None };
+    let progress = Vec::with_capacity(queries.plans.len());
+    let mut answers = Answers { progress, busy: false, beside_idle: true, ended: None };
     for plan in &queries.plans {
         let status = plan.cube.status()?;
         answers.busy |= status.is_trigger_active && status.is_data_available;
+        if plan.beside.len() < Beside::all().len()
+            && let Some(last) = plan.beside.last()
+        {
+            answers.beside_idle &= !last.status()?.is_trigger_active;
+        }
         let mut ended = (!status.is_active).then_some(&plan.cube);
         if let Some(beside) = plan.beside.get(round % plan.beside.len().max(1))
             && !beside.is_active()?

@@ -1,29 +1,60 @@
 //! The queries of the job as submitted: what each reads, where it writes and how often.
 //!
-//! The cube comes first. The queries beside it, refusals and ledger, judge every record once more and nobody waits for
-//! them: they are started once the cube's first micro-batch is through, as a cold Spark compiles all that it is given at
-//! once, and run at longer intervals.
+//! The cube comes first. The queries beside it, the other families, refusals and ledger, judge every record once more and nobody
+//! waits for them: they are started once the cube's first micro-batch is through, one after another, as a cold Spark compiles all
+//! that it is given at once, and run at longer intervals. The intervals have no common measure, so that the queries do not all
+//! begin at the same instant.
 
+use contracts::family::{FAMILIES_BESIDE, Family, Geometry, Source};
 use spark_connect_rs::streaming::{StreamingQuery, Trigger};
 use spark_connect_rs::{SparkError, SparkSession};
 
 use crate::checked::{self, Expected};
 use crate::metrics;
 use crate::plans::{CUBE_QUERY, Plan, REFUSALS_QUERY};
+use crate::registered;
 use crate::sink::CassandraSink;
 use crate::source::KafkaSource;
-use crate::spark::SHUFFLE_PARTITIONS;
+use crate::spark::{NO_DATA_BATCHES, SHUFFLE_PARTITIONS};
 
 /// How often refusals are published: they are rare, and the cube comes first.
-const REFUSALS_TRIGGER: &str = "15 seconds";
+const REFUSALS_TRIGGER: &str = "16 seconds";
 /// The name of the query that counts for the ledger.
 const LEDGER_QUERY: &str = "ledger";
 /// How often it counts: it is asked about whole minutes.
-const LEDGER_TRIGGER: &str = "20 seconds";
+const LEDGER_TRIGGER: &str = "21 seconds";
+/// How often a family beside the cube is brought up to date, by name.
+const FAMILY_TRIGGERS: &[(&str, &str)] = &[
+    ("orders", "7 seconds"),
+    ("live", "11 seconds"),
+    ("sessions", "13 seconds"),
+    ("hours", "17 seconds"),
+    ("products", "19 seconds"),
+    ("registrations", "23 seconds"),
+];
 /// How many more records than one of the cube a micro-batch beside it may read: it comes more rarely and keeps little.
 const READS_MORE: u64 = 10;
 /// Tasks that read for a query beside the cube.
 const READERS_BESIDE: u32 = 1;
+
+/// A query beside the cube.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Beside {
+    /// Publishes what was refused.
+    Refusals,
+    /// Counts for the ledger.
+    Ledger,
+    /// A family of metrics.
+    Family(&'static Family),
+}
+
+impl Beside {
+    /// All of them, in the order in which they are started.
+    pub(super) fn all() -> std::vec::IntoIter<Self> {
+        let families = FAMILIES_BESIDE.iter().map(Self::Family);
+        families.chain([Self::Ledger, Self::Refusals]).collect::<Vec<_>>().into_iter()
+    }
+}
 
 /// What the queries of every plan have in common.
 #[derive(Clone)]
@@ -33,6 +64,8 @@ pub(super) struct Submission {
     pub(super) max_offsets_per_trigger: u64,
     pub(super) event_schema_id: u32,
     pub(super) refusal_schema_id: u32,
+    pub(super) user_schema_id: u32,
+    pub(super) users_topic: String,
     pub(super) refusals_topic: String,
     pub(super) sink: CassandraSink,
     pub(super) trigger_ms: u128,
@@ -79,7 +112,7 @@ impl Submission {
         let plan = &planned.plan;
         let records = self.source(&planned.topic).stream(&self.session, CUBE_QUERY);
         let events = checked::on_time(&checked::events(&records, &self.expected(plan)));
-        let rows = metrics::cube::cube_and_counts(&events, plan.revision, plan.owned)?;
+        let rows = metrics::windowed::cube_and_counts(&events, plan.revision, plan.owned)?;
         self.sink
             .stream(rows.write_stream())
             .output_mode("update")
@@ -89,9 +122,49 @@ impl Submission {
             .start("")
     }
 
-    /// Starts the queries beside the cube.
-    pub(super) fn start_beside(&self, planned: &Planned) -> Result<Vec<StreamingQuery>, SparkError> {
-        Ok(vec![self.start_refusals(planned)?, self.start_ledger(planned)?])
+    /// Starts a query beside the cube.
+    pub(super) fn start_beside(
+        &self,
+        planned: &Planned,
+        which: Beside,
+    ) -> Result<StreamingQuery, SparkError> {
+        match which {
+            Beside::Refusals => self.start_refusals(planned),
+            Beside::Ledger => self.start_ledger(planned),
+            Beside::Family(family) => self.start_family(planned, family),
+        }
+    }
+
+    fn start_family(&self, planned: &Planned, family: &Family) -> Result<StreamingQuery, SparkError> {
+        let plan = &planned.plan;
+        let records = match family.source {
+            Source::Events => {
+                let records = self.source_beside(&planned.topic).stream(&self.session, family.name);
+                checked::on_time(&checked::events(&records, &self.expected(plan)))
+            }
+            Source::Users => {
+                let records = self.source_beside(&self.users_topic).stream(&self.session, family.name);
+                registered::registrations(&records, self.user_schema_id)
+            }
+        };
+        let rows = metrics::rows(&records, family, plan.revision, plan.owned)?;
+        let append = !matches!(family.geometry, Geometry::Windows { .. });
+        // Closed sessions are given out by a micro-batch without data where no other comes; elsewhere it would only evict state.
+        let evicts = family.geometry == Geometry::Sessions;
+        self.session.conf().set(NO_DATA_BATCHES, if evicts { "true" } else { "false" })?;
+        let trigger = FAMILY_TRIGGERS.iter().find(|(name, _)| *name == family.name);
+        let started = self
+            .sink
+            .stream_of(family, rows.write_stream())
+            .output_mode(if append { "append" } else { "update" })
+            .query_name(&planned.name(family.name))
+            .option("checkpointLocation", &plan.family_checkpoint(family))
+            .trigger(Trigger::ProcessingTime(
+                trigger.map_or(LEDGER_TRIGGER, |(_, trigger)| trigger).to_owned(),
+            ))
+            .start("");
+        self.session.conf().set(NO_DATA_BATCHES, "false")?;
+        started
     }
 
     fn start_refusals(&self, planned: &Planned) -> Result<StreamingQuery, SparkError> {
