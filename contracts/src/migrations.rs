@@ -19,4 +19,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "V6__quarantine", sql: include_str!("../migrations/V6__quarantine.sql") },
     Migration { name: "V7__repair", sql: include_str!("../migrations/V7__repair.sql") },
     Migration { name: "V8__replayed_files", sql: include_str!("../migrations/V8__replayed_files.sql") },
+    Migration {
+        name: "V10__retention_and_erasure",
+        sql: include_str!("../migrations/V10__retention_and_erasure.sql"),
+    },
 ];
