@@ -92,7 +92,8 @@ impl<'a> Keyspace<'a> {
                 .filter_map(|row| row.columns.into_iter().collect::<Option<Vec<_>>>())
                 .filter(|key| {
                     let of_key = table.partition.iter().zip(key).find(|(column, _)| *column == DAY);
-                    let of = of_key.and_then(|(_, value)| NaiveDate::try_from(value.as_cql_date()?).ok());
+                    let of: Option<NaiveDate> =
+                        of_key.and_then(|(_, value)| value.as_cql_date()?.try_into().ok());
                     of.is_some_and(|of| of < day)
                 })
                 .collect();

@@ -35,7 +35,8 @@ async fn what_is_before_the_floor_goes_and_never_comes_again() {
     in_shop(async |shop| {
         let mut store = shop.store().await;
         let floor = midnight(KEEP_DAYS.into());
-        for days_ago in [0, 1, 2, 3, 4, 9] {
+        // The oldest first: Kafka looks for the first record that is new enough.
+        for days_ago in [9, 4, 3, 2, 1, 0] {
             let noon = midnight(days_ago) + TimeDelta::hours(12);
             store.append(&events(USER, 5, noon)).await.unwrap();
             store.quarantine(&[set_aside(&days_ago.to_string(), b"x", noon)]).await.unwrap();
@@ -50,7 +51,10 @@ async fn what_is_before_the_floor_goes_and_never_comes_again() {
                 noon.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
             ))
             .await;
-            produce(shop, noon).await;
+            // Today's noon may not have come yet, and brokers may refuse records of the future.
+            if days_ago > 0 {
+                produce(shop, noon).await;
+            }
         }
         // A minute's difference between an event and its id: stored on the day before the floor, and kept.
         let mut first = events(USER, 1, floor + TimeDelta::seconds(5)).remove(0);
