@@ -15,7 +15,7 @@
 //!
 //! Cases 4, 5, 7, 8 and 10 take long, 4, 5 and 8 on stacks of their own: they belong to `make test-all`.
 //!
-//! Open: in case 4 a change of leader, which takes a second broker; in case 10 erasure, which does not exist yet.
+//! Open: in case 4 a change of leader, which takes a second broker. Erasure: `erasure.rs`.
 
 mod broker;
 mod cassandra;

@@ -13,6 +13,7 @@ mod chaos_run;
 mod control;
 mod crashes;
 mod doctor;
+mod erasure;
 mod figures;
 mod history;
 mod ledger;

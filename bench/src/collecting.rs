@@ -118,7 +118,7 @@ impl Courier for Keep {
     async fn deliver(&mut self, records: Vec<Draft>) -> Result<Delivered, CourierError> {
         let committed = records.len() as u64;
         self.0.extend(records);
-        Ok(Delivered { appended: Appended { committed, repeated: 0 }, quarantined: 0 })
+        Ok(Delivered { appended: Appended { committed, repeated: 0, refused: 0 }, quarantined: 0 })
     }
 }
 

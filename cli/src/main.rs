@@ -3,6 +3,7 @@
 mod collect;
 mod connect;
 mod doctor;
+mod erase;
 mod ingesting;
 mod interrupt;
 mod job;
@@ -13,6 +14,7 @@ mod rebuild;
 mod reconcile;
 mod relaying;
 mod replay;
+mod retention;
 mod run_job;
 mod services;
 mod setup;
@@ -41,6 +43,8 @@ Examples:
   storepulse ledger                       what became of every record, stage by stage
   storepulse quarantine list --summary    what did not pass, by source and reason
   storepulse reconcile                    repair closed windows with late records
+  storepulse retention --keep-days 90     remove what is older, everywhere
+  storepulse erase USER_ID                remove a person, everywhere
   storepulse run-job                      all of it, with one live view";
 
 /// Real-time user analytics for an online shop.
@@ -95,6 +99,10 @@ enum Command {
     Reconcile(reconcile::ReconcileArgs),
     /// Compute every figure again from PostgreSQL, while the shop goes on.
     Rebuild(rebuild::RebuildArgs),
+    /// Remove what is older than so many days, everywhere, and let nothing that old in again.
+    Retention(retention::RetentionArgs),
+    /// Remove a person everywhere and for ever; what was counted stays.
+    Erase(erase::EraseArgs),
     /// Users, simulator, relay, job and verification together.
     RunJob(run_job::RunJobArgs),
 }
@@ -132,6 +140,8 @@ fn main() -> ExitCode {
             Command::Quarantine(command) => quarantine::run(command).await,
             Command::Reconcile(args) => reconcile::run(args).await,
             Command::Rebuild(args) => rebuild::run(args).await,
+            Command::Retention(args) => retention::run(args).await,
+            Command::Erase(args) => erase::run(args).await,
             Command::RunJob(args) => run_job::run(args).await,
         }
     });

@@ -5,6 +5,7 @@
 //! Avro, CQL and SQL files are held to it by tests that fail on drift. This crate does no I/O and knows no
 //! other member of the workspace.
 
+pub mod admission;
 pub mod avro;
 pub mod cassandra;
 pub mod cube;

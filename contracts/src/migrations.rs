@@ -20,4 +20,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "V7__repair", sql: include_str!("../migrations/V7__repair.sql") },
     Migration { name: "V8__replayed_files", sql: include_str!("../migrations/V8__replayed_files.sql") },
     Migration { name: "V9__families", sql: include_str!("../migrations/V9__families.sql") },
+    Migration {
+        name: "V10__retention_and_erasure",
+        sql: include_str!("../migrations/V10__retention_and_erasure.sql"),
+    },
 ];

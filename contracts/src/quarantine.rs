@@ -21,6 +21,10 @@ vocabulary! {
         Inconsistent => "inconsistent",
         /// It happened more than a minute after it was received.
         Future => "future",
+        /// It happened before the retention floor: what is that old is not kept.
+        BeforeFloor => "before_floor",
+        /// It is about a person who was erased.
+        Erased => "erased",
         /// No rate for its currency and day.
         MissingRate => "missing_rate",
         /// Its amount does not fit decimal(14,2).
@@ -37,6 +41,14 @@ vocabulary! {
         UndecodableAvro => "undecodable_avro",
         /// In Kafka: a decoded field is outside of its range, as random bytes that decode would be.
         OutOfRange => "out_of_range",
+    }
+}
+
+impl Reason {
+    /// Whether the bytes are left out: what retention or an erasure has removed must not come back by way of the quarantine.
+    #[must_use]
+    pub const fn keeps_no_bytes(self) -> bool {
+        matches!(self, Self::BeforeFloor | Self::Erased)
     }
 }
 

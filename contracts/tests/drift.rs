@@ -70,7 +70,7 @@ fn migrations_on_disk_and_in_the_list_are_the_same() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap().trim_end_matches(".sql").to_owned())
         .collect();
-    on_disk.sort();
+    on_disk.sort_by_key(|name| name[1..].split_once("__").unwrap().0.parse::<u32>().unwrap());
     let listed: Vec<&str> = MIGRATIONS.iter().map(|migration| migration.name).collect();
     assert_eq!(on_disk, listed);
 }

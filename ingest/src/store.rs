@@ -7,10 +7,12 @@
 //!   is sent again.
 //! - **A file moves on with its rows**: how far a file of past events was read is committed with what was read.
 //! - **What is counted is what is committed**: each transaction adds its counts, by minute, to `ops.ledger`.
+//! - **What is before the retention floor or about an erased person is set aside in the same commit**, without its bytes.
 //! - A transaction holds at most [`MAX_ROWS_PER_COMMIT`] rows, so that the relay can follow.
 //!
 //! The store connects again by itself, with back-off, for at most its [patience](Store::with_patience).
 
+mod admission;
 mod base_currency;
 mod connection;
 mod error;
@@ -21,11 +23,13 @@ mod quarantine;
 mod quarantined;
 mod replay;
 mod rows;
+mod screened;
 mod users;
 
+pub use admission::Refused;
 pub use connection::Store;
 pub use error::StoreError;
-pub use events::{Appended, Fresh};
+pub use events::{Appended, Committed, Fresh};
 pub use files::{FileKey, FileState, FileStep, Passed};
 pub use quarantine::SetAside;
 pub use quarantined::{Count, Filter, Outcome, Quarantined};

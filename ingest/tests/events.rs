@@ -11,20 +11,26 @@ async fn every_event_is_committed_or_counted_as_a_repeat() {
         let mut store = database.store().await;
         let all = events(25_000, at("2026-03-01T10:00:00Z"));
         let first = store.append(&all).await.unwrap();
-        assert_eq!(first, Appended { committed: 25_000, repeated: 0 });
+        assert_eq!(first, Appended { committed: 25_000, repeated: 0, refused: 0 });
         // Half of these are there, and two stand twice among the new ones.
         let mut mixed = all[..1_000].to_vec();
         mixed.extend(events(1_000, at("2026-03-01T11:00:00Z")));
         mixed.push(mixed[1_500].clone());
         mixed.push(mixed[1_501].clone());
         let second = store.append(&mixed).await.unwrap();
-        assert_eq!(second, Appended { committed: 1_000, repeated: 1_002 });
-        assert_eq!(store.append(&mixed).await.unwrap(), Appended { committed: 0, repeated: 2_002 });
+        assert_eq!(second, Appended { committed: 1_000, repeated: 1_002, refused: 0 });
+        assert_eq!(
+            store.append(&mixed).await.unwrap(),
+            Appended { committed: 0, repeated: 2_002, refused: 0 }
+        );
         // A repeat only within the batch, met by the fast path of a fresh store.
         let mut doubled = events(10, at("2026-03-01T12:00:00Z"));
         doubled.extend(doubled.clone());
         let mut other = database.store().await;
-        assert_eq!(other.append(&doubled).await.unwrap(), Appended { committed: 10, repeated: 10 });
+        assert_eq!(
+            other.append(&doubled).await.unwrap(),
+            Appended { committed: 10, repeated: 10, refused: 0 }
+        );
         assert_eq!(database.count("select count(*) from raw.events").await, 26_010);
         assert_eq!(database.ledger().await, [29_024, 26_010, 3_014, 0]);
         let largest = "select max(n) from (select count(*) n from raw.events group by tx::text) by_tx";
@@ -60,7 +66,7 @@ async fn days_get_their_partitions_on_demand_and_again_after_retention() {
         assert_eq!(database.count("select count(*) from raw.events_20260302").await, 10);
         database.client.batch_execute("drop table raw.events_20260301").await.unwrap();
         let again = store.append(&around).await.unwrap();
-        assert_eq!(again, Appended { committed: 10, repeated: 10 });
+        assert_eq!(again, Appended { committed: 10, repeated: 10, refused: 0 });
     })
     .await;
 }
@@ -93,7 +99,7 @@ async fn a_repeat_counts_in_the_minute_that_it_was_handed_in_with() {
         let fresh = events(1, at("2026-03-01T10:00:30Z")).remove(0);
         let batch = [later(&first[0], 1), later(&first[1], 2), later(&fresh, 3), later(&fresh, 4)];
         let appended = store.append(&batch).await.unwrap();
-        assert_eq!(appended, Appended { committed: 1, repeated: 3 });
+        assert_eq!(appended, Appended { committed: 1, repeated: 3, refused: 0 });
         let rows = database
             .client
             .query(

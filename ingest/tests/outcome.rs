@@ -83,12 +83,12 @@ async fn a_commit_whose_answer_is_lost_is_not_counted_as_a_repeat() {
     with_database(async |database| {
         let batch = events(500, at("2026-03-01T10:00:00Z"));
         let appended = appended_through(Cut::AfterCommit, &batch, database, 1).await;
-        assert_eq!(appended, Appended { committed: 500, repeated: 0 });
+        assert_eq!(appended, Appended { committed: 500, repeated: 0, refused: 0 });
         // The same on the path that counts repeats.
         let mut mixed = batch[..100].to_vec();
         mixed.extend(events(100, at("2026-03-01T11:00:00Z")));
         let appended = appended_through(Cut::AfterCommit, &mixed, database, 1).await;
-        assert_eq!(appended, Appended { committed: 100, repeated: 100 });
+        assert_eq!(appended, Appended { committed: 100, repeated: 100, refused: 0 });
         assert_eq!(database.count("select count(*) from raw.events").await, 600);
         assert_eq!(database.ledger().await, [700, 600, 100, 0]);
     })
@@ -107,7 +107,7 @@ async fn which_events_were_new_is_known_also_when_the_answer_is_lost() {
         for cut in [Cut::AfterCommit, Cut::BeforeCommit] {
             let url = cut_wire(database, cut, 1).await;
             let mut store = Store::connect(&url).await.unwrap();
-            let first = store.append_rows_telling(encoded(&batch)).await.unwrap();
+            let first = store.append_rows_telling(encoded(&batch)).await.unwrap().fresh;
             match cut {
                 Cut::AfterCommit => assert_eq!(first, Fresh::All),
                 Cut::BeforeCommit => assert_eq!(first, Fresh::Only(HashSet::new())),
@@ -118,7 +118,7 @@ async fn which_events_were_new_is_known_also_when_the_answer_is_lost() {
             let url = cut_wire(database, cut, 1).await;
             let mut store = Store::connect(&url).await.unwrap();
             let mixed = encoded(&[new.clone(), batch[0].clone(), new.clone()]);
-            let second = store.append_rows_telling(mixed).await.unwrap();
+            let second = store.append_rows_telling(mixed).await.unwrap().fresh;
             assert_eq!(second, Fresh::Only(HashSet::from([new.event_id])));
         }
         assert_eq!(database.ledger().await, [66, 32, 34, 0]);
@@ -131,7 +131,7 @@ async fn a_commit_that_never_arrived_is_sent_again() {
     with_database(async |database| {
         let batch = events(500, at("2026-03-01T10:00:00Z"));
         let appended = appended_through(Cut::BeforeCommit, &batch, database, 3).await;
-        assert_eq!(appended, Appended { committed: 500, repeated: 0 });
+        assert_eq!(appended, Appended { committed: 500, repeated: 0, refused: 0 });
         assert_eq!(database.count("select count(*) from raw.events").await, 500);
         assert_eq!(database.ledger().await, [500, 500, 0, 0]);
     })
@@ -147,7 +147,7 @@ async fn a_killed_backend_is_replaced() {
                     where datname = current_database() and application_name = 'storepulse ingest'";
         assert_eq!(database.count(kill).await, 1);
         let appended = store.append(&events(10, at("2026-03-01T11:00:00Z"))).await.unwrap();
-        assert_eq!(appended, Appended { committed: 10, repeated: 0 });
+        assert_eq!(appended, Appended { committed: 10, repeated: 0, refused: 0 });
     })
     .await;
 }

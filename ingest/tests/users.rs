@@ -20,7 +20,7 @@ async fn an_upsert_writes_only_what_changed() {
         given[2].user.ingested_at = at("2026-04-01T00:00:00Z");
         given.push(given[3].clone());
         let counts = store.upsert_users(&given).await.unwrap();
-        assert_eq!(counts, Upserted { inserted: 0, updated: 2, unchanged: 98, repeated: 1 });
+        assert_eq!(counts, Upserted { inserted: 0, updated: 2, unchanged: 98, repeated: 1, refused: 0 });
         let read = store.users().await.unwrap();
         assert_eq!(read.len(), 100);
         let first = read.iter().find(|user| user.user_id == given[0].user.user_id).unwrap();

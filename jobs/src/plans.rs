@@ -190,6 +190,8 @@ pub async fn renew(
         )
         .await?;
     let from: Option<DateTime<Utc>> = row.and_then(|row| row.get(0));
+    // What lies before the floor is gone: the topic must not bring it back.
+    let from = from.max(provision::retention::floor(&transaction).await?);
     retire(&transaction, query, i64::MAX).await?;
     transaction
         .execute(

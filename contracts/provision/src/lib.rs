@@ -14,6 +14,7 @@ mod patience;
 pub mod position;
 mod postgres;
 mod registry;
+pub mod retention;
 mod scratch;
 mod slot;
 mod tables;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use contracts::money::Rates;
 use contracts::validation::{self, Rejection};
-use ingest::store::{EncodedRows, Fresh, SetAside};
+use ingest::store::{Committed, EncodedRows, Fresh, SetAside};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -30,7 +30,7 @@ impl Judged {
         ingested_at: DateTime<Utc>,
         rates: &Rates,
     ) -> Self {
-        let mut rows = EncodedRows::with_capacity(records.len());
+        let mut rows = EncodedRows::with_capacity(records.len()).from_source(source);
         let mut set_aside = Vec::new();
         let mut events = Vec::with_capacity(records.len());
         for record in records {
@@ -68,8 +68,13 @@ impl Judged {
 impl JudgedEvents {
     /// The verdicts, once it is known which ids were new. Of several events with one id the first one that asks was it, so
     /// requests must ask in the order of their rows.
-    pub(crate) fn verdicts(self, fresh: &mut Fresh) -> Vec<Verdict> {
-        let verdict = |event: Result<Uuid, Rejection>| match (event, &mut *fresh) {
+    pub(crate) fn verdicts(self, committed: &mut Committed) -> Vec<Verdict> {
+        let Committed { fresh, refused } = committed;
+        let event = |event: Result<Uuid, Rejection>| match event {
+            Ok(event_id) => refused.get(&event_id).map_or(Ok(event_id), |rejection| Err(rejection.clone())),
+            rejected => rejected,
+        };
+        let verdict = |judged: Result<Uuid, Rejection>| match (event(judged), &mut *fresh) {
             (Err(rejection), _) => rejection.into(),
             (Ok(event_id), Fresh::All) => Verdict::Accepted { event_id },
             (Ok(event_id), Fresh::Only(ids)) => match ids.remove(&event_id) {

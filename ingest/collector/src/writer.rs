@@ -142,15 +142,15 @@ impl Writer {
     async fn commit(&mut self, group: Group) {
         let Group { rows, set_aside, members, .. } = group;
         let committed = async {
-            let fresh = self.store.append_rows_telling(rows).await?;
+            let told = self.store.append_rows_telling(rows).await?;
             self.store.quarantine(&set_aside).await?;
-            Ok::<_, StoreError>(fresh)
+            Ok::<_, StoreError>(told)
         }
         .await;
         let answers = committed.is_ok();
         self.healthy.send_if_modified(|healthy| std::mem::replace(healthy, answers) != answers);
-        let mut fresh = match committed {
-            Ok(fresh) => fresh,
+        let mut told = match committed {
+            Ok(told) => told,
             Err(error) => {
                 let requests = members.len();
                 tracing::error!(error = &error as &dyn std::error::Error, requests, "events were not stored");
@@ -163,7 +163,7 @@ impl Writer {
             }
         };
         for member in members {
-            let _ = member.answer.send(Ok(member.events.verdicts(&mut fresh)));
+            let _ = member.answer.send(Ok(member.events.verdicts(&mut told)));
         }
     }
 }

@@ -237,7 +237,7 @@ async fn store_all(
     let mut told: Option<Instant> = None;
     while let Some(Batch { rows, step, read_to, of, .. }) = steps.recv().await {
         let appended = store.append_step(rows, &step).await?;
-        let rejected = step.set_aside.len() as u64;
+        let rejected = step.set_aside.len() as u64 + appended.refused;
         state.accepted += appended.committed;
         state.repeated += appended.repeated;
         state.rejected += rejected;

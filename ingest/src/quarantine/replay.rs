@@ -102,13 +102,14 @@ pub async fn replay(
                 Verdict { source, coordinates, judgement }
             })
             .collect();
-        let outcomes = if plan.dry_run {
-            foretell(store, &verdicts).await?
+        let settled = if plan.dry_run {
+            let outcomes = foretell(store, &verdicts).await?;
+            verdicts.into_iter().zip(outcomes).collect()
         } else {
             store.settle(&verdicts, now).await?
         };
-        for (verdict, outcome) in verdicts.iter().zip(outcomes) {
-            replayed.count(verdict, outcome);
+        for (verdict, outcome) in &settled {
+            replayed.count(verdict, *outcome);
         }
         on_page(&replayed);
     }

@@ -1,7 +1,9 @@
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::NaiveDate;
+use contracts::admission::Admission;
 use tokio::time::Instant;
 use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
@@ -25,6 +27,8 @@ pub struct Store {
     pub(super) ensured_days: HashSet<NaiveDate>,
     /// Under which its counts stand in the ledger.
     pub(super) writer: Uuid,
+    /// What may come in, as it was when it was last read.
+    pub(super) admission: Option<Arc<Admission>>,
     /// Batches left that take the path which counts repeats.
     pub(super) careful_batches: u32,
 }
@@ -61,6 +65,7 @@ impl Store {
             session: Some(session),
             ensured_days: HashSet::new(),
             writer: Uuid::now_v7(),
+            admission: None,
             careful_batches: 0,
         })
     }

@@ -86,6 +86,8 @@ pub(super) enum Failure {
     UniqueViolation,
     /// No partition takes a row: ensure them again.
     NoPartition,
+    /// The records were judged by a retention floor or erasures that are not in force any more: judge again.
+    Outdated,
     /// Lost a race that a second try may win.
     Transient,
     /// It will not get better.
@@ -97,7 +99,9 @@ pub(super) fn classify(error: &tokio_postgres::Error) -> Failure {
         // No code: not an answer of the server but a failure to reach it.
         return Failure::ConnectionLost;
     };
-    if *code == SqlState::UNIQUE_VIOLATION {
+    if code.code() == contracts::admission::OUTDATED {
+        Failure::Outdated
+    } else if *code == SqlState::UNIQUE_VIOLATION {
         Failure::UniqueViolation
     } else if *code == SqlState::CHECK_VIOLATION {
         // raw.events has no check of its own: 23514 there is "no partition of relation found for row".

@@ -1,17 +1,22 @@
 use std::collections::HashSet;
 use std::pin::pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use contracts::Event;
+use contracts::admission::Admission;
 use futures::SinkExt;
 use tokio_postgres::{Client, SimpleQueryMessage};
 use uuid::Uuid;
 
+use super::admission::Refused;
 use super::connection::{Session, Store, Wait};
 use super::error::{Failure, StoreError, classify};
 use super::files::FileStep;
 use super::ledger::{Counts, Tally};
+use super::quarantine::Columns;
 use super::rows::{EncodedRows, MAX_ROWS_PER_COMMIT};
+use super::screened::Screened;
 
 /// After a repeat was met, this many batches expect more: each failed COPY costs a whole batch.
 const CAREFUL_BATCHES: u32 = 16;
@@ -25,12 +30,15 @@ pub struct Appended {
     pub committed: u64,
     /// Events whose id was there already, or twice in the batch.
     pub repeated: u64,
+    /// Events set aside since they are from before the retention floor or of an erased person.
+    pub refused: u64,
 }
 
 impl std::ops::AddAssign for Appended {
     fn add_assign(&mut self, other: Self) {
         self.committed += other.committed;
         self.repeated += other.repeated;
+        self.refused += other.refused;
     }
 }
 
@@ -43,6 +51,15 @@ pub enum Fresh {
     Only(HashSet<Uuid>),
 }
 
+/// What became of each event of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// Which are new; who is neither here nor refused is a repeat.
+    pub fresh: Fresh,
+    /// Which were set aside.
+    pub refused: Refused,
+}
+
 /// What a transaction came to.
 #[derive(Clone)]
 struct Written {
@@ -52,8 +69,8 @@ struct Written {
 
 /// Rows on their way into the table, and what goes with them.
 struct Load<'a> {
-    stream: Bytes,
-    handed_in: Tally,
+    screened: Screened,
+    admission: Arc<Admission>,
     writer: Uuid,
     step: Option<&'a FileStep>,
 }
@@ -88,20 +105,21 @@ impl Store {
     /// # Errors
     /// As [`append`](Self::append).
     pub async fn append_rows(&mut self, rows: EncodedRows) -> Result<Appended, StoreError> {
-        Ok(self.write(rows).await?.appended)
+        Ok(self.write(rows).await?.0.appended)
     }
 
     /// As [`append_rows`](Self::append_rows), for whoever has to tell each event's sender what became of it.
     ///
     /// # Errors
     /// As [`append`](Self::append).
-    pub async fn append_rows_telling(&mut self, rows: EncodedRows) -> Result<Fresh, StoreError> {
-        Ok(self.write(rows).await?.fresh)
+    pub async fn append_rows_telling(&mut self, rows: EncodedRows) -> Result<Committed, StoreError> {
+        let (Written { fresh, .. }, refused) = self.write(rows).await?;
+        Ok(Committed { fresh, refused })
     }
 
-    async fn write(&mut self, rows: EncodedRows) -> Result<Written, StoreError> {
+    async fn write(&mut self, rows: EncodedRows) -> Result<(Written, Refused), StoreError> {
         if rows.rows() == 0 {
-            return Ok(Written { appended: Appended::default(), fresh: Fresh::All });
+            return Ok((Written { appended: Appended::default(), fresh: Fresh::All }, Refused::new()));
         }
         self.write_with(rows, None).await
     }
@@ -112,42 +130,54 @@ impl Store {
         rows: EncodedRows,
         step: &FileStep,
     ) -> Result<Appended, StoreError> {
-        Ok(self.write_with(rows, Some(step)).await?.appended)
+        Ok(self.write_with(rows, Some(step)).await?.0.appended)
     }
 
     async fn write_with(
         &mut self,
         rows: EncodedRows,
         step: Option<&FileStep>,
-    ) -> Result<Written, StoreError> {
-        let days = rows.days().clone();
-        let handed_in = rows.handed_in().clone();
-        let load = Load { handed_in, stream: rows.into_copy_stream(), writer: self.writer, step };
+    ) -> Result<(Written, Refused), StoreError> {
+        let sealed = rows.sealed();
         let mut wait = self.wait();
-        let mut committing: Option<Commit> = None;
+        let mut committing: Option<(Commit, Refused)> = None;
         let mut partitions_were_missing = false;
         loop {
             let mut session = self.take_session(&mut wait).await?;
-            if let Some(commit) = committing.take() {
+            if let Some((commit, refused)) = committing.take() {
                 match outcome(&session.client, commit, &mut wait).await? {
                     Outcome::Committed(written) => {
                         self.session = Some(session);
-                        return Ok(written);
+                        return Ok((written, refused));
                     }
                     Outcome::Aborted => {}
                     Outcome::Lost(commit) => {
-                        committing = Some(commit);
+                        committing = Some((commit, refused));
                         continue;
                     }
                 }
             }
-            let written = match self.ensure_partitions(&session.client, &days).await {
+            let admission = match self.admission(&session.client).await {
+                Ok(admission) => admission,
+                Err(source) if classify(&source) == Failure::ConnectionLost => {
+                    wait.after(source).await?;
+                    continue;
+                }
+                Err(source) => return Err(StoreError::Refused { what: "tell what may come in", source }),
+            };
+            let load = Load { screened: sealed.screened(&admission), admission, writer: self.writer, step };
+            let days = &load.screened.days;
+            let mut sent = None;
+            let written = match self.ensure_partitions(&session.client, days).await {
                 Err(error) => Err(error),
                 Ok(()) if self.careful_batches > 0 => {
-                    write_counting_repeats(&mut session, &load, &mut committing).await
+                    write_counting_repeats(&mut session, &load, &mut sent).await
                 }
-                Ok(()) => write_directly(&session.client, &load, &mut committing).await,
+                Ok(()) => write_directly(&session.client, &load, &mut sent).await,
             };
+            let first_day = days.first().copied();
+            let refused = load.screened.refused;
+            committing = sent.map(|commit| (commit, refused.clone()));
             let source = match written {
                 Ok(written) => {
                     self.session = Some(session);
@@ -155,7 +185,7 @@ impl Store {
                         0 => self.careful_batches.saturating_sub(1),
                         _ => CAREFUL_BATCHES,
                     };
-                    return Ok(written);
+                    return Ok((written, refused));
                 }
                 Err(source) => source,
             };
@@ -171,7 +201,11 @@ impl Store {
                     self.roll_back(session).await;
                 }
                 Failure::NoPartition => {
-                    return Err(StoreError::NoPartition { day: days.first().copied().unwrap_or_default() });
+                    return Err(StoreError::NoPartition { day: first_day.unwrap_or_default() });
+                }
+                Failure::Outdated => {
+                    self.admission = None;
+                    self.roll_back(session).await;
                 }
                 Failure::Transient => {
                     self.roll_back(session).await;
@@ -217,11 +251,11 @@ async fn write_directly(
     load: &Load<'_>,
     committing: &mut Option<Commit>,
 ) -> Result<Written, tokio_postgres::Error> {
-    let xid = begin(client).await?;
-    let committed = copy(client, "raw.events", &load.stream).await?;
+    let xid = begin(client, &load.admission).await?;
+    let committed = copy(client, "raw.events", &load.screened.stream).await?;
     // All or nothing: COPY takes every row or fails.
-    debug_assert_eq!(i64::try_from(committed), Ok(load.handed_in.total().records_in));
-    commit(client, xid, load, &load.handed_in.all_committed(), Fresh::All, committing).await
+    debug_assert_eq!(i64::try_from(committed), Ok(load.screened.handed_in.total().records_in));
+    commit(client, xid, load, &load.screened.handed_in.all_committed(), Fresh::All, committing).await
 }
 
 /// The careful path: COPY beside the table, then insert what is not there.
@@ -239,9 +273,9 @@ async fn write_counting_repeats(
         session.has_incoming_table = true;
     }
     let client = &session.client;
-    let xid = begin(client).await?;
-    copy(client, "incoming_events", &load.stream).await?;
-    let mut counts = load.handed_in.clone();
+    let xid = begin(client, &load.admission).await?;
+    copy(client, "incoming_events", &load.screened.stream).await?;
+    let mut counts = load.screened.handed_in.clone();
     let mut fresh = HashSet::new();
     for row in client.query(&insert_counting(&columns), &[]).await? {
         let taken = Counts { records_out: row.try_get(1)?, repeated: row.try_get(2)?, ..Counts::default() };
@@ -274,9 +308,11 @@ fn insert_counting(columns: &str) -> String {
     )
 }
 
-/// Begins a transaction and learns its id, in one round trip.
-async fn begin(client: &Client) -> Result<String, tokio_postgres::Error> {
-    let answers = client.simple_query("begin; select pg_current_xact_id()").await?;
+/// Begins a transaction under the rules that its rows were judged by and learns its id, in one round trip.
+async fn begin(client: &Client, admission: &Admission) -> Result<String, tokio_postgres::Error> {
+    let rules = admission.rules.replace('\'', "''");
+    let statements = format!("begin; select pg_current_xact_id(), raw.admit('{rules}')");
+    let answers = client.simple_query(&statements).await?;
     let xid = answers.iter().find_map(|answer| match answer {
         SimpleQueryMessage::Row(row) => row.get(0),
         _ => None,
@@ -306,11 +342,18 @@ async fn commit(
     committing: &mut Option<Commit>,
 ) -> Result<Written, tokio_postgres::Error> {
     let total = counts.total();
-    let appended =
-        Appended { committed: total.records_out.unsigned_abs(), repeated: total.repeated.unsigned_abs() };
-    let mut statements = counts.statement(load.writer);
-    if let Some(step) = load.step {
-        step.write(client, load.writer).await?;
+    let Load { screened, admission, writer, step } = load;
+    let appended = Appended {
+        committed: total.records_out.unsigned_abs(),
+        repeated: total.repeated.unsigned_abs(),
+        refused: screened.set_aside.len() as u64,
+    };
+    if !screened.set_aside.is_empty() {
+        Columns::of(&screened.set_aside, admission).insert(client, *writer, &admission.rules).await?;
+    }
+    let mut statements = counts.statement(*writer);
+    if let Some(step) = step {
+        step.write(client, *writer, admission, &screened.refused).await?;
         statements += &step.statement(appended);
     }
     let written = Written { appended, fresh };

@@ -1,10 +1,12 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use contracts::admission::Admission;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
+use super::admission::Refused;
 use super::connection::Store;
 use super::error::StoreError;
 use super::events::Appended;
@@ -173,15 +175,25 @@ impl Store {
 
 impl FileStep {
     /// Writes, within a transaction, what does not depend on how many events were new.
-    pub(super) async fn write(&self, client: &Client, writer: Uuid) -> Result<(), tokio_postgres::Error> {
+    pub(super) async fn write(
+        &self,
+        client: &Client,
+        writer: Uuid,
+        admission: &Admission,
+        refused: &Refused,
+    ) -> Result<(), tokio_postgres::Error> {
         if !self.set_aside.is_empty() {
-            Columns::of(&self.set_aside).insert(client, writer).await?;
+            Columns::of(&self.set_aside, admission).insert(client, writer, &admission.rules).await?;
         }
-        if self.passed.is_empty() {
+        let (coordinates, ids): (Vec<&str>, Vec<Uuid>) = self
+            .passed
+            .iter()
+            .filter(|passed| !refused.contains_key(&passed.event_id))
+            .map(|passed| (passed.coordinates.as_str(), passed.event_id))
+            .unzip();
+        if ids.is_empty() {
             return Ok(());
         }
-        let coordinates: Vec<&str> = self.passed.iter().map(|passed| passed.coordinates.as_str()).collect();
-        let ids: Vec<Uuid> = self.passed.iter().map(|passed| passed.event_id).collect();
         client
             .execute(
                 "update raw.quarantine q
@@ -201,8 +213,8 @@ impl FileStep {
     /// The statement, with its semicolon, that moves the file on: numbers and times leave nothing to quote.
     pub(super) fn statement(&self, appended: Appended) -> String {
         let Self { file_id, rows_before, .. } = self;
-        let Appended { committed, repeated } = appended;
-        let rejected = self.set_aside.len() as u64;
+        let Appended { committed, repeated, refused } = appended;
+        let rejected = self.set_aside.len() as u64 + refused;
         let rows_done = rows_before + committed + repeated + rejected;
         let at = |at: DateTime<Utc>| format!("'{}'", at.to_rfc3339_opts(SecondsFormat::Micros, true));
         let (first, last) = match self.late {

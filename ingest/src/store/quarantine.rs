@@ -1,9 +1,11 @@
 use chrono::{DateTime, Utc};
 use contracts::Reason;
+use contracts::admission::Admission;
 use sha2::{Digest, Sha256};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
+use super::admission;
 use super::connection::Store;
 use super::error::StoreError;
 use super::ledger;
@@ -36,10 +38,11 @@ impl Store {
         if records.is_empty() {
             return Ok(());
         }
-        let columns = Columns::of(records);
         let writer = self.writer;
-        self.repeatable("set records aside", async |client| columns.insert(client, writer).await).await?;
-        Ok(())
+        let insert = async |client: &mut Client, admission: &Admission| {
+            Columns::of(records, admission).insert(client, writer, &admission.rules).await
+        };
+        self.admitted("set records aside", insert).await
     }
 }
 
@@ -49,21 +52,41 @@ pub(super) struct Columns<'a> {
     coordinates: Vec<&'a str>,
     reasons: Vec<&'a str>,
     details: Vec<String>,
-    payloads: Vec<&'a [u8]>,
+    /// None where they are not kept.
+    payloads: Vec<Option<&'a [u8]>>,
     sizes: Vec<i64>,
     digests: Vec<String>,
     times: Vec<DateTime<Utc>>,
 }
 
 impl<'a> Columns<'a> {
-    pub(super) fn of(records: &'a [SetAside]) -> Self {
+    /// Of records about an erased person only that there were any.
+    pub(super) fn of(records: &'a [SetAside], admission: &Admission) -> Self {
+        let is_erased: Vec<bool> = records
+            .iter()
+            .map(|record| {
+                admission.is_about_erased(&record.payload)
+                    || admission.is_about_erased(record.detail.as_bytes())
+            })
+            .collect();
+        let judged = || records.iter().zip(&is_erased);
+        let reason = |record: &SetAside, is_erased| if is_erased { Reason::Erased } else { record.reason };
         Self {
             sources: records.iter().map(|record| record.source.as_str()).collect(),
             coordinates: records.iter().map(|record| record.coordinates.as_str()).collect(),
-            reasons: records.iter().map(|record| record.reason.as_str()).collect(),
+            reasons: judged().map(|(record, &is_erased)| reason(record, is_erased).as_str()).collect(),
             // PostgreSQL's text holds no NUL; a detail may quote the record.
-            details: records.iter().map(|record| record.detail.replace('\0', "\u{fffd}")).collect(),
-            payloads: records.iter().map(|record| record.payload.as_slice()).collect(),
+            details: judged()
+                .map(|(record, &is_erased)| match is_erased {
+                    true => admission::erased().to_string(),
+                    false => record.detail.replace('\0', "\u{fffd}"),
+                })
+                .collect(),
+            payloads: judged()
+                .map(|(record, &is_erased)| {
+                    (!reason(record, is_erased).keeps_no_bytes()).then_some(record.payload.as_slice())
+                })
+                .collect(),
             sizes: records
                 .iter()
                 .map(|record| i64::try_from(record.payload.len()).unwrap_or(i64::MAX))
@@ -74,16 +97,22 @@ impl<'a> Columns<'a> {
     }
 
     /// Inserts them and counts those that are new for a writer, in one statement.
-    pub(super) async fn insert(&self, client: &Client, writer: Uuid) -> Result<(), tokio_postgres::Error> {
+    pub(super) async fn insert(
+        &self,
+        client: &Client,
+        writer: Uuid,
+        rules: &str,
+    ) -> Result<(), tokio_postgres::Error> {
         let statement = format!(
             "with fresh as (
                  insert into raw.quarantine
                      (source, coordinates, reason, detail, payload, size_bytes, sha256, quarantined_at)
                  select r.source, raw.quarantine_coordinates(r.source, r.coordinates, r.sha256), r.reason,
                         r.detail, r.payload, r.size_bytes, r.sha256, r.quarantined_at
-                 from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[],
+                 from raw.admit($10) admission (holds), unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[],
                              $7::bigint[], $8::text[], $9::timestamptz[])
                       r (source, coordinates, reason, detail, payload, size_bytes, sha256, quarantined_at)
+                 where admission.holds
                  on conflict (source, coordinates) do nothing
                  returning quarantined_at
              ) {}",
@@ -102,6 +131,7 @@ impl<'a> Columns<'a> {
                     &self.sizes,
                     &self.digests,
                     &self.times,
+                    &rules,
                 ],
             )
             .await?;

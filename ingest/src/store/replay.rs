@@ -3,12 +3,14 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use contracts::admission::Admission;
 use contracts::ledger::minute_us;
 use contracts::{Event, Reason};
 use futures::SinkExt;
 use tokio_postgres::{Client, Transaction};
 use uuid::Uuid;
 
+use super::admission;
 use super::connection::Store;
 use super::error::StoreError;
 use super::ledger::{Counts, Tally};
@@ -56,7 +58,8 @@ pub struct Verdict {
 }
 
 impl Store {
-    /// Stores what passed and marks every row, in one transaction; returns what became of each verdict, in their order.
+    /// Stores what passed and marks every row, in one transaction; returns the verdicts in their order, those that the retention
+    /// floor or an erasure forbids turned into refusals, and what became of each.
     ///
     /// A row that another replay has settled meanwhile is left alone and has no outcome here. `at` marks the rows and must be the
     /// caller's alone: with it, a call whose commit was not answered finds out what it did.
@@ -67,12 +70,14 @@ impl Store {
         &mut self,
         verdicts: &[Verdict],
         at: DateTime<Utc>,
-    ) -> Result<Vec<Option<Outcome>>, StoreError> {
+    ) -> Result<Vec<(Verdict, Option<Outcome>)>, StoreError> {
         let writer = self.writer;
-        self.repeatable("replay the quarantine", async |client| {
-            ensure_partitions(client, verdicts).await?;
+        self.admitted("replay the quarantine", async |client, admission| {
+            let verdicts: Vec<Verdict> = verdicts.iter().map(|verdict| verdict.by(admission)).collect();
+            ensure_partitions(client, &verdicts).await?;
             let transaction = client.transaction().await?;
-            let open = lock(&transaction, verdicts).await?;
+            transaction.query_one("select raw.admit($1)", &[&admission.rules]).await?;
+            let open = lock(&transaction, &verdicts).await?;
             let open: Vec<&Verdict> = verdicts
                 .iter()
                 .filter(|v| open.contains(&(v.source.clone(), v.coordinates.clone())))
@@ -86,7 +91,8 @@ impl Store {
                 transaction.batch_execute(&counts.statement(writer)).await?;
             }
             transaction.commit().await?;
-            settled(client, verdicts, at).await
+            let settled = settled(client, &verdicts, at).await?;
+            Ok(verdicts.into_iter().zip(settled).collect())
         })
         .await
     }
@@ -100,6 +106,26 @@ impl Store {
                    union all select user_id from raw.users where user_id = any($1)";
         let rows = self.repeatable("look for ids", async |client| client.query(sql, &[&ids]).await).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+}
+
+impl Verdict {
+    /// The verdict that the retention floor and erasures leave of this one.
+    fn by(&self, admission: &Admission) -> Self {
+        let allowed = match &self.judgement {
+            Judgement::Event(event) => admission::judge(admission, event),
+            Judgement::User(record) => match &admission.erased {
+                Some(erased) if erased.contains(&record.user.user_id) => Err(admission::erased()),
+                _ => Ok(()),
+            },
+            Judgement::Refused { .. } => Ok(()),
+        };
+        let mut verdict = self.clone();
+        if let Err(rejection) = allowed {
+            verdict.judgement =
+                Judgement::Refused { reason: rejection.reason, detail: rejection.to_string() };
+        }
+        verdict
     }
 }
 
@@ -261,15 +287,23 @@ async fn mark(
             Judgement::Event(_) | Judgement::User(_) => (None, None),
         })
         .unzip();
+    let keeps_bytes: Vec<bool> = verdicts
+        .iter()
+        .map(|verdict| match &verdict.judgement {
+            Judgement::Refused { reason, .. } => !reason.keeps_no_bytes(),
+            Judgement::Event(_) | Judgement::User(_) => true,
+        })
+        .collect();
     transaction
         .execute(
             "update raw.quarantine q
-             set replayed_at = $1, outcome = r.outcome, outcome_reason = r.reason, outcome_detail = r.detail,
+             set replayed_at = $1, outcome = r.outcome, payload = case when r.keeps_bytes then q.payload end, outcome_reason = r.reason, outcome_detail = r.detail,
                  record_id = r.record_id
-             from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[])
-                  r (source, coordinates, outcome, reason, detail, record_id)
+             from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[],
+                         $8::bool[])
+                  r (source, coordinates, outcome, reason, detail, record_id, keeps_bytes)
              where q.source = r.source and q.coordinates = r.coordinates",
-            &[&at, &sources, &coordinates, &outcomes, &reasons, &details, &ids],
+            &[&at, &sources, &coordinates, &outcomes, &reasons, &details, &ids, &keeps_bytes],
         )
         .await?;
     Ok(())

@@ -1,18 +1,21 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use contracts::ledger::minute_us;
 use contracts::{Event, ids};
+use uuid::Uuid;
 
 use super::ledger::{Counts, Tally};
+use super::screened::Sealed;
 
 /// The most rows in one transaction: what the relay decodes and publishes as one unit stays small.
 pub const MAX_ROWS_PER_COMMIT: usize = 10_000;
 
 /// PostgreSQL's COPY signature, no flags, no header extension.
-const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-const TRAILER: [u8; 2] = (-1i16).to_be_bytes();
+pub(super) const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+pub(super) const TRAILER: [u8; 2] = (-1i16).to_be_bytes();
 /// A typical row takes 400 to 500 bytes.
 const TYPICAL_ROW_BYTES: usize = 480;
 
@@ -28,6 +31,9 @@ pub struct EncodedRows {
     last_day_ms: (i64, i64),
     /// What is handed in, by minute of `ingested_at`.
     handed_in: Tally,
+    /// Where rows came from, each with the first of its rows.
+    sources: Vec<(usize, Arc<str>)>,
+    earliest: DateTime<Utc>,
 }
 
 impl Default for EncodedRows {
@@ -42,7 +48,22 @@ impl EncodedRows {
     pub fn with_capacity(rows: usize) -> Self {
         let mut bytes = Vec::with_capacity(HEADER.len() + TRAILER.len() + rows * TYPICAL_ROW_BYTES);
         bytes.extend_from_slice(HEADER);
-        Self { bytes, rows: 0, days: BTreeSet::new(), last_day_ms: (0, 0), handed_in: Tally::default() }
+        Self {
+            bytes,
+            rows: 0,
+            days: BTreeSet::new(),
+            last_day_ms: (0, 0),
+            handed_in: Tally::default(),
+            sources: Vec::new(),
+            earliest: DateTime::<Utc>::MAX_UTC,
+        }
+    }
+
+    /// Names where its rows come from: under this a row stands in quarantine that is refused when it is committed.
+    #[must_use]
+    pub fn from_source(mut self, source: &str) -> Self {
+        self.sources = vec![(0, source.into())];
+        self
     }
 
     /// Takes an event, or says `false` when full.
@@ -56,14 +77,15 @@ impl EncodedRows {
         self.bytes.extend_from_slice(&FIELD_COUNT);
         event.write_copy_fields(&mut self.bytes);
         self.rows += 1;
-        self.note_day(event);
+        self.note_day(&event.event_id);
+        self.earliest = self.earliest.min(event.occurred_at);
         let minute = minute_us(event.ingested_at.timestamp_micros());
         self.handed_in.add(minute, Counts { records_in: 1, ..Counts::default() });
         true
     }
 
-    fn note_day(&mut self, event: &Event) {
-        let unix_ms = ids::v7_unix_ms(&event.event_id).unwrap_or(0);
+    fn note_day(&mut self, event_id: &Uuid) {
+        let unix_ms = ids::v7_unix_ms(event_id).unwrap_or(0);
         let (from, to) = self.last_day_ms;
         if (from..to).contains(&unix_ms) {
             return;
@@ -87,6 +109,8 @@ impl EncodedRows {
             return Ok(());
         }
         self.bytes.extend_from_slice(&other.bytes[HEADER.len()..]);
+        self.sources.extend(other.sources.into_iter().map(|(row, source)| (self.rows + row, source)));
+        self.earliest = self.earliest.min(other.earliest);
         self.rows += other.rows;
         self.days.extend(other.days);
         self.handed_in.merge(&other.handed_in);
@@ -105,14 +129,24 @@ impl EncodedRows {
         self.rows >= MAX_ROWS_PER_COMMIT
     }
 
+    /// What the rows are, ready to be sent as often as it takes.
+    pub(super) fn sealed(mut self) -> Sealed {
+        self.bytes.extend_from_slice(&TRAILER);
+        let Self { bytes, days, handed_in, sources, earliest, .. } = self;
+        Sealed { stream: bytes.into(), days, handed_in, sources, earliest }
+    }
+
+    /// Takes a row as it was encoded.
+    pub(super) fn push_encoded(&mut self, row: &[u8], event_id: &Uuid, ingested_us: i64) {
+        self.bytes.extend_from_slice(row);
+        self.rows += 1;
+        self.note_day(event_id);
+        self.handed_in.add(minute_us(ingested_us), Counts { records_in: 1, ..Counts::default() });
+    }
+
     /// The days whose partitions the rows need.
     pub(super) const fn days(&self) -> &BTreeSet<NaiveDate> {
         &self.days
-    }
-
-    /// How many rows each minute of `ingested_at` has.
-    pub(super) const fn handed_in(&self) -> &Tally {
-        &self.handed_in
     }
 
     /// The whole COPY stream.

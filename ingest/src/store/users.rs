@@ -1,12 +1,16 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use contracts::User;
-use tokio_postgres::Row;
+use contracts::admission::{Admission, Erased};
+use contracts::{Reason, User};
+use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
+use super::admission;
 use super::connection::Store;
 use super::error::StoreError;
+use super::quarantine::SetAside;
+use crate::source::randomuser;
 
 /// The most users in one statement: a page of the API at its largest.
 const MAX_USERS_PER_COMMIT: usize = 5_000;
@@ -31,6 +35,8 @@ pub struct Upserted {
     pub unchanged: u64,
     /// More than once among those handed in; the last one counted.
     pub repeated: u64,
+    /// Of erased persons, and set aside.
+    pub refused: u64,
 }
 
 impl std::ops::AddAssign for Upserted {
@@ -39,14 +45,15 @@ impl std::ops::AddAssign for Upserted {
         self.updated += other.updated;
         self.unchanged += other.unchanged;
         self.repeated += other.repeated;
+        self.refused += other.refused;
     }
 }
 
 // `ingested_at` says when a user was first stored and is not touched by an update.
 const UPSERT: &str = "insert into raw.users as stored
     (user_id, gender, age, age_band, country, city, latitude, longitude, registered_at, ingested_at, profile)
-select * from unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::float8[],
-                     $8::float8[], $9::timestamptz[], $10::timestamptz[], $11::jsonb[])
+select r.* from raw.admit($12) admission (holds), unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::float8[],
+                     $8::float8[], $9::timestamptz[], $10::timestamptz[], $11::jsonb[]) r where admission.holds
 on conflict (user_id) do update set
     gender = excluded.gender, age = excluded.age, age_band = excluded.age_band, country = excluded.country,
     city = excluded.city, latitude = excluded.latitude, longitude = excluded.longitude,
@@ -78,45 +85,29 @@ impl Store {
     }
 
     async fn upsert_chunk(&mut self, records: &[&UserRecord]) -> Result<Upserted, StoreError> {
-        fn column<'a, T>(records: &[&'a UserRecord], value: impl Fn(&'a UserRecord) -> T) -> Vec<T> {
-            records.iter().map(|record| value(record)).collect()
-        }
-        let user_ids = column(records, |r| r.user.user_id);
-        let genders = column(records, |r| r.user.gender.as_str());
-        let ages = column(records, |r| r.user.age);
-        let age_bands = column(records, |r| r.user.age_band.as_str());
-        let countries = column(records, |r| r.user.country.as_str());
-        let cities = column(records, |r| r.user.city.as_str());
-        let latitudes = column(records, |r| r.user.latitude);
-        let longitudes = column(records, |r| r.user.longitude);
-        let registered = column(records, |r| r.user.registered_at);
-        let ingested = column(records, |r| r.user.ingested_at);
-        let profiles = column(records, |r| &r.profile);
-        let written = self
-            .repeatable("take users", async |client| {
-                client
-                    .query(
-                        UPSERT,
-                        &[
-                            &user_ids,
-                            &genders,
-                            &ages,
-                            &age_bands,
-                            &countries,
-                            &cities,
-                            &latitudes,
-                            &longitudes,
-                            &registered,
-                            &ingested,
-                            &profiles,
-                        ],
-                    )
-                    .await
-            })
-            .await?;
-        let inserted = written.iter().filter(|row| row.get(0)).count() as u64;
-        let updated = written.len() as u64 - inserted;
-        Ok(Upserted { inserted, updated, unchanged: records.len() as u64 - inserted - updated, repeated: 0 })
+        let upsert = async |client: &mut Client, admission: &Admission| {
+            let mut taken: Vec<&UserRecord> = Vec::with_capacity(records.len());
+            let mut refused = Vec::new();
+            for &record in records {
+                match &admission.erased {
+                    Some(erased) if erased.contains(&record.user.user_id) => {
+                        refused.push(set_aside(record, erased));
+                    }
+                    _ => taken.push(record),
+                }
+            }
+            let written = upsert(client, &taken, &admission.rules).await?;
+            Ok((taken.len() as u64, refused, written))
+        };
+        let (taken, set_aside, (inserted, written)) = self.admitted("take users", upsert).await?;
+        self.quarantine(&set_aside).await?;
+        Ok(Upserted {
+            inserted,
+            updated: written - inserted,
+            unchanged: taken - written,
+            repeated: 0,
+            refused: set_aside.len() as u64,
+        })
     }
 
     /// Every user, by id: the same database gives the same list.
@@ -127,6 +118,61 @@ impl Store {
         let sql = format!("select {} from raw.users order by user_id", User::column_list());
         let rows = self.repeatable("list users", async |client| client.query(&sql, &[]).await).await?;
         rows.iter().map(read_user).collect()
+    }
+}
+
+/// Writes users; how many are new, and how many rows were written.
+async fn upsert(
+    client: &Client,
+    records: &[&UserRecord],
+    rules: &str,
+) -> Result<(u64, u64), tokio_postgres::Error> {
+    fn column<'a, T>(records: &[&'a UserRecord], value: impl Fn(&'a UserRecord) -> T) -> Vec<T> {
+        records.iter().map(|record| value(record)).collect()
+    }
+    let user_ids = column(records, |r| r.user.user_id);
+    let genders = column(records, |r| r.user.gender.as_str());
+    let ages = column(records, |r| r.user.age);
+    let age_bands = column(records, |r| r.user.age_band.as_str());
+    let countries = column(records, |r| r.user.country.as_str());
+    let cities = column(records, |r| r.user.city.as_str());
+    let latitudes = column(records, |r| r.user.latitude);
+    let longitudes = column(records, |r| r.user.longitude);
+    let registered = column(records, |r| r.user.registered_at);
+    let ingested = column(records, |r| r.user.ingested_at);
+    let profiles = column(records, |r| &r.profile);
+    let written = client
+        .query(
+            UPSERT,
+            &[
+                &user_ids,
+                &genders,
+                &ages,
+                &age_bands,
+                &countries,
+                &cities,
+                &latitudes,
+                &longitudes,
+                &registered,
+                &ingested,
+                &profiles,
+                &rules,
+            ],
+        )
+        .await?;
+    let inserted = written.iter().filter(|row| row.get(0)).count() as u64;
+    Ok((inserted, written.len() as u64))
+}
+
+/// That somebody came who was erased: neither who nor what.
+fn set_aside(record: &UserRecord, erased: &Erased) -> SetAside {
+    SetAside {
+        source: randomuser::SOURCE.to_owned(),
+        coordinates: format!("erased/{}", erased.alias(&record.user.user_id)),
+        reason: Reason::Erased,
+        detail: admission::erased().to_string(),
+        payload: Vec::new(),
+        quarantined_at: record.user.ingested_at,
     }
 }
 

@@ -145,7 +145,7 @@ pub struct UsersWanted {
     pub nationalities: Vec<Nationality>,
 }
 
-/// What became of the records fetched: `fetched` = `stored`'s four counts + `set_aside`.
+/// What became of the records fetched: `fetched` = `stored`'s five counts + `set_aside`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Loaded {
     /// Records the source gave.

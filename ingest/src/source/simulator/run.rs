@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::SOURCE;
 use super::config::{ConfigError, Dial, Limit, Pace, Rhythm, RunConfig};
 use super::courier::{Courier, CourierError, Delivered};
 use super::generator::{Batch, Form, Generator};
@@ -156,7 +157,7 @@ async fn drive(
         progress: progress.clone(),
         start,
         began,
-        batch: Batch::default(),
+        batch: Batch { rows: EncodedRows::default().from_source(SOURCE), ..Batch::default() },
     };
     let handle = Handle::current();
     let generating = tokio::task::spawn_blocking(move || driver.generate(&handle));
@@ -231,9 +232,10 @@ async fn store_all(
                 break;
             }
         }
-        total.appended += store.append_rows(batch.rows).await?;
+        let appended = store.append_rows(batch.rows).await?;
+        total.appended += appended;
         store.quarantine(&batch.set_aside).await?;
-        total.quarantined += batch.set_aside.len() as u64;
+        total.quarantined += batch.set_aside.len() as u64 + appended.refused;
         tell(&total, progress);
     }
 }
@@ -285,7 +287,8 @@ impl Driver {
     fn generate(mut self, handle: &Handle) -> Truth {
         let mut batch = std::mem::take(&mut self.batch);
         let flush = |batch: &mut Batch| {
-            let fresh = Batch { rows: EncodedRows::with_capacity(batch.rows.rows()), ..Batch::default() };
+            let rows = EncodedRows::with_capacity(batch.rows.rows()).from_source(SOURCE);
+            let fresh = Batch { rows, ..Batch::default() };
             batch.is_empty() || self.to_carry.blocking_send(std::mem::replace(batch, fresh)).is_ok()
         };
         let mut wanted = true;

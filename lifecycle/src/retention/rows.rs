@@ -1,0 +1,109 @@
+//! What lies before the floor in PostgreSQL.
+
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use tokio_postgres::Client;
+
+use super::{Retained, last_day_to_drop};
+use crate::LifecycleError;
+
+/// What is deleted row by row: a name, the table and its condition.
+const DELETED: [(&str, &str); 5] = [
+    ("ops.repaired_figure", "repair_id in (select repair_id from ops.repair where to_minute <= $1)"),
+    ("ops.repair", "to_minute <= $1"),
+    ("ops.ledger", "minute < $1"),
+    ("raw.quarantine", "quarantined_at < $1"),
+    ("raw.registrations", "ingested_at < $1"),
+];
+
+/// Dropping a partition stops all writers of the table: no longer than this while it waits for a reader.
+const LOCK_TIMEOUT: &str = "set local lock_timeout = '10s'";
+
+/// Drops the partitions of days before the floor. That of the last one is only dropped where it holds nothing from the floor on;
+/// otherwise the next run, with a later floor, drops it.
+pub(super) async fn drop_partitions(
+    client: &mut Client,
+    floor: DateTime<Utc>,
+    retained: &mut Retained,
+) -> Result<(), LifecycleError> {
+    let failed = LifecycleError::postgres("drop a partition of raw.events");
+    let Some(last) = last_day_to_drop(floor) else { return Ok(()) };
+    let rows = client
+        .query(
+            "select relname::text from pg_inherits join pg_class on pg_class.oid = inhrelid
+             where inhparent = 'raw.events'::regclass order by 1",
+            &[],
+        )
+        .await
+        .map_err(&failed)?;
+    for row in rows {
+        let name: String = row.get(0);
+        let Some(day) = day_of(&name) else { continue };
+        let is_before = day <= last;
+        let is_last = last.checked_add_days(Days::new(1)) == Some(day);
+        if !is_before && !is_last {
+            continue;
+        }
+        let transaction = client.transaction().await.map_err(&failed)?;
+        if !retained.dry_run {
+            // The parent first, as writers do; with it nobody writes into the partition between the look and the drop.
+            let lock = format!("{LOCK_TIMEOUT}; lock table only raw.events in access exclusive mode");
+            transaction.batch_execute(&lock).await.map_err(&failed)?;
+        }
+        let newer = format!("select exists (select from raw.{name} where occurred_at >= $1)");
+        if is_last && transaction.query_one(&newer, &[&floor]).await.map_err(&failed)?.get(0) {
+            let note = format!(
+                "raw.{name} stays until the next run: it holds events from the floor on, whose ids are up to a minute older"
+            );
+            retained.notes.push(note);
+            continue;
+        }
+        if !retained.dry_run {
+            transaction.batch_execute(&format!("drop table raw.{name}")).await.map_err(&failed)?;
+        }
+        transaction.commit().await.map_err(&failed)?;
+        retained.partitions.push(name);
+    }
+    Ok(())
+}
+
+/// The day of a partition, by its name.
+fn day_of(partition: &str) -> Option<NaiveDate> {
+    NaiveDate::parse_from_str(partition.strip_prefix("events_")?, "%Y%m%d").ok()
+}
+
+/// Deletes rows from before the floor.
+pub(super) async fn delete(
+    client: &Client,
+    floor: DateTime<Utc>,
+    retained: &mut Retained,
+) -> Result<(), LifecycleError> {
+    let failed = LifecycleError::postgres("delete old rows");
+    for (table, condition) in DELETED {
+        let there =
+            client.query_one("select to_regclass($1) is not null", &[&table]).await.map_err(&failed)?;
+        if !there.get::<_, bool>(0) {
+            continue;
+        }
+        let gone = if retained.dry_run {
+            let count = format!("select count(*) from {table} where {condition}");
+            client.query_one(&count, &[&floor]).await.map_err(&failed)?.get::<_, i64>(0).unsigned_abs()
+        } else {
+            let delete = format!("delete from {table} where {condition}");
+            client.execute(&delete, &[&floor]).await.map_err(&failed)?
+        };
+        retained.rows.insert(table, gone);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_named_after_its_day() {
+        assert_eq!(day_of("events_20260301"), "2026-03-01".parse().ok());
+        assert_eq!(day_of("events_default"), None);
+        assert_eq!(day_of("users"), None);
+    }
+}

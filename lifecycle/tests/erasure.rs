@@ -1,0 +1,130 @@
+//! A person goes and stays gone.
+
+use contracts::admission::BELONGS_TO_NOBODY;
+use lifecycle::{LifecycleError, erasure};
+use uuid::Uuid;
+
+use crate::support::{Shop, events, in_shop, midnight, session, set_aside, user};
+
+const LOGIN: Uuid = Uuid::from_u128(0x7c9e_6679_7425_40de_944b_e07f_c1f9_0ae7);
+
+async fn erase(shop: &Shop, id: Uuid) -> Result<erasure::Erased, LifecycleError> {
+    erasure::run(&shop.endpoints, &id, &|_| {}).await
+}
+
+/// Nothing anywhere holds an id, a session or the address of the person.
+async fn assert_gone(shop: &Shop, id: Uuid) {
+    let words = [id, LOGIN, session(id, 0), session(id, 1)];
+    for word in words {
+        assert_eq!(shop.rows_with(&word.to_string()).await, Vec::<String>::new(), "{word}");
+        // In bytes, of text and of the id itself.
+        for hex in [hex(word.to_string().as_bytes()), word.simple().to_string()] {
+            assert_eq!(shop.rows_with(&hex).await, Vec::<String>::new(), "{hex}");
+        }
+    }
+    let address = format!("{}@example.com", LOGIN.simple());
+    assert_eq!(shop.rows_with(&hex(address.as_bytes())).await, Vec::<String>::new());
+    assert_eq!(shop.cql(&format!("select * from ks.sessions_by_user where user_id = {id}")).await, 0);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erased_person_is_nowhere_and_does_not_come_back() {
+    in_shop(async |shop| {
+        let mut store = shop.store().await;
+        let (person, other) = (user(LOGIN), user(Uuid::from_u128(8)));
+        let id = person.user.user_id;
+        store.upsert_users(&[person.clone(), other.clone()]).await.unwrap();
+        let mut all = events(id, 9, midnight(1));
+        all.extend(events(id, 4, midnight(0)));
+        all.extend(events(other.user.user_id, 6, midnight(0)));
+        store.append(&all).await.unwrap();
+        let address = format!("\"{}@example.com\"", LOGIN.simple());
+        let records = [
+            set_aside("1", format!("{{\"user\":\"{id}\"").as_bytes(), midnight(0)),
+            set_aside("2", id.as_bytes(), midnight(0)),
+            set_aside("3", address.as_bytes(), midnight(0)),
+            set_aside("4", LOGIN.to_string().to_uppercase().as_bytes(), midnight(0)),
+            set_aside("5", b"somebody else", midnight(0)),
+        ];
+        store.quarantine(&records).await.unwrap();
+        // A revision that is higher than any today: the delete wins all the same.
+        let row = |at: &str| {
+            format!(
+                "insert into ks.sessions_by_user (user_id, started_at, session_id, events)
+                 values ({id}, '{at}', {}, 1) using timestamp {}",
+                session(id, 0),
+                contracts::cube::write_time(1_900_000_000_000_000, 1 << 20, 9),
+            )
+        };
+        shop.cql(&row("2026-03-01T10:00:00Z")).await;
+        let counts = "select count(*) * 10000 + count(distinct user_id) * 100 + count(distinct session_id) from raw.events";
+        let before = shop.count(counts).await;
+        let transactions = "select count(distinct tx::text) from raw.events";
+        let transactions_before = shop.count(transactions).await;
+
+        let erased = erase(shop, id).await.unwrap();
+        assert_eq!((erased.events, erased.sessions, erased.users, erased.quarantined), (13, 2, 1, 4));
+        assert_eq!(erased.cassandra["sessions_by_user"], 1);
+        assert_gone(shop, id).await;
+        assert_eq!(shop.count(counts).await, before, "what was counted stays");
+        assert_eq!(shop.count(transactions).await, transactions_before, "and so does what snapshots saw");
+        let nobodys = format!("select count(*) from raw.events where {BELONGS_TO_NOBODY}");
+        assert_eq!(shop.count(&nobodys).await, 13);
+
+        // Whatever comes again is refused, by a store that knew the person too.
+        let appended = store.append(&all).await.unwrap();
+        assert_eq!((appended.committed, appended.refused), (0, 13));
+        assert_eq!(store.upsert_users(&[person]).await.unwrap().refused, 1);
+        store.quarantine(&records).await.unwrap();
+        shop.cql(&row("2026-03-01T11:00:00Z")).await;
+        // The address alone is not known any more; who sends it with an id is.
+        shop.pg.execute("delete from raw.quarantine where coordinates = '3'", &[]).await.unwrap();
+        assert_gone(shop, id).await;
+
+        let again = erase(shop, id).await.unwrap();
+        assert!(again.erased_before.is_some());
+        assert_eq!((again.events, again.users, again.quarantined), (0, 0, 0));
+        assert_eq!(shop.count("select count(*) from ops.erasure where erased_at is not null").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_that_was_interrupted_goes_on_and_an_unknown_user_is_an_error() {
+    in_shop(async |shop| {
+        let mut store = shop.store().await;
+        let person = user(LOGIN);
+        let id = person.user.user_id;
+        store.upsert_users(&[person]).await.unwrap();
+        store.append(&events(id, 3, midnight(0))).await.unwrap();
+        let unknown = erase(shop, Uuid::from_u128(99)).await.unwrap_err();
+        assert!(matches!(unknown, LifecycleError::UnknownUser(_)), "{unknown}");
+        assert_eq!(shop.count("select count(*) from ops.erasure").await, 0);
+
+        // Killed once the door was closed: the events cannot be touched.
+        let locked = provision::connect(&shop.endpoints.pg_url).await.unwrap();
+        locked.batch_execute("begin; lock table raw.users in exclusive mode").await.unwrap();
+        let erasing = erase(shop, id);
+        let closed = async {
+            while shop.count("select count(*) from ops.erasure").await == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            ended = erasing => panic!("{ended:?}"),
+            () = closed => {}
+        }
+        locked.batch_execute("rollback").await.unwrap();
+        assert_eq!(store.append(&events(id, 1, midnight(1))).await.unwrap().refused, 1);
+        assert_eq!(shop.count("select count(*) from ops.erasure where erased_at is null").await, 1);
+
+        let erased = erase(shop, id).await.unwrap();
+        assert_eq!((erased.events, erased.users), (3, 1));
+        assert_gone(shop, id).await;
+    })
+    .await;
+}

@@ -1,0 +1,7 @@
+//! Retention and erasure on the real services, each test in a namespace of its own.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod erasure;
+mod retention;
+mod support;

@@ -1,0 +1,153 @@
+//! A set-up namespace, and what is put into it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use contracts::endpoints::Endpoints;
+use contracts::vocabulary::{AgeBand, Channel, Device, EventName, Gender};
+use contracts::{Event, Reason, User, ids};
+use ingest::store::{SetAside, Store, UserRecord};
+use scylla::client::session::Session;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+pub(crate) struct Shop {
+    pub(crate) endpoints: Endpoints,
+    pub(crate) pg: Client,
+    pub(crate) cassandra: Session,
+}
+
+/// Runs a test in a set-up namespace on the warm stack.
+pub(crate) async fn in_shop(test: impl AsyncFnOnce(&Shop)) {
+    let stack = stack::shared(Arc::new(stack::Silent)).await.unwrap();
+    let variables: HashMap<String, String> = stack.env().unwrap().into_iter().collect();
+    let services = Endpoints::from_lookup(|name| variables.get(name).cloned()).unwrap();
+    let body = async |endpoints: Endpoints| {
+        provision::apply(&endpoints).await.unwrap();
+        let pg = provision::connect(&endpoints.pg_url).await.unwrap();
+        let cassandra = provision::connect_cassandra(&endpoints.cassandra_contact_points).await.unwrap();
+        let shop = Shop { endpoints, pg, cassandra };
+        // A table by user of the form that retention and erasure look for, where the contract has none yet.
+        shop.cql(
+            "create table if not exists ks.sessions_by_user (user_id uuid, started_at timestamp, session_id uuid,
+             events bigint, primary key ((user_id), started_at, session_id)) with clustering order by (started_at desc)",
+        )
+        .await;
+        test(&shop).await;
+    };
+    Box::pin(provision::in_scratch_namespace(&services, body)).await.unwrap();
+}
+
+impl Shop {
+    pub(crate) async fn store(&self) -> Store {
+        Store::connect(&self.endpoints.pg_url).await.unwrap()
+    }
+
+    /// Runs a statement with `ks` for the keyspace; how many rows it gives.
+    pub(crate) async fn cql(&self, statement: &str) -> usize {
+        let statement = statement.replace("ks.", &format!("{}.", self.endpoints.namespace.keyspace()));
+        let result = self.cassandra.query_unpaged(statement, ()).await.unwrap();
+        result.into_rows_result().map_or(0, |rows| rows.rows_num())
+    }
+
+    pub(crate) async fn count(&self, sql: &str) -> i64 {
+        self.pg.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    /// Every row of PostgreSQL's tables that holds a word, table by table.
+    pub(crate) async fn rows_with(&self, word: &str) -> Vec<String> {
+        let tables = "select relnamespace::regnamespace || '.' || relname from pg_class
+            where relkind = 'r' and relnamespace in ('raw'::regnamespace, 'ops'::regnamespace) order by 1";
+        let mut found = Vec::new();
+        for row in self.pg.query(tables, &[]).await.unwrap() {
+            let table: String = row.get(0);
+            // bytea shows as hex.
+            let sql = format!("select count(*) from {table} t where position($1 in lower(t::text)) > 0");
+            if self.pg.query_one(&sql, &[&word]).await.unwrap().get::<_, i64>(0) > 0 {
+                found.push(table);
+            }
+        }
+        found
+    }
+}
+
+pub(crate) fn midnight(days_ago: i64) -> DateTime<Utc> {
+    (Utc::now() - TimeDelta::days(days_ago)).date_naive().and_time(chrono::NaiveTime::MIN).and_utc()
+}
+
+/// Events of a user, a second apart, in two sessions.
+pub(crate) fn events(user_id: Uuid, count: u8, from: DateTime<Utc>) -> Vec<Event> {
+    (0..count).map(|number| event(user_id, number, from + TimeDelta::seconds(number.into()))).collect()
+}
+
+fn event(user_id: Uuid, number: u8, occurred_at: DateTime<Utc>) -> Event {
+    let mut bits = [number; 10];
+    bits[1..].copy_from_slice(&user_id.as_bytes()[..9]);
+    Event {
+        event_id: ids::v7(occurred_at, bits),
+        event_name: EventName::SessionStart,
+        occurred_at,
+        ingested_at: occurred_at + TimeDelta::milliseconds(5),
+        user_id,
+        session_id: session(user_id, number % 2),
+        session_started_at: occurred_at,
+        returning: false,
+        gender: Gender::Female,
+        age: 30,
+        age_band: AgeBand::of(30),
+        country: "DE".parse().unwrap(),
+        city: "Köln".parse().unwrap(),
+        latitude: 50.9,
+        longitude: 6.9,
+        device: Device::Mobile,
+        channel: Channel::Direct,
+        item_id: None,
+        item_name: None,
+        category: None,
+        brand: None,
+        price: None,
+        currency: None,
+        quantity: None,
+        amount_base: None,
+        rate: None,
+        rate_date: None,
+        order_id: None,
+        order_line: None,
+        order_lines: None,
+        payment_type: None,
+    }
+}
+
+pub(crate) fn session(user_id: Uuid, number: u8) -> Uuid {
+    Uuid::new_v5(&user_id, &[number])
+}
+
+pub(crate) fn user(login: Uuid) -> UserRecord {
+    UserRecord {
+        user: User {
+            user_id: ids::user_id(&login),
+            gender: Gender::Female,
+            age: 30,
+            age_band: AgeBand::of(30),
+            country: "DE".parse().unwrap(),
+            city: "Köln".parse().unwrap(),
+            latitude: 50.9,
+            longitude: 6.9,
+            registered_at: midnight(100),
+            ingested_at: midnight(0),
+        },
+        profile: serde_json::json!({"email": format!("{}@example.com", login.simple()), "login": {"uuid": login}}),
+    }
+}
+
+pub(crate) fn set_aside(coordinates: &str, payload: &[u8], at: DateTime<Utc>) -> SetAside {
+    SetAside {
+        source: "simulator".to_owned(),
+        coordinates: coordinates.to_owned(),
+        reason: Reason::Malformed,
+        detail: "no json".to_owned(),
+        payload: payload.to_vec(),
+        quarantined_at: at,
+    }
+}
