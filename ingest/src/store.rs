@@ -21,6 +21,7 @@ mod quarantine;
 mod quarantined;
 mod replay;
 mod rows;
+mod shape;
 mod users;
 
 pub use connection::Store;
@@ -31,4 +32,5 @@ pub use quarantine::SetAside;
 pub use quarantined::{Count, Filter, Outcome, Quarantined};
 pub use replay::{Judgement, Verdict};
 pub use rows::{EncodedRows, MAX_ROWS_PER_COMMIT};
+pub use shape::UsersShape;
 pub use users::{Upserted, UserRecord};
