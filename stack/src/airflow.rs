@@ -51,7 +51,8 @@ impl Parts<'_> {
             Service::AirflowScheduler => &["scheduler", "--skip-serve-logs"],
             _ => &["dag-processor"],
         };
-        launch.words = vec![bin.join("airflow").display().to_string()];
+        let keep_running = self.checkout.services("airflow").join("keep-running");
+        launch.words = [keep_running, bin.join("airflow")].map(|path| path.display().to_string()).into();
         launch.words.extend(part.iter().map(|&word| word.to_owned()));
 
         let command = env::var_os(COMMAND)
