@@ -10,7 +10,7 @@ the retention floor, below which nothing is expected any more by `verify` and `r
 - **Running it again** finds nothing more to drop; the policy counts from today, so an old interval that is run again
   drops nothing that today's run keeps. It does not catch up: one run does the work of all that were missed.
 - **What was dropped is gone.** A shorter number takes effect with the next run; try it with
-  `storepulse retention --help`'s dry run first.
+  `storepulse retention --keep-days N --dry-run` first.
 """
 
 from __future__ import annotations
