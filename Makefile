@@ -51,6 +51,15 @@ status: $(STOREPULSE) ## what runs, where, and how it does
 run-job: setup $(STOREPULSE) ## the main job end to end, verified; leaves the stack up
 	@$(STOREPULSE) run-job --duration $(DURATION) --rate $(RATE) --seed $(SEED) --users $(USERS) --users-source $(USERS_SOURCE)
 
+# Users come from where USERS_SOURCE says, the API unless it is given: an hour run again must ask the same source.
+.PHONY: airflow
+airflow: setup $(STOREPULSE) ## scheduler, API server and DAG processor on the stack; prints the page's address
+	@$(if $(filter file,$(origin USERS_SOURCE)),,AIRFLOW_VAR_USERS_SOURCE=$(USERS_SOURCE)) $(STOREPULSE) stack up --with airflow
+
+.PHONY: airflow-down
+airflow-down: $(STOREPULSE) ## stop Airflow and leave the line running
+	@$(STOREPULSE) stack down --only airflow
+
 .PHONY: test
 test: build ## every test on real services but the long ones
 	@tests/run

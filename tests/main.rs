@@ -8,6 +8,7 @@
     reason = "a panic with its place is how a test reports; clippy spares only the test functions themselves"
 )]
 
+mod airflow;
 mod cases;
 mod chaos_run;
 mod control;

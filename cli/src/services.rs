@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
-use stack::{Health, PlainText, ServiceStatus, Stack, StackConfig};
+use stack::{Health, PlainText, Service, ServiceStatus, Stack, StackConfig};
 use tokio_util::sync::CancellationToken;
 
 use crate::interrupt;
@@ -13,7 +13,7 @@ use crate::interrupt;
 #[derive(Subcommand)]
 pub(crate) enum StackCommand {
     /// Start every service that does not run yet, in dependency order, and wait until each is healthy.
-    Up,
+    Up(UpArgs),
     /// Stop every service. The data stays.
     Down(DownArgs),
     /// Name, pid, port, memory and health of each service; exits 1 when one is not healthy.
@@ -24,8 +24,33 @@ pub(crate) enum StackCommand {
     Env,
 }
 
+/// What a stack can have beside the line.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Extra {
+    /// Scheduler, API server with its page, and DAG processor.
+    Airflow,
+}
+
+impl Extra {
+    fn services(self) -> &'static [Service] {
+        match self {
+            Self::Airflow => &Service::AIRFLOW,
+        }
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct UpArgs {
+    /// What to start beside the line.
+    #[arg(long, value_name = "EXTRA")]
+    with: Vec<Extra>,
+}
+
 #[derive(Args)]
 pub(crate) struct DownArgs {
+    /// Stop only this and leave the line running.
+    #[arg(long, value_name = "EXTRA", conflicts_with = "purge")]
+    only: Option<Extra>,
     /// Remove the data, the logs and the secrets too.
     #[arg(long)]
     purge: bool,
@@ -48,14 +73,25 @@ pub(crate) struct LogsArgs {
 }
 
 pub(crate) async fn run(command: StackCommand) -> anyhow::Result<ExitCode> {
-    let stack = Stack::open(StackConfig::main())?;
+    let mut config = StackConfig::main();
+    if let StackCommand::Up(args) = &command {
+        config.services.extend(args.with.iter().flat_map(|extra| extra.services()));
+    }
+    let stack = Stack::open(config)?;
     match command {
-        StackCommand::Up => {
+        StackCommand::Up(args) => {
             up(&stack, &interrupt::token()?).await?;
             println!("the stack is up; `storepulse stack env` prints its addresses");
+            if args.with.contains(&Extra::Airflow) {
+                let (page, login, password_file) = stack.airflow_page();
+                println!("airflow: {page} as {login}, password in {}", password_file.display());
+            }
         }
         StackCommand::Down(args) => {
             let progress = Arc::new(PlainText);
+            if let Some(extra) = args.only {
+                return Ok(stack.stop_all(extra.services(), progress).await.map(|()| ExitCode::SUCCESS)?);
+            }
             if args.purge { stack.purge(progress).await? } else { stack.down(progress).await? }
         }
         StackCommand::Status(args) => return status(&stack, args.json).await,
@@ -118,9 +154,9 @@ fn table(services: &[ServiceStatus]) -> Table {
 }
 
 fn logs(stack: &Stack, args: &LogsArgs) -> anyhow::Result<()> {
-    let known: Vec<_> = stack.services().collect();
+    let known: Vec<_> = Service::every().collect();
     let wanted: Vec<_> = match &args.service {
-        None => known.clone(),
+        None => stack.services().collect(),
         Some(name) => known.iter().copied().filter(|service| service.name() == name).collect(),
     };
     if wanted.is_empty() {

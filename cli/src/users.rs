@@ -1,13 +1,15 @@
 //! `storepulse users`.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
 use contracts::endpoints::Endpoints;
 use ingest::clock::Clock;
-use ingest::source::randomuser::{self, Nationality, UsersSource, UsersWanted};
-use ingest::store::Store;
+use ingest::source::randomuser::{self, Endpoint, Nationality, UsersSource, UsersWanted};
+use ingest::store::{Store, UsersShape};
+use uuid::Uuid;
 
 use crate::connect;
 
@@ -25,12 +27,29 @@ pub(crate) struct UsersArgs {
     /// Only these nationalities, as DE,FR.
     #[arg(long, value_delimiter = ',')]
     nat: Vec<Nationality>,
+    /// Another address where the API is served on this machine, as http://127.0.0.1:8000.
+    #[arg(long, value_name = "URL", env = "STOREPULSE_USERS_API")]
+    api: Option<String>,
+    /// Print JSON: the counts, and what the users that came look like in PostgreSQL, taken together.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(serde::Serialize)]
+struct Account<'a> {
+    seed: &'a str,
+    #[serde(flatten)]
+    loaded: &'a randomuser::Loaded,
+    /// How many different users came, whether stored before or now.
+    users: usize,
+    stored_as: UsersShape,
 }
 
 impl UsersArgs {
     /// So many users of any nationality.
     pub(crate) fn plain(count: u32, source: UsersSource, seed: u64) -> Self {
-        Self { count, source, seed: format!("storepulse-{seed}"), nat: Vec::new() }
+        Self { count, source, seed: format!("storepulse-{seed}"), nat: Vec::new(), api: None, json: false }
     }
 }
 
@@ -43,14 +62,24 @@ pub(crate) async fn run(args: UsersArgs) -> anyhow::Result<ExitCode> {
 pub(crate) async fn fetch(endpoints: &Endpoints, args: &UsersArgs) -> anyhow::Result<()> {
     let clock = Clock::wall();
     let mut store = Store::connect(&endpoints.pg_url).await?;
-    let origin = randomuser::open(args.source, &clock).await?;
+    let api = args.api.clone().map_or(Endpoint::Public, Endpoint::Local);
+    let origin = randomuser::open_at(args.source, &api, &clock).await?;
     eprintln!("  {origin}");
     let wanted = UsersWanted { count: args.count, seed: args.seed.clone(), nationalities: args.nat.clone() };
-    let loaded = randomuser::load_users(&origin.client, &wanted, &mut store, &clock, |loaded| {
+    let mut user_ids = BTreeSet::<Uuid>::new();
+    let loaded = randomuser::load_users(&origin.client, &wanted, &mut store, &clock, |loaded, page| {
+        user_ids.extend(page.users.iter().map(|record| record.user.user_id));
         eprintln!("  {} of {} fetched", loaded.fetched, wanted.count);
     })
     .await
     .context("users are incomplete; running this again continues safely")?;
+    if args.json {
+        let user_ids = user_ids.into_iter().collect::<Vec<_>>();
+        let stored_as = store.users_shape(&user_ids).await?;
+        let account = Account { seed: &args.seed, loaded: &loaded, users: user_ids.len(), stored_as };
+        println!("{}", serde_json::to_string(&account)?);
+        return Ok(());
+    }
     let stored = &loaded.stored;
     println!(
         "  {} users: {} new, {} updated, {} unchanged, {} set aside",

@@ -24,6 +24,7 @@ mod quarantined;
 mod replay;
 mod rows;
 mod screened;
+mod shape;
 mod users;
 
 pub use admission::Refused;
@@ -35,4 +36,5 @@ pub use quarantine::SetAside;
 pub use quarantined::{Count, Filter, Outcome, Quarantined};
 pub use replay::{Judgement, Verdict};
 pub use rows::{EncodedRows, MAX_ROWS_PER_COMMIT};
+pub use shape::UsersShape;
 pub use users::{Upserted, UserRecord};

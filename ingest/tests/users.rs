@@ -40,21 +40,21 @@ async fn pages_are_loaded_once_and_bad_records_set_aside() {
         let server = origin.server.as_ref().unwrap();
         server.inject([Fault::Empty, Fault::Record { index: 7, by: json!({ "gender": "female" }) }]);
         let wanted = UsersWanted { count: 5_200, seed: "t".into(), nationalities: Vec::new() };
-        let loaded = load_users(&origin.client, &wanted, &mut store, &clock, |_| {}).await.unwrap();
+        let loaded = load_users(&origin.client, &wanted, &mut store, &clock, |_, _| {}).await.unwrap();
         assert_eq!((loaded.fetched, loaded.set_aside, loaded.stored.inserted), (5_200, 1, 5_199));
         assert_eq!(server.requests(), 3, "the empty page was asked for again");
         let kept = "select count(*) from raw.quarantine
                     where source = 'randomuser' and coordinates = 't/1/7' and reason = 'missing_id'
                       and convert_from(payload, 'UTF8') = '{\"gender\":\"female\"}'";
         assert_eq!(database.count(kept).await, 1);
-        let again = load_users(&origin.client, &wanted, &mut store, &clock, |_| {}).await.unwrap();
+        let again = load_users(&origin.client, &wanted, &mut store, &clock, |_, _| {}).await.unwrap();
         assert_eq!((again.stored.inserted, again.stored.updated, again.stored.unchanged), (1, 0, 5_199));
         let secrets = "select count(*) from raw.users
                        where profile->'login' ?| array['password', 'salt', 'md5', 'sha1', 'sha256']";
         assert_eq!(database.count(secrets).await, 0);
         // A year later only ages have moved.
         clock.advance_to(at("2027-03-01T00:00:00Z"));
-        let older = load_users(&origin.client, &wanted, &mut store, &clock, |_| {}).await.unwrap();
+        let older = load_users(&origin.client, &wanted, &mut store, &clock, |_, _| {}).await.unwrap();
         assert_eq!((older.stored.inserted, older.stored.updated), (0, 5_200));
     })
     .await;

@@ -54,7 +54,7 @@ fn sweep(checkout: &Checkout) {
         let Some(owner) = state.owner.filter(|owner| !owner.is_alive()) else { continue };
         let config = StackConfig {
             name: entry.file_name().to_string_lossy().into_owned(),
-            services: Service::ALL.to_vec(),
+            services: Service::every().collect(),
             ports: state.ports,
             restart_changed: false,
         };

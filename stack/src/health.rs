@@ -30,6 +30,9 @@ pub(crate) async fn check(service: Service, ports: &Ports, secrets: &Secrets) ->
             Service::SparkMaster => spark_master(ports).await,
             Service::SparkWorker => spark_worker(ports).await,
             Service::SparkConnect => spark_connect(port).await,
+            Service::AirflowApiServer => airflow(port, "metadatabase").await,
+            Service::AirflowScheduler => airflow(port, "scheduler").await,
+            Service::AirflowDagProcessor => airflow(port, "dag_processor").await,
         }
     };
     match timeout(PATIENCE, check).await {
@@ -139,6 +142,17 @@ async fn spark_connect(port: u16) -> Result<(), Problem> {
     let opening = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &EMPTY_SETTINGS].concat();
     let answer = exchange(port, &opening, 9).await?;
     if answer.get(3) == Some(&0x04) { Ok(()) } else { Err("the answer is not HTTP/2".to_owned()) }
+}
+
+/// What Airflow's API says of a part of it: of those that listen nowhere, by the heartbeats they write.
+async fn airflow(port: u16, part: &str) -> Result<(), Problem> {
+    let body = http(port, "/api/v2/monitor/health").await?;
+    let state: serde_json::Value =
+        serde_json::from_str(&body).map_err(|error| format!("airflow's health is no JSON: {error}"))?;
+    match state[part]["status"].as_str() {
+        Some("healthy") => Ok(()),
+        status => Err(format!("airflow calls its {part} {}", status.unwrap_or("nothing yet"))),
+    }
 }
 
 #[cfg(test)]

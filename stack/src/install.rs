@@ -3,6 +3,7 @@
 //! A folder's name carries a digest of all that decides its content, and it appears by a rename when it is complete: a second run
 //! does nothing, a changed version or pom installs anew, and an interrupted run leaves nothing that could be taken for a whole one.
 
+mod airflow;
 mod programs;
 mod spark_home;
 
@@ -39,6 +40,15 @@ pub struct Tools {
     pub(crate) schema_registry: PathBuf,
     /// Spark with the connectors and our own jar.
     pub(crate) spark_home: PathBuf,
+    /// Airflow's Python environment.
+    pub(crate) airflow: PathBuf,
+}
+
+impl Tools {
+    /// The Python that has Airflow.
+    pub fn airflow_python(&self) -> PathBuf {
+        self.airflow.join("bin/python")
+    }
 }
 
 /// Installs what the services need; quick when nothing is to do. Blocks.
@@ -54,13 +64,14 @@ pub fn install(
     if needs(&[Service::Postgres]) {
         tools.postgres_bin = programs::postgres_bin(versions.postgresql.major)?;
     }
-    if !services.iter().any(|service| service.needs_java()) {
-        return Ok(tools);
+    if services.iter().any(|service| service.needs_java()) {
+        tools.java_home = programs::java_home(versions.java.major)?;
     }
-    tools.java_home = programs::java_home(versions.java.major)?;
-
     let mut installer =
         Installer { checkout, versions, java_home: tools.java_home.clone(), progress, lock: None };
+    if needs(&Service::AIRFLOW) {
+        tools.airflow = airflow::install(&mut installer)?;
+    }
     if needs(&[Service::Kafka, Service::Zookeeper]) {
         let version = installer.versions.kafka.version.clone();
         tools.kafka =

@@ -16,7 +16,7 @@ use crate::service::Service;
 use crate::state::Secrets;
 use crate::template::Values;
 
-const HOST: &str = "127.0.0.1";
+pub(crate) const HOST: &str = "127.0.0.1";
 /// Of SimpleSnitch.
 const CASSANDRA_DATACENTER: &str = "datacenter1";
 const CASSANDRA_HEAP: &str = "768m";
@@ -73,6 +73,9 @@ impl Parts<'_> {
             Service::SparkMaster | Service::SparkWorker | Service::SparkConnect => {
                 self.spark(service, &mut launch)?
             }
+            Service::AirflowApiServer | Service::AirflowScheduler | Service::AirflowDagProcessor => {
+                self.airflow(service, &mut launch)?
+            }
         };
         let decisive = format!("{:?} {:?} {rendered}", launch.words, launch.environment);
         launch.fingerprint = hex::encode(Sha256::digest(decisive))[..16].to_owned();
@@ -92,14 +95,14 @@ impl Parts<'_> {
         fixed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    fn values(&self, service: Service) -> Values {
+    pub(crate) fn values(&self, service: Service) -> Values {
         Values::default()
             .set("HOST", HOST)
             .set("PORT", self.ports.of(service))
             .set("DATA_DIR", self.home.data(service.name()).display())
     }
 
-    fn render(&self, folder: &str, values: &Values) -> Result<String, StackError> {
+    pub(crate) fn render(&self, folder: &str, values: &Values) -> Result<String, StackError> {
         values.render_dir(&self.checkout.services(folder), &self.home.conf(folder))
     }
 
@@ -349,7 +352,7 @@ mod tests {
     #[test]
     fn every_service_renders_without_a_placeholder_left() {
         with_parts(|parts| {
-            for service in Service::ALL {
+            for service in Service::every() {
                 parts.launch(service).unwrap_or_else(|error| panic!("{service}: {error}"));
             }
             let conf = parts.home.conf("kafka").join("server.properties");
@@ -366,13 +369,16 @@ mod tests {
                 &parts.secrets.postgres_password,
                 &parts.secrets.registry_password,
                 &parts.secrets.connect_secret,
+                &parts.secrets.airflow_password,
+                &parts.secrets.airflow_login,
+                &parts.secrets.airflow_signing_key,
             ];
-            for service in Service::ALL {
+            for service in Service::every() {
                 let launch = parts.launch(service).unwrap();
                 let words = launch.words.join(" ");
                 assert!(secrets.iter().all(|secret| !words.contains(secret.as_str())), "{service}");
             }
-            for folder in ["postgres", "schema-registry", "spark"] {
+            for folder in ["postgres", "schema-registry", "spark", "airflow"] {
                 for entry in fs::read_dir(parts.home.conf(folder)).unwrap() {
                     let text = fs::read_to_string(entry.unwrap().path()).unwrap();
                     assert!(secrets.iter().all(|secret| !text.contains(secret.as_str())), "{folder}");
@@ -385,7 +391,7 @@ mod tests {
     fn only_the_spark_of_a_test_can_be_told_to_die() {
         with_parts(|parts| {
             let tested = Parts { for_a_test: true, ..*parts };
-            for service in Service::ALL {
+            for service in Service::every() {
                 let armed = |parts: &Parts<'_>| {
                     parts.launch(service).unwrap().environment.contains_key(FAILPOINT_FILE)
                 };

@@ -10,6 +10,7 @@
 //! - A pid is signalled only while it is the process that was started.
 //! - Versions come from `services/versions.toml`, configuration from `services/` and `spark/conf`, as in containers.
 
+mod airflow;
 mod error;
 mod fixture;
 mod health;

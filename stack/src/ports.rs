@@ -43,6 +43,14 @@ pub struct Ports {
     pub spark_connect: u16,
     /// The application's page.
     pub spark_ui: u16,
+    /// Airflow's page and API.
+    #[serde(default = "airflow_of_main")]
+    pub airflow: u16,
+}
+
+/// For stacks that were made before there was Airflow.
+fn airflow_of_main() -> u16 {
+    Ports::MAIN.airflow
 }
 
 impl Ports {
@@ -61,6 +69,7 @@ impl Ports {
         spark_worker_ui: 57_081,
         spark_connect: 15_002,
         spark_ui: 57_040,
+        airflow: 58_080,
     };
 
     /// Ports that nobody listens on now, for a stack of its own.
@@ -91,6 +100,7 @@ impl Ports {
             spark_worker_ui: next()?,
             spark_connect: next()?,
             spark_ui: next()?,
+            airflow: next()?,
         })
     }
 
@@ -105,12 +115,17 @@ impl Ports {
             Service::SparkMaster => self.spark_master,
             Service::SparkWorker => self.spark_worker,
             Service::SparkConnect => self.spark_connect,
+            // The scheduler and the DAG processor listen nowhere; whoever wants them asks the API.
+            Service::AirflowApiServer | Service::AirflowScheduler | Service::AirflowDagProcessor => {
+                self.airflow
+            }
         }
     }
 
     /// Every port that a service listens on.
     pub fn all_of(&self, service: Service) -> Vec<u16> {
         let others: &[u16] = match service {
+            Service::AirflowScheduler | Service::AirflowDagProcessor => return Vec::new(),
             Service::Cassandra => &[self.cassandra_storage],
             Service::SparkMaster => &[self.spark_master_ui],
             Service::SparkWorker => &[self.spark_worker_ui],

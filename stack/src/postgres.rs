@@ -20,6 +20,8 @@ pub(crate) const ROLE: &str = "storepulse";
 pub(crate) const DATABASE: &str = "shop";
 /// The registry's role and database, apart from the pipeline's.
 pub(crate) const REGISTRY: &str = "registry";
+/// Airflow's, likewise.
+pub(crate) const AIRFLOW: &str = "airflow";
 
 /// The account that PostgreSQL runs as: Debian's when we are root, which PostgreSQL refuses; else our own.
 pub(crate) fn account() -> Result<Option<User>, StackError> {
@@ -118,13 +120,15 @@ pub(crate) async fn prepare(ports: &Ports, secrets: &Secrets) -> Result<(), Stac
                 client.query_opt(&query, &[&name]).await.map(|row| row.is_none())
             }
         };
-        if missing("pg_roles", REGISTRY).await? {
-            // A secret of ours is alphanumeric, so it needs no quoting.
-            let password = &secrets.registry_password;
-            client.batch_execute(&format!("create role {REGISTRY} login password '{password}'")).await?;
-        }
-        if missing("pg_database", REGISTRY).await? {
-            client.batch_execute(&format!("create database {REGISTRY} owner {REGISTRY}")).await?;
+        let apart = [(REGISTRY, &secrets.registry_password), (AIRFLOW, &secrets.airflow_password)];
+        for (name, password) in apart {
+            if missing("pg_roles", name).await? {
+                // A secret of ours is alphanumeric, so it needs no quoting.
+                client.batch_execute(&format!("create role {name} login password '{password}'")).await?;
+            }
+            if missing("pg_database", name).await? {
+                client.batch_execute(&format!("create database {name} owner {name}")).await?;
+            }
         }
         if missing("pg_database", DATABASE).await? {
             client.batch_execute(&format!("create database {DATABASE}")).await?;

@@ -28,10 +28,16 @@ pub enum Service {
     SparkWorker,
     /// The Connect server: driver of the one application on the cluster.
     SparkConnect,
+    /// Airflow's page and API, through which tasks report too.
+    AirflowApiServer,
+    /// Decides what is due, and runs it.
+    AirflowScheduler,
+    /// Reads the DAG files.
+    AirflowDagProcessor,
 }
 
 impl Service {
-    /// All of them, dependencies first.
+    /// The line itself, dependencies first: what a stack has unless more is asked for.
     pub const ALL: [Self; 8] = [
         Self::Postgres,
         Self::Zookeeper,
@@ -42,6 +48,15 @@ impl Service {
         Self::SparkWorker,
         Self::SparkConnect,
     ];
+
+    /// What `make airflow` adds.
+    pub const AIRFLOW: [Self; 3] =
+        [Self::AirflowApiServer, Self::AirflowScheduler, Self::AirflowDagProcessor];
+
+    /// Every service there is, dependencies first.
+    pub fn every() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().chain(Self::AIRFLOW)
+    }
 
     /// The name used on the command line, in files and in messages.
     pub fn name(self) -> &'static str {
@@ -54,6 +69,9 @@ impl Service {
             Self::SparkMaster => "spark-master",
             Self::SparkWorker => "spark-worker",
             Self::SparkConnect => "spark-connect",
+            Self::AirflowApiServer => "airflow-api-server",
+            Self::AirflowScheduler => "airflow-scheduler",
+            Self::AirflowDagProcessor => "airflow-dag-processor",
         }
     }
 
@@ -65,6 +83,9 @@ impl Service {
             Self::SparkWorker => &[Self::SparkMaster],
             // The driver asks the master for executors; without a worker it would wait for ever.
             Self::SparkConnect => &[Self::SparkMaster, Self::SparkWorker],
+            Self::AirflowApiServer => &[Self::Postgres],
+            // The API server makes the metadata database, and hands tasks what they need.
+            Self::AirflowScheduler | Self::AirflowDagProcessor => &[Self::Postgres, Self::AirflowApiServer],
             Self::Postgres | Self::Zookeeper | Self::Cassandra | Self::SparkMaster => &[],
         }
     }
@@ -81,9 +102,14 @@ impl Service {
         closed
     }
 
+    /// Whether it is one of Airflow's.
+    pub(crate) fn is_airflow(self) -> bool {
+        Self::AIRFLOW.contains(&self)
+    }
+
     /// Whether the service runs on a JVM.
     pub(crate) fn needs_java(self) -> bool {
-        self != Self::Postgres
+        self != Self::Postgres && !self.is_airflow()
     }
 }
 
@@ -97,8 +123,8 @@ impl FromStr for Service {
     type Err = StackError;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|service| service.name() == name).ok_or_else(|| {
-            let known = Self::ALL.map(Self::name).join(", ");
+        Self::every().find(|service| service.name() == name).ok_or_else(|| {
+            let known = Self::every().map(Self::name).collect::<Vec<_>>().join(", ");
             StackError::UnknownService { name: name.to_owned(), known }
         })
     }
@@ -123,16 +149,17 @@ mod tests {
 
     #[test]
     fn dependencies_come_first() {
-        for (position, service) in Service::ALL.iter().enumerate() {
+        let every = Service::every().collect::<Vec<_>>();
+        for (position, service) in every.iter().enumerate() {
             for dependency in service.dependencies() {
-                assert!(Service::ALL[..position].contains(dependency), "{service} before {dependency}");
+                assert!(every[..position].contains(dependency), "{service} before {dependency}");
             }
         }
     }
 
     #[test]
     fn names_round_trip_and_match_serde() {
-        for service in Service::ALL {
+        for service in Service::every() {
             assert_eq!(service.name().parse::<Service>().unwrap(), service);
             assert_eq!(serde_json::to_string(&service).unwrap(), format!("\"{service}\""));
         }

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use crate::airflow;
 use crate::error::{Doing, StackError};
 use crate::health;
 use crate::install::Tools;
-use crate::launch::{Parts, prepare_home};
+use crate::launch::{self, Parts, prepare_home};
 use crate::layout::{Checkout, Home, tail};
 use crate::ports::Ports;
 use crate::process::{self, ProcessId};
@@ -143,7 +144,9 @@ impl Stack {
     pub async fn status(&self) -> Result<Vec<ServiceStatus>, StackError> {
         self.inner.reload()?;
         let state = self.inner.state().clone();
-        Ok(status::collect(&self.inner.services, &state).await)
+        // What was started beside them counts too.
+        let services = self.inner.services.iter().chain(state.processes.keys()).copied().collect();
+        Ok(status::collect(&services, &state).await)
     }
 
     /// Whether every service is healthy.
@@ -255,6 +258,25 @@ impl Stack {
         let inner = Arc::clone(&self.inner);
         let services = BTreeSet::from([service]);
         tokio::task::spawn_blocking(move || stop::some(&inner, &services, progress.as_ref())).await?
+    }
+
+    /// Stops some services in good order, dependents first.
+    pub async fn stop_all(
+        &self,
+        services: &[Service],
+        progress: Arc<dyn Progress>,
+    ) -> Result<(), StackError> {
+        let _lock = self.inner.lock(progress.as_ref()).await?;
+        self.inner.reload()?;
+        let inner = Arc::clone(&self.inner);
+        let services = services.iter().copied().collect();
+        tokio::task::spawn_blocking(move || stop::some(&inner, &services, progress.as_ref())).await?
+    }
+
+    /// Airflow's page, who logs in there, and the file with the password.
+    pub fn airflow_page(&self) -> (String, &'static str, PathBuf) {
+        let url = format!("http://{}:{}", launch::HOST, self.ports().airflow);
+        (url, airflow::LOGIN, airflow::passwords_file(&self.inner.home))
     }
 
     /// Waits until a service answers.

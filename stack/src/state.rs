@@ -33,6 +33,17 @@ pub(crate) struct Secrets {
     pub(crate) postgres_password: String,
     pub(crate) registry_password: String,
     pub(crate) connect_secret: String,
+    /// Of the metadata database, the web login and Airflow's signatures. Stacks from before there was Airflow lack it.
+    #[serde(default = "secret")]
+    pub(crate) airflow_password: String,
+    #[serde(default = "secret")]
+    pub(crate) airflow_login: String,
+    #[serde(default = "secret")]
+    pub(crate) airflow_signing_key: String,
+}
+
+fn secret() -> String {
+    Alphanumeric.sample_string(&mut rand::rng(), SECRET_LENGTH)
 }
 
 /// A process that was started.
@@ -45,9 +56,14 @@ pub(crate) struct Running {
 
 impl State {
     pub(crate) fn new(ports: Ports, owner: Option<ProcessId>) -> Self {
-        let secret = || Alphanumeric.sample_string(&mut rand::rng(), SECRET_LENGTH);
-        let secrets =
-            Secrets { postgres_password: secret(), registry_password: secret(), connect_secret: secret() };
+        let secrets = Secrets {
+            postgres_password: secret(),
+            registry_password: secret(),
+            connect_secret: secret(),
+            airflow_password: secret(),
+            airflow_login: secret(),
+            airflow_signing_key: secret(),
+        };
         Self { ports, secrets, owner, processes: BTreeMap::new() }
     }
 

@@ -73,7 +73,7 @@ async fn one(service: Service, state: &State) -> ServiceStatus {
     let stopped = ServiceStatus {
         name: service.name().to_owned(),
         pid: None,
-        port: Some(port),
+        port: Some(port).filter(|_| !state.ports.all_of(service).is_empty()),
         memory_bytes: 0,
         health: Health::Stopped,
         problem: None,

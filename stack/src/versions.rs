@@ -25,6 +25,8 @@ pub struct Versions {
     pub schema_registry: Plain,
     /// Spark.
     pub spark: Spark,
+    /// Airflow; everything else in its environment is pinned in `airflow/requirements.txt`.
+    pub airflow: Plain,
 }
 
 /// A part whose minor versions are Debian's business.
@@ -102,6 +104,17 @@ mod tests {
 
     fn root() -> &'static Path {
         Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    }
+
+    #[test]
+    fn airflow_requirements_have_the_same_airflow() {
+        let version = Versions::read(&root().join("services/versions.toml")).unwrap().airflow.version;
+        let pinned = fs::read_to_string(root().join("airflow/requirements.txt")).unwrap();
+        let wanted = format!("apache-airflow=={version}");
+        assert!(pinned.lines().any(|line| line == wanted), "airflow/requirements.txt lacks {wanted}");
+        for line in pinned.lines().filter(|line| !line.starts_with('#')) {
+            assert!(line.contains("==") && !line.contains("://"), "{line} is not pinned by version");
+        }
     }
 
     #[test]

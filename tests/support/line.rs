@@ -103,21 +103,28 @@ impl Line {
     /// Starts one with more variables in its environment.
     pub fn start_with(&self, words: &str, variables: &[(&str, &str)]) -> Process {
         let mut command = Command::new(storepulse());
-        let endpoints = &self.endpoints;
         command
             .args(words.split(' '))
             .env("STOREPULSE_LOG", "warn,relay=info,jobs=info,rdkafka=off,librdkafka=error")
             .env_remove(relay::failpoint::VARIABLE)
-            .env(variable::PG_URL, &endpoints.pg_url)
-            .env(variable::KAFKA_BROKERS, &endpoints.kafka_brokers)
-            .env(variable::SCHEMA_REGISTRY_URL, &endpoints.schema_registry_url)
-            .env(variable::CASSANDRA_CONTACT_POINTS, &endpoints.cassandra_contact_points)
-            .env(variable::SPARK_REMOTE, &endpoints.spark_remote)
-            .env(variable::CHECKPOINT_ROOT, &endpoints.checkpoint_root)
-            .env(variable::NAMESPACE, endpoints.namespace.to_string())
+            .envs(self.environment())
             .envs(variables.iter().copied());
         let number = self.processes.fetch_add(1, Ordering::Relaxed);
         Process::spawn(words, command, self.folder.path(), number)
+    }
+
+    /// What tells a command which services and names are this line's.
+    pub fn environment(&self) -> [(&'static str, String); 7] {
+        let endpoints = self.endpoints.clone();
+        [
+            (variable::PG_URL, endpoints.pg_url),
+            (variable::KAFKA_BROKERS, endpoints.kafka_brokers),
+            (variable::SCHEMA_REGISTRY_URL, endpoints.schema_registry_url),
+            (variable::CASSANDRA_CONTACT_POINTS, endpoints.cassandra_contact_points),
+            (variable::SPARK_REMOTE, endpoints.spark_remote),
+            (variable::CHECKPOINT_ROOT, endpoints.checkpoint_root),
+            (variable::NAMESPACE, endpoints.namespace.to_string()),
+        ]
     }
 
     /// Runs a command to its end.
@@ -220,7 +227,8 @@ pub async fn until_says(process: &mut Process, words: &str) {
 }
 
 /// The command, built beside this program.
-fn storepulse() -> PathBuf {
+#[must_use]
+pub fn storepulse() -> PathBuf {
     let program = std::env::current_exe().unwrap();
     // A test lies in a folder beneath the command's, the chaos command beside it.
     let mut beside = program.ancestors().skip(1).take(2).map(|folder| folder.join("storepulse"));

@@ -57,6 +57,20 @@ fn java_major(home: &Path) -> Option<u32> {
     version.trim_matches('"').split('.').next()?.parse().ok()
 }
 
+/// Makes a Python environment.
+pub(super) fn make_venv(place: &Path) -> Result<(), StackError> {
+    let python = find("python3", "apt-get install -y python3 python3-venv")?;
+    run(Command::new(python).args(["-m", "venv"]).arg(place)).map_err(|error| match error {
+        StackError::CommandFailed { output, .. } if output.contains("ensurepip") => {
+            StackError::ProgramMissing {
+                program: "python3 -m venv".to_owned(),
+                remedy: "apt-get install -y python3-venv".to_owned(),
+            }
+        }
+        other => other,
+    })
+}
+
 /// Runs a helper to its end; what it printed becomes part of the error.
 pub(crate) fn run(command: &mut Command) -> Result<(), StackError> {
     let line = || {

@@ -42,19 +42,10 @@ pub(super) fn install(installer: &mut Installer<'_>) -> Result<PathBuf, StackErr
 
 /// Downloads the archive by its digest and unpacks the parts that a cluster needs.
 fn unpack_pyspark(version: &str, sha256: &str, to: &Path) -> Result<(), StackError> {
-    let python = programs::find("python3", "apt-get install -y python3 python3-venv")?;
     let work = to.join("download");
     fs::create_dir_all(&work).doing(|| format!("create {}", work.display()))?;
     let venv = work.join("venv");
-    run(Command::new(python).args(["-m", "venv"]).arg(&venv)).map_err(|error| match error {
-        StackError::CommandFailed { output, .. } if output.contains("ensurepip") => {
-            StackError::ProgramMissing {
-                program: "python3 -m venv".to_owned(),
-                remedy: "apt-get install -y python3-venv".to_owned(),
-            }
-        }
-        other => other,
-    })?;
+    programs::make_venv(&venv)?;
     let requirements = work.join("requirements.txt");
     fs::write(&requirements, format!("pyspark=={version} --hash=sha256:{sha256}\n"))
         .doing(|| format!("write {}", requirements.display()))?;

@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 use tokio::sync::watch;
 
 use super::{Inner, LOG_LINES, stop};
+use crate::airflow;
 use crate::error::{Doing, StackError};
 use crate::install::{self, Tools};
 use crate::layout::{check_room, tail};
@@ -240,6 +241,14 @@ async fn bring_up(
         tokio::task::spawn_blocking(move || postgres::initialise(&home, &tools, &secrets)).await??;
     }
     let launch = inner.parts(&state, tools).launch(service)?;
+    if service == Service::AirflowApiServer {
+        let (home, tools, secrets) = (inner.home.clone(), tools.clone(), state.secrets.clone());
+        // Of a stack whose cluster is older than this role.
+        postgres::prepare(&state.ports, &state.secrets).await?;
+        let environment = launch.environment.clone();
+        tokio::task::spawn_blocking(move || airflow::initialise(&home, &tools, &secrets, &environment))
+            .await??;
+    }
     loop {
         let directory = inner.home.conf("");
         let spawned = spawn(&launch, &inner.home.log(service), &directory, inner.tied)?;

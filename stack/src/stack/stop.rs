@@ -18,7 +18,7 @@ const STRAY_LIMIT: Duration = Duration::from_secs(5);
 
 /// Stops every recorded service and whatever else carries the stack's mark.
 pub(super) fn all(inner: &Inner, progress: &dyn Progress) -> Result<(), StackError> {
-    some(inner, &BTreeSet::from(Service::ALL), progress)?;
+    some(inner, &Service::every().collect(), progress)?;
     let deadline = Instant::now() + STRAY_LIMIT;
     for stray in inner.strays() {
         stray.wait_gone(deadline.saturating_duration_since(Instant::now()));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::client::{Client, Endpoint};
 use super::error::{ApiError, FetchError};
+use super::page::Page;
 use super::request::{MAX_RESULTS, Nationality, PageRequest, RequestError};
 use super::retry::RetryPolicy;
 use super::server::Server;
@@ -185,7 +186,7 @@ pub async fn load_users(
     wanted: &UsersWanted,
     store: &mut Store,
     clock: &Clock,
-    mut on_page: impl FnMut(&Loaded),
+    mut on_page: impl FnMut(&Loaded, &Page),
 ) -> Result<Loaded, LoadError> {
     let mut loaded = Loaded::default();
     let mut left = wanted.count;
@@ -200,7 +201,7 @@ pub async fn load_users(
         loaded.set_aside += page.set_aside.len() as u64;
         loaded.fetched += u64::from(results);
         left -= results;
-        on_page(&loaded);
+        on_page(&loaded, &page);
     }
     Ok(loaded)
 }

@@ -1,0 +1,45 @@
+"""
+### Forget one user
+
+`storepulse erase` removes a user and all that stands under the user's id from PostgreSQL, Kafka and Cassandra. Started by
+hand, with the user's id (a UUID, as in `raw.users.user_id`); anything else is refused before a run is made.
+
+- **Running it again** is safe: what is erased stays erased, and a run that died half way is finished by the next try.
+- The id stands in the run's parameters and log, and nothing else about the user does.
+- **When it fails** an alert goes out, and the user is not forgotten yet: clear the task.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Param, dag, get_current_context, task
+
+from storepulse.alerts import deadline
+from storepulse.command import storepulse_json
+from storepulse.settings import FIRST_DAY, task_defaults
+
+UUID = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+
+
+@dag(
+    schedule=None,
+    start_date=FIRST_DAY,
+    catchup=False,
+    max_active_runs=1,
+    default_args=task_defaults(timedelta(minutes=30)),
+    deadline=deadline("erase_user", timedelta(hours=1)),
+    params={"user_id": Param(type="string", pattern=UUID, description="raw.users.user_id of the user to forget")},
+    tags=["storepulse", "privacy"],
+    doc_md=__doc__,
+)
+def erase_user():
+    @task(doc_md="`storepulse erase <user id>`: removes the user everywhere.")
+    def erase() -> dict[str, Any]:
+        return storepulse_json("erase", get_current_context()["params"]["user_id"].lower())
+
+    erase()
+
+
+erase_user()

@@ -1,0 +1,58 @@
+"""
+### What is old goes
+
+`storepulse retention` drops whole days of `raw.events`, of Kafka's topics and of Cassandra's tables by policy, and moves
+the retention floor, below which nothing is expected any more by `verify` and `reconcile`.
+
+- **Policy**: the Airflow variable `retention_days` (default 400: a year, and a month to compare with the year before). A
+  run can be given another number as parameter `keep_days`.
+- Runs at 02:20 UTC, behind `reconcile_daily`: a day is dropped after its last repair.
+- **Running it again** finds nothing more to drop; the policy counts from today, so an old interval that is run again
+  drops nothing that today's run keeps. It does not catch up: one run does the work of all that were missed.
+- **What was dropped is gone.** A shorter number takes effect with the next run; try it with
+  `storepulse retention --keep-days N --dry-run` first.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import CronDataIntervalTimetable, Param, Variable, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
+
+from storepulse.alerts import deadline
+from storepulse.command import storepulse_json
+from storepulse.settings import FIRST_DAY, task_defaults
+
+# Fewer would drop windows that may still be repaired, and is a slip of the finger.
+FEWEST_DAYS = 2
+
+
+@dag(
+    schedule=CronDataIntervalTimetable("20 2 * * *", timezone="UTC"),
+    start_date=FIRST_DAY,
+    catchup=False,
+    max_active_runs=1,
+    default_args=task_defaults(timedelta(hours=1)),
+    deadline=deadline("retention_daily", timedelta(hours=2)),
+    params={
+        "keep_days": Param(
+            None, type=["null", "integer"], minimum=FEWEST_DAYS, description="instead of the variable retention_days"
+        )
+    },
+    tags=["storepulse", "privacy"],
+    doc_md=__doc__,
+)
+def retention_daily():
+    @task(doc_md="`storepulse retention --keep-days N`: drops what is older.")
+    def drop_old_days() -> dict[str, Any]:
+        keep_days = get_current_context()["params"]["keep_days"] or Variable.get("retention_days", default="400")
+        if not str(keep_days).isdecimal() or int(keep_days) < FEWEST_DAYS:
+            raise AirflowFailException(f"the variable retention_days is {keep_days!r}: set it to {FEWEST_DAYS} or more")
+        return storepulse_json("retention", "--keep-days", str(keep_days))
+
+    drop_old_days()
+
+
+retention_daily()
