@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import matplotlib_inline.backend_inline
 import pandas as pd
 from IPython.display import Markdown, display
+from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.ticker import FuncFormatter
 
 # Okabe and Ito's colours, told apart with any kind of colour vision.
@@ -36,7 +37,6 @@ plt.rcParams.update(
         "font.size": 9.5,
         "legend.frameon": False,
         "savefig.facecolor": "white",
-        "date.converter": "concise",
         "image.cmap": "cividis",
         # The same figures give the same bytes.
         "svg.hashsalt": "storepulse",
@@ -62,10 +62,18 @@ def compact(axis):
     axis.set_major_formatter(FuncFormatter(text))
 
 
+def clock(axes):
+    """Times of one day as hours and minutes; the day stands in the label."""
+    axes.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=7))
+    axes.xaxis.set_major_formatter(DateFormatter("%H:%M"))
+
+
 def finish(axes, title, x=None, y=None, grid="y"):
     """Title and units; the grid only along the axis that is read off."""
     axes.set_title(title)
     axes.set(xlabel=x or "", ylabel=y or "")
+    if isinstance(axes.xaxis.get_major_locator(), AutoDateLocator):
+        clock(axes)
     axes.grid(False)
     if grid:
         axes.grid(True, axis=grid)
