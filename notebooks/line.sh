@@ -21,13 +21,17 @@ tidy() {
 fill() {
     stack_url=$PG_URL
     export STOREPULSE_NAMESPACE=$1
+    "$venv/bin/python" "$root/notebooks/scratch.py" drop "$1" # what a run that was killed has left
     trap tidy EXIT
     PG_URL=$("$venv/bin/python" "$root/notebooks/scratch.py" create "$1")
     export PG_URL
-    "$storepulse" setup >/dev/null
-    "$storepulse" users --count 4000 --source simulated
-    "$storepulse" simulate --start "$2" --duration "$3" --rate "$4" --daily-rhythm --late-pct 0.5 --repeated-pct 0.5 --seed 7
-    "$storepulse" run-job --no-stack --duration "$5" --rate "$6" --users 4000 --users-source simulated --seed 9
+    {
+        "$storepulse" setup
+        "$storepulse" users --count 4000 --source simulated
+        "$storepulse" simulate --start "$2" --duration "$3" --rate "$4" --daily-rhythm --late-pct 0.5 --repeated-pct 0.5 --seed 7
+        "$storepulse" run-job --no-stack --duration "$5" --rate "$6" --users 4000 --users-source simulated --seed 9
+    } >"$work/filling" 2>&1 || { tail -n 40 "$work/filling" >&2; echo "error: the line of the notebooks did not fill" >&2; exit 1; }
+    grep -E '^verified' "$work/filling"
 }
 
 # execute_all: every notebook, as it is committed.

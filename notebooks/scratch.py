@@ -9,7 +9,7 @@ import psycopg
 from confluent_kafka.admin import AdminClient
 from psycopg import conninfo, sql
 
-from storepulse_notebook import Storepulse
+from storepulse_notebook import NotReady, Storepulse
 
 
 def create(name):
@@ -40,6 +40,8 @@ def drop(name):
                         raise
     try:
         shop.cassandra.execute(f"drop keyspace if exists {name}", timeout=60)
+    except NotReady:
+        pass
     except Exception as error:  # the rest must go all the same
         print(f"keyspace {name} stays: {error}", file=sys.stderr)
     with psycopg.connect(os.environ["PG_URL"], autocommit=True) as connection:
