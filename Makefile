@@ -16,7 +16,7 @@ STOREPULSE := target/debug/storepulse
 
 .PHONY: help
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make chaos takes ROUNDS=25, SEED=<a new one>, RATE=300 (events/s)"
 	@echo "  make run-job takes DURATION=60s (or forever), RATE=500 (events/s), SEED=1, USERS=2000, USERS_SOURCE=auto|api|simulated"
@@ -74,10 +74,20 @@ chaos: setup $(STOREPULSE) ## kill, freeze and interrupt everything under load o
 	@target/debug/chaos --rounds $(ROUNDS) \
 	    $(if $(filter file,$(origin SEED)),,--seed $(SEED)) $(if $(filter file,$(origin RATE)),,--rate $(RATE))
 
+.PHONY: notebooks
+notebooks: setup $(STOREPULSE) ## JupyterLab against the running stack, until Ctrl-C
+	@notebooks/open
+
+.PHONY: notebooks-render
+notebooks-render: setup $(STOREPULSE) ## execute the notebooks on a simulated day and write docs/notebooks
+	@$(STOREPULSE) stack up
+	@notebooks/render
+
 .PHONY: lint
 lint: setup ## format, clippy, documentation, licences
 	@cargo fmt --all --check
 	@.ci/one-build
+	@python3 notebooks/hygiene.py
 	@if cargo clippy --version >/dev/null 2>&1; then cargo clippy --locked --workspace --all-targets --quiet -- -D warnings; \
 	 else echo "clippy is not installed: skipped (Debian's cargo-web comes without it)"; fi
 	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet

@@ -5,6 +5,7 @@
 //! - A row **left to reconciliation** lies astride the cut of a rebuild: the plan before it did not see the end, the plan after it
 //!   not the beginning. It is excused until a repair has covered it, and only where the family has repairs and is not the cube,
 //!   whose windows a rebuild writes itself, all of them.
+//! - A row that begins **before the retention floor** and ends behind it was computed from records that are gone.
 //! - A window of the **present** (a family that is never repaired) from before the cut is not looked at.
 
 use std::ops::Range;
@@ -23,6 +24,8 @@ use crate::row::{Figure, Key, Rows};
 /// What is known about the plan in force and repairs since.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Excuses {
+    /// Where all that is kept begins, where anything was removed.
+    floor: Option<DateTime<Utc>>,
     /// Where the newest plan took over, where one did.
     cut: Option<DateTime<Utc>>,
     /// Ranges that repairs have covered since, by family.
@@ -55,14 +58,15 @@ impl Excuses {
             )
             .await
             .map_err(failed())?;
-        let Some(plan) = plan else { return Ok(Self { closed_to, ..Self::default() }) };
+        let floor = provision::retention::floor(transaction).await.map_err(failed())?;
+        let Some(plan) = plan else { return Ok(Self { floor, closed_to, ..Self::default() }) };
         let revision: i64 = plan.get(1);
         let rows = transaction
             .query("select family, from_minute, to_minute from ops.repair where revision >= $1", &[&revision])
             .await
             .map_err(failed())?;
         let repaired = rows.iter().map(|row| (row.get(0), row.get(1)..row.get(2))).collect();
-        Ok(Self { cut: plan.get(0), repaired, closed_to })
+        Ok(Self { floor, cut: plan.get(0), repaired, closed_to })
     }
 
     /// Takes out what is excused. `before` and `after` are the expectations around the reading of `found`.

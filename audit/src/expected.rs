@@ -10,6 +10,7 @@ mod windows;
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
+use contracts::admission::{BELONGS_TO_NOBODY, FLOOR_SQL, SINCE_FLOOR};
 use contracts::cube::{Grouping, MeasureKind};
 use contracts::family::{Family, Geometry, Source};
 use contracts::lateness::ON_TIME_SQL;
@@ -37,6 +38,15 @@ pub(crate) const REPAIRED_SQL: &str = "exists (select from ops.repair where fami
 impl Records {
     /// The condition on a record of a family, whose place on the axis an expression gives.
     fn sql(self, family: &Family, axis: &str) -> String {
+        let of_somebody = if family.is_by_user() {
+            format!(" and not {BELONGS_TO_NOBODY}")
+        } else {
+            String::new()
+        };
+        format!("{} and {axis} >= {FLOOR_SQL}{of_somebody}", self.counted_sql(family, axis))
+    }
+
+    fn counted_sql(self, family: &Family, axis: &str) -> String {
         match self {
             Self::All => "true".to_owned(),
             Self::Belonging if !family.repaired => ON_TIME_SQL.to_owned(),
@@ -109,7 +119,7 @@ fn parse(grouping: &Grouping, row: &Row) -> Result<(Key, Vec<Figure>), tokio_pos
 
 /// How many records are late and belong to no window yet: left to reconciliation.
 pub(crate) async fn late_events(transaction: &Transaction<'_>) -> Result<i64, VerifyError> {
-    let sql = format!("select count(*) from raw.events where not ({ON_TIME_SQL}) and not {REPAIRED_SQL}");
+    let sql = format!("select count(*) from raw.events where not ({ON_TIME_SQL}) and not {REPAIRED_SQL} and {SINCE_FLOOR}");
     let row = transaction.query_one(&sql, &[]).await.map_err(VerifyError::postgres("count late records"))?;
     Ok(row.get(0))
 }

@@ -36,6 +36,10 @@ pub const BELONGS_TO_NOBODY: &str =
 pub const SINCE_FLOOR: &str = "events.occurred_at >= coalesce(
     (select value::timestamptz from ops.setting where name = 'retention_floor'), '-infinity'::timestamptz)";
 
+/// The retention floor as SQL: the beginning of all time where there is none.
+pub const FLOOR_SQL: &str = "coalesce((select value::timestamptz from ops.setting where name = 'retention_floor'), \
+     '-infinity'::timestamptz)";
+
 /// The write time of a delete that holds for ever: above that of any revision of any window.
 pub const FOR_EVER_US: i64 = LATEST_US + ((1 << 20) + 1) * REVISION_STEP;
 

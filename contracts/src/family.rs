@@ -105,6 +105,12 @@ impl Family {
         if *self == CUBE_FAMILY { String::new() } else { format!("-{}", self.name) }
     }
 
+    /// Whether its tables hold rows of single users, which go when a user is erased.
+    #[must_use]
+    pub fn is_by_user(&self) -> bool {
+        self.tables.iter().any(|table| table.partition_key == [EVENT.user_id])
+    }
+
     /// The step and the length of a stretch of the axis, in µs: what is read to compute the rows at `[from, to)`, which are
     /// whole steps, lies in `[from, to − step + length)`.
     #[must_use]
