@@ -88,9 +88,11 @@ impl Excuses {
                 Some(expected) => !differences(grouping, &key, expected, stored).is_empty(),
                 None => true,
             };
+            let axis = expected.or(stored).and_then(|row| axis(family, grouping, &key, row));
+            let gone = axis.is_some_and(|axis| self.floor.is_some_and(|floor| axis < floor));
             let deferred =
-                !open && self.is_deferred(family, grouping, &key, expected.or(stored)) && differs();
-            if open || deferred {
+                !open && !gone && axis.is_some_and(|axis| self.is_deferred(family, axis)) && differs();
+            if open || gone || deferred {
                 excused.open += usize::from(open);
                 excused.deferred += usize::from(deferred && family.repaired);
                 before.remove(&key);
@@ -127,23 +129,20 @@ impl Excuses {
         stored.is_none_or(|stored| events(stored) < events(expected))
     }
 
-    fn is_deferred(
-        &self,
-        family: &Family,
-        grouping: &Grouping,
-        key: &Key,
-        row: Option<&Vec<Figure>>,
-    ) -> bool {
-        let Some(cut) = self.cut.filter(|_| *family != CUBE_FAMILY) else { return false };
-        let axis = match (family.geometry, row) {
-            (Geometry::Sessions, Some(row)) => match figure(grouping, row, EVENT.session_started_at) {
-                Some(Figure::Instant(unix_ms)) => DateTime::from_timestamp_millis(*unix_ms),
-                _ => None,
-            },
-            _ => Some(key.at - TimeDelta::microseconds(family.at_us())),
-        };
-        let Some(axis) = axis.filter(|axis| *axis < cut) else { return false };
-        !self.repaired.iter().any(|(of, range)| of == family.name && range.contains(&axis))
+    fn is_deferred(&self, family: &Family, axis: DateTime<Utc>) -> bool {
+        let astride = *family != CUBE_FAMILY && self.cut.is_some_and(|cut| axis < cut);
+        astride && !self.repaired.iter().any(|(of, range)| of == family.name && range.contains(&axis))
+    }
+}
+
+/// Where a row lies on its family's axis.
+fn axis(family: &Family, grouping: &Grouping, key: &Key, row: &[Figure]) -> Option<DateTime<Utc>> {
+    if family.geometry != Geometry::Sessions {
+        return Some(key.at - TimeDelta::microseconds(family.at_us()));
+    }
+    match figure(grouping, row, EVENT.session_started_at)? {
+        Figure::Instant(unix_ms) => DateTime::from_timestamp_millis(*unix_ms),
+        _ => None,
     }
 }
 

@@ -38,11 +38,8 @@ pub(crate) const REPAIRED_SQL: &str = "exists (select from ops.repair where fami
 impl Records {
     /// The condition on a record of a family, whose place on the axis an expression gives.
     fn sql(self, family: &Family, axis: &str) -> String {
-        let of_somebody = if family.is_by_user() {
-            format!(" and not {BELONGS_TO_NOBODY}")
-        } else {
-            String::new()
-        };
+        let of_somebody =
+            if family.is_by_user() { format!(" and not {BELONGS_TO_NOBODY}") } else { String::new() };
         format!("{} and {axis} >= {FLOOR_SQL}{of_somebody}", self.counted_sql(family, axis))
     }
 
@@ -119,7 +116,9 @@ fn parse(grouping: &Grouping, row: &Row) -> Result<(Key, Vec<Figure>), tokio_pos
 
 /// How many records are late and belong to no window yet: left to reconciliation.
 pub(crate) async fn late_events(transaction: &Transaction<'_>) -> Result<i64, VerifyError> {
-    let sql = format!("select count(*) from raw.events where not ({ON_TIME_SQL}) and not {REPAIRED_SQL} and {SINCE_FLOOR}");
+    let sql = format!(
+        "select count(*) from raw.events where not ({ON_TIME_SQL}) and not {REPAIRED_SQL} and {SINCE_FLOOR}"
+    );
     let row = transaction.query_one(&sql, &[]).await.map_err(VerifyError::postgres("count late records"))?;
     Ok(row.get(0))
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::Event;
+use contracts::admission::BELONGS_TO_NOBODY;
 use contracts::endpoints::Endpoints;
 use contracts::event::EVENT;
 use contracts::family::{Family, Geometry, Source};
@@ -111,12 +112,14 @@ fn records_sql(family: &Family, range: &Range<DateTime<Utc>>, snapshot: &str, re
         Geometry::Sessions => between(EVENT.session_started_at.name(), range.start, range.end),
         Geometry::Windows { .. } | Geometry::Records => between(at.name(), range.start, to),
     };
+    let of_somebody =
+        if family.is_by_user() { format!(" and not {BELONGS_TO_NOBODY}") } else { String::new() };
     let on_time = match records {
         Records::All => String::new(),
         Records::OnTime => format!(" and {ON_TIME_SQL}"),
     };
     format!(
-        "select {} from raw.events where {within} and {ids} and {visible}{on_time}",
+        "select {} from raw.events where {within} and {ids} and {visible}{on_time}{of_somebody}",
         columns.collect::<Vec<_>>().join(", ")
     )
 }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use contracts::admission::SINCE_FLOOR;
 use contracts::cube::WINDOW_US;
 use contracts::event::EVENT;
 use contracts::family::{Family, Geometry, SESSION_GAP_US, Source};
@@ -60,6 +61,9 @@ pub(crate) async fn closed_rows(
             last.min(step_of(family, closed_to - us(length_us)) + us(step_us))
         }
     };
+    // What begins before the retention floor cannot be computed any more.
+    let floor = provision::retention::floor(client).await?;
+    let from = floor.map_or(from, |floor| from.max(step_after(family, floor)));
     Ok(from..to.max(from))
 }
 
@@ -130,7 +134,7 @@ pub(crate) async fn stored_windows(
     to: DateTime<Utc>,
 ) -> Result<Option<Range<DateTime<Utc>>>, tokio_postgres::Error> {
     let occurred_at = EVENT.occurred_at;
-    let sql = format!("select min({occurred_at}) from raw.events where {occurred_at} < $1");
+    let sql = format!("select min({occurred_at}) from raw.events where {occurred_at} < $1 and {SINCE_FLOOR}");
     let first: Option<DateTime<Utc>> = client.query_one(&sql, &[&to]).await?.get(0);
     Ok(first.map(|first| minute_of(first)..to))
 }
