@@ -1,11 +1,10 @@
 //! The DAGs on the real services: `airflow/test`, with a namespace of its own and relay and job running.
 
 use std::process::Command;
-use std::sync::Arc;
 
 use stack::{Checkout, Service, Silent};
 
-use crate::support::line;
+use crate::support::{on_shared_stack, storepulse};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_dag_runs_and_one_through_the_scheduler() {
@@ -15,7 +14,7 @@ async fn every_dag_runs_and_one_through_the_scheduler() {
         let install = move || stack::install(&checkout, &Service::AIRFLOW, &Silent);
         tokio::task::spawn_blocking(install).await.unwrap().unwrap()
     };
-    line::on_shared_stack(async |line| {
+    on_shared_stack(async |line| {
         let _relay = line.relay().await;
         let _job = line.job().await;
         let sent = line.simulate("--rate 200 --duration 5s --late-pct 0").await;
@@ -23,7 +22,7 @@ async fn every_dag_runs_and_one_through_the_scheduler() {
         let mut test = Command::new(checkout.root().join("airflow/test"));
         test.envs(line.environment())
             .env("AIRFLOW_PYTHON", tools.airflow_python())
-            .env("STOREPULSE_BIN", line::storepulse());
+            .env("STOREPULSE_BIN", storepulse());
         let ended = tokio::task::spawn_blocking(move || test.output()).await.unwrap().unwrap();
         let printed = String::from_utf8_lossy(&ended.stdout);
         let errors = String::from_utf8_lossy(&ended.stderr);

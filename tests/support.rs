@@ -5,7 +5,7 @@ mod process;
 mod topic;
 mod wait;
 
-pub use line::{Line, Sent, on_services, on_shared_stack, until_says};
+pub use line::{Line, Sent, on_services, on_shared_stack, storepulse, until_says};
 pub use process::{Ended, Process};
 pub use topic::records;
 pub use wait::until;

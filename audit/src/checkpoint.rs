@@ -115,7 +115,11 @@ impl CheckpointDirectory {
         }
     }
 
-    fn committed_offsets(&self, topic: &str) -> Result<Option<Offsets>, VerifyError> {
+    /// The offsets by partition up to which this query has a topic in its sink; nothing before the first batch.
+    ///
+    /// # Errors
+    /// When the checkpoint cannot be read.
+    pub fn committed_offsets(&self, topic: &str) -> Result<Option<BTreeMap<i32, i64>>, VerifyError> {
         let Some((text, path)) = self.committed()? else { return Ok(None) };
         offsets(&text, topic, &path)
     }

@@ -7,6 +7,7 @@ use audit::{CheckpointDirectory, SparkProgress};
 use chrono::{DateTime, Utc};
 use clap::Args;
 use contracts::endpoints::Endpoints;
+use contracts::family::{FAMILIES_BESIDE, Family, Source};
 use jobs::plans::{CUBE_QUERY, REFUSALS_QUERY};
 use lifecycle::retention::{self, Retained, RetentionConfig};
 
@@ -67,11 +68,13 @@ async fn committed(endpoints: &Endpoints) -> anyhow::Result<BTreeMap<String, Opt
     for row in client.query(plans, &[]).await? {
         let (query, generation, checkpoint): (&str, i32, &str) = (row.get(0), row.get(1), row.get(2));
         let topic = endpoints.namespace.events_topic(generation);
-        let beside = [contracts::ledger::CHECKPOINT_SUFFIX.to_owned(), format!("-{REFUSALS_QUERY}")];
+        let others = [contracts::ledger::CHECKPOINT_SUFFIX.to_owned(), format!("-{REFUSALS_QUERY}")];
+        let families = FAMILIES_BESIDE.iter().filter(|family| family.source == Source::Events);
+        let beside: Vec<String> = families.map(Family::checkpoint_suffix).chain(others).collect();
         let beside =
             beside.iter().filter(|_| query == CUBE_QUERY).map(|suffix| format!("{checkpoint}{suffix}"));
         for uri in std::iter::once(checkpoint.to_owned()).chain(beside) {
-            let read = CheckpointDirectory::of(&uri).and_then(|folder| folder.committed_offsets(&topic));
+            let read = CheckpointDirectory::of_uri(&uri).and_then(|folder| folder.committed_offsets(&topic));
             let read = read.unwrap_or_else(|error| {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,

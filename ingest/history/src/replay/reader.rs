@@ -46,7 +46,7 @@ impl Batch {
             late: None,
             at,
         };
-        let rows = EncodedRows::with_capacity(PAGE_ROWS).from_source(source_of_rows);
+        let rows = EncodedRows::with_capacity(PAGE_ROWS).from_source(source);
         Self { rows, step, set_aside_bytes: 0, days: BTreeSet::new(), read_to: 0, of }
     }
 
