@@ -59,6 +59,7 @@ def main(folder):
     steps = {"session_starts": STARTS, "cart_adds": LINES.format("add_to_cart"), "checkouts": LINES.format("begin_checkout"), "orders": ORDERS}
     same(sales, "funnel", {name: one(f"select {measure} {OF_DAY}", day=day) for name, measure in steps.items()})
     same(sales, "net_by_category", groups("category", NET, day, "and item_id is not null"))
+    same(sales, "order_lines", one(f"select count(*) {OF_DAY} and event_name in ('purchase', 'refund')", day=day))
     top = shown[sales]["top_product"]
     best = max(groups("item_id || item_name", NET, day, "and item_id is not null").values())
     compared += 1

@@ -79,7 +79,10 @@ async fn dirty_data_is_named_and_comes_in_once_after_the_fix() {
         }
 
         // By rates that know its currency a record comes in, once.
-        let rates = line.file("rates.csv", &format!("{},XXX,0.5\n", chrono::Utc::now().date_naive()));
+        // Shortly after midnight some of the records are of the day before.
+        let today = chrono::Utc::now().date_naive();
+        let rates = [today.pred_opt().unwrap(), today].map(|day| format!("{day},XXX,0.5\n")).concat();
+        let rates = line.file("rates.csv", &rates);
         let replay = format!("quarantine replay --reason missing_rate --rates {rates}");
         let missing = rejected["missing_rate"];
         let foretold = line.run(&format!("{replay} --dry-run")).await.succeeded();

@@ -85,7 +85,7 @@ async fn late_records_are_repaired_to_the_simulators_own_truth() {
         line.assert_verified(sent).await;
         let again = line.run(&format!("reconcile {CLOSED}")).await.succeeded();
         assert!(again.out.contains("are right"), "{again}");
-        assert_eq!(line.count("select count(*) from ops.repair").await, 1);
+        assert_eq!(line.count("select count(*) from ops.repair where family = 'cube'").await, 1);
         assert!(line.count("select count(*) from ops.repaired_figure").await > 0);
 
         // A figure that was raised and a row that nobody sold.

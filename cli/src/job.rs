@@ -38,6 +38,10 @@ pub(crate) struct RunArgs {
     /// The most records of one micro-batch.
     #[arg(long, default_value_t = 200_000)]
     max_offsets_per_trigger: u64,
+    /// How often the queries beside the cube run, in percent of their usual intervals, which are 7 to 23 s: fewer than 100 keep
+    /// their tables closer, more leave room on a small cluster.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    beside_pct: u32,
     /// How long a busy query may go without finishing a micro-batch before it is submitted again, in s.
     #[arg(long, default_value_t = 60)]
     stall_after_s: u64,
@@ -76,6 +80,7 @@ async fn supervise(mut endpoints: Endpoints, args: RunArgs) -> anyhow::Result<Ex
     }
     let config = JobConfig {
         trigger: Duration::from_millis(args.trigger_ms),
+        beside_pct: args.beside_pct,
         max_offsets_per_trigger: args.max_offsets_per_trigger,
         stall_after: Duration::from_secs(args.stall_after_s),
         standby: args.standby,

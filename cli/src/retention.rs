@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use audit::{CheckpointDirectory, SparkProgress};
+use audit::CheckpointDirectory;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use contracts::endpoints::Endpoints;

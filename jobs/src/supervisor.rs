@@ -38,6 +38,8 @@ pub struct JobConfig {
     pub endpoints: Endpoints,
     /// How often a micro-batch may begin.
     pub trigger: Duration,
+    /// How often the queries beside the cube run, in percent of their usual intervals.
+    pub beside_pct: u32,
     /// The most records of one micro-batch.
     pub max_offsets_per_trigger: u64,
     /// How often a Cassandra write that timed out is tried again before its task fails.
@@ -56,6 +58,7 @@ impl JobConfig {
         Self {
             endpoints,
             trigger: Duration::from_millis(500),
+            beside_pct: 100,
             max_offsets_per_trigger: 200_000,
             sink_retries: 10,
             stall_after: Duration::from_secs(60),

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use contracts::cube::CUBE;
-use contracts::family;
+use contracts::family::{self, BESIDE};
 use contracts::ledger::LEDGER;
 use contracts::{Event, quarantine::Refusal};
 
@@ -45,7 +45,8 @@ fn no_column_of_the_contract_is_written_as_a_literal() {
         .map(|field| field.name)
         .chain(measures)
         .chain([CUBE.write_time.name(), LEDGER.ingested_minute.name()])
-        .filter(|name| name.contains('_'))
+        // A table of ops has a column of that name, too.
+        .filter(|name| name.contains('_') && *name != BESIDE.ended_at.name())
         .collect();
     assert!(columns.len() > 20);
     let mut all = Vec::new();

@@ -5,15 +5,19 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::cube::{self, DISTINCT_RSD, MeasureKind};
 use contracts::event::Amount;
-use contracts::family::{self, Family, HOURS, LIVE, ORDERS, PRODUCTS, SESSIONS};
-use contracts::vocabulary::EventName;
-use contracts::{Event, ids};
+use contracts::family::{self, Family, HOURS, LIVE, ORDERS, PRODUCTS, REGISTRATIONS, SESSIONS};
+use contracts::record::Text;
+use contracts::vocabulary::{AgeBand, EventName, Gender};
+use contracts::{Event, User, ids, wire};
 use jobs::plans::Owned;
+use jobs::registered::registrations;
 use jobs::{checked, metrics};
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use spark_connect_rs::functions::expr;
 use spark_connect_rs::row::{Row, Value};
+use spark_connect_rs::{DataFrame, DataType, SparkSession};
 use uuid::Uuid;
 
 use crate::support::{self, EXPECTED, Record};
@@ -346,4 +350,58 @@ async fn order_lines_are_what_the_oracle_says() {
 #[tokio::test]
 async fn sessions_are_what_the_oracle_says() {
     compare(&SESSIONS, sessions).await;
+}
+
+/// Users as the relay writes them, with the letter of the operation in a header.
+fn user_records(session: &SparkSession, users: &[(User, &str)]) -> DataFrame {
+    let names = ["value", "operation"].map(str::to_owned).to_vec();
+    let rows = users.iter().map(|(user, operation)| {
+        let mut value = Vec::new();
+        wire::write_header(&mut value, USER_SCHEMA_ID);
+        user.write_avro(&mut value);
+        Row::new(names.clone(), vec![Value::Binary(value), Value::String((*operation).to_owned())])
+    });
+    let schema = DataType::from_ddl("value binary, operation string").unwrap();
+    let headers =
+        format!("array(struct('{}' as key, encode(operation, 'UTF-8') as value))", wire::OPERATION_HEADER);
+    session.create_dataframe(rows.collect(), schema).unwrap().with_column("headers", expr(&headers))
+}
+
+const USER_SCHEMA_ID: u32 = 0x0a0b_0c0d;
+
+fn user(index: i64) -> User {
+    User {
+        user_id: Uuid::from_u128(index.unsigned_abs().into()),
+        gender: Gender::Other,
+        age: 40,
+        age_band: AgeBand::of(40),
+        country: ["DE", "FR"][usize::try_from(index % 2).unwrap()].parse().unwrap(),
+        city: Text::new("Köln").unwrap(),
+        latitude: 50.9,
+        longitude: 7.0,
+        registered_at: support::start() - TimeDelta::days(900),
+        ingested_at: support::start() + TimeDelta::seconds(20 * index),
+    }
+}
+
+#[tokio::test]
+async fn registrations_are_the_inserts_of_users_by_minute() {
+    let users: Vec<(User, &str)> =
+        (0..60).map(|index| (user(index), if index % 5 == 0 { "u" } else { "i" })).collect();
+    let mut expected = Rows::new();
+    for (user, _) in users.iter().filter(|(_, operation)| *operation == "i") {
+        let minute = us(user.ingested_at).div_euclid(MINUTE_US) * MINUTE_US;
+        let row = expected.entry((minute, vec![user.country.to_string()])).or_default();
+        row.1 += 1;
+        row.0 = BTreeMap::from([("registrations", Figure::Exact(row.1))]);
+    }
+    let rows = support::on_spark(move |session| {
+        let records = user_records(&session, &users);
+        let other = registrations(&records, USER_SCHEMA_ID + 1).count().unwrap();
+        assert_eq!(other, 0, "a value of another schema is no user");
+        let inserted = registrations(&records, USER_SCHEMA_ID);
+        metrics::rows(&inserted, &REGISTRATIONS, REVISION, Owned::default()).unwrap().collect().unwrap()
+    })
+    .await;
+    assert_eq!(found(&REGISTRATIONS, &rows), expected);
 }

@@ -17,7 +17,7 @@ NEEDED = ["PG_URL", "KAFKA_BROKERS", "SCHEMA_REGISTRY_URL", "CASSANDRA_CONTACT_P
 
 # A record belongs to its window when it came on time, or when a repair of the window has seen it.
 BELONGS = """(ingested_at - occurred_at between interval '-1 minute' and interval '10 minutes'
-  or exists (select from ops.repair where occurred_at >= from_minute and occurred_at < to_minute
+  or exists (select from ops.repair where family = 'cube' and occurred_at >= from_minute and occurred_at < to_minute
              and pg_visible_in_snapshot(tx, snapshot)))"""
 
 

@@ -52,8 +52,14 @@ def deadline_missed(dag: str, **_: Any) -> None:
     alert("deadline missed", dag=dag)
 
 
-def deadline(dag: str, after: timedelta) -> DeadlineAlert:
-    """Alerts when a run has not ended so long after it was queued. Runs in the executor: there is no triggerer."""
+def deadline(dag: str, after: timedelta) -> DeadlineAlert | None:
+    """Alerts when a run has not ended so long after it was queued. Runs in the executor: there is no triggerer.
+
+    None where `STOREPULSE_NO_DEADLINES` is set: at the end of a run, `airflow dags test` of 3.3.2 looks a deadline up by what it
+    is and not by its id, and fails.
+    """
+    if os.environ.get("STOREPULSE_NO_DEADLINES"):
+        return None
     return DeadlineAlert(
         name=f"{dag} ends within {after}",
         reference=DeadlineReference.DAGRUN_QUEUED_AT,

@@ -187,6 +187,7 @@ impl Attempt<'_> {
                 retries: self.config.sink_retries,
             },
             trigger_ms: self.config.trigger.as_millis(),
+            beside_pct: self.config.beside_pct,
         };
         let newest = self.plans.iter().map(|plan| plan.revision).max();
         let planned: Vec<Planned> = self

@@ -18,19 +18,19 @@ use crate::source::KafkaSource;
 use crate::spark::{NO_DATA_BATCHES, SHUFFLE_PARTITIONS};
 
 /// How often refusals are published: they are rare, and the cube comes first.
-const REFUSALS_TRIGGER: &str = "16 seconds";
+const REFUSALS_EVERY_MS: u32 = 16_000;
 /// The name of the query that counts for the ledger.
 const LEDGER_QUERY: &str = "ledger";
 /// How often it counts: it is asked about whole minutes.
-const LEDGER_TRIGGER: &str = "21 seconds";
+const LEDGER_EVERY_MS: u32 = 21_000;
 /// How often a family beside the cube is brought up to date, by name.
-const FAMILY_TRIGGERS: &[(&str, &str)] = &[
-    ("orders", "7 seconds"),
-    ("live", "11 seconds"),
-    ("sessions", "13 seconds"),
-    ("hours", "17 seconds"),
-    ("products", "19 seconds"),
-    ("registrations", "23 seconds"),
+const FAMILIES_EVERY_MS: &[(&str, u32)] = &[
+    ("orders", 7_000),
+    ("live", 11_000),
+    ("sessions", 13_000),
+    ("hours", 17_000),
+    ("products", 19_000),
+    ("registrations", 23_000),
 ];
 /// How many more records than one of the cube a micro-batch beside it may read: it comes more rarely and keeps little.
 const READS_MORE: u64 = 10;
@@ -69,6 +69,7 @@ pub(super) struct Submission {
     pub(super) refusals_topic: String,
     pub(super) sink: CassandraSink,
     pub(super) trigger_ms: u128,
+    pub(super) beside_pct: u32,
 }
 
 /// A plan to submit.
@@ -101,6 +102,12 @@ impl Submission {
     fn source_beside(&self, topic: &str) -> KafkaSource {
         let max_offsets_per_trigger = self.max_offsets_per_trigger.saturating_mul(READS_MORE);
         KafkaSource { max_offsets_per_trigger, readers: READERS_BESIDE, ..self.source(topic) }
+    }
+
+    /// The trigger of a query beside the cube.
+    fn every(&self, usual_ms: u32) -> Trigger {
+        let every_ms = u64::from(usual_ms) * u64::from(self.beside_pct) / 100;
+        Trigger::ProcessingTime(format!("{every_ms} milliseconds"))
     }
 
     fn expected(&self, plan: &Plan) -> Expected {
@@ -152,16 +159,15 @@ impl Submission {
         // Closed sessions are given out by a micro-batch without data where no other comes; elsewhere it would only evict state.
         let evicts = family.geometry == Geometry::Sessions;
         self.session.conf().set(NO_DATA_BATCHES, if evicts { "true" } else { "false" })?;
-        let trigger = FAMILY_TRIGGERS.iter().find(|(name, _)| *name == family.name);
+        let every = FAMILIES_EVERY_MS.iter().find(|(name, _)| *name == family.name);
+        let every_ms = every.map_or(LEDGER_EVERY_MS, |(_, every_ms)| *every_ms);
         let started = self
             .sink
             .stream_of(family, rows.write_stream())
             .output_mode(if append { "append" } else { "update" })
             .query_name(&planned.name(family.name))
             .option("checkpointLocation", &plan.family_checkpoint(family))
-            .trigger(Trigger::ProcessingTime(
-                trigger.map_or(LEDGER_TRIGGER, |(_, trigger)| trigger).to_owned(),
-            ))
+            .trigger(self.every(every_ms))
             .start("");
         self.session.conf().set(NO_DATA_BATCHES, "false")?;
         started
@@ -177,7 +183,7 @@ impl Submission {
             .output_mode("append")
             .query_name(&planned.name(REFUSALS_QUERY))
             .option("checkpointLocation", &planned.plan.refusals_checkpoint())
-            .trigger(Trigger::ProcessingTime(REFUSALS_TRIGGER.to_owned()))
+            .trigger(self.every(REFUSALS_EVERY_MS))
             .start("")
     }
 
@@ -190,7 +196,7 @@ impl Submission {
             .output_mode("update")
             .query_name(&planned.name(LEDGER_QUERY))
             .option("checkpointLocation", &plan.ledger_checkpoint())
-            .trigger(Trigger::ProcessingTime(LEDGER_TRIGGER.to_owned()))
+            .trigger(self.every(LEDGER_EVERY_MS))
             .start("")
     }
 }
