@@ -66,7 +66,7 @@ pub(super) async fn read(
     for family in FAMILIES_BESIDE {
         let Some(table) = family.tables.first() else { continue };
         let rows = stored::within(session, namespace, family, table, &range(family, span)).await?;
-        absorb(&mut beside, family, table, rows);
+        absorb(&mut beside, family, table, &rows);
     }
     Ok(beside)
 }
@@ -81,7 +81,7 @@ fn range(family: &Family, span: &Range<DateTime<Utc>>) -> Range<DateTime<Utc>> {
     }
 }
 
-fn absorb(beside: &mut Beside, family: &Family, table: &Grouping, rows: Rows) {
+fn absorb(beside: &mut Beside, family: &Family, table: &Grouping, rows: &Rows) {
     match *family {
         SESSIONS => {
             for row in rows.values() {
@@ -96,7 +96,7 @@ fn absorb(beside: &mut Beside, family: &Family, table: &Grouping, rows: Rows) {
             beside.registrations = rows.values().map(|row| count(table, row, BESIDE.registrations)).sum();
         }
         ORDERS => beside.order_lines = rows.len(),
-        PRODUCTS => beside.products = last_hour(table, &rows),
+        PRODUCTS => beside.products = last_hour(table, rows),
         _ => {}
     }
 }
