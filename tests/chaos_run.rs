@@ -21,6 +21,9 @@ async fn run_of((seed, rounds): (u64, usize)) -> Report {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_round_of_chaos_loses_nothing() {
+    if !super::long_tests() {
+        return;
+    }
     let report = run_of(SHORT).await;
     assert!(report.passed(), "{report}\n{}", report.verdict);
     assert_eq!(report.recovered.len(), SHORT.1);

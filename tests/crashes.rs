@@ -98,11 +98,14 @@ async fn a_supervisor_killed_in_mid_stream() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_away_at_the_start_and_a_spark_connect_server_killed_in_mid_stream() {
+    if !crate::long_tests() {
+        return;
+    }
     // A stack of its own: others use the shared one.
     let stack = Box::pin(stack::isolated(&Service::ALL, Arc::new(Silent))).await.unwrap();
     on_services(&stack, async |line| {
         stack.signal(Service::SchemaRegistry, Signal::SIGKILL).unwrap();
-        let (mut relay, mut job) = (line.start("relay run"), line.start("job run --beside-pct 25"));
+        let (mut relay, mut job) = (line.start("relay run"), line.start("job run"));
         for process in [&mut relay, &mut job] {
             until_says(process, "waiting: the schema registry").await;
         }

@@ -15,7 +15,7 @@ const AT_WORK: i64 = 400;
 
 /// Starts a supervisor that stands by, and returns once it does.
 async fn standby(line: &Line) -> Process {
-    let mut standby = line.start("job run --standby --beside-pct 25");
+    let mut standby = line.start("job run --standby");
     until("it stands by", async || {
         let output = standby.output().unwrap_or_else(|ended| panic!("{ended}"));
         if output.contains("standby") { Ok(()) } else { Err(output) }

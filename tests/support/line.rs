@@ -19,9 +19,6 @@ use super::{Ended, Process, until};
 /// The cluster has one executor: two jobs at once would only time each other out.
 static SPARK: Mutex<()> = Mutex::const_new(());
 
-/// A verification waits for every query of the job: so that tests need not wait for the intervals that a live shop is fine with.
-const EAGER: &str = "--beside-pct 25";
-
 /// A set-up namespace with users.
 pub struct Line {
     /// Where its services are, and under which namespace.
@@ -149,7 +146,7 @@ impl Line {
 
     /// Starts one with more options.
     pub async fn job_with(&self, options: &str) -> Process {
-        let mut job = self.start(format!("job run {EAGER} {options}").trim_end());
+        let mut job = self.start(format!("job run {options}").trim_end());
         self.until_running(&mut job).await;
         job
     }
