@@ -14,12 +14,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use contracts::cube::{Grouping, MEASURE};
 use contracts::event::EVENT;
 use contracts::family::{BESIDE, CUBE_FAMILY, Family, Geometry, SESSION_GAP_US};
-use contracts::record::Column;
 use tokio_postgres::Transaction;
 
 use crate::VerifyError;
 use crate::compare::differences;
-use crate::row::{Figure, Key, Rows};
+use crate::row::{Figure, Key, Rows, figure};
 
 /// What is known about the plan in force and repairs since.
 #[derive(Debug, Clone, Default)]
@@ -144,12 +143,4 @@ fn axis(family: &Family, grouping: &Grouping, key: &Key, row: &[Figure]) -> Opti
         Figure::Instant(unix_ms) => DateTime::from_timestamp_millis(*unix_ms),
         _ => None,
     }
-}
-
-fn figure<'a>(grouping: &Grouping, row: &'a [Figure], column: Column) -> Option<&'a Figure> {
-    grouping
-        .measures
-        .iter()
-        .zip(row)
-        .find_map(|(measure, figure)| (measure.column == column).then_some(figure))
 }

@@ -12,7 +12,8 @@ use std::ops::Range;
 use chrono::{DateTime, Utc};
 use contracts::admission::{BELONGS_TO_NOBODY, FLOOR_SQL, SINCE_FLOOR};
 use contracts::cube::{Grouping, MeasureKind};
-use contracts::family::{Family, Geometry, Source};
+use contracts::event::EVENT;
+use contracts::family::{CUBE_FAMILY, Family, Geometry, Source};
 use contracts::lateness::ON_TIME_SQL;
 use futures::TryStreamExt;
 use rust_decimal::Decimal;
@@ -31,9 +32,14 @@ pub(crate) enum Records {
     All,
 }
 
-/// Whether a repair of its window of the cube has seen a record.
-pub(crate) const REPAIRED_SQL: &str = "exists (select from ops.repair where family = 'cube' \
-     and occurred_at >= from_minute and occurred_at < to_minute and pg_visible_in_snapshot(tx, snapshot))";
+/// Whether a repair of a family has seen a record, whose place on the axis an expression gives.
+pub(crate) fn repaired_sql(family: &Family, axis: &str) -> String {
+    format!(
+        "exists (select from ops.repair where family = '{}' \
+         and {axis} >= from_minute and {axis} < to_minute and pg_visible_in_snapshot(tx, snapshot))",
+        family.name
+    )
+}
 
 impl Records {
     /// The condition on a record of a family, whose place on the axis an expression gives.
@@ -48,11 +54,7 @@ impl Records {
             Self::All => "true".to_owned(),
             Self::Belonging if !family.repaired => ON_TIME_SQL.to_owned(),
             // The subquery is asked of late records only.
-            Self::Belonging => format!(
-                "({ON_TIME_SQL} or exists (select from ops.repair where family = '{}' \
-                 and {axis} >= from_minute and {axis} < to_minute and pg_visible_in_snapshot(tx, snapshot)))",
-                family.name
-            ),
+            Self::Belonging => format!("({ON_TIME_SQL} or {})", repaired_sql(family, axis)),
         }
     }
 }
@@ -116,8 +118,9 @@ fn parse(grouping: &Grouping, row: &Row) -> Result<(Key, Vec<Figure>), tokio_pos
 
 /// How many records are late and belong to no window yet: left to reconciliation.
 pub(crate) async fn late_events(transaction: &Transaction<'_>) -> Result<i64, VerifyError> {
+    let repaired = repaired_sql(&CUBE_FAMILY, EVENT.occurred_at.name());
     let sql = format!(
-        "select count(*) from raw.events where not ({ON_TIME_SQL}) and not {REPAIRED_SQL} and {SINCE_FLOOR}"
+        "select count(*) from raw.events where not ({ON_TIME_SQL}) and not {repaired} and {SINCE_FLOOR}"
     );
     let row = transaction.query_one(&sql, &[]).await.map_err(VerifyError::postgres("count late records"))?;
     Ok(row.get(0))

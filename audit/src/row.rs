@@ -94,3 +94,12 @@ impl fmt::Display for Figure {
 
 /// The rows of a table, with their figures in the order of the grouping's measures.
 pub(crate) type Rows = BTreeMap<Key, Vec<Figure>>;
+
+/// The figure of a measure in a row.
+pub(crate) fn figure<'a>(grouping: &Grouping, row: &'a [Figure], column: Column) -> Option<&'a Figure> {
+    grouping
+        .measures
+        .iter()
+        .zip(row)
+        .find_map(|(measure, figure)| (measure.column == column).then_some(figure))
+}

@@ -87,26 +87,20 @@ pub(crate) async fn pieces(
         (Source::Events, _) => ("raw.events", EVENT.occurred_at),
     };
     let (step_us, length_us) = family.stretch_us();
+    // A window begins before its records; a visit does not begin before its declared start.
+    let overlap_us = if family.geometry == Geometry::Sessions { 0 } else { length_us - step_us };
+    let overlap = TimeDelta::microseconds(overlap_us);
     let step_us = step_us.max(WINDOW_US);
-    // Records of a window may lie behind the last start.
-    let to = if family.geometry == Geometry::Sessions {
-        range.end
-    } else {
-        range.end + TimeDelta::microseconds(length_us.saturating_sub(step_us))
-    };
     let sql = format!(
         "select date_bin({step_us} * interval '1 microsecond', {axis}, timestamptz 'epoch'), count(*) from {table} \
          where {axis} >= $1 and {axis} < $2 group by 1 order by 1"
     );
-    let rows = client.query(&sql, &[&range.start, &to]).await?;
+    let rows = client.query(&sql, &[&range.start, &(range.end + overlap)]).await?;
     let mut pieces = cut(rows.iter().map(|row| (row.get(0), row.get(1))), events, step_us);
-    // A window begins before its records; a visit does not begin before its declared start.
-    let (step_us, length_us) = family.stretch_us();
-    let overlap_us = if family.geometry == Geometry::Sessions { 0 } else { length_us - step_us };
     let mut start = range.start;
     for piece in &mut pieces {
         piece.windows.end = piece.windows.end.min(range.end);
-        piece.windows.start = (piece.windows.start - TimeDelta::microseconds(overlap_us)).max(start);
+        piece.windows.start = (piece.windows.start - overlap).max(start);
         start = piece.windows.end;
     }
     pieces.retain(|piece| piece.windows.start < piece.windows.end);

@@ -22,8 +22,6 @@ use crate::removal::{self, RemovalError};
 
 /// Events that one comparison holds the windows of: bounds memory and the time that verification waits.
 const PIECE_EVENTS: i64 = 500_000;
-/// The name of the setting that holds the retention floor.
-const FLOOR: &str = "retention_floor";
 
 /// What to reconcile.
 #[derive(Debug, Clone)]
@@ -92,7 +90,7 @@ pub enum ReconcileError {
     )]
     BehindFloor {
         /// The floor.
-        floor: String,
+        floor: DateTime<Utc>,
     },
     /// A window that can still change.
     #[error("windows from {closed_to} on are not closed yet: records may still come on time; end before")]
@@ -181,17 +179,15 @@ async fn windows(
     if to > closed_to {
         return Err(ReconcileError::NotClosed { closed_to });
     }
-    let floor = client.query_opt("select value from ops.setting where name = $1", &[&FLOOR]).await?;
-    let floor: Option<String> = floor.map(|row| row.get(0));
-    let floor_at = floor.as_deref().and_then(|floor| floor.parse::<DateTime<Utc>>().ok());
-    let from = match (config.from, floor_at) {
-        (Some(from), Some(floor_at)) if from < floor_at => {
-            return Err(ReconcileError::BehindFloor { floor: floor.unwrap_or_default() });
+    let floor = provision::retention::floor(client).await?;
+    let from = match (config.from, floor) {
+        (Some(from), Some(floor)) if from < floor => {
+            return Err(ReconcileError::BehindFloor { floor });
         }
         (Some(from), _) => Some(closing::minute_of(from)),
         (None, _) => closing::stored_windows(client, to)
             .await?
-            .map(|windows| windows.start.max(floor_at.unwrap_or(windows.start))),
+            .map(|windows| windows.start.max(floor.unwrap_or(windows.start))),
     };
     Ok(from.filter(|from| *from < to).map(|from| from..to))
 }

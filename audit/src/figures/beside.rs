@@ -12,7 +12,7 @@ use contracts::record::Column;
 use rust_decimal::Decimal;
 use scylla::client::session::Session;
 
-use crate::row::{Figure, Key, Rows};
+use crate::row::{Figure, Key, Rows, figure};
 use crate::{VerifyError, stored};
 
 /// Figures that no table of the cube has.
@@ -118,10 +118,6 @@ fn last_hour(table: &Grouping, rows: &Rows) -> BTreeMap<String, ProductHour> {
 
 fn item(table: &Grouping, key: &Key) -> String {
     key.dimension(table, EVENT.item_id).unwrap_or_default().to_owned()
-}
-
-fn figure<'a>(table: &Grouping, row: &'a [Figure], column: Column) -> Option<&'a Figure> {
-    table.measures.iter().zip(row).find_map(|(measure, figure)| (measure.column == column).then_some(figure))
 }
 
 fn count(table: &Grouping, row: &[Figure], column: Column) -> i64 {

@@ -8,6 +8,7 @@ use contracts::Namespace;
 use contracts::cube::{CUBE, MEASURE};
 use contracts::endpoints::Endpoints;
 use contracts::event::EVENT;
+use contracts::family::CUBE_FAMILY;
 use contracts::lateness::ON_TIME_SQL;
 use contracts::ledger::{CUBE_COUNTS, JUDGED_COUNTS, LATE, LEDGER, ON_TIME, RelayCount, Table};
 use contracts::wire;
@@ -21,7 +22,7 @@ use tokio_postgres::Transaction;
 use super::Span;
 use super::counts::{Counts, Minutes};
 use crate::VerifyError;
-use crate::expected::REPAIRED_SQL;
+use crate::expected::repaired_sql;
 
 /// How long the next record of the relay's counts may take to come.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(20);
@@ -115,8 +116,9 @@ pub(super) async fn in_postgres(snapshot: &Transaction<'_>, span: Span) -> Resul
     }
     let repaired = format!(
         "select date_trunc('minute', {ingested_at}, 'UTC'), count(*) from raw.events \
-         where not ({ON_TIME_SQL}) and {} and {REPAIRED_SQL} group by 1",
+         where not ({ON_TIME_SQL}) and {} and {} group by 1",
         bounds(ingested_at.name()),
+        repaired_sql(&CUBE_FAMILY, EVENT.occurred_at.name()),
     );
     for row in snapshot.query(&repaired, &[&span.from, &span.to]).await.map_err(failed())? {
         let minute = row.try_get(0).map_err(failed())?;

@@ -236,12 +236,10 @@ fn at_sql(family: &Family) -> String {
 
 /// The aggregate that computes a measure.
 fn aggregate_sql(family: &Family, measure: Column) -> String {
-    let at = || format!("{} {{}} {}", EVENT.occurred_at, at_sql(family));
+    let side = |operator: &str| format!("{} {operator} {}", EVENT.occurred_at, at_sql(family));
     match counterpart(measure) {
-        Some(now) => measure_sql(now, Some(&at().replace("{}", "<"))),
-        None if family.compares && measure != MEASURE.events => {
-            measure_sql(measure, Some(&at().replace("{}", ">=")))
-        }
+        Some(now) => measure_sql(now, Some(&side("<"))),
+        None if family.compares && measure != MEASURE.events => measure_sql(measure, Some(&side(">="))),
         None => measure_sql(measure, None),
     }
 }
