@@ -54,6 +54,8 @@ async fn the_standby_takes_over_from_a_killed_and_from_a_frozen_supervisor() {
         let two = taken_over(line, &second).await;
         assert_eq!(two, one + 1);
         assert_eq!(line.progress().await.restarts, 0, "the query left behind troubled the new one");
+        let told = second.printed();
+        assert!(told.contains("stopped what a supervisor before left running"), "{told}");
 
         let third = standby(line).await;
         second.signal(Signal::SIGSTOP);

@@ -78,6 +78,10 @@ impl Excuses {
         found: &mut Rows,
     ) -> Excused {
         let mut excused = Excused::default();
+        let astride = *family != CUBE_FAMILY && self.cut.is_some();
+        if family.geometry != Geometry::Sessions && !astride && self.floor.is_none() {
+            return excused;
+        }
         let keys: Vec<Key> =
             after.keys().chain(found.keys().filter(|key| !after.contains_key(*key))).cloned().collect();
         for key in keys {
@@ -142,5 +146,104 @@ fn axis(family: &Family, grouping: &Grouping, key: &Key, row: &[Figure]) -> Opti
     match figure(grouping, row, EVENT.session_started_at)? {
         Figure::Instant(unix_ms) => DateTime::from_timestamp_millis(*unix_ms),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Not;
+
+    use contracts::family::{HOURS, LIVE, SESSIONS};
+
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        format!("2026-01-01T{text}Z").parse().unwrap()
+    }
+
+    /// A row with so many events, and a visit's last event at an instant.
+    fn row(grouping: &Grouping, events: i64, ended_at: DateTime<Utc>) -> Vec<Figure> {
+        let figures = grouping.measures.iter().map(|measure| match measure.column {
+            column if column == MEASURE.events => Figure::Count(events),
+            column if column == BESIDE.ended_at => Figure::Instant(ended_at.timestamp_millis()),
+            column if column == EVENT.session_started_at => {
+                Figure::Instant(at("10:00:00").timestamp_millis())
+            }
+            _ => Figure::Count(0),
+        });
+        figures.collect()
+    }
+
+    /// Compares one row as expected and as stored; what was excused, and whether the row is still there to be compared.
+    fn judged(
+        excuses: &Excuses,
+        family: &Family,
+        key: DateTime<Utc>,
+        expected: Option<Vec<Figure>>,
+        stored: Option<Vec<Figure>>,
+    ) -> (Excused, bool) {
+        let grouping = &family.tables[0];
+        let dimensions = vec![String::new(); grouping.dimensions.len()];
+        let rows = |row: Option<Vec<Figure>>| -> Rows {
+            row.into_iter().map(|row| (Key::of(grouping, key, dimensions.clone()), row)).collect()
+        };
+        let (mut before, mut after, mut found) = (rows(expected.clone()), rows(expected), rows(stored));
+        let excused = excuses.take_out(family, grouping, &mut before, &mut after, &mut found);
+        (excused, (after.is_empty() && found.is_empty()).not())
+    }
+
+    #[test]
+    fn a_visit_is_open_until_the_watermark_has_passed_its_gap() {
+        let grouping = &SESSIONS.tables[0];
+        let expected = || Some(row(grouping, 3, at("10:00:00")));
+        let open = Excused { open: 1, deferred: 0 };
+        let closed_to = |text| Excuses { closed_to: Some(at(text)), ..Excuses::default() };
+        let missing = |excuses: &Excuses| judged(excuses, &SESSIONS, at("10:00:00"), expected(), None);
+        assert_eq!(missing(&Excuses::default()), (open, false), "nothing was read yet");
+        assert_eq!(missing(&closed_to("10:30:00")), (open, false));
+        assert_eq!(missing(&closed_to("10:30:00.001")), (Excused::default(), true));
+    }
+
+    #[test]
+    fn an_open_visit_may_lack_events_but_not_hold_more() {
+        let grouping = &SESSIONS.tables[0];
+        let with = |events| Some(row(grouping, events, at("10:00:00")));
+        let judge = |stored| judged(&Excuses::default(), &SESSIONS, at("10:00:00"), with(3), with(stored));
+        assert_eq!(judge(2), (Excused { open: 1, deferred: 0 }, false));
+        assert_eq!(judge(3), (Excused::default(), true));
+        assert_eq!(judge(4), (Excused::default(), true));
+        let nobodys = judged(&Excuses::default(), &SESSIONS, at("10:00:00"), None, with(1));
+        assert_eq!(nobodys, (Excused::default(), true), "a row that nothing explains");
+    }
+
+    #[test]
+    fn a_row_astride_the_cut_is_left_until_a_repair_has_covered_it() {
+        let grouping = &HOURS.tables[0];
+        let row = |events| Some(row(grouping, events, at("10:00:00")));
+        let mut excuses = Excuses { cut: Some(at("10:20:00")), ..Excuses::default() };
+        let hour = |excuses: &Excuses, key, stored| judged(excuses, &HOURS, at(key), row(3), stored);
+        assert_eq!(hour(&excuses, "10:00:00", row(2)), (Excused { open: 0, deferred: 1 }, false));
+        assert_eq!(hour(&excuses, "10:00:00", row(3)), (Excused::default(), true), "right all the same");
+        assert_eq!(hour(&excuses, "11:00:00", None), (Excused::default(), true), "behind the cut");
+        excuses.repaired.push((HOURS.name.to_owned(), at("10:00:00")..at("11:00:00")));
+        assert_eq!(hour(&excuses, "10:00:00", row(2)), (Excused::default(), true));
+    }
+
+    #[test]
+    fn the_cube_has_no_excuse_at_a_cut_and_the_present_is_not_counted() {
+        let excuses = Excuses { cut: Some(at("10:20:00")), ..Excuses::default() };
+        let cube = row(&CUBE_FAMILY.tables[0], 3, at("10:00:00"));
+        let judge = |family, row| judged(&excuses, family, at("10:10:00"), Some(row), None);
+        assert_eq!(judge(&CUBE_FAMILY, cube), (Excused::default(), true));
+        assert_eq!(judge(&LIVE, row(&LIVE.tables[0], 3, at("10:00:00"))), (Excused::default(), false));
+    }
+
+    #[test]
+    fn what_begins_before_the_floor_is_not_looked_at() {
+        let excuses = Excuses { floor: Some(at("10:00:00.001")), ..Excuses::default() };
+        let hour =
+            |key| judged(&excuses, &HOURS, at(key), None, Some(row(&HOURS.tables[0], 3, at("10:00:00"))));
+        assert_eq!(hour("10:00:00"), (Excused::default(), false));
+        assert_eq!(hour("11:00:00"), (Excused::default(), true));
     }
 }

@@ -182,6 +182,7 @@ async fn stop(endpoints: &Endpoints, timeout: Duration) -> anyhow::Result<ExitCo
     let client = control::connect(&endpoints.pg_url).await?;
     if !control::latest(&client, CUBE_QUERY).await?.is_some_and(|run| run.active()) {
         println!("the job does not run");
+        stop_remains(endpoints).await;
         return Ok(ExitCode::SUCCESS);
     }
     control::request_stop(&client, CUBE_QUERY).await?;
@@ -202,6 +203,15 @@ async fn stop(endpoints: &Endpoints, timeout: Duration) -> anyhow::Result<ExitCo
     }
 }
 
+/// What a killed supervisor left running writes nothing wrong, so a server that does not answer is only told of.
+async fn stop_remains(endpoints: &Endpoints) {
+    match supervisor::stop_remains(endpoints).await {
+        Ok(0) => {}
+        Ok(queries) => println!("stopped {queries} queries that a supervisor left running"),
+        Err(error) => eprintln!("  whether a supervisor left queries running is not known: {error}"),
+    }
+}
+
 async fn reset(endpoints: &Endpoints) -> anyhow::Result<ExitCode> {
     let cancel = interrupt::token()?;
     let mut told = false;
@@ -219,6 +229,9 @@ async fn reset(endpoints: &Endpoints) -> anyhow::Result<ExitCode> {
         Acquired::Cancelled => anyhow::bail!("interrupted; nothing was changed"),
     };
     let outcome = reset_under(&hold, endpoints).await;
+    if outcome.is_ok() {
+        stop_remains(endpoints).await;
+    }
     hold.release().await;
     let revision = outcome?;
     println!("the next `storepulse job run` starts at revision {revision} from the topic's start");

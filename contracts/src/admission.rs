@@ -31,14 +31,19 @@ pub const OUTDATED: &str = "SPADM";
 pub const BELONGS_TO_NOBODY: &str =
     "exists (select from ops.erasure where erasure.fresh_id = events.user_id)";
 
-/// A condition on `raw.events` that holds from the retention floor on, or where there is none. What lies before it may still be
-/// there, when retention was interrupted or its partition holds newer rows too, and is of no account.
-pub const SINCE_FLOOR: &str = "events.occurred_at >= coalesce(
-    (select value::timestamptz from ops.setting where name = 'retention_floor'), '-infinity'::timestamptz)";
+/// For the constants below, which are one text.
+macro_rules! floor_sql {
+    () => {
+        "coalesce((select value::timestamptz from ops.setting where name = 'retention_floor'), '-infinity'::timestamptz)"
+    };
+}
 
 /// The retention floor as SQL: the beginning of all time where there is none.
-pub const FLOOR_SQL: &str = "coalesce((select value::timestamptz from ops.setting where name = 'retention_floor'), \
-     '-infinity'::timestamptz)";
+pub const FLOOR_SQL: &str = floor_sql!();
+
+/// A condition on `raw.events` that holds from the retention floor on, or where there is none. What lies before it may still be
+/// there, when retention was interrupted or its partition holds newer rows too, and is of no account.
+pub const SINCE_FLOOR: &str = concat!("events.occurred_at >= ", floor_sql!());
 
 /// The write time of a delete that holds for ever: above that of any revision of any window.
 pub const FOR_EVER_US: i64 = LATEST_US + ((1 << 20) + 1) * REVISION_STEP;

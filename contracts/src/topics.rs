@@ -11,6 +11,9 @@ use crate::{Event, User, avro};
 
 /// How many days events stay in Kafka; PostgreSQL keeps them all.
 pub const EVENTS_RETENTION_DAYS: u32 = 7;
+/// How many days a user's earlier states stay in Kafka: longer than any record of a topic that [`EVENTS_RETENTION_DAYS`] has not cut
+/// yet, segments of a week included, so that a job which may begin at the topics' start still finds every insert.
+pub const USERS_COMPACTION_LAG_DAYS: u32 = 4 * EVENTS_RETENTION_DAYS;
 /// The largest record batch a broker takes, in bytes.
 pub const MAX_MESSAGE_BYTES: u32 = 1_048_576;
 
@@ -21,6 +24,8 @@ pub enum Cleanup {
     DeleteAfterDays(u32),
     /// Only what a later record of the same key replaces.
     Compact,
+    /// Only that, and no sooner than after this many days.
+    CompactAfterDays(u32),
 }
 
 /// One topic.
@@ -50,12 +55,20 @@ impl Topic {
         match self.cleanup {
             Cleanup::DeleteAfterDays(days) => {
                 settings.push(("cleanup.policy", "delete".into()));
-                settings.push(("retention.ms", (u64::from(days) * 86_400_000).to_string()));
+                settings.push(("retention.ms", days_ms(days).to_string()));
             }
             Cleanup::Compact => settings.push(("cleanup.policy", "compact".into())),
+            Cleanup::CompactAfterDays(days) => {
+                settings.push(("cleanup.policy", "compact".into()));
+                settings.push(("min.compaction.lag.ms", days_ms(days).to_string()));
+            }
         }
         settings
     }
+}
+
+fn days_ms(days: u32) -> u64 {
+    u64::from(days) * 86_400_000
 }
 
 /// What set-up decided of the topics: the generation of the events' in force, and the registry's ids.
@@ -121,7 +134,7 @@ pub fn topics(namespace: &Namespace, generation: i32) -> Vec<Topic> {
             schema: user_schema(),
             key: "user_id, as text",
             partitions: 2,
-            cleanup: Cleanup::Compact,
+            cleanup: Cleanup::CompactAfterDays(USERS_COMPACTION_LAG_DAYS),
             doc: "the latest state of each user; a null value says that the user was erased",
         },
         Topic {

@@ -15,31 +15,23 @@
 //!    still open (the hour, the visits of that time) is whole in no stream; reconciliation puts it right once it is closed.
 //! 6. The old plan and the old generation retire.
 
-use std::ops::Range;
-use std::time::Duration;
+mod filling;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::cube::WINDOW_US;
 use contracts::endpoints::Endpoints;
 use contracts::event::EVENT;
-use contracts::family::{CUBE_FAMILY, FAMILIES_BESIDE, Family};
 use contracts::lateness::MAX_AHEAD_US;
-use contracts::namespace::REPAIR_LOCK;
 use provision::position::{Next, PositionReader};
 use provision::{NextGeneration, ProvisionError};
 use tokio_postgres::{Client, Transaction};
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::{self, BatchError};
-use crate::closing::{self, Piece};
+use crate::batch::BatchError;
+use crate::closing;
 use crate::fingerprint;
 use crate::plans::{self, CUBE_QUERY, PlanError};
-
-/// Events of one piece: bounds what is done again after a crash, and how long verification waits.
-const PIECE_EVENTS: i64 = 500_000;
-
-/// Longer than any window and any visit.
-const LONG_AFTER: TimeDelta = TimeDelta::days(2);
+use filling::Filling;
 
 /// How to rebuild.
 #[derive(Debug, Clone)]
@@ -167,8 +159,9 @@ pub async fn run(
             share_out(config, &mut client, &begun, progress).await?
         }
     };
-    let events = write_all(config, &mut client, cut, revision, cancel, progress).await?;
-    write_beside(config, &mut client, cut, revision, cancel, progress).await?;
+    let mut filling = Filling { config, client: &mut client, cut, revision, cancel, progress };
+    let events = filling.cube().await?;
+    filling.beside().await?;
     end(&mut client, generation, revision).await?;
     Ok(Rebuilt { generation, revision, cut, events })
 }
@@ -256,138 +249,6 @@ fn cut_behind(newest: Option<DateTime<Utc>>, now: DateTime<Utc>) -> DateTime<Utc
     closing::minute_of(newest + TimeDelta::microseconds(MAX_AHEAD_US) + window) + window
 }
 
-/// Writes every window before the cut, once it is closed. Returns how many events they had.
-async fn write_all(
-    config: &RebuildConfig,
-    client: &mut Client,
-    cut: DateTime<Utc>,
-    revision: i64,
-    cancel: &CancellationToken,
-    progress: &(dyn Fn(Progress) + Sync),
-) -> Result<i64, RebuildError> {
-    let sql = "select done_to from ops.rebuild where ended_at is null";
-    let mut done_to: Option<DateTime<Utc>> = client.query_one(sql, &[]).await?.get(0);
-    let mut events = 0;
-    loop {
-        // A clock that stands still is taken to have gone on until all is closed: nothing is ingested meanwhile.
-        let closed_to = if config.at.is_some() { cut } else { closing::closed_to(Utc::now()).min(cut) };
-        let from = match done_to {
-            Some(done_to) => Some(done_to),
-            None => closing::stored_windows(client, closed_to).await?.map(|windows| windows.start),
-        };
-        if let Some(from) = from.filter(|from| *from < closed_to) {
-            let pieces = closing::pieces(client, &CUBE_FAMILY, &(from..closed_to), PIECE_EVENTS).await?;
-            let of_events = events + pieces.iter().map(|piece| piece.events).sum::<i64>();
-            for Piece { windows, events: of_piece } in pieces {
-                progress(Progress::Writing { done_to: windows.start, events, of_events });
-                tokio::select! {
-                    () = cancel.cancelled() => return Err(RebuildError::Interrupted),
-                    written = write(config, client, &CUBE_FAMILY, windows.clone(), revision) => written?,
-                }
-                events += of_piece;
-                progress(Progress::Writing { done_to: windows.end, events, of_events });
-            }
-        }
-        mark_done(client, closed_to).await?;
-        done_to = Some(closed_to);
-        if closed_to == cut {
-            return Ok(events);
-        }
-        // Closed when the clock has gone on by what it is behind.
-        let until =
-            Utc::now() + (closed_to + TimeDelta::microseconds(WINDOW_US) - closing::closed_to(Utc::now()));
-        progress(Progress::Closing { until });
-        let wait = next_minute(Utc::now());
-        tokio::select! {
-            () = cancel.cancelled() => return Err(RebuildError::Interrupted),
-            () = tokio::time::sleep(wait) => {}
-        }
-    }
-}
-
-/// Writes the rows of the families beside the cube from before the cut, as far as they are closed and not written yet.
-async fn write_beside(
-    config: &RebuildConfig,
-    client: &mut Client,
-    cut: DateTime<Utc>,
-    revision: i64,
-    cancel: &CancellationToken,
-    progress: &(dyn Fn(Progress) + Sync),
-) -> Result<(), RebuildError> {
-    let Some(stored) = closing::stored_windows(client, cut).await? else { return Ok(()) };
-    for family in FAMILIES_BESIDE.iter().filter(|family| family.repaired) {
-        // A clock that stands still is taken to have gone on until all is closed.
-        let closed_to = if config.at.is_some() { cut + LONG_AFTER } else { closing::closed_to(Utc::now()) };
-        let mut rows = closing::closed_rows(client, family, &stored, closed_to).await?;
-        // Behind the cut the stream writes.
-        rows.end = rows.end.min(closing::step_after(family, cut));
-        let done = "select max(to_minute) from ops.repair where family = $1 and revision = $2";
-        let done: Option<DateTime<Utc>> = client.query_one(done, &[&family.name, &revision]).await?.get(0);
-        rows.start = rows.start.max(done.unwrap_or(rows.start));
-        if rows.is_empty() {
-            continue;
-        }
-        let pieces = closing::pieces(client, family, &rows, PIECE_EVENTS).await?;
-        let of_events = pieces.iter().map(|piece| piece.events).sum();
-        let mut events = 0;
-        for Piece { windows, events: of_piece } in pieces {
-            progress(Progress::Beside { family: family.name, events, of_events });
-            tokio::select! {
-                () = cancel.cancelled() => return Err(RebuildError::Interrupted),
-                written = write(config, client, family, windows, revision) => written?,
-            }
-            events += of_piece;
-        }
-        progress(Progress::Beside { family: family.name, events, of_events });
-    }
-    Ok(())
-}
-
-/// How long until the next whole minute, when the next window closes.
-fn next_minute(now: DateTime<Utc>) -> Duration {
-    (closing::minute_of(now) + TimeDelta::microseconds(WINDOW_US) - now)
-        .to_std()
-        .unwrap_or(Duration::from_secs(1))
-}
-
-/// One piece, from one snapshot.
-async fn write(
-    config: &RebuildConfig,
-    client: &mut Client,
-    family: &'static Family,
-    windows: Range<DateTime<Utc>>,
-    revision: i64,
-) -> Result<(), RebuildError> {
-    let key = config.endpoints.namespace.advisory_lock(REPAIR_LOCK);
-    // Verification must not read between what is written and what is recorded.
-    client.execute("select pg_advisory_lock($1)", &[&key]).await?;
-    let snapshot: String = client.query_one("select pg_current_snapshot()::text", &[]).await?.get(0);
-    let piece =
-        batch::Piece { family, range: &windows, snapshot: &snapshot, records: batch::Records::All, revision };
-    batch::write(&config.endpoints, config.sink_retries, piece).await?;
-    let transaction = client.transaction().await?;
-    transaction
-        .execute(
-            "insert into ops.repair (kind, revision, from_minute, to_minute, snapshot, family) \
-             values ('rebuild', $1, $2, $3, $4::text::pg_snapshot, $5)",
-            &[&revision, &windows.start, &windows.end, &snapshot, &family.name],
-        )
-        .await?;
-    if *family == CUBE_FAMILY {
-        transaction
-            .execute("update ops.rebuild set done_to = $1 where ended_at is null", &[&windows.end])
-            .await?;
-    }
-    transaction.commit().await?;
-    client.execute("select pg_advisory_unlock($1)", &[&key]).await?;
-    Ok(())
-}
-
-async fn mark_done(client: &Client, done_to: DateTime<Utc>) -> Result<(), tokio_postgres::Error> {
-    client.execute("update ops.rebuild set done_to = $1 where ended_at is null", &[&done_to]).await?;
-    Ok(())
-}
-
 /// The old plan has written its last window and the old generation its last record.
 async fn end(client: &mut Client, generation: i32, revision: i64) -> Result<(), tokio_postgres::Error> {
     let transaction = client.transaction().await?;
@@ -434,11 +295,5 @@ mod tests {
         assert_eq!(cut_behind(None, now), at("2026-01-01T10:03:00Z"));
         assert_eq!(cut_behind(Some(at("2026-01-01T10:01:29Z")), now), at("2026-01-01T10:04:00Z"));
         assert_eq!(cut_behind(Some(at("2025-01-01T00:00:00Z")), now), at("2026-01-01T10:03:00Z"));
-    }
-
-    #[test]
-    fn the_next_window_closes_at_a_whole_minute() {
-        assert_eq!(next_minute(at("2026-01-01T10:00:30Z")), Duration::from_secs(30));
-        assert_eq!(next_minute(at("2026-01-01T10:00:00Z")), Duration::from_secs(60));
     }
 }

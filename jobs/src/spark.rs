@@ -7,6 +7,10 @@
 use std::time::Duration;
 
 use spark_connect_rs::{SparkError, SparkSession};
+use uuid::Uuid;
+
+/// Whose sessions they are, where the address does not say: the server keeps the sessions of each user apart.
+const USER: &str = "storepulse";
 
 /// Whether a micro-batch without data follows one that moved the watermark; a query keeps what was set when it started.
 pub(crate) const NO_DATA_BATCHES: &str = "spark.sql.streaming.noDataMicroBatches.enabled";
@@ -65,12 +69,20 @@ pub async fn call<T: Send + 'static>(
     }
 }
 
-/// Opens a session and sets what every plan relies on.
+/// Opens a session of its own and sets what every plan relies on.
 ///
 /// # Errors
 /// When the server cannot be reached or refuses the secret.
 pub async fn connect(remote: &str) -> Result<SparkSession, CallError> {
-    let remote = remote.to_owned();
+    join(remote, Uuid::new_v4()).await
+}
+
+/// Joins the session of this id, or opens it, and sets what every plan relies on.
+///
+/// # Errors
+/// As of [`connect`].
+pub async fn join(remote: &str, session_id: Uuid) -> Result<SparkSession, CallError> {
+    let remote = with_session(remote, session_id);
     call("open a session", Duration::from_secs(30), move || {
         let session = SparkSession::builder().remote(&remote).get_or_create()?;
         for (key, value) in [
@@ -92,4 +104,31 @@ pub async fn connect(remote: &str) -> Result<SparkSession, CallError> {
         Ok(session)
     })
     .await
+}
+
+/// A server's address with the session to join.
+fn with_session(remote: &str, session_id: Uuid) -> String {
+    // Parameters stand after a path that is always empty: `sc://host:port/;key=value`.
+    let separator = if remote.contains(';') || remote.ends_with('/') { ";" } else { "/;" };
+    let user = if remote.contains(";user_id=") { String::new() } else { format!(";user_id={USER}") };
+    format!("{}{separator}session_id={session_id}{user}", remote.trim_end_matches(';'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_session_is_added_to_an_address_in_each_of_its_forms() {
+        let id = Uuid::nil();
+        for (remote, expected) in [
+            ("sc://spark:15002", "sc://spark:15002/;session_id={id};user_id=storepulse"),
+            ("sc://spark:15002/", "sc://spark:15002/;session_id={id};user_id=storepulse"),
+            ("sc://spark:15002/;token=t", "sc://spark:15002/;token=t;session_id={id};user_id=storepulse"),
+            ("sc://spark:15002/;token=t;", "sc://spark:15002/;token=t;session_id={id};user_id=storepulse"),
+            ("sc://spark:15002/;user_id=me", "sc://spark:15002/;user_id=me;session_id={id}"),
+        ] {
+            assert_eq!(with_session(remote, id), expected.replace("{id}", &id.to_string()));
+        }
+    }
 }

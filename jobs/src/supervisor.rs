@@ -12,6 +12,7 @@
 
 mod attempt;
 mod reporter;
+mod session;
 mod submission;
 
 use std::time::Duration;
@@ -28,6 +29,7 @@ use crate::fingerprint;
 use crate::lease::{self, Acquired, Hold, Lost, Patience};
 use crate::plans::{self, CUBE_QUERY, PlanError};
 use crate::progress::{JobProgress, JobState};
+use crate::spark::CallError;
 use attempt::{Attempt, Ended};
 use reporter::Reporter;
 
@@ -154,6 +156,15 @@ pub async fn run(
     let outcome = supervise(config, cancel, progress, &hold, asked_at).await;
     hold.release().await;
     outcome
+}
+
+/// Stops what a supervisor that was killed left running, and tells how many queries that were: for a job that nobody is to
+/// take over. Not for one that runs.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn stop_remains(endpoints: &Endpoints) -> Result<usize, CallError> {
+    session::clear(&session::join(endpoints).await?).await
 }
 
 fn told(progress: &watch::Sender<JobProgress>, state: JobState, detail: String) {

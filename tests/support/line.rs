@@ -83,7 +83,10 @@ pub async fn on_services<T>(stack: &Stack, test: impl AsyncFnOnce(&Line) -> T) -
         let line = Line { endpoints, pg, folder, processes: AtomicU32::new(0) };
         line.run("setup --quiet").await.succeeded();
         line.run("users --count 400 --source simulated").await.succeeded();
-        test(&line).await
+        let outcome = test(&line).await;
+        // Killed supervisors leave theirs, which would slow the test after this one.
+        jobs::supervisor::stop_remains(&line.endpoints).await.unwrap();
+        outcome
     };
     Box::pin(provision::in_scratch_namespace(&services, body)).await.unwrap()
 }

@@ -2,11 +2,13 @@
 
 use std::fs;
 
+use contracts::admission::user_hash;
 use contracts::{Event, Reason};
 use history::{HistoryError, Outcome, check};
 use ingest::clock::Clock;
 use ingest::store::StoreError;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::support::files::{HEADER, csv_line, rows, write_csv, write_ndjson, write_parquet};
 use crate::support::{MAPPING, NOW, Scene, at, replay_into, shop, with_id};
@@ -164,4 +166,52 @@ async fn what_is_rejected_is_kept_with_file_and_line_until_it_passes() {
     assert_eq!(scene.count("select count(*) from raw.quarantine").await, 8);
     assert_eq!(scene.events().await, 2);
     scene.assert_ledger_balances().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_from_before_the_retention_floor_and_of_an_erased_person_stay_out() {
+    let scene = Scene::new().await;
+    let path = scene.path("old.csv");
+    write_csv(&path, &rows(300));
+    let first = scene.replay(&path, &with_id()).await.unwrap();
+    assert_eq!((first.accepted, first.repeated), (285, 15));
+    // Everything goes, as retention and an erasure would have it, and the same file comes again.
+    let erased = "select user_id from raw.events where occurred_at > $1 limit 1";
+    let floor = at("2026-03-01T09:02:00Z");
+    let user: Uuid = scene.pg.query_one(erased, &[&floor]).await.unwrap().get(0);
+    let whose =
+        "select count(*), count(*) filter (where user_id = $1) from raw.events where occurred_at >= $2";
+    let counts = scene.pg.query_one(whose, &[&user, &floor]).await.unwrap();
+    let (kept, persons): (i64, i64) = (counts.get(0), counts.get(1));
+    let key: Vec<u8> = scene.pg.query_one("select key from ops.erasure_key", &[]).await.unwrap().get(0);
+    let hash = user_hash(&key, &user).unwrap();
+    let change = scene.pg.batch_execute(
+        "begin; select raw.change_admission(); delete from raw.events;
+         insert into ops.setting (name, value) values ('retention_floor', '2026-03-01T09:02:00Z'); commit",
+    );
+    change.await.unwrap();
+    scene
+        .pg
+        .execute(
+            "insert into ops.erasure (user_hash, fresh_id) values ($1, gen_random_uuid())",
+            &[&hash.as_slice()],
+        )
+        .await
+        .unwrap();
+
+    let cancel = CancellationToken::new();
+    let again = replay_into(&scene.pg_url, &path, &with_id(), true, &cancel, &mut |_| {}).await.unwrap();
+    assert_eq!(i64::try_from(again.accepted).unwrap(), kept - persons);
+    assert_eq!(again.accepted + again.repeated + again.rejected, 300);
+    assert_eq!(
+        scene.count("select count(*) from raw.events where occurred_at < '2026-03-01T09:02:00Z'").await,
+        0
+    );
+    let row =
+        scene.pg.query_one("select count(*) from raw.events where user_id = $1", &[&user]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), 0);
+    assert_eq!(scene.count("select count(*) from raw.quarantine where payload is not null").await, 0);
+    let reasons =
+        "select count(distinct reason) from raw.quarantine where reason in ('before_floor', 'erased')";
+    assert_eq!(scene.count(reasons).await, 2);
 }

@@ -8,6 +8,7 @@ use spark_connect_rs::streaming::StreamingQuery;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::session::{self, ANSWER};
 use super::submission::{Beside, Planned, Submission};
 use super::{JobConfig, Reporter};
 use crate::checkpoint;
@@ -21,8 +22,6 @@ use crate::spark::{self, CallError};
 const POLL: Duration = Duration::from_secs(1);
 /// How often PostgreSQL is told.
 const REPORT: Duration = Duration::from_secs(1);
-/// How long the server may take to answer a question.
-const ANSWER: Duration = Duration::from_secs(15);
 /// How long it may take to plan and start a query.
 const START: Duration = Duration::from_secs(120);
 /// A cube without records for so long leaves room for the queries beside it.
@@ -104,6 +103,12 @@ struct Queries {
     plans: Vec<PlanQueries>,
 }
 
+impl Queries {
+    fn into_all(self) -> impl Iterator<Item = StreamingQuery> {
+        self.plans.into_iter().flat_map(|plan| std::iter::once(plan.cube).chain(plan.beside))
+    }
+}
+
 /// What one round of questions found.
 struct Answers {
     /// What each plan's cube reports.
@@ -143,11 +148,11 @@ impl Attempt<'_> {
             Ok(Reason::Asked) => {
                 progress.send_modify(|job| job.state = JobState::Stopping);
                 reporter.report(progress).await;
-                stop(queries).await;
+                session::stop(queries.into_all()).await;
                 Ended::OnRequest
             }
             Ok(Reason::PlansChanged) => {
-                stop(queries).await;
+                session::stop(queries.into_all()).await;
                 Ended::PlansChanged
             }
             Err(trouble) => {
@@ -155,13 +160,13 @@ impl Attempt<'_> {
                     // Stopping would only wait; the next submission replaces what may still run.
                     Trouble::Silence(why) => why,
                     Trouble::Query(why) => {
-                        stop(queries).await;
+                        session::stop(queries.into_all()).await;
                         why
                     }
                     // Stopping names our run of the query, so it cannot meet the other's; where that one uses another
                     // server, two runs would write to one checkpoint.
                     Trouble::Lost(lost) => {
-                        stop(queries).await;
+                        session::stop(queries.into_all()).await;
                         return Ended::Lost(lost);
                     }
                 };
@@ -172,7 +177,7 @@ impl Attempt<'_> {
 
     async fn submit(&self, progress: &watch::Sender<JobProgress>) -> Result<Queries, NotSubmitted> {
         let endpoints = &self.config.endpoints;
-        let session = spark::connect(&endpoints.spark_remote).await?;
+        let session = session::join(endpoints).await?;
         let submission = Submission {
             session,
             brokers: endpoints.kafka_brokers.clone(),
@@ -200,6 +205,10 @@ impl Attempt<'_> {
             })
             .collect();
         self.confirm_lease(progress).await.map_err(NotSubmitted::Lost)?;
+        let left_behind = session::clear(&submission.session).await?;
+        if left_behind > 0 {
+            tracing::info!(queries = left_behind, "stopped what a supervisor before left running");
+        }
         let starting = submission.clone();
         let plans = spark::call("start the job's queries", START, move || {
             planned
@@ -365,22 +374,12 @@ fn why_ended(query: &StreamingQuery) -> Result<String, SparkError> {
     ))
 }
 
-/// Stops the queries; one that does not answer is left to the next submission, which replaces it.
-async fn stop(queries: Queries) {
-    let all = queries.plans.into_iter().flat_map(|plan| std::iter::once(plan.cube).chain(plan.beside));
-    for query in all {
-        if let Err(error) = spark::call("stop a query", ANSWER, move || query.stop()).await {
-            tracing::warn!(error = %chain(&error), "a query did not stop");
-        }
-    }
-}
-
 fn fault(error: &CallError, started: Instant) -> Ended {
     Ended::Fault { why: chain(error), ran_well: started.elapsed() > RAN_WELL }
 }
 
 /// An error and its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
