@@ -1,5 +1,10 @@
 //! A shop's past: a file of old events through the whole line into windows that closed long ago.
 
+use std::fmt::Write;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::long_tests;
 use crate::support::{Sent, on_shared_stack};
 
 const MAPPING: &str = r#"
@@ -83,6 +88,52 @@ async fn a_file_of_old_events_fills_the_windows_that_it_names() {
         );
         assert_eq!(line.count("select count(*) from raw.quarantine where source = 'file:acme'").await, 2);
         line.assert_verified(Sent { sent: 602, committed: 600, repeated: 0, quarantined: 0 }).await;
+        job.stop().await.succeeded();
+        relay.stop().await.succeeded();
+    })
+    .await;
+}
+
+/// One order every half minute for a year, in the columns of [`MAPPING`].
+fn year(orders: i64) -> String {
+    let from: DateTime<Utc> = "2025-01-01T00:00:00Z".parse().unwrap();
+    let step = TimeDelta::days(365) / i32::try_from(orders).unwrap();
+    let mut text = "id;type;at;customer;sku;price;order\n".to_owned();
+    for order in 0..orders {
+        let at = (from + step * i32::try_from(order).unwrap()).format("%d.%m.%Y %H:%M:%S");
+        let (customer, lamp, price) = (order * 7919 % 50_000, order % 40, 100 + order % 9_900);
+        writeln!(text, "o{order};order;{at};c{customer};lamp {lamp};{price},50;o{order}").unwrap();
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_year_of_a_million_orders_is_in_every_table_once() {
+    if !long_tests() {
+        eprintln!("SKIPPED: a year of a million orders, which takes minutes; `make test-all` runs it");
+        return;
+    }
+    const ORDERS: i64 = 1_000_000;
+    on_shared_stack(async |line| {
+        let relay = line.relay().await;
+        let job = line.job().await;
+        // The shop's zone is UTC, so that no hour is missing or double.
+        let mapping = line.file("shop.toml", &MAPPING.replace("Europe/Berlin", "UTC"));
+        let file = line.file("year.csv", &year(ORDERS));
+        let replayed = line.run(&format!("ingest replay {file} --mapping {mapping} --reconcile"));
+        let replayed = replayed.await.succeeded();
+        let all = format!("{ORDERS} rows read = {ORDERS} accepted + 0 repeated + 0 rejected");
+        assert!(replayed.out.contains(&all), "{replayed}");
+        let sent = Sent { sent: ORDERS, committed: ORDERS, repeated: 0, quarantined: 0 };
+        line.assert_verified(sent).await;
+
+        let again = line.run(&format!("ingest replay {file} --mapping {mapping} --again --reconcile"));
+        let again = again.await.succeeded();
+        let none = format!("{ORDERS} rows read = 0 accepted + {ORDERS} repeated + 0 rejected");
+        assert!(again.out.contains(&none), "{again}");
+        assert_eq!(line.count("select count(*) from raw.events").await, ORDERS);
+        assert_eq!(line.count("select count(*) from ops.ledger where quarantined > 0").await, 0);
+        line.assert_verified(sent).await;
         job.stop().await.succeeded();
         relay.stop().await.succeeded();
     })

@@ -21,7 +21,7 @@ use crate::compare::{Outcome, deviation};
 use crate::excuse::{Excused, Excuses};
 use crate::expected::Records;
 use crate::report::{Report, TableReport};
-use crate::row::{Key, Rows};
+use crate::row::Key;
 use crate::{VerifyError, expected, progress, stored};
 
 /// How patient a verification is.
@@ -111,50 +111,41 @@ pub async fn verify(
     hold_repairs(&client, endpoints).await?;
     let started = Instant::now();
 
-    progress(Phase::Computing);
-    let (before, mut waited) = {
-        let snapshot = snapshot(&mut client).await?;
-        let lsn = lsn_behind(&snapshot).await?;
-        let wait = async {
-            let waiting = Instant::now();
-            progress::relay_past(endpoints, lsn, options.wait, progress).await?;
-            for family in family::families().filter(|family| tables.iter().any(|(of, _)| of == family)) {
-                let of_users = [endpoints.namespace.users_topic()];
-                let topics = if family.source == Source::Users { &of_users[..] } else { &topics };
-                for topic in topics {
-                    progress::spark_past_end(endpoints, family.name, topic, spark, options.wait, progress)
-                        .await?;
-                }
-            }
-            Ok(waiting.elapsed())
-        };
-        // The snapshot stands still, so what it saw is computed while relay and Spark come along.
-        futures::try_join!(all_expected(&snapshot, &tables), wait)?
-    };
+    // One snapshot of before the line was drained and, table by table, one of after the table was read: no more than one table is
+    // held at a time.
+    let mut later = provision::connect(&endpoints.pg_url).await?;
+    let first = snapshot(&mut client).await?;
+    let lsn = lsn_behind(&first).await?;
+    let waiting = Instant::now();
+    progress::relay_past(endpoints, lsn, options.wait, progress).await?;
+    for family in family::families().filter(|family| tables.iter().any(|(of, _)| of == family)) {
+        let of_users = [endpoints.namespace.users_topic()];
+        let topics = if family.source == Source::Users { &of_users[..] } else { &topics };
+        for topic in topics {
+            progress::spark_past_end(endpoints, family.name, topic, spark, options.wait, progress).await?;
+        }
+    }
+    let mut waited = waiting.elapsed();
 
     // Whatever Spark closes by this watermark is in the table when it is read after.
     let closed_to = spark.watermark(SESSIONS.name)?;
-    let mut found = Vec::with_capacity(before.len());
-    for (_, grouping) in &tables {
-        progress(Phase::Reading { table: grouping.table });
-        found.push(stored::all(&session, &endpoints.namespace, grouping).await?);
-    }
-    progress(Phase::Computing);
-    let (after, late_events, excuses) = {
-        let snapshot = snapshot(&mut client).await?;
-        let excuses = Excuses::read(&snapshot, closed_to).await?;
-        (all_expected(&snapshot, &tables).await?, expected::late_events(&snapshot).await?, excuses)
-    };
     let mut excused = Excused::default();
-    let mut outcomes = Vec::with_capacity(found.len());
-    for (((&(family, grouping), mut before), mut after), mut found) in
-        tables.iter().zip(before).zip(after).zip(found)
-    {
+    let mut outcomes = Vec::with_capacity(tables.len());
+    for &(family, grouping) in &tables {
+        progress(Phase::Reading { table: grouping.table });
+        let mut before = expected::rows(&first, family, grouping, Records::Belonging, None).await?;
+        let mut found = stored::all(&session, &endpoints.namespace, grouping).await?;
+        progress(Phase::Computing);
+        let second = snapshot(&mut later).await?;
+        let mut after = expected::rows(&second, family, grouping, Records::Belonging, None).await?;
+        let excuses = Excuses::read(&second, closed_to).await?;
         let taken = excuses.take_out(family, grouping, &mut before, &mut after, &mut found);
         excused.open += taken.open;
         excused.deferred += taken.deferred;
         outcomes.push(Outcome::table(grouping, &before, &after, &found));
     }
+    let late_events = expected::late_events(&snapshot(&mut later).await?).await?;
+    drop(first);
 
     let settling = Instant::now();
     settle(&mut client, &session, endpoints, &tables, &mut outcomes, options.settle, progress).await?;
@@ -216,14 +207,6 @@ pub(crate) async fn lsn_behind(snapshot: &Transaction<'_>) -> Result<u64, Verify
         .await
         .map_err(failed())?;
     Ok(row.get::<_, PgLsn>(0).into())
-}
-
-async fn all_expected(snapshot: &Transaction<'_>, tables: &[Table]) -> Result<Vec<Rows>, VerifyError> {
-    let mut all = Vec::with_capacity(tables.len());
-    for (family, grouping) in tables {
-        all.push(expected::rows(snapshot, family, grouping, Records::Belonging, None).await?);
-    }
-    Ok(all)
 }
 
 async fn settle(

@@ -17,9 +17,6 @@ Examples:
   storepulse reconcile --dry-run                     only say what differs
   storepulse reconcile --from 2026-11-23T00:00:00Z --to 2026-11-24T00:00:00Z";
 
-/// How many changed figures are printed; all of them are in ops.repaired_figure.
-const SHOWN: usize = 20;
-
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ReconcileArgs {
@@ -63,7 +60,7 @@ pub(crate) async fn run(args: ReconcileArgs) -> anyhow::Result<ExitCode> {
     bar.finish_and_clear();
     let reconciled = reconciled?;
     print(&reconciled, args.dry_run);
-    let wrong = args.dry_run && !reconciled.differences.is_empty();
+    let wrong = args.dry_run && reconciled.differences > 0;
     Ok(if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
@@ -78,14 +75,15 @@ fn print(reconciled: &Reconciled, dry_run: bool) {
         println!("no closed window has any record");
         return;
     };
-    for difference in reconciled.differences.iter().take(SHOWN) {
+    for difference in &reconciled.examples {
         println!("{difference}");
     }
-    if reconciled.differences.len() > SHOWN {
-        println!("... and {} more", reconciled.differences.len() - SHOWN);
+    let more = reconciled.differences - reconciled.examples.len();
+    if more > 0 {
+        println!("... and {more} more");
     }
     let span = format!("{} to {}", windows.start.format("%F %R"), windows.end.format("%F %R UTC"));
-    let (rows, differences) = (reconciled.rows, reconciled.differences.len());
+    let (rows, differences) = (reconciled.rows, reconciled.differences);
     let told = match reconciled.revision {
         _ if differences == 0 => format!("{rows} rows of the windows from {span} are right"),
         Some(revision) => format!(

@@ -23,10 +23,14 @@ use tokio_postgres::config::Host;
 use crate::metrics;
 use crate::plans::Owned;
 use crate::sink::CassandraSink;
-use crate::spark::{self, CallError};
+use crate::spark::{self, CallError, SHUFFLE_PARTITIONS_SETTING};
 
+/// How long the server may take to tell a setting.
+const ANSWER: Duration = Duration::from_secs(15);
 /// How long a batch may take.
 const BATCH: Duration = Duration::from_secs(1_800);
+/// Tasks of a batch: short ones, as the stream waits for a core until a task ends, and windows of a slow year may have a row an event.
+const TASKS: u32 = 32;
 /// Rows a round trip: the driver would else take the whole result into memory.
 const FETCH_ROWS: u32 = 10_000;
 
@@ -36,6 +40,12 @@ pub enum BatchError {
     /// The URL cannot be given to Spark's JDBC source.
     #[error("PG_URL cannot be handed to spark: {0}")]
     Url(&'static str),
+    /// What takes longer than the server's patience would be cut off without an error.
+    #[error(
+        "the connect server ends an answer before a long batch is written: start it with \
+         spark.connect.execute.reattachable.senderMaxStreamDuration=0, as spark/conf does"
+    )]
+    AnswersEnd,
     /// Spark failed at it.
     #[error("the windows could not be written: check `storepulse stack status`, then run this again")]
     Spark(#[from] CallError),
@@ -76,7 +86,12 @@ pub async fn write(endpoints: &Endpoints, sink_retries: u32, piece: Piece<'_>) -
     let session = spark::connect(&endpoints.spark_remote).await?;
     let query = records_sql(family, range, snapshot, records);
     let owned = Owned { from: Some(range.start), to: Some(range.end) };
+    let asked = session.clone();
+    if !spark::call("tell how long it answers", ANSWER, move || spark::answers_to_the_end(&asked)).await? {
+        return Err(BatchError::AnswersEnd);
+    }
     spark::call("write rows from postgresql", BATCH, move || {
+        session.conf().set(SHUFFLE_PARTITIONS_SETTING, &TASKS.to_string())?;
         let records = source.read(&session, &query);
         let rows = metrics::rows(&records, family, revision, owned)?;
         // A 3.5 server knows no call that ends a session: it ends by itself after an hour.

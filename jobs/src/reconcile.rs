@@ -21,7 +21,9 @@ use crate::plans;
 use crate::removal::{self, RemovalError};
 
 /// Events that one comparison holds the windows of: bounds memory and the time that verification waits.
-const PIECE_EVENTS: i64 = 500_000;
+const PIECE_EVENTS: i64 = 200_000;
+/// Of what differed, so many are handed out; `ops.repaired_figure` has all.
+pub const EXAMPLES: usize = 20;
 
 /// What to reconcile.
 #[derive(Debug, Clone)]
@@ -47,8 +49,10 @@ pub struct Reconciled {
     pub windows: Option<Range<DateTime<Utc>>>,
     /// Rows compared.
     pub rows: usize,
-    /// What differed, and is right now unless it was a dry run.
-    pub differences: Vec<Difference>,
+    /// How much differed, and is right now unless it was a dry run.
+    pub differences: usize,
+    /// The first of it, [`EXAMPLES`] at most.
+    pub examples: Vec<Difference>,
     /// The revision that what was written carries.
     pub revision: Option<i64>,
 }
@@ -223,7 +227,9 @@ async fn piece_of(
         reconciled.revision = Some(revision);
         repair(config, client, session, family, &closed, &differences, revision).await?;
     }
-    reconciled.differences.extend(differences);
+    reconciled.differences += differences.len();
+    let wanted = EXAMPLES.saturating_sub(reconciled.examples.len());
+    reconciled.examples.extend(differences.into_iter().take(wanted));
     client.execute("select pg_advisory_unlock($1)", &[&key]).await?;
     Ok(())
 }

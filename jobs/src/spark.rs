@@ -9,11 +9,11 @@ use std::time::Duration;
 use spark_connect_rs::{SparkError, SparkSession};
 use uuid::Uuid;
 
-/// Whose sessions they are, where the address does not say: the server keeps the sessions of each user apart.
-const USER: &str = "storepulse";
-
 /// Whether a micro-batch without data follows one that moved the watermark; a query keeps what was set when it started.
 pub(crate) const NO_DATA_BATCHES: &str = "spark.sql.streaming.noDataMicroBatches.enabled";
+
+/// Into how many tasks rows are shuffled.
+pub(crate) const SHUFFLE_PARTITIONS_SETTING: &str = "spark.sql.shuffle.partitions";
 
 /// Settings of the session. `shuffle.partitions` is frozen into a checkpoint at its first batch, so the
 /// plan's fingerprint covers it.
@@ -87,7 +87,7 @@ pub async fn join(remote: &str, session_id: Uuid) -> Result<SparkSession, CallEr
         let session = SparkSession::builder().remote(&remote).get_or_create()?;
         for (key, value) in [
             ("spark.sql.session.timeZone", "UTC".to_owned()),
-            ("spark.sql.shuffle.partitions", SHUFFLE_PARTITIONS.to_string()),
+            (SHUFFLE_PARTITIONS_SETTING, SHUFFLE_PARTITIONS.to_string()),
             ("spark.sql.streaming.stopTimeout", "10s".to_owned()),
             // A batch without data would follow every one that moved the watermark, only to evict state, and double the lag
             // of the next; eviction can wait for the next records.
@@ -106,12 +106,25 @@ pub async fn join(remote: &str, session_id: Uuid) -> Result<SparkSession, CallEr
     .await
 }
 
+/// How long the server gives one answer for, in ms or with a unit.
+const ANSWER_ENDS_AFTER: &str = "spark.connect.execute.reattachable.senderMaxStreamDuration";
+
+/// Whether the server gives an answer for as long as it takes. Otherwise it ends it after some minutes and expects the client to
+/// ask for the rest; client 4.2.0 takes the end of the answer for that of what it asked for, and of what is still being written
+/// nothing is committed.
+///
+/// # Errors
+/// When the server does not tell.
+pub(crate) fn answers_to_the_end(session: &SparkSession) -> Result<bool, SparkError> {
+    let ends_after = session.conf().get_with_default(ANSWER_ENDS_AFTER, None)?;
+    Ok(ends_after.is_some_and(|after| after.trim_end_matches(|c: char| c.is_ascii_alphabetic()) == "0"))
+}
+
 /// A server's address with the session to join.
 fn with_session(remote: &str, session_id: Uuid) -> String {
     // Parameters stand after a path that is always empty: `sc://host:port/;key=value`.
     let separator = if remote.contains(';') || remote.ends_with('/') { ";" } else { "/;" };
-    let user = if remote.contains(";user_id=") { String::new() } else { format!(";user_id={USER}") };
-    format!("{}{separator}session_id={session_id}{user}", remote.trim_end_matches(';'))
+    format!("{}{separator}session_id={session_id}", remote.trim_end_matches(';'))
 }
 
 #[cfg(test)]
@@ -122,11 +135,10 @@ mod tests {
     fn the_session_is_added_to_an_address_in_each_of_its_forms() {
         let id = Uuid::nil();
         for (remote, expected) in [
-            ("sc://spark:15002", "sc://spark:15002/;session_id={id};user_id=storepulse"),
-            ("sc://spark:15002/", "sc://spark:15002/;session_id={id};user_id=storepulse"),
-            ("sc://spark:15002/;token=t", "sc://spark:15002/;token=t;session_id={id};user_id=storepulse"),
-            ("sc://spark:15002/;token=t;", "sc://spark:15002/;token=t;session_id={id};user_id=storepulse"),
-            ("sc://spark:15002/;user_id=me", "sc://spark:15002/;user_id=me;session_id={id}"),
+            ("sc://spark:15002", "sc://spark:15002/;session_id={id}"),
+            ("sc://spark:15002/", "sc://spark:15002/;session_id={id}"),
+            ("sc://spark:15002/;token=t", "sc://spark:15002/;token=t;session_id={id}"),
+            ("sc://spark:15002/;token=t;", "sc://spark:15002/;token=t;session_id={id}"),
         ] {
             assert_eq!(with_session(remote, id), expected.replace("{id}", &id.to_string()));
         }
