@@ -1,6 +1,7 @@
 //! A shop's past: a file of old events through the whole line into windows that closed long ago.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -114,21 +115,22 @@ async fn a_year_of_a_million_orders_is_in_every_table_once() {
         return;
     }
     const ORDERS: i64 = 1_000_000;
+    const LONG: Duration = Duration::from_secs(1_800);
     on_shared_stack(async |line| {
         let relay = line.relay().await;
         let job = line.job().await;
         // The shop's zone is UTC, so that no hour is missing or double.
         let mapping = line.file("shop.toml", &MAPPING.replace("Europe/Berlin", "UTC"));
         let file = line.file("year.csv", &year(ORDERS));
-        let replayed = line.run(&format!("ingest replay {file} --mapping {mapping} --reconcile"));
-        let replayed = replayed.await.succeeded();
+        let words = format!("ingest replay {file} --mapping {mapping} --reconcile");
+        let replayed = line.start(&words).ended_within(LONG).await.succeeded();
         let all = format!("{ORDERS} rows read = {ORDERS} accepted + 0 repeated + 0 rejected");
         assert!(replayed.out.contains(&all), "{replayed}");
         let sent = Sent { sent: ORDERS, committed: ORDERS, repeated: 0, quarantined: 0 };
         line.assert_verified(sent).await;
 
-        let again = line.run(&format!("ingest replay {file} --mapping {mapping} --again --reconcile"));
-        let again = again.await.succeeded();
+        let words = format!("ingest replay {file} --mapping {mapping} --again --reconcile");
+        let again = line.start(&words).ended_within(LONG).await.succeeded();
         let none = format!("{ORDERS} rows read = 0 accepted + {ORDERS} repeated + 0 rejected");
         assert!(again.out.contains(&none), "{again}");
         assert_eq!(line.count("select count(*) from raw.events").await, ORDERS);

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use contracts::endpoints::{Endpoints, variable};
 use jobs::control;
@@ -15,6 +16,9 @@ use tokio::sync::Mutex;
 use tokio_postgres::Client;
 
 use super::{Ended, Process, until};
+
+/// How long a verification of the largest data may take.
+const VERIFIED_WITHIN: Duration = Duration::from_secs(900);
 
 /// The cluster has one executor: two jobs at once would only time each other out.
 static SPARK: Mutex<()> = Mutex::const_new(());
@@ -196,7 +200,7 @@ impl Line {
 
     /// Drains and verifies: the tables are right to the last digit, and nothing sent is missing anywhere.
     pub async fn assert_verified(&self, sent: Sent) {
-        let verified = self.run("verify").await.succeeded();
+        let verified = self.start("verify").ended_within(VERIFIED_WITHIN).await.succeeded();
         let events = numbers(&verified.out)[0];
         let late = verified.out.split("; ").find(|part| part.contains("late events"));
         let late = late.map_or(0, |part| numbers(part)[0]);
