@@ -6,6 +6,7 @@ of its own, with relay and job running. Without it only what needs no service is
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -14,22 +15,30 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.error import URLError
+from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.request import Request, urlopen
 
 import psycopg2
 import pytest
+
+from doubles import Gate, UsersApi
 
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = ROOT / "airflow/dags"
 AIRFLOW = Path(sys.executable).parent / "airflow"
 sys.path.insert(0, str(DAGS))
 
+PARTS = (("api-server",), ("scheduler", "--skip-serve-logs"), ("dag-processor",))
+# The parts of Airflow import for seconds, and the machine may be busy.
+LIMIT_S = 180
 
-def until(what: str, condition: Callable[[], Any], limit_s: float = 120) -> Any:
+
+def until(what: str, condition: Callable[[], Any], limit_s: float = LIMIT_S) -> Any:
     """Waits until a condition gives something, asking a few times a second; fails with what it last gave."""
     deadline = time.monotonic() + limit_s
     while not (given := condition()):
@@ -91,15 +100,82 @@ class Airflow:
     def log(self, part: str) -> str:
         return (self.home / f"{part}.log").read_text(errors="replace")[-4_000:]
 
+    def command(self, *words: str) -> str:
+        """Runs `storepulse` on the services."""
+        done = subprocess.run([os.environ["STOREPULSE_BIN"], *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def ask(self, sql: str, *values: Any) -> list[tuple]:
+        """Asks PostgreSQL, which the tasks may have to wait for."""
+        return query(self.pg_url, sql, *values)
+
     def users(self) -> list[tuple]:
-        return query(self.pg_url, "select user_id, ingested_at from raw.users order by user_id")
+        return self.ask("select user_id, ingested_at from raw.users order by user_id")
+
+    def metadata(self, sql: str, *values: Any) -> list[tuple]:
+        return query(self.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", ""), sql, *values)
+
+
+@dataclass
+class Running(Airflow):
+    """Airflow with its scheduler; its tasks reach PostgreSQL and the API through what a test can close."""
+
+    postgres: Gate
+    users_gate: Gate
+    users_api: UsersApi
+    token: str = ""
+
+    def call(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Asks Airflow's API, as the page does."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
+        with urlopen(Request(f"http://127.0.0.1:{self.port}{path}", data, headers), timeout=60) as answer:
+            return json.load(answer)
+
+    def log_in(self) -> None:
+        password = json.loads((self.home / "login.json").read_text())["admin"]
+        self.token = self.call("/auth/token", {"username": "admin", "password": password})["access_token"]
+
+    def trigger(self, dag: str, interval_end: str | None = None, **conf: Any) -> str:
+        body = {"logical_date": interval_end, "conf": conf}
+        return self.call(f"/api/v2/dags/{dag}/dagRuns", body)["dag_run_id"]
+
+    def run_again(self, dag: str, run: str) -> None:
+        """Clears all tasks of a run, and waits until it has gone through its interval once more."""
+        before = self.tries(dag, run)
+        self.call(f"/api/v2/dags/{dag}/dagRuns/{quote(run)}/clear", {"dry_run": False})
+        self.until_green(dag, run)
+        after = self.tries(dag, run)
+        assert all(after[task] > tries for task, tries in before.items()), (before, after)
+
+    def tries(self, dag: str, run: str) -> dict[str, int]:
+        sql = "select task_id, try_number from task_instance where dag_id = %s and run_id = %s"
+        return dict(self.metadata(sql, dag, run))
+
+    def until_a_try_has_failed(self, dag: str, run: str) -> None:
+        sql = """select 1 from task_instance where dag_id = %s and run_id = %s
+                 and (state in ('up_for_retry', 'failed') or try_number > 1)"""
+        until(f"a try of {dag} has failed", lambda: self.metadata(sql, dag, run))
+
+    def until_green(self, dag: str, run: str) -> None:
+        def ended():
+            sql = "select state from dag_run where dag_id = %s and run_id = %s"
+            [(state,)] = self.metadata(sql, dag, run)
+            return state if state in ("success", "failed") else None
+
+        assert until(f"{dag} {run} has ended", ended) == "success", self.task_logs(dag)
+
+    def task_logs(self, dag: str) -> str:
+        logs = sorted((self.home / "logs" / f"dag_id={dag}").rglob("*.log"), key=lambda log: log.stat().st_mtime)
+        return "\n".join(log.read_text(errors="replace")[-4_000:] for log in logs[-2:]) or self.log("scheduler")
 
 
 @pytest.fixture(scope="session")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     pg_url = os.environ.get("PG_URL")
     if not pg_url or not os.environ.get("STOREPULSE_BIN"):
-        pytest.skip("needs the services in the environment: `cargo test --test end_to_end airflow`")
+        pytest.skip("needs the services in the environment: `make test-all`")
     home, port = tmp_path_factory.mktemp("airflow"), free_port()
     values = {
         "HOST": "127.0.0.1",
@@ -136,3 +212,45 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
         yield started
     finally:
         query(maintenance, f"drop database {database} with (force)")
+
+
+@contextmanager
+def at_work(airflow: Airflow) -> Iterator[Running]:
+    """The scheduler, the DAG processor and the API at work. Once they are, what is due runs by itself."""
+    url = urlsplit(airflow.pg_url)
+    profiles = [profile for (profile,) in airflow.ask("select profile from raw.users order by user_id limit 400")]
+    users_api = UsersApi(profiles)
+    postgres, users_gate = Gate(url.hostname, url.port), Gate("127.0.0.1", users_api.port)
+    environment = {
+        **airflow.environment,
+        "PG_URL": airflow.pg_url.replace(f":{url.port}/", f":{postgres.port}/"),
+        "AIRFLOW_VAR_USERS_SOURCE": "api",
+        "STOREPULSE_USERS_API": f"http://127.0.0.1:{users_gate.port}",
+    }
+    started = Running(environment, airflow.home, airflow.pg_url, airflow.port, postgres, users_gate, users_api)
+    postgres.open()
+    users_gate.open()
+    processes = {part[0]: started.start(*part) for part in PARTS}
+
+    def healthy() -> bool:
+        for part, process in processes.items():
+            assert process.poll() is None, started.log(part)
+        try:
+            health = started.call("/api/v2/monitor/health")
+        except (URLError, OSError):
+            return False
+        return all(health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
+
+    try:
+        until("airflow is healthy", healthy)
+        started.log_in()
+        yield started
+    finally:
+        for process in processes.values():
+            process.terminate()
+        for part, process in processes.items():
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise AssertionError(f"{part} does not stop") from None
