@@ -83,11 +83,32 @@ notebooks-render: setup $(STOREPULSE) ## execute the notebooks on a simulated da
 	@$(STOREPULSE) stack up
 	@notebooks/render
 
+.PHONY: compose-secrets
+compose-secrets: ## the secrets of docker-compose.yml, where there are none yet, in .compose/secrets
+	@services/container/secrets
+
+.PHONY: compose-build
+compose-build: ## the images of docker-compose.yml
+	@services/container/build
+
+.PHONY: compose-up
+compose-up: compose-secrets compose-build ## the whole line in containers
+	@. services/container/compose; compose up --detach --no-build
+
+.PHONY: compose-down
+compose-down: ## stop the containers; their volumes stay
+	@. services/container/compose; compose down
+
+.PHONY: compose-test
+compose-test: ## images, start, load, restarts and verification in containers, then nothing left
+	@tests/compose
+
 .PHONY: lint
 lint: setup ## format, clippy, documentation, licences
 	@cargo fmt --all --check
 	@.ci/one-build
 	@python3 notebooks/hygiene.py
+	@tests/compose --check
 	@if cargo clippy --version >/dev/null 2>&1; then cargo clippy --locked --workspace --all-targets --quiet -- -D warnings; \
 	 else echo "clippy is not installed: skipped (Debian's cargo-web comes without it)"; fi
 	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
