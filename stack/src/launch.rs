@@ -20,7 +20,9 @@ pub(crate) const HOST: &str = "127.0.0.1";
 /// Of SimpleSnitch.
 const CASSANDRA_DATACENTER: &str = "datacenter1";
 const CASSANDRA_HEAP: &str = "768m";
-const DRIVER_MEMORY: &str = "1g";
+/// Connect keeps the plans of a stopped query for an hour, 1.5 MiB each: of a supervisor that starts and stops all the time they fill
+/// 1 GiB, and marking that takes a core.
+const DRIVER_MEMORY: &str = "1536m";
 const EXECUTOR_MEMORY: &str = "1g";
 /// Room for one executor with Spark's overhead for it.
 const WORKER_MEMORY: &str = "1536m";
