@@ -66,7 +66,6 @@ class UsersApi:
     def __init__(self, profiles: list[dict[str, Any]]) -> None:
         self.profiles = profiles
         self.failing = False
-        self.failures = 0
         api = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -74,7 +73,6 @@ class UsersApi:
                 asked = parse_qs(urlsplit(self.path).query)
                 seed, number = asked["seed"][0], int(asked.get("page", ["1"])[0])
                 if api.failing:
-                    api.failures += 1
                     status, body = 500, {"error": "Uh oh, something has gone wrong."}
                 else:
                     status, body = 200, api.page(seed, int(asked["results"][0]), number)
