@@ -78,8 +78,7 @@ impl Excuses {
         found: &mut Rows,
     ) -> Excused {
         let mut excused = Excused::default();
-        let astride = *family != CUBE_FAMILY && self.cut.is_some();
-        if family.geometry != Geometry::Sessions && !astride && self.floor.is_none() {
+        if family.geometry != Geometry::Sessions && self.cut_of(family).is_none() && self.floor.is_none() {
             return excused;
         }
         let keys: Vec<Key> =
@@ -132,8 +131,13 @@ impl Excuses {
         stored.is_none_or(|stored| events(stored) < events(expected))
     }
 
+    /// The cut that rows of a family may lie astride of.
+    fn cut_of(&self, family: &Family) -> Option<DateTime<Utc>> {
+        self.cut.filter(|_| *family != CUBE_FAMILY)
+    }
+
     fn is_deferred(&self, family: &Family, axis: DateTime<Utc>) -> bool {
-        let astride = *family != CUBE_FAMILY && self.cut.is_some_and(|cut| axis < cut);
+        let astride = self.cut_of(family).is_some_and(|cut| axis < cut);
         astride && !self.repaired.iter().any(|(of, range)| of == family.name && range.contains(&axis))
     }
 }
@@ -151,8 +155,6 @@ fn axis(family: &Family, grouping: &Grouping, key: &Key, row: &[Figure]) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use std::ops::Not;
-
     use contracts::family::{HOURS, LIVE, SESSIONS};
 
     use super::*;
@@ -189,7 +191,7 @@ mod tests {
         };
         let (mut before, mut after, mut found) = (rows(expected.clone()), rows(expected), rows(stored));
         let excused = excuses.take_out(family, grouping, &mut before, &mut after, &mut found);
-        (excused, (after.is_empty() && found.is_empty()).not())
+        (excused, !(after.is_empty() && found.is_empty()))
     }
 
     #[test]

@@ -25,12 +25,10 @@ use crate::plans::Owned;
 use crate::sink::CassandraSink;
 use crate::spark::{self, CallError, SHUFFLE_PARTITIONS_SETTING};
 
-/// How long the server may take to tell a setting.
-const ANSWER: Duration = Duration::from_secs(15);
 /// How long a batch may take.
 const BATCH: Duration = Duration::from_secs(1_800);
 /// Tasks of a batch: short ones, as the stream waits for a core until a task ends, and windows of a slow year may have a row an event.
-const TASKS: u32 = 32;
+const TASKS: i32 = 32;
 /// Rows a round trip: the driver would else take the whole result into memory.
 const FETCH_ROWS: u32 = 10_000;
 
@@ -79,26 +77,30 @@ pub struct Piece<'a> {
 ///
 /// # Errors
 /// [`BatchError`].
-pub async fn write(endpoints: &Endpoints, sink_retries: u32, piece: Piece<'_>) -> Result<(), BatchError> {
-    let Piece { family, range, snapshot, records, revision } = piece;
+pub async fn write(endpoints: &Endpoints, sink_retries: u32, piece: &Piece<'_>) -> Result<(), BatchError> {
+    let Piece { family, range, snapshot, records, revision } = *piece;
     let source = JdbcSource::of(&endpoints.pg_url)?;
     let sink = CassandraSink { keyspace: endpoints.namespace.keyspace().to_owned(), retries: sink_retries };
     let session = spark::connect(&endpoints.spark_remote).await?;
     let query = records_sql(family, range, snapshot, records);
     let owned = Owned { from: Some(range.start), to: Some(range.end) };
-    let asked = session.clone();
-    if !spark::call("tell how long it answers", ANSWER, move || spark::answers_to_the_end(&asked)).await? {
-        return Err(BatchError::AnswersEnd);
-    }
-    spark::call("write rows from postgresql", BATCH, move || {
+    let answered_to_the_end = spark::call("write rows from postgresql", BATCH, move || {
+        if !spark::answers_to_the_end(&session)? {
+            return Ok(false);
+        }
         session.conf().set(SHUFFLE_PARTITIONS_SETTING, &TASKS.to_string())?;
         let records = source.read(&session, &query);
-        let rows = metrics::rows(&records, family, revision, owned)?;
+        let mut rows = metrics::rows(&records, family, revision, owned)?;
+        if family.geometry == Geometry::Records {
+            // Nothing is aggregated: all rows would stay in the one task that read them.
+            rows = rows.repartition(TASKS);
+        }
         // A 3.5 server knows no call that ends a session: it ends by itself after an hour.
-        sink.batch(family, rows.write()).save(None)
+        sink.batch(family, rows.write()).save(None)?;
+        Ok(true)
     })
     .await?;
-    Ok(())
+    if answered_to_the_end { Ok(()) } else { Err(BatchError::AnswersEnd) }
 }
 
 /// The records that rows in a range of a family's axis are computed from.

@@ -18,6 +18,7 @@ pub mod rebuild;
 pub mod reconcile;
 pub mod registered;
 pub mod removal;
+mod repair;
 pub mod retention;
 pub mod sink;
 pub mod source;

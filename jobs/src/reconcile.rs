@@ -19,6 +19,7 @@ use crate::batch::{self, BatchError};
 use crate::closing::{self, Piece};
 use crate::plans;
 use crate::removal::{self, RemovalError};
+use crate::repair::{self, Kind};
 
 /// Events that one comparison holds the windows of: bounds memory and the time that verification waits.
 const PIECE_EVENTS: i64 = 200_000;
@@ -252,7 +253,7 @@ async fn repair(
         records: batch::Records::All,
         revision,
     };
-    batch::write(endpoints, config.sink_retries, piece).await?;
+    batch::write(endpoints, config.sink_retries, &piece).await?;
     for difference in differences {
         if difference.kind == DifferenceKind::TooMany
             && let Some((_, grouping)) = family::table(difference.table)
@@ -264,7 +265,7 @@ async fn repair(
     if let Some(first) = left.first() {
         return Err(ReconcileError::StillDiffers { revision, count: left.len(), first: first.to_string() });
     }
-    record(client, family, &range, closed.snapshot(), differences, revision).await?;
+    record(client, &piece, differences).await?;
     Ok(())
 }
 
@@ -282,21 +283,11 @@ fn differing(family: &Family, closed: &Closed, differences: &[Difference]) -> Op
 
 async fn record(
     client: &mut Client,
-    family: &Family,
-    windows: &Range<DateTime<Utc>>,
-    snapshot: &str,
+    piece: &batch::Piece<'_>,
     differences: &[Difference],
-    revision: i64,
 ) -> Result<(), tokio_postgres::Error> {
     let transaction = client.transaction().await?;
-    let repair_id: i64 = transaction
-        .query_one(
-            "insert into ops.repair (kind, revision, from_minute, to_minute, snapshot, family) \
-             values ('reconcile', $1, $2, $3, $4::text::pg_snapshot, $5) returning repair_id",
-            &[&revision, &windows.start, &windows.end, &snapshot, &family.name],
-        )
-        .await?
-        .get(0);
+    let repair_id = repair::record(&transaction, Kind::Reconcile, piece).await?;
     let tables: Vec<&str> = differences.iter().map(|difference| difference.table).collect();
     let keys: Vec<String> = differences.iter().map(|difference| difference.key.to_string()).collect();
     let (mut measures, mut found, mut expected) = (Vec::new(), Vec::new(), Vec::new());

@@ -56,5 +56,5 @@ pub async fn close(
         records: Records::OnTime,
         revision: plan.revision,
     };
-    Ok(batch::write(endpoints, sink_retries, piece).await?)
+    Ok(batch::write(endpoints, sink_retries, &piece).await?)
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use contracts::cube::CUBE;
+use contracts::event::EVENT;
 use contracts::family::{self, BESIDE};
 use contracts::ledger::LEDGER;
 use contracts::{Event, quarantine::Refusal};
@@ -52,7 +53,9 @@ fn no_column_of_the_contract_is_written_as_a_literal() {
     let mut all = Vec::new();
     sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
     for (path, source) in all {
-        for word in literal_words(&source) {
+        // Spark Connect's address has a parameter of that name, too.
+        let of_spark = |word: &str| word == EVENT.session_id.name() && path.ends_with("src/spark.rs");
+        for word in literal_words(&source).into_iter().filter(|word| !of_spark(word)) {
             assert!(!columns.contains(&word.as_str()), "{path} names the column {word} in a literal");
         }
     }

@@ -8,12 +8,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use contracts::cube::WINDOW_US;
 use contracts::family::{CUBE_FAMILY, FAMILIES_BESIDE, Family};
 use contracts::namespace::REPAIR_LOCK;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, GenericClient};
 use tokio_util::sync::CancellationToken;
 
 use super::{Progress, RebuildConfig, RebuildError};
 use crate::batch;
 use crate::closing::{self, Piece};
+use crate::repair::{self, Kind};
 
 /// Events of one piece: bounds what is done again after a crash, and how long verification waits.
 const PIECE_EVENTS: i64 = 500_000;
@@ -137,19 +138,11 @@ impl Filling<'_> {
             records: batch::Records::All,
             revision: *revision,
         };
-        batch::write(&config.endpoints, config.sink_retries, piece).await?;
+        batch::write(&config.endpoints, config.sink_retries, &piece).await?;
         let transaction = client.transaction().await?;
-        transaction
-            .execute(
-                "insert into ops.repair (kind, revision, from_minute, to_minute, snapshot, family) \
-                 values ('rebuild', $1, $2, $3, $4::text::pg_snapshot, $5)",
-                &[&*revision, &windows.start, &windows.end, &snapshot, &family.name],
-            )
-            .await?;
+        repair::record(&transaction, Kind::Rebuild, &piece).await?;
         if *family == CUBE_FAMILY {
-            transaction
-                .execute("update ops.rebuild set done_to = $1 where ended_at is null", &[&windows.end])
-                .await?;
+            mark_done(&transaction, windows.end).await?;
         }
         transaction.commit().await?;
         client.execute("select pg_advisory_unlock($1)", &[&key]).await?;
@@ -157,7 +150,7 @@ impl Filling<'_> {
     }
 }
 
-async fn mark_done(client: &Client, done_to: DateTime<Utc>) -> Result<(), tokio_postgres::Error> {
+async fn mark_done(client: &impl GenericClient, done_to: DateTime<Utc>) -> Result<(), tokio_postgres::Error> {
     client.execute("update ops.rebuild set done_to = $1 where ended_at is null", &[&done_to]).await?;
     Ok(())
 }

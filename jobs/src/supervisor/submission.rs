@@ -32,10 +32,10 @@ const FAMILIES_EVERY_MS: &[(&str, u32)] = &[
     ("products", 19_000),
     ("registrations", 23_000),
 ];
-/// How many more records than one of the cube a micro-batch beside it may read: it comes more rarely and keeps little.
-const READS_MORE: u64 = 10;
 /// Tasks that read for a query beside the cube.
 const READERS_BESIDE: u32 = 1;
+/// Tasks that write what nothing is aggregated from, a row a record: with one, the stream would wait for a core until all are in.
+const WRITERS_OF_RECORDS: i32 = 8;
 
 /// A query beside the cube.
 #[derive(Debug, Clone, Copy)]
@@ -100,8 +100,7 @@ impl Submission {
     }
 
     fn source_beside(&self, topic: &str) -> KafkaSource {
-        let max_offsets_per_trigger = self.max_offsets_per_trigger.saturating_mul(READS_MORE);
-        KafkaSource { max_offsets_per_trigger, readers: READERS_BESIDE, ..self.source(topic) }
+        KafkaSource { readers: READERS_BESIDE, ..self.source(topic) }
     }
 
     /// The trigger of a query beside the cube.
@@ -154,7 +153,10 @@ impl Submission {
                 registered::registrations(&records, self.user_schema_id)
             }
         };
-        let rows = metrics::rows(&records, family, plan.revision, plan.owned)?;
+        let mut rows = metrics::rows(&records, family, plan.revision, plan.owned)?;
+        if family.geometry == Geometry::Records {
+            rows = rows.repartition(WRITERS_OF_RECORDS);
+        }
         let append = !matches!(family.geometry, Geometry::Windows { .. });
         // Closed sessions are given out by a micro-batch without data where no other comes; elsewhere it would only evict state.
         let evicts = family.geometry == Geometry::Sessions;
