@@ -3,6 +3,7 @@
 use contracts::cube::{GROUPINGS, MEASURE, write_time};
 use contracts::endpoints::Endpoints;
 use contracts::namespace::REPAIR_LOCK;
+use jobs::control;
 use jobs::plans::{self, CUBE_QUERY};
 use rust_decimal::Decimal;
 use scylla::client::session::Session;
@@ -111,9 +112,9 @@ async fn late_records_are_repaired_to_the_simulators_own_truth() {
         // Windows that are not closed are refused, and so are those behind the retention floor.
         let open = line.run("reconcile --at 2026-03-02T10:15:00Z --to 2026-03-02T10:10:00Z").await.failed();
         assert!(open.err.contains("not closed yet"), "{open}");
-        let floor =
-            "insert into ops.setting (name, value) values ('retention_floor', '2026-03-02T10:05:00Z')";
-        line.pg.execute(floor, &[]).await.unwrap();
+        let mut client = control::connect(&line.endpoints.pg_url).await.unwrap();
+        let floor = "2026-03-02T10:05:00Z".parse().unwrap();
+        provision::retention::raise_floor(&mut client, floor).await.unwrap();
         let behind = line.run(&format!("reconcile {CLOSED} --from 2026-03-02T10:00:00Z")).await.failed();
         assert!(behind.err.contains("retention floor"), "{behind}");
 

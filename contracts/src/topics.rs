@@ -22,9 +22,7 @@ pub const MAX_MESSAGE_BYTES: u32 = 1_048_576;
 pub enum Cleanup {
     /// After this many days.
     DeleteAfterDays(u32),
-    /// Only what a later record of the same key replaces.
-    Compact,
-    /// Only that, and no sooner than after this many days.
+    /// Only what a later record of the same key replaces, and no sooner than after this many days.
     CompactAfterDays(u32),
 }
 
@@ -57,7 +55,6 @@ impl Topic {
                 settings.push(("cleanup.policy", "delete".into()));
                 settings.push(("retention.ms", days_ms(days).to_string()));
             }
-            Cleanup::Compact => settings.push(("cleanup.policy", "compact".into())),
             Cleanup::CompactAfterDays(days) => {
                 settings.push(("cleanup.policy", "compact".into()));
                 settings.push(("min.compaction.lag.ms", days_ms(days).to_string()));
@@ -152,7 +149,7 @@ pub fn topics(namespace: &Namespace, generation: i32) -> Vec<Topic> {
             schema: RelayPosition::schema(),
             key: "the replication slot's name",
             partitions: 1,
-            cleanup: Cleanup::Compact,
+            cleanup: Cleanup::CompactAfterDays(0),
             doc: "the relay's position, written in the same transaction as what it covers",
         },
         Topic {
@@ -161,7 +158,7 @@ pub fn topics(namespace: &Namespace, generation: i32) -> Vec<Topic> {
             schema: RelayCount::schema(),
             key: "slot/generation/minute",
             partitions: 1,
-            cleanup: Cleanup::Compact,
+            cleanup: Cleanup::CompactAfterDays(0),
             doc: "what the relay counted for each minute, written in the same transaction as what it counts",
         },
     ]

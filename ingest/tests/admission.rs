@@ -1,7 +1,6 @@
 //! What the store refuses when it commits: what is before the retention floor, and whoever was erased.
 
 use chrono::{DateTime, Utc};
-use contracts::admission::user_hash;
 use contracts::{Event, Reason, ids};
 use ingest::store::{Appended, Judgement, Outcome, SetAside, UserRecord, Verdict};
 use uuid::Uuid;
@@ -10,23 +9,15 @@ use crate::support::{Database, at, events, users, with_database};
 
 const FLOOR: &str = "2026-03-02T00:00:00Z";
 
-async fn change(database: &Database, statement: &str) {
-    let changed = format!("begin; select raw.change_admission(); {statement}; commit");
-    database.client.batch_execute(&changed).await.unwrap();
-}
-
 async fn raise_floor(database: &Database, floor: &str) {
-    change(database, &format!("insert into ops.setting (name, value) values ('retention_floor', '{floor}')"))
-        .await;
+    let mut client = provision::connect(&database.url).await.unwrap();
+    provision::retention::raise_floor(&mut client, at(floor)).await.unwrap();
 }
 
 async fn record_erasure(database: &Database, user: &Uuid) {
-    let key: Vec<u8> =
-        database.client.query_one("select key from ops.erasure_key", &[]).await.unwrap().get(0);
-    let hash: String = user_hash(&key, user).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
-    let insert =
-        format!("insert into ops.erasure (user_hash, fresh_id) values ('\\x{hash}', gen_random_uuid())");
-    change(database, &insert).await;
+    let mut client = provision::connect(&database.url).await.unwrap();
+    let hash = provision::erasure::hash(&client, user).await.unwrap();
+    provision::erasure::record(&mut client, &hash).await.unwrap();
 }
 
 /// Ten events from before the floor and ten from after.

@@ -14,7 +14,6 @@ mod rows;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use contracts::admission::user_hash;
 use contracts::endpoints::Endpoints;
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -63,7 +62,8 @@ pub async fn run(
             if !rows::is_known(&client, user_id).await? {
                 return Err(LifecycleError::UnknownUser(*user_id));
             }
-            (close_the_door(&mut client, &hash).await?, None)
+            let recorded = provision::erasure::record(&mut client, &hash).await;
+            (recorded.map_err(LifecycleError::postgres("record the erasure"))?, None)
         }
     };
     progress(&format!("replacing ids in {}", rows::size(&client).await?));
@@ -82,11 +82,8 @@ pub async fn run(
 }
 
 async fn hash(client: &Client, user_id: &Uuid) -> Result<Vec<u8>, LifecycleError> {
-    let row = client
-        .query_one("select key from ops.erasure_key", &[])
-        .await
-        .map_err(LifecycleError::postgres("read the key of erasures: run `storepulse setup`"))?;
-    Ok(user_hash(row.get(0), user_id).unwrap_or_default())
+    let failed = LifecycleError::postgres("read the key of erasures: run `storepulse setup`");
+    provision::erasure::hash(client, user_id).await.map_err(failed)
 }
 
 type Recorded = (Uuid, Option<DateTime<Utc>>);
@@ -96,16 +93,4 @@ async fn recorded(client: &Client, hash: &Vec<u8>) -> Result<Option<Recorded>, L
     let row =
         client.query_opt(sql, &[hash]).await.map_err(LifecycleError::postgres("look for the erasure"))?;
     Ok(row.map(|row| (row.get(0), row.get(1))))
-}
-
-/// Records the erasure. When this returns, all that was accepted of the person is committed and nothing more is.
-async fn close_the_door(client: &mut Client, hash: &Vec<u8>) -> Result<Uuid, LifecycleError> {
-    let failed = LifecycleError::postgres("record the erasure");
-    let transaction = client.transaction().await.map_err(&failed)?;
-    transaction.execute("select raw.change_admission()", &[]).await.map_err(&failed)?;
-    let insert =
-        "insert into ops.erasure (user_hash, fresh_id) values ($1, gen_random_uuid()) returning fresh_id";
-    let fresh_id = transaction.query_one(insert, &[hash]).await.map_err(&failed)?.get(0);
-    transaction.commit().await.map_err(failed)?;
-    Ok(fresh_id)
 }

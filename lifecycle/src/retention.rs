@@ -89,7 +89,9 @@ pub async fn run(
     let floor = if config.dry_run {
         before.max(Some(wanted)).unwrap_or(wanted)
     } else {
-        raise(&mut client, wanted).await?
+        raise_floor(&mut client, wanted)
+            .await
+            .map_err(LifecycleError::postgres("move the retention floor"))?
     };
     let mut retained =
         Retained { floor, floor_before: before, dry_run: config.dry_run, ..Retained::default() };
@@ -113,14 +115,6 @@ pub async fn run(
         retained.kafka.insert(topic, gone);
     }
     Ok(retained)
-}
-
-async fn raise(client: &mut Client, wanted: DateTime<Utc>) -> Result<DateTime<Utc>, LifecycleError> {
-    let failed = LifecycleError::postgres("move the retention floor");
-    let transaction = client.transaction().await.map_err(&failed)?;
-    let floor = raise_floor(&transaction, wanted).await.map_err(&failed)?;
-    transaction.commit().await.map_err(failed)?;
-    Ok(floor)
 }
 
 async fn generations(client: &Client) -> Result<Vec<i32>, LifecycleError> {

@@ -106,13 +106,8 @@ async fn the_floor_never_moves_back_and_what_is_not_read_stays() {
             produce(shop, midnight(4)).await;
         }
         let later = midnight(1);
-        shop.pg
-            .execute(
-                "insert into ops.setting (name, value) values ('retention_floor', $1)",
-                &[&later.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)],
-            )
-            .await
-            .unwrap();
+        let mut client = provision::connect(&shop.endpoints.pg_url).await.unwrap();
+        provision::retention::raise_floor(&mut client, later).await.unwrap();
         let retained = retain(shop, false, 2).await;
         assert_eq!((retained.floor, retained.floor_before), (later, Some(later)));
         assert!(retained.notes.iter().any(|note| note.contains("never moves back")), "{retained:?}");

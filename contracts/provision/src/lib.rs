@@ -7,6 +7,7 @@
 //! drops, never moves a position and never creates a slot that would leave accepted rows out.
 
 pub mod committed;
+pub mod erasure;
 mod error;
 mod generation;
 mod kafka;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use contracts::admission::FLOOR_SETTING;
-use tokio_postgres::{GenericClient, Transaction};
+use tokio_postgres::{Client, GenericClient};
 
 /// The floor in force, where one was ever set.
 ///
@@ -13,15 +13,16 @@ pub async fn floor(client: &impl GenericClient) -> Result<Option<DateTime<Utc>>,
     Ok(client.query_opt(sql, &[&FLOOR_SETTING]).await?.map(|row| row.get(0)))
 }
 
-/// Moves the floor up to an instant, never back, and returns the one in force. Once the transaction is committed nothing from before
-/// it comes in any more, and what was accepted before is committed.
+/// Moves the floor up to an instant, never back, and returns the one in force. When this returns, nothing from before it comes
+/// in any more, and what was accepted before is committed.
 ///
 /// # Errors
 /// When PostgreSQL refuses.
 pub async fn raise_floor(
-    transaction: &Transaction<'_>,
+    client: &mut Client,
     to: DateTime<Utc>,
 ) -> Result<DateTime<Utc>, tokio_postgres::Error> {
+    let transaction = client.transaction().await?;
     transaction.execute("select raw.change_admission()", &[]).await?;
     let value = to.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     transaction
@@ -32,5 +33,7 @@ pub async fn raise_floor(
             &[&FLOOR_SETTING, &value],
         )
         .await?;
-    Ok(floor(transaction).await?.unwrap_or(to))
+    let in_force = floor(&transaction).await?.unwrap_or(to);
+    transaction.commit().await?;
+    Ok(in_force)
 }

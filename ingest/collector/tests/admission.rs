@@ -2,7 +2,6 @@
 //! those of an erased person, whose bytes are kept nowhere.
 
 use chrono::{TimeDelta, Utc};
-use contracts::admission::user_hash;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -14,16 +13,10 @@ fn aged(days: i64) -> Value {
     with(event(), json!({ "event_id": null, "source_id": at, "occurred_at": at, "session_started_at": at }))
 }
 
-async fn change(scene: &Scene, statement: &str) {
-    let changed = format!("begin; select raw.change_admission(); {statement}; commit");
-    scene.client.batch_execute(&changed).await.unwrap();
-}
-
 async fn erase(scene: &Scene, user: &Uuid) {
-    let key: Vec<u8> = scene.client.query_one("select key from ops.erasure_key", &[]).await.unwrap().get(0);
-    let hash = hex::encode(user_hash(&key, user).unwrap());
-    let insert = "insert into ops.erasure (user_hash, fresh_id) values";
-    change(scene, &format!("{insert} ('\\x{hash}', gen_random_uuid())")).await;
+    let mut client = provision::connect(&scene.url).await.unwrap();
+    let hash = provision::erasure::hash(&client, user).await.unwrap();
+    provision::erasure::record(&mut client, &hash).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,11 +25,8 @@ async fn what_lies_before_the_retention_floor_is_rejected() {
     let collector = scene.collector().await;
     let (_, answer) = scene.post(&collector, &[aged(3)]).await;
     assert_eq!(answer["accepted"], 1, "{answer}");
-    change(
-        &scene,
-        "insert into ops.setting (name, value) values ('retention_floor', (now() - interval '2 days')::text)",
-    )
-    .await;
+    let mut client = provision::connect(&scene.url).await.unwrap();
+    provision::retention::raise_floor(&mut client, Utc::now() - TimeDelta::days(2)).await.unwrap();
     let (status, answer) = scene.post(&collector, &[event(), aged(3), aged(1)]).await;
     assert_eq!((status, &answer["accepted"], &answer["rejected"]), (200, &json!(2), &json!(1)), "{answer}");
     let rejected = &answer["verdicts"][1];

@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use contracts::admission::user_hash;
 use contracts::{Event, Reason};
 use history::{HistoryError, Outcome, check};
 use ingest::clock::Clock;
@@ -183,21 +182,11 @@ async fn rows_from_before_the_retention_floor_and_of_an_erased_person_stay_out()
         "select count(*), count(*) filter (where user_id = $1) from raw.events where occurred_at >= $2";
     let counts = scene.pg.query_one(whose, &[&user, &floor]).await.unwrap();
     let (kept, persons): (i64, i64) = (counts.get(0), counts.get(1));
-    let key: Vec<u8> = scene.pg.query_one("select key from ops.erasure_key", &[]).await.unwrap().get(0);
-    let hash = user_hash(&key, &user).unwrap();
-    let change = scene.pg.batch_execute(
-        "begin; select raw.change_admission(); delete from raw.events;
-         insert into ops.setting (name, value) values ('retention_floor', '2026-03-01T09:02:00Z'); commit",
-    );
-    change.await.unwrap();
-    scene
-        .pg
-        .execute(
-            "insert into ops.erasure (user_hash, fresh_id) values ($1, gen_random_uuid())",
-            &[&hash.as_slice()],
-        )
-        .await
-        .unwrap();
+    let mut client = provision::connect(&scene.pg_url).await.unwrap();
+    provision::retention::raise_floor(&mut client, floor).await.unwrap();
+    let hash = provision::erasure::hash(&client, &user).await.unwrap();
+    provision::erasure::record(&mut client, &hash).await.unwrap();
+    client.execute("delete from raw.events", &[]).await.unwrap();
 
     let cancel = CancellationToken::new();
     let again = replay_into(&scene.pg_url, &path, &with_id(), true, &cancel, &mut |_| {}).await.unwrap();
