@@ -153,7 +153,8 @@ impl Line {
 
     /// Starts one with more options.
     pub async fn job_with(&self, options: &str) -> Process {
-        let mut job = self.start(format!("job run {options}").trim_end());
+        // Closer than usual: every verification waits for the tables beside the cube.
+        let mut job = self.start(format!("job run --beside-pct 40 {options}").trim_end());
         self.until_running(&mut job).await;
         job
     }
