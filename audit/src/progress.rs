@@ -28,7 +28,8 @@ pub(crate) async fn relay_past(
 ) -> Result<(), VerifyError> {
     let namespace = &endpoints.namespace;
     let reader =
-        PositionReader::open(&endpoints.kafka_brokers, &namespace.positions_topic(), &namespace.slot())?;
+        PositionReader::open(&endpoints.kafka_brokers, &namespace.positions_topic(), &namespace.slot())
+            .await?;
     let deadline = Instant::now() + wait;
     let mut latest = None;
     loop {

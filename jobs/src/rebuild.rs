@@ -182,7 +182,8 @@ async fn relay_at(
 ) -> Result<(), RebuildError> {
     let namespace = &endpoints.namespace;
     let reader =
-        PositionReader::open(&endpoints.kafka_brokers, &namespace.positions_topic(), &namespace.slot())?;
+        PositionReader::open(&endpoints.kafka_brokers, &namespace.positions_topic(), &namespace.slot())
+            .await?;
     loop {
         let next = tokio::select! {
             () = cancel.cancelled() => return Err(RebuildError::Interrupted),

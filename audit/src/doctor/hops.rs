@@ -57,6 +57,7 @@ impl<'a> Watch<'a> {
         let topic = namespace.events_topic(provisioned.assigned.generation);
         let positions =
             PositionReader::open(&endpoints.kafka_brokers, &namespace.positions_topic(), &provisioned.slot)
+                .await
                 .map_err(|error| Stopped::service(Hop::Services, "kafka", &error))?;
         let events = events_from_now(&endpoints.kafka_brokers, &topic)
             .await

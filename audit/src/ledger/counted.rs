@@ -136,7 +136,7 @@ pub(super) async fn by_relay(
 ) -> Result<(), VerifyError> {
     let topic = endpoints.namespace.ledger_topic();
     let slot = endpoints.namespace.slot();
-    let reader = CommittedReader::open(&endpoints.kafka_brokers, &topic)?;
+    let reader = CommittedReader::open(&endpoints.kafka_brokers, &topic).await?;
     loop {
         let next = tokio::time::timeout(RECORD_TIMEOUT, reader.next()).await;
         let Some(record) = next.map_err(|_| VerifyError::NoAnswer { topic: topic.clone() })?? else {

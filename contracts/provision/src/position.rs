@@ -31,9 +31,9 @@ impl PositionReader {
     /// Starts at the beginning of the topic.
     ///
     /// # Errors
-    /// When the client cannot be started.
-    pub fn open(brokers: &str, topic: &str, slot: &str) -> Result<Self, ProvisionError> {
-        let reader = CommittedReader::open(brokers, topic)?;
+    /// When the client cannot be started or Kafka does not tell the topic's end.
+    pub async fn open(brokers: &str, topic: &str, slot: &str) -> Result<Self, ProvisionError> {
+        let reader = CommittedReader::open(brokers, topic).await?;
         Ok(Self { reader, topic: topic.to_owned(), slot: slot.to_owned() })
     }
 
@@ -64,7 +64,7 @@ impl PositionReader {
 /// # Errors
 /// When Kafka does not answer, the topic does not exist or a record is no position.
 pub async fn read(brokers: &str, topic: &str, slot: &str) -> Result<Option<RelayPosition>, ProvisionError> {
-    let reader = PositionReader::open(brokers, topic, slot)?;
+    let reader = PositionReader::open(brokers, topic, slot).await?;
     let mut latest = None;
     loop {
         let next = tokio::time::timeout(REQUEST_TIMEOUT, reader.next()).await.map_err(|_| {

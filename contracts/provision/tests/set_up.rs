@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use contracts::endpoints::Endpoints;
 use contracts::topics::topics;
@@ -11,6 +13,7 @@ use provision::{Outcome, ProvisionError, Provisioned, Step};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::json;
 
 async fn services() -> Endpoints {
@@ -85,6 +88,56 @@ async fn set_up_is_idempotent_and_loads_as_it_was_applied() {
         assert_eq!(position.generation_id, first.assigned.generation_id);
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn set_up_beside_a_relay_that_never_rests_ends() {
+    in_namespace(async |endpoints| {
+        let first = provision::apply(&endpoints).await.unwrap();
+        let topic = endpoints.namespace.positions_topic();
+        let stop = AtomicBool::new(false);
+        // Faster than a consumer asks again: it never sees the topic's end.
+        let committing = tokio::task::block_in_place(|| {
+            std::thread::scope(|scope| {
+                let writing = scope.spawn(|| commit_until(&endpoints, &topic, &stop));
+                let again = scope.spawn(|| {
+                    let runtime = tokio::runtime::Runtime::new().unwrap();
+                    let applied = async {
+                        tokio::time::timeout(Duration::from_secs(60), provision::apply(&endpoints)).await
+                    };
+                    let applied = runtime.block_on(applied);
+                    stop.store(true, Ordering::Relaxed);
+                    applied
+                });
+                let applied = again.join().unwrap();
+                (applied, writing.join().unwrap())
+            })
+        });
+        let (applied, commits) = committing;
+        assert_eq!(applied.expect("set-up ends").unwrap(), first);
+        assert!(commits > 5, "{commits} commits");
+    })
+    .await;
+}
+
+/// Commits a record of another slot again and again, as fast as Kafka takes it; returns how often.
+fn commit_until(endpoints: &Endpoints, topic: &str, stop: &AtomicBool) -> u32 {
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", &endpoints.kafka_brokers)
+        .set("transactional.id", format!("{topic}-busy"))
+        .create()
+        .unwrap();
+    let limit = Duration::from_secs(20);
+    producer.init_transactions(limit).unwrap();
+    let mut commits = 0;
+    while !stop.load(Ordering::Relaxed) {
+        producer.begin_transaction().unwrap();
+        producer.send(BaseRecord::to(topic).partition(0).key("other").payload("x")).unwrap();
+        producer.flush(limit).unwrap();
+        producer.commit_transaction(limit).unwrap();
+        commits += 1;
+    }
+    commits
 }
 
 #[tokio::test]
