@@ -103,6 +103,10 @@ compose-down: ## stop the containers; their volumes stay
 compose-test: ## images, start, load, restarts and verification in containers, then nothing left
 	@tests/compose
 
+.PHONY: cluster-test
+cluster-test: ## three brokers and Cassandra nodes, two masters, workers and supervisors: one of each is killed under load
+	@tests/cluster
+
 .PHONY: lint
 lint: setup ## format, clippy, documentation, licences
 	@cargo fmt --all --check
