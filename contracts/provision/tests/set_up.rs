@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use contracts::endpoints::Endpoints;
@@ -15,6 +15,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, Reso
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::json;
+use tokio::sync::mpsc;
 
 async fn services() -> Endpoints {
     let stack = stack::shared(Arc::new(stack::Silent)).await.unwrap();
@@ -95,31 +96,24 @@ async fn set_up_beside_a_relay_that_never_rests_ends() {
     in_namespace(async |endpoints| {
         let first = provision::apply(&endpoints).await.unwrap();
         let topic = endpoints.namespace.positions_topic();
-        let stop = AtomicBool::new(false);
-        let (busy, is_busy) = mpsc::channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let (busy, mut is_busy) = mpsc::unbounded_channel();
         // Faster than a consumer asks again: it never sees the topic's end.
-        let applied = tokio::task::block_in_place(|| {
-            std::thread::scope(|scope| {
-                scope.spawn(|| commit_until(&endpoints, &topic, &stop, &busy));
-                is_busy.recv_timeout(Duration::from_secs(60)).unwrap();
-                let runtime = tokio::runtime::Runtime::new().unwrap();
-                let applied = async {
-                    tokio::time::timeout(Duration::from_secs(60), provision::apply(&endpoints)).await
-                };
-                let applied = runtime.block_on(applied);
-                stop.store(true, Ordering::Relaxed);
-                applied
-            })
-        });
+        let (brokers, stopped) = (endpoints.kafka_brokers.clone(), Arc::clone(&stop));
+        let writing = tokio::task::spawn_blocking(move || commit_until(&brokers, &topic, &stopped, &busy));
+        is_busy.recv().await.unwrap();
+        let applied = tokio::time::timeout(Duration::from_secs(60), provision::apply(&endpoints)).await;
+        stop.store(true, Ordering::Relaxed);
+        writing.await.unwrap();
         assert_eq!(applied.expect("set-up ends").unwrap(), first);
     })
     .await;
 }
 
 /// Commits a record of another slot again and again, as fast as Kafka takes it; tells of each commit.
-fn commit_until(endpoints: &Endpoints, topic: &str, stop: &AtomicBool, busy: &mpsc::Sender<()>) {
+fn commit_until(brokers: &str, topic: &str, stop: &AtomicBool, busy: &mpsc::UnboundedSender<()>) {
     let producer: BaseProducer = ClientConfig::new()
-        .set("bootstrap.servers", &endpoints.kafka_brokers)
+        .set("bootstrap.servers", brokers)
         .set("transactional.id", format!("{topic}-busy"))
         .create()
         .unwrap();
