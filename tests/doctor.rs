@@ -37,6 +37,19 @@ async fn an_event_is_followed_to_its_row_or_to_the_part_that_is_missing() {
         let json = line.run("relay status --json").await.succeeded();
         assert!(json.out.contains("\"streams\": true"), "{json}");
 
+        let metrics = line.run("metrics --once").await.succeeded();
+        for series in [
+            "storepulse_relay_streaming 1.0",
+            "storepulse_slot_active 1.0",
+            "storepulse_job_running{job=\"cube\"} 1.0",
+            "storepulse_job_lag_seconds{job=\"cube\",quantile=\"0.5\"} ",
+            "storepulse_ingested_records_total{stage=",
+            "storepulse_relay_records_total{topic=\"events\"} ",
+        ] {
+            assert!(metrics.out.contains(series), "{series}: {metrics}");
+        }
+        assert!(metrics.out.ends_with("# EOF\n"), "{metrics}");
+
         // Its events count as any others do.
         let sent = line.simulate("--rate 100 --duration 3s --seed 3").await;
         let own = doctors_events(line).await;

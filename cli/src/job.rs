@@ -7,8 +7,9 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use contracts::endpoints::Endpoints;
 use jobs::lease::{self, Acquired, Hold, Patience};
-use jobs::plans::{self, CUBE_QUERY};
+use jobs::plans::{self, CUBE_QUERY, NewPlan};
 use jobs::progress::JobProgress;
+use jobs::spark::SHUFFLE_PARTITIONS;
 use jobs::supervisor::{self, JobConfig};
 use jobs::{control, fingerprint, retention};
 use tokio::sync::watch;
@@ -24,7 +25,7 @@ pub(crate) enum JobCommand {
     /// Ask the job's supervisor to stop it, and wait until it has.
     Stop(StopArgs),
     /// Start the plan anew: next revision, empty checkpoint, the topic from its start.
-    Reset,
+    Reset(ResetArgs),
 }
 
 #[derive(Args)]
@@ -58,6 +59,13 @@ pub(crate) struct StatusArgs {
 }
 
 #[derive(Args)]
+pub(crate) struct ResetArgs {
+    /// Tasks that the plan's streams read and aggregate in: the cores of the cluster. As many as before unless named, 2 at first.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    shuffle_partitions: Option<u32>,
+}
+
+#[derive(Args)]
 pub(crate) struct StopArgs {
     /// How long to wait for it, in s.
     #[arg(long, default_value_t = 60)]
@@ -70,7 +78,7 @@ pub(crate) async fn run(command: JobCommand) -> anyhow::Result<ExitCode> {
         JobCommand::Run(args) => supervise(endpoints, args).await,
         JobCommand::Status(args) => status(&endpoints, args.json).await,
         JobCommand::Stop(args) => stop(&endpoints, Duration::from_secs(args.timeout_s)).await,
-        JobCommand::Reset => reset(&endpoints).await,
+        JobCommand::Reset(args) => reset(&endpoints, &args).await,
     }
 }
 
@@ -212,7 +220,7 @@ async fn stop_remains(endpoints: &Endpoints) {
     }
 }
 
-async fn reset(endpoints: &Endpoints) -> anyhow::Result<ExitCode> {
+async fn reset(endpoints: &Endpoints, args: &ResetArgs) -> anyhow::Result<ExitCode> {
     let cancel = interrupt::token()?;
     let mut told = false;
     let acquired = lease::acquire(&endpoints.pg_url, CUBE_QUERY, Patience::UntilRenewed, &cancel, |lease| {
@@ -228,7 +236,7 @@ async fn reset(endpoints: &Endpoints) -> anyhow::Result<ExitCode> {
         }
         Acquired::Cancelled => anyhow::bail!("interrupted; nothing was changed"),
     };
-    let outcome = reset_under(&hold, endpoints).await;
+    let outcome = reset_under(&hold, endpoints, args).await;
     if outcome.is_ok() {
         stop_remains(endpoints).await;
     }
@@ -241,7 +249,7 @@ async fn reset(endpoints: &Endpoints) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn reset_under(hold: &Hold, endpoints: &Endpoints) -> anyhow::Result<i64> {
+async fn reset_under(hold: &Hold, endpoints: &Endpoints, args: &ResetArgs) -> anyhow::Result<i64> {
     let mut client = control::connect(&endpoints.pg_url).await?;
     let provisioned = provision::load(endpoints).await?;
     let brokers = endpoints.kafka_brokers.clone();
@@ -249,10 +257,14 @@ async fn reset_under(hold: &Hold, endpoints: &Endpoints) -> anyhow::Result<i64> 
     tokio::task::spawn_blocking(move || retention::check_complete(&brokers, &topic))
         .await
         .context("the check of the topic's retention was cut off")??;
-    let fingerprint = fingerprint::cube(provisioned.assigned.generation);
+    let generation = provisioned.assigned.generation;
+    let before = plans::in_force(&client, CUBE_QUERY).await?;
+    let before = before.last().map_or(SHUFFLE_PARTITIONS, |plan| plan.shuffle_partitions);
+    let shuffle_partitions = args.shuffle_partitions.unwrap_or(before);
+    let fingerprint = fingerprint::cube(generation, shuffle_partitions);
     if let Err(lost) = hold.confirm().await {
         anyhow::bail!("{} took the job meanwhile; nothing was changed", lost.holder);
     }
-    Ok(plans::renew(&mut client, endpoints, CUBE_QUERY, &fingerprint, provisioned.assigned.generation)
-        .await?)
+    let new = NewPlan { query: CUBE_QUERY, fingerprint: &fingerprint, generation, shuffle_partitions };
+    Ok(plans::renew(&mut client, endpoints, &new).await?)
 }

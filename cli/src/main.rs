@@ -8,6 +8,7 @@ mod ingesting;
 mod interrupt;
 mod job;
 mod ledger;
+mod metrics;
 mod quarantine;
 mod rates;
 mod rebuild;
@@ -38,6 +39,7 @@ Examples:
   storepulse job run                      submit the Spark plan and watch over it
   storepulse simulate --rate 500 --duration 60s
   storepulse collect --keys keys          take real events over gRPC and HTTP
+  storepulse metrics                      the figures of every hop, for Prometheus
   storepulse doctor                       is everything alive? follow one event through all of it
   storepulse verify                       compare Cassandra with PostgreSQL, row by row
   storepulse ledger                       what became of every record, stage by stage
@@ -86,6 +88,8 @@ enum Command {
     /// The Spark job: run it, look at it, stop it.
     #[command(subcommand)]
     Job(job::JobCommand),
+    /// Serve the figures of every hop on /metrics, for Prometheus, until Ctrl-C.
+    Metrics(metrics::MetricsArgs),
     /// Send one event through the live system and follow it to its row, or name the hop where it stopped.
     Doctor(doctor::DoctorArgs),
     /// Compare every cube table in Cassandra with SQL over PostgreSQL.
@@ -134,6 +138,7 @@ fn main() -> ExitCode {
             Command::Collect(args) => collect::run(args).await,
             Command::Relay(command) => relaying::run(command).await,
             Command::Job(command) => job::run(command).await,
+            Command::Metrics(args) => metrics::run(args).await,
             Command::Doctor(args) => doctor::run(args).await,
             Command::Verify(args) => verify::run(args).await,
             Command::Ledger(args) => ledger::run(args).await,

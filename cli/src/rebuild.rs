@@ -14,6 +14,8 @@ use crate::{connect, interrupt};
 const EXAMPLES: &str = "\
 Examples:
   storepulse rebuild                     after a changed plan, a lost slot, a restored PostgreSQL, a wiped Kafka
+  storepulse rebuild --events-partitions 16 --shuffle-partitions 16
+                                         for a larger cluster
   storepulse rebuild --abandon-old       the old query's checkpoint is corrupt: it is not submitted any more
 
 Keep `storepulse relay run` and `storepulse job run` running beside it, or start them when it asks. It may be interrupted
@@ -31,6 +33,12 @@ pub(crate) struct RebuildArgs {
     /// The ingestor's time, where its clock is simulated (`simulate --start`); nothing may be ingested meanwhile.
     #[arg(long, value_name = "TIME")]
     at: Option<DateTime<Utc>>,
+    /// Partitions of the new events topic, which bound how many tasks read it at a time; as many as before unless named.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..=1024))]
+    events_partitions: Option<i32>,
+    /// Tasks that the new plan's streams read and aggregate in: the cores of the cluster; as many as before unless named.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    shuffle_partitions: Option<u32>,
 }
 
 pub(crate) async fn run(args: RebuildArgs) -> anyhow::Result<ExitCode> {
@@ -40,6 +48,8 @@ pub(crate) async fn run(args: RebuildArgs) -> anyhow::Result<ExitCode> {
         at: args.at,
         abandon_old: args.abandon_old,
         sink_retries: job.sink_retries,
+        events_partitions: args.events_partitions,
+        shuffle_partitions: args.shuffle_partitions,
     };
     let cancel = interrupt::token()?;
     let (bar, said) = (bar(), Said::default());

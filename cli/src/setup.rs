@@ -11,11 +11,15 @@ pub(crate) struct SetupArgs {
     /// Say only what was created.
     #[arg(long, short)]
     quiet: bool,
+    /// Partitions of the events topic, which bound how many tasks read it at a time: 4 unless told the first time; from then on
+    /// `storepulse rebuild` changes them.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..=1024))]
+    events_partitions: Option<i32>,
 }
 
 pub(crate) async fn run(args: SetupArgs) -> anyhow::Result<ExitCode> {
     let endpoints = connect::endpoints()?;
-    let provisioned = provision::apply_with(&endpoints, &|step| {
+    let provisioned = provision::apply_with(&endpoints, args.events_partitions, &|step| {
         if !args.quiet || step.outcome != provision::Outcome::Exists {
             println!("  {:<16} {:<40} {}", step.kind, step.name, step.outcome);
         }

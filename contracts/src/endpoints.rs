@@ -65,6 +65,13 @@ pub enum EndpointsError {
 }
 
 impl Endpoints {
+    /// `host:port` of the Spark Connect server.
+    #[must_use]
+    pub fn spark_address(&self) -> &str {
+        let address = self.spark_remote.strip_prefix("sc://").unwrap_or(&self.spark_remote);
+        address.split(['/', ';']).next().unwrap_or(address)
+    }
+
     /// Reads the process's environment.
     ///
     /// # Errors

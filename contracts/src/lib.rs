@@ -2,8 +2,8 @@
 //!
 //! Each record's fields are written once, in [`record!`](macro@crate::record) definitions. The Rust type, the Avro
 //! schema, the binary COPY row and the column names used by plans come from that one place; the committed
-//! Avro, CQL and SQL files are held to it by tests that fail on drift. This crate does no I/O and knows no
-//! other member of the workspace.
+//! Avro, CQL and SQL files are held to it by tests that fail on drift. This crate does no I/O (but for the name of the
+//! machine, in [`holder`]) and knows no other member of the workspace.
 
 pub mod admission;
 pub mod avro;
@@ -12,6 +12,7 @@ pub mod cube;
 pub mod endpoints;
 pub mod event;
 pub mod family;
+pub mod holder;
 pub mod ids;
 pub mod lateness;
 pub mod ledger;

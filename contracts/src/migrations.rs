@@ -24,4 +24,5 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "V10__retention_and_erasure",
         sql: include_str!("../migrations/V10__retention_and_erasure.sql"),
     },
+    Migration { name: "V11__sizes", sql: include_str!("../migrations/V11__sizes.sql") },
 ];

@@ -52,6 +52,12 @@ impl Namespace {
         format!("{}.events.g{generation}", self.0)
     }
 
+    /// The generation of a topic of events; nothing where the topic is another.
+    #[must_use]
+    pub fn generation_of(&self, topic: &str) -> Option<i32> {
+        topic.strip_prefix(&format!("{}.events.g", self.0))?.parse().ok()
+    }
+
     /// The subject of events: one for all generations.
     #[must_use]
     pub fn events_subject(&self) -> String {

@@ -14,6 +14,8 @@ pub const EVENTS_RETENTION_DAYS: u32 = 7;
 /// How many days a user's earlier states stay in Kafka: longer than any record of a topic that [`EVENTS_RETENTION_DAYS`] has not cut
 /// yet, segments of a week included, so that a job which may begin at the topics' start still finds every insert.
 pub const USERS_COMPACTION_LAG_DAYS: u32 = 4 * EVENTS_RETENTION_DAYS;
+/// Partitions of the events topic, unless set-up or a rebuild is told otherwise: how many tasks can read it at a time.
+pub const EVENTS_PARTITIONS: i32 = 4;
 /// The largest record batch a broker takes, in bytes.
 pub const MAX_MESSAGE_BYTES: u32 = 1_048_576;
 
@@ -108,9 +110,9 @@ pub fn refusal_schema() -> Value {
     avro::schema("Refusal", "A record that Spark refused, without its bytes.", Refusal::FIELDS)
 }
 
-/// The topics of a namespace whose events are in the given generation.
+/// The topics of a namespace whose events are in the given generation, in so many partitions.
 #[must_use]
-pub fn topics(namespace: &Namespace, generation: i32) -> Vec<Topic> {
+pub fn topics(namespace: &Namespace, generation: i32, events_partitions: i32) -> Vec<Topic> {
     let users = namespace.users_topic();
     let quarantine = namespace.quarantine_topic();
     let positions = namespace.positions_topic();
@@ -121,7 +123,7 @@ pub fn topics(namespace: &Namespace, generation: i32) -> Vec<Topic> {
             subject: namespace.events_subject(),
             schema: event_schema(),
             key: "user_id, as text",
-            partitions: 4,
+            partitions: events_partitions,
             cleanup: Cleanup::DeleteAfterDays(EVENTS_RETENTION_DAYS),
             doc: "every accepted event, once, in the order PostgreSQL committed it per user",
         },

@@ -17,7 +17,7 @@ const REMEDY: &str = "run `cargo run -p contracts --example render` and look at 
 
 #[test]
 fn avro_files_are_the_registered_schemas() {
-    for topic in topics::topics(&Namespace::default(), 1) {
+    for topic in topics::topics(&Namespace::default(), 1, topics::EVENTS_PARTITIONS) {
         let path = file(&format!("avro/{}.avsc", topic.subject.trim_end_matches("-value")));
         let committed: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!(committed, topic.schema, "{}: {REMEDY}", path.display());

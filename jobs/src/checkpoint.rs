@@ -14,7 +14,6 @@ use contracts::family;
 use serde_json::Value;
 
 use crate::plans::Plan;
-use crate::spark::SHUFFLE_PARTITIONS;
 
 /// What Spark freezes into a checkpoint's first batch, under its name there.
 const PARTITIONS: &str = "spark.sql.shuffle.partitions";
@@ -69,16 +68,18 @@ pub(crate) fn telling_line(failure: &str) -> Option<Cow<'_, str>> {
 /// [`Damaged`].
 pub fn inspect(plan: &Plan) -> Result<(), Damaged> {
     let families = family::families().map(|family| plan.family_checkpoint(family));
-    families.chain([plan.refusals_checkpoint(), plan.ledger_checkpoint()]).try_for_each(inspect_one)
+    families
+        .chain([plan.refusals_checkpoint(), plan.ledger_checkpoint()])
+        .try_for_each(|checkpoint| inspect_one(checkpoint, plan.shuffle_partitions))
 }
 
-fn inspect_one(checkpoint: String) -> Result<(), Damaged> {
+fn inspect_one(checkpoint: String, shuffle_partitions: u32) -> Result<(), Damaged> {
     let Ok(folder) = CheckpointDirectory::of_uri(&checkpoint) else { return Ok(()) };
-    logs(folder.path()).map_err(|damage| Damaged { checkpoint, damage })
+    logs(folder.path(), shuffle_partitions).map_err(|damage| Damaged { checkpoint, damage })
 }
 
 /// What is wrong with the logs, in words.
-fn logs(folder: &Path) -> Result<(), String> {
+fn logs(folder: &Path, shuffle_partitions: u32) -> Result<(), String> {
     // In this order: a query that still runs only ever makes the second list longer.
     let committed = newest(&folder.join("commits"))?;
     let planned = newest(&folder.join("offsets"))?;
@@ -98,9 +99,9 @@ fn logs(folder: &Path) -> Result<(), String> {
                 return Err(format!("the offsets of batch {planned} name no source"));
             }
             let partitions = settings["conf"][PARTITIONS].as_str().unwrap_or("unset");
-            if partitions != SHUFFLE_PARTITIONS.to_string() {
+            if partitions != shuffle_partitions.to_string() {
                 return Err(format!(
-                    "it was made with {partitions} shuffle partitions, the plan has {SHUFFLE_PARTITIONS}"
+                    "it was made with {partitions} shuffle partitions, the plan has {shuffle_partitions}"
                 ));
             }
             if planned > 0 && !offsets.join((planned - 1).to_string()).exists() {
@@ -177,7 +178,7 @@ mod tests {
     fn damage(change: impl FnOnce(&Path)) -> Option<String> {
         let folder = checkpoint();
         change(folder.path());
-        inspect_one(format!("file://{}", folder.path().display())).err().map(|damaged| damaged.damage)
+        inspect_one(format!("file://{}", folder.path().display()), 2).err().map(|damaged| damaged.damage)
     }
 
     #[test]
@@ -186,7 +187,7 @@ mod tests {
         assert_eq!(damage(|folder| fs::remove_file(folder.join("commits/9")).unwrap()), None);
         assert_eq!(damage(|folder| fs::write(folder.join("commits/10"), COMMIT).unwrap()), None);
         assert_eq!(damage(|folder| fs::remove_dir_all(folder).unwrap()), None);
-        assert_eq!(inspect_one("hdfs://name/checkpoint".to_owned()), Ok(()));
+        assert_eq!(inspect_one("hdfs://name/checkpoint".to_owned(), 2), Ok(()));
     }
 
     #[test]

@@ -42,19 +42,13 @@ pub async fn connect(pg_url: &str) -> Result<Client, ControlError> {
     Ok(client)
 }
 
-/// What this process is called where others look, as in `pid 4711`.
-#[must_use]
-pub fn holder() -> String {
-    format!("pid {}", std::process::id())
-}
-
 /// Records a new run.
 ///
 /// # Errors
 /// When PostgreSQL refuses.
 pub async fn begin(client: &Client, job: &str) -> Result<Uuid, ControlError> {
     let run_id = Uuid::now_v7();
-    let holder = holder();
+    let holder = contracts::holder::this();
     client
         .execute(
             "insert into ops.job_run (run_id, job, holder, state) values ($1, $2, $3, 'starting')",

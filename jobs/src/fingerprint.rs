@@ -11,12 +11,11 @@ use crate::checked::{in_range_sql, on_time_sql};
 use crate::metrics;
 use crate::metrics::ledger::counts_sql;
 use crate::metrics::windowed::{Sets, windowed_sql};
-use crate::spark::SHUFFLE_PARTITIONS;
 
 /// SHA-256, hex, of everything the checkpoints of the job's queries depend on: groupings, measures and their order,
 /// lateness, ranges, watermark, shuffle partitions, topic generation.
 #[must_use]
-pub fn cube(topic_generation: i32) -> String {
+pub fn cube(topic_generation: i32, shuffle_partitions: u32) -> String {
     let mut hasher = Sha256::new();
     // The revision is left out (as 0): it is chosen when the plan is recorded.
     hasher.update(windowed_sql(Sets::CubeAndCounts, 0));
@@ -26,7 +25,7 @@ pub fn cube(topic_generation: i32) -> String {
     // What is refused is not counted: other ranges are another plan.
     hasher.update(in_range_sql());
     hasher.update(format!(
-        "|watermark={WATERMARK_DELAY_MIN}min|partitions={SHUFFLE_PARTITIONS}|generation={topic_generation}"
+        "|watermark={WATERMARK_DELAY_MIN}min|partitions={shuffle_partitions}|generation={topic_generation}"
     ));
     hex::encode(hasher.finalize())
 }
@@ -36,8 +35,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_generation_is_another_plan() {
-        assert_eq!(cube(1), cube(1));
-        assert_ne!(cube(1), cube(2));
+    fn another_generation_or_another_number_of_partitions_is_another_plan() {
+        assert_eq!(cube(1, 2), cube(1, 2));
+        assert_ne!(cube(1, 2), cube(2, 2));
+        assert_ne!(cube(1, 2), cube(1, 4));
     }
 }

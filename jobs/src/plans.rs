@@ -13,6 +13,8 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Transaction};
 use uuid::Uuid;
 
+use crate::spark::SHUFFLE_PARTITIONS;
+
 /// The name of the cube's query, in PostgreSQL and in Spark.
 pub const CUBE_QUERY: &str = "cube";
 
@@ -62,6 +64,8 @@ pub struct Plan {
     pub checkpoint: String,
     /// The windows it writes.
     pub owned: Owned,
+    /// Into how many tasks its streams read and shuffle.
+    pub shuffle_partitions: u32,
 }
 
 impl Plan {
@@ -113,7 +117,7 @@ fn short(fingerprint: &str) -> String {
 }
 
 /// The plans in force for a query, by revision, recording this program's where there is none. `fingerprint` gives the one of
-/// this program's plan over a topic generation.
+/// this program's plan over a topic generation, in so many shuffle partitions.
 ///
 /// # Errors
 /// [`PlanError::OtherPlan`] when one of another program is in force.
@@ -121,12 +125,12 @@ pub async fn claim(
     client: &mut Client,
     endpoints: &Endpoints,
     query: &str,
-    fingerprint: impl Fn(i32) -> String,
+    fingerprint: impl Fn(i32, u32) -> String,
     generation: i32,
 ) -> Result<Vec<Plan>, PlanError> {
     let plans = in_force(client, query).await?;
     for plan in &plans {
-        let wanted = fingerprint(plan.generation);
+        let wanted = fingerprint(plan.generation, plan.shuffle_partitions);
         if plan.fingerprint != wanted {
             return Err(PlanError::OtherPlan {
                 query: query.to_owned(),
@@ -137,7 +141,10 @@ pub async fn claim(
         }
     }
     if plans.is_empty() {
-        renew(client, endpoints, query, &fingerprint(generation), generation).await?;
+        let fingerprint = fingerprint(generation, SHUFFLE_PARTITIONS);
+        let new =
+            NewPlan { query, fingerprint: &fingerprint, generation, shuffle_partitions: SHUFFLE_PARTITIONS };
+        renew(client, endpoints, &new).await?;
         return in_force(client, query).await;
     }
     Ok(plans)
@@ -150,7 +157,8 @@ pub async fn claim(
 pub async fn in_force(client: &Client, query: &str) -> Result<Vec<Plan>, PlanError> {
     let rows = client
         .query(
-            "select revision, fingerprint, topic_generation, generation_id, checkpoint, owned_from, owned_to \
+            "select revision, fingerprint, topic_generation, generation_id, checkpoint, owned_from, owned_to, \
+                    shuffle_partitions \
              from ops.job_plan join ops.topic_generation on generation = topic_generation \
              where query = $1 and job_plan.retired_at is null order by revision",
             &[&query],
@@ -164,8 +172,22 @@ pub async fn in_force(client: &Client, query: &str) -> Result<Vec<Plan>, PlanErr
         generation_id: row.get(3),
         checkpoint: row.get(4),
         owned: Owned { from: row.get(5), to: row.get(6) },
+        shuffle_partitions: row.get::<_, i32>(7).unsigned_abs(),
     });
     Ok(plans.collect())
+}
+
+/// A plan to record.
+#[derive(Debug, Clone, Copy)]
+pub struct NewPlan<'a> {
+    /// Its query.
+    pub query: &'a str,
+    /// What its checkpoint will belong to.
+    pub fingerprint: &'a str,
+    /// The generation of the events topic it reads.
+    pub generation: i32,
+    /// Into how many tasks its streams read and shuffle.
+    pub shuffle_partitions: u32,
 }
 
 /// Retires the plans in force and records this program's at the next revision, with an empty checkpoint, for the windows of
@@ -175,24 +197,18 @@ pub async fn in_force(client: &Client, query: &str) -> Result<Vec<Plan>, PlanErr
 ///
 /// # Errors
 /// When PostgreSQL refuses.
-pub async fn renew(
-    client: &mut Client,
-    endpoints: &Endpoints,
-    query: &str,
-    fingerprint: &str,
-    generation: i32,
-) -> Result<i64, PlanError> {
+pub async fn renew(client: &mut Client, endpoints: &Endpoints, new: &NewPlan<'_>) -> Result<i64, PlanError> {
     let transaction = client.transaction().await?;
     let row = transaction
         .query_opt(
             "select owned_from from ops.job_plan where query = $1 and retired_at is null order by revision desc limit 1",
-            &[&query],
+            &[&new.query],
         )
         .await?;
     let from: Option<DateTime<Utc>> = row.and_then(|row| row.get(0));
     // What lies before the floor is gone: the topic must not bring it back.
     let from = from.max(provision::retention::floor(&transaction).await?);
-    retire(&transaction, query, i64::MAX).await?;
+    retire(&transaction, new.query, i64::MAX).await?;
     transaction
         .execute(
             "update ops.repair set to_minute = greatest(from_minute, coalesce($1::timestamptz, from_minute)) \
@@ -201,7 +217,7 @@ pub async fn renew(
         )
         .await?;
     let revision = next_revision(&transaction).await?;
-    record(&transaction, endpoints, query, revision, fingerprint, generation, from).await?;
+    record(&transaction, endpoints, new, revision, from).await?;
     transaction.commit().await?;
     Ok(revision)
 }
@@ -214,9 +230,7 @@ pub async fn renew(
 pub(crate) async fn hand_over(
     transaction: &Transaction<'_>,
     endpoints: &Endpoints,
-    query: &str,
-    fingerprint: &str,
-    generation: i32,
+    new: &NewPlan<'_>,
     cut: DateTime<Utc>,
     old_goes_on: bool,
 ) -> Result<i64, PlanError> {
@@ -224,14 +238,14 @@ pub(crate) async fn hand_over(
         transaction
             .execute(
                 "update ops.job_plan set owned_to = $2 where query = $1 and retired_at is null",
-                &[&query, &cut],
+                &[&new.query, &cut],
             )
             .await?;
     } else {
-        retire(transaction, query, i64::MAX).await?;
+        retire(transaction, new.query, i64::MAX).await?;
     }
     let revision = next_revision(transaction).await?;
-    record(transaction, endpoints, query, revision, fingerprint, generation, Some(cut)).await?;
+    record(transaction, endpoints, new, revision, Some(cut)).await?;
     Ok(revision)
 }
 
@@ -263,18 +277,20 @@ pub async fn next_revision(
 async fn record(
     transaction: &Transaction<'_>,
     endpoints: &Endpoints,
-    query: &str,
+    new: &NewPlan<'_>,
     revision: i64,
-    fingerprint: &str,
-    generation: i32,
     from: Option<DateTime<Utc>>,
 ) -> Result<(), tokio_postgres::Error> {
+    let NewPlan { query, fingerprint, generation, shuffle_partitions } = new;
     let checkpoint = checkpoint_uri(endpoints, query, revision, fingerprint);
-    let values: [&(dyn ToSql + Sync); 6] = [&query, &revision, &fingerprint, &generation, &checkpoint, &from];
+    let shuffle_partitions = i32::try_from(*shuffle_partitions).unwrap_or(i32::MAX);
+    let values: [&(dyn ToSql + Sync); 7] =
+        [query, &revision, fingerprint, generation, &checkpoint, &from, &shuffle_partitions];
     transaction
         .execute(
-            "insert into ops.job_plan (query, revision, fingerprint, topic_generation, checkpoint, owned_from) \
-             values ($1, $2, $3, $4, $5, $6)",
+            "insert into ops.job_plan (query, revision, fingerprint, topic_generation, checkpoint, owned_from, \
+                 shuffle_partitions) \
+             values ($1, $2, $3, $4, $5, $6, $7)",
             &values,
         )
         .await?;

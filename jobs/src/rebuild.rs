@@ -30,7 +30,8 @@ use tokio_util::sync::CancellationToken;
 use crate::batch::BatchError;
 use crate::closing;
 use crate::fingerprint;
-use crate::plans::{self, CUBE_QUERY, PlanError};
+use crate::plans::{self, CUBE_QUERY, NewPlan, PlanError};
+use crate::spark::SHUFFLE_PARTITIONS;
 use filling::Filling;
 
 /// How to rebuild.
@@ -45,6 +46,10 @@ pub struct RebuildConfig {
     pub abandon_old: bool,
     /// How often a Cassandra write that timed out is tried again.
     pub sink_retries: u32,
+    /// Partitions of the new events topic; as many as before where none are named.
+    pub events_partitions: Option<i32>,
+    /// Shuffle partitions of the new plan; as many as before where none are named.
+    pub shuffle_partitions: Option<u32>,
 }
 
 /// Where it stands.
@@ -144,7 +149,7 @@ pub async fn run(
     if !client.query_one("select pg_try_advisory_lock($1)", &[&key]).await?.get::<_, bool>(0) {
         return Err(RebuildError::AtWork);
     }
-    let begun = provision::begin_rebuild(endpoints).await?;
+    let begun = provision::begin_rebuild(endpoints, config.events_partitions).await?;
     let generation = begun.provisioned.assigned.generation;
     progress(Progress::Generation { generation, slot_renewed: begun.slot_renewed.clone() });
     let (cut, revision) = match shared_out(&client).await? {
@@ -209,9 +214,12 @@ async fn share_out(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<(DateTime<Utc>, i64), RebuildError> {
     let generation = begun.provisioned.assigned.generation;
-    let fingerprint = fingerprint::cube(generation);
     let plans = plans::in_force(client, CUBE_QUERY).await?;
-    let ours = |plan: &plans::Plan| plan.fingerprint == fingerprint::cube(plan.generation);
+    let before = plans.last().map_or(SHUFFLE_PARTITIONS, |plan| plan.shuffle_partitions);
+    let shuffle_partitions = config.shuffle_partitions.unwrap_or(before);
+    let fingerprint = fingerprint::cube(generation, shuffle_partitions);
+    let ours =
+        |plan: &plans::Plan| plan.fingerprint == fingerprint::cube(plan.generation, plan.shuffle_partitions);
     let old_goes_on =
         !config.abandon_old && begun.slot_renewed.is_none() && !plans.is_empty() && plans.iter().all(ours);
     let transaction = client.transaction().await?;
@@ -221,9 +229,7 @@ async fn share_out(
     let revision = plans::hand_over(
         &transaction,
         &config.endpoints,
-        CUBE_QUERY,
-        &fingerprint,
-        generation,
+        &NewPlan { query: CUBE_QUERY, fingerprint: &fingerprint, generation, shuffle_partitions },
         cut,
         old_goes_on,
     )

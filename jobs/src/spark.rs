@@ -15,8 +15,8 @@ pub(crate) const NO_DATA_BATCHES: &str = "spark.sql.streaming.noDataMicroBatches
 /// Into how many tasks rows are shuffled.
 pub(crate) const SHUFFLE_PARTITIONS_SETTING: &str = "spark.sql.shuffle.partitions";
 
-/// Settings of the session. `shuffle.partitions` is frozen into a checkpoint at its first batch, so the
-/// plan's fingerprint covers it.
+/// Into how many tasks the streams of a plan read and shuffle unless it says otherwise: one a core. It is frozen into a checkpoint
+/// at its first batch, so that it is the plan's, and its fingerprint covers it.
 pub const SHUFFLE_PARTITIONS: u32 = 2;
 
 /// A call to Spark that did not succeed.

@@ -28,7 +28,7 @@ pub(super) async fn check(endpoints: &Endpoints) -> Result<Ready, Stopped> {
     in_time("kafka", kafka(&endpoints.kafka_brokers)).await?;
     let cassandra =
         in_time("cassandra", provision::connect_cassandra(&endpoints.cassandra_contact_points)).await?;
-    in_time("spark connect", spark(&endpoints.spark_remote)).await?;
+    in_time("spark connect", spark(endpoints.spark_address())).await?;
     let provisioned = match tokio::time::timeout(ANSWER, provision::load(endpoints)).await {
         Ok(Ok(provisioned)) => provisioned,
         Ok(Err(error @ (ProvisionError::Registry(_) | ProvisionError::RegistryRefused { .. }))) => {
@@ -68,9 +68,7 @@ async fn kafka(brokers: &str) -> Result<(), KafkaError> {
 }
 
 /// Whether something listens; asking more needs the Spark client, which is not known here.
-async fn spark(remote: &str) -> std::io::Result<()> {
-    let address = remote.strip_prefix("sc://").unwrap_or(remote);
-    let address = address.split(['/', ';']).next().unwrap_or(address);
+async fn spark(address: &str) -> std::io::Result<()> {
     TcpStream::connect(address).await.map(drop)
 }
 

@@ -145,6 +145,19 @@ pub enum ProvisionError {
         /// What it is.
         found: String,
     },
+    /// The events topic is there, with other partitions than wanted.
+    #[error(
+        "topic {topic} has {found} partitions, not {wanted}: which records share one is settled by their number; \
+         `storepulse rebuild --events-partitions {wanted}` begins a topic that has them"
+    )]
+    PartitionsDiffer {
+        /// The topic.
+        topic: String,
+        /// How many it has.
+        found: i32,
+        /// How many were asked for.
+        wanted: i32,
+    },
     /// The events topic holds records of another database.
     #[error(
         "topic {topic} holds records but this database never began a generation: \

@@ -22,14 +22,18 @@ pub struct NextGeneration {
 }
 
 /// Begins the next generation for a rebuild, or finds the one that an unfinished rebuild began. May be run again when it died.
+/// The events topic has as many partitions as before unless told.
 ///
 /// # Errors
 /// When a service does not answer, or a relay is at work on a slot that has to be made anew.
-pub async fn begin_rebuild(endpoints: &Endpoints) -> Result<NextGeneration, ProvisionError> {
+pub async fn begin_rebuild(
+    endpoints: &Endpoints,
+    events_partitions: Option<i32>,
+) -> Result<NextGeneration, ProvisionError> {
     let namespace = &endpoints.namespace;
     let mut client = postgres::connect(&endpoints.pg_url).await?;
     postgres::lock(&client, namespace).await?;
-    let (generation, _) = postgres::generation(&client).await?.ok_or_else(|| ProvisionError::NotSetUp {
+    let before = postgres::generation(&client).await?.ok_or_else(|| ProvisionError::NotSetUp {
         what: "topic generation",
         name: namespace.events_topic(1),
     })?;
@@ -40,14 +44,15 @@ pub async fn begin_rebuild(endpoints: &Endpoints) -> Result<NextGeneration, Prov
         .map_err(failed())?;
     let mut slot_renewed: Option<String> = open.as_ref().and_then(|row| row.get(1));
     if open.is_none() {
-        let next = generation + 1;
+        let next = before.number + 1;
+        let partitions = events_partitions.unwrap_or(before.partitions);
         // All of them: where Kafka was lost, the others are made anew too.
-        let topics = topics(namespace, next);
+        let topics = topics(namespace, next, partitions);
         kafka::ensure_topics(&endpoints.kafka_brokers, &topics, &|_| {}).await?;
         kafka::refuse_records(&endpoints.kafka_brokers, &topics[0].name).await?;
         let broken = broken(&client, endpoints).await?;
         let transaction = client.transaction().await.map_err(failed())?;
-        postgres::begin_generation(&transaction, next).await?;
+        postgres::begin_generation(&transaction, next, partitions).await?;
         transaction
             .execute("insert into ops.rebuild (generation, slot_renewed) values ($1, $2)", &[&next, &broken])
             .await

@@ -28,9 +28,8 @@ pub use scratch::{create_database, drop_namespace, in_scratch_namespace};
 pub use tables::connect as connect_cassandra;
 
 use contracts::endpoints::Endpoints;
-use contracts::topics::{Assigned, Topic, topics};
+use contracts::topics::{Assigned, EVENTS_PARTITIONS, Topic, topics};
 use contracts::{RelayPosition, publications};
-use uuid::Uuid;
 
 /// What stands ready: everything that writers and readers must agree on with the live services.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,22 +106,24 @@ pub type Progress<'a> = &'a (dyn Fn(Step) + Sync);
 /// # Errors
 /// When a service does not answer or something differs in a way that must not be altered silently.
 pub async fn apply(endpoints: &Endpoints) -> Result<Provisioned, ProvisionError> {
-    apply_with(endpoints, &|step| {
+    apply_with(endpoints, None, &|step| {
         tracing::debug!(kind = step.kind, name = step.name, outcome = %step.outcome, "set up");
     })
     .await
 }
 
-/// As [`apply`], reporting each step.
+/// As [`apply`], reporting each step. `events_partitions` is for the first generation of the events topic, which has
+/// [`EVENTS_PARTITIONS`] unless told.
 ///
 /// # Errors
-/// As [`apply`].
+/// As [`apply`], and where the events topic is there with another number of partitions.
 pub async fn apply_with(
     endpoints: &Endpoints,
+    events_partitions: Option<i32>,
     progress: Progress<'_>,
 ) -> Result<Provisioned, ProvisionError> {
     let (provisioned, ()) = futures::future::try_join(
-        Box::pin(apply_stream(endpoints, progress)),
+        Box::pin(apply_stream(endpoints, events_partitions, progress)),
         Box::pin(tables::ensure(&endpoints.cassandra_contact_points, &endpoints.namespace, progress)),
     )
     .await?;
@@ -131,7 +132,11 @@ pub async fn apply_with(
 
 /// Everything that lies between PostgreSQL and Kafka, in the one order in which a crash leaves nothing
 /// half-known: the position comes last and closes the set-up.
-async fn apply_stream(endpoints: &Endpoints, progress: Progress<'_>) -> Result<Provisioned, ProvisionError> {
+async fn apply_stream(
+    endpoints: &Endpoints,
+    events_partitions: Option<i32>,
+    progress: Progress<'_>,
+) -> Result<Provisioned, ProvisionError> {
     let namespace = &endpoints.namespace;
     let mut client = postgres::connect(&endpoints.pg_url).await?;
     // Held until the connection closes, so that a second set-up finds everything done.
@@ -140,8 +145,18 @@ async fn apply_stream(endpoints: &Endpoints, progress: Progress<'_>) -> Result<P
     postgres::ensure_publications(&client, namespace, progress).await?;
 
     let known = postgres::generation(&client).await?;
-    let generation = known.map_or(1, |(generation, _)| generation);
-    let topics = topics(namespace, generation);
+    if let (Some(known), Some(wanted)) = (known, events_partitions)
+        && known.partitions != wanted
+    {
+        return Err(ProvisionError::PartitionsDiffer {
+            topic: namespace.events_topic(known.number),
+            found: known.partitions,
+            wanted,
+        });
+    }
+    let number = known.map_or(1, |known| known.number);
+    let partitions = known.map_or(events_partitions.unwrap_or(EVENTS_PARTITIONS), |known| known.partitions);
+    let topics = topics(namespace, number, partitions);
     kafka::ensure_topics(&endpoints.kafka_brokers, &topics, progress).await?;
     let registry = registry::Registry::new(&endpoints.schema_registry_url)?;
     let mut schema_ids = Vec::with_capacity(topics.len());
@@ -149,22 +164,22 @@ async fn apply_stream(endpoints: &Endpoints, progress: Progress<'_>) -> Result<P
         schema_ids.push(registry.ensure(&topic.subject, &topic.schema, progress).await?);
     }
 
-    let generation_id = match known {
-        Some((_, generation_id)) => generation_id,
+    let generation = match known {
+        Some(known) => known,
         None => {
             let events = &topics[0].name;
             kafka::refuse_records(&endpoints.kafka_brokers, events).await?;
-            postgres::begin_generation(&client, generation).await?
+            postgres::begin_generation(&client, number, partitions).await?
         }
     };
     let outcome = if known.is_some() { Outcome::Exists } else { Outcome::Created };
-    progress(Step { kind: "topic generation", name: generation.to_string(), outcome });
+    progress(Step { kind: "topic generation", name: number.to_string(), outcome });
 
     let identity = postgres::identity(&client).await?;
     let publication_hash = publications::hash(namespace);
     let slot = slot::ensure(&client, namespace, &identity, &publication_hash, progress).await?;
     let provisioned = provisioned(
-        (generation, generation_id),
+        generation,
         &topics,
         &schema_ids,
         identity,
@@ -220,14 +235,14 @@ pub async fn load(endpoints: &Endpoints) -> Result<Provisioned, ProvisionError> 
     let namespace = &endpoints.namespace;
     let client = postgres::connect(&endpoints.pg_url).await?;
     let missing = |what: &'static str, name: String| ProvisionError::NotSetUp { what, name };
-    let (generation, generation_id) = postgres::generation(&client)
+    let generation = postgres::generation(&client)
         .await?
         .ok_or_else(|| missing("topic generation", namespace.events_topic(1)))?;
     let slot = slot::recorded(&client, &namespace.slot())
         .await?
         .ok_or_else(|| missing("replication slot", namespace.slot()))?;
     let identity = postgres::identity(&client).await?;
-    let topics = topics(namespace, generation);
+    let topics = topics(namespace, generation.number, generation.partitions);
     if let Some(topic) = kafka::first_missing(&endpoints.kafka_brokers, &topics).await? {
         return Err(missing("topic", topic));
     }
@@ -238,7 +253,7 @@ pub async fn load(endpoints: &Endpoints) -> Result<Provisioned, ProvisionError> 
         schema_ids.push(id.ok_or_else(|| missing("schema", topic.subject.clone()))?);
     }
     Ok(provisioned(
-        (generation, generation_id),
+        generation,
         &topics,
         &schema_ids,
         identity,
@@ -249,7 +264,7 @@ pub async fn load(endpoints: &Endpoints) -> Result<Provisioned, ProvisionError> 
 }
 
 fn provisioned(
-    (generation, generation_id): (i32, Uuid),
+    generation: postgres::Generation,
     topics: &[Topic],
     schema_ids: &[u32],
     identity: postgres::Identity,
@@ -261,8 +276,8 @@ fn provisioned(
     debug_assert_eq!(topics.len(), 5);
     Provisioned {
         assigned: Assigned {
-            generation,
-            generation_id,
+            generation: generation.number,
+            generation_id: generation.id,
             event_schema_id: schema_ids[0],
             user_schema_id: schema_ids[1],
             refusal_schema_id: schema_ids[2],

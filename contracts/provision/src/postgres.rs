@@ -119,11 +119,21 @@ async fn found(client: &Client, name: &str) -> Result<Option<String>, ProvisionE
     Ok(row.map(|row| row.get(0)))
 }
 
-/// The generation in force and its id; nothing where none was begun or the database is empty.
-pub(crate) async fn generation(client: &Client) -> Result<Option<(i32, Uuid)>, ProvisionError> {
-    let sql = "select generation, generation_id from ops.topic_generation order by generation desc limit 1";
+/// A generation of the events topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Generation {
+    pub(crate) number: i32,
+    pub(crate) id: Uuid,
+    pub(crate) partitions: i32,
+}
+
+/// The generation in force; nothing where none was begun or the database is empty.
+pub(crate) async fn generation(client: &Client) -> Result<Option<Generation>, ProvisionError> {
+    let sql = "select generation, generation_id, partitions from ops.topic_generation order by generation desc limit 1";
     match client.query_opt(sql, &[]).await {
-        Ok(row) => Ok(row.map(|row| (row.get(0), row.get(1)))),
+        Ok(row) => {
+            Ok(row.map(|row| Generation { number: row.get(0), id: row.get(1), partitions: row.get(2) }))
+        }
         Err(error) if is_missing(&error) => Ok(None),
         Err(error) => Err(ProvisionError::postgres("read the topic generation")(error)),
     }
@@ -146,17 +156,18 @@ pub(crate) fn is_missing(error: &tokio_postgres::Error) -> bool {
 
 pub(crate) async fn begin_generation(
     client: &impl tokio_postgres::GenericClient,
-    generation: i32,
-) -> Result<Uuid, ProvisionError> {
-    let generation_id = Uuid::now_v7();
+    number: i32,
+    partitions: i32,
+) -> Result<Generation, ProvisionError> {
+    let id = Uuid::now_v7();
     client
         .execute(
-            "insert into ops.topic_generation (generation, generation_id) values ($1, $2)",
-            &[&generation, &generation_id],
+            "insert into ops.topic_generation (generation, generation_id, partitions) values ($1, $2, $3)",
+            &[&number, &id, &partitions],
         )
         .await
         .map_err(ProvisionError::postgres("begin a topic generation"))?;
-    Ok(generation_id)
+    Ok(Generation { number, id, partitions })
 }
 
 /// What IDENTIFY_SYSTEM answers on a replication connection.

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, resume_unwind};
 
 use contracts::endpoints::Endpoints;
-use contracts::topics::topics;
+use contracts::topics::{EVENTS_PARTITIONS, topics};
 use futures::FutureExt;
 use reqwest::Url;
 use uuid::Uuid;
@@ -110,25 +110,20 @@ async fn drop_database(endpoints: &Endpoints) -> Result<(), ProvisionError> {
 
 async fn drop_topics(endpoints: &Endpoints) -> Result<(), ProvisionError> {
     let namespace = &endpoints.namespace;
-    let fixed: Vec<String> = topics(namespace, 1).into_iter().map(|topic| topic.name).collect();
-    // Every generation of the events topic, of which the stem is the first one's without its number.
-    let stem = namespace.events_topic(1);
-    let stem = stem.trim_end_matches('1');
+    let fixed: Vec<String> =
+        topics(namespace, 1, EVENTS_PARTITIONS).into_iter().map(|topic| topic.name).collect();
     let names = kafka::names(&endpoints.kafka_brokers).await?;
     let ours: Vec<&str> = names
         .iter()
         .map(String::as_str)
-        .filter(|name| {
-            let generation = name.strip_prefix(stem).is_some_and(|rest| rest.parse::<i32>().is_ok());
-            generation || fixed.iter().any(|fixed| fixed == name)
-        })
+        .filter(|name| namespace.generation_of(name).is_some() || fixed.iter().any(|fixed| fixed == name))
         .collect();
     kafka::delete(&endpoints.kafka_brokers, &ours).await
 }
 
 async fn drop_subjects(endpoints: &Endpoints) -> Result<(), ProvisionError> {
     let registry = Registry::new(&endpoints.schema_registry_url)?;
-    for topic in topics(&endpoints.namespace, 1) {
+    for topic in topics(&endpoints.namespace, 1, EVENTS_PARTITIONS) {
         registry.delete(&topic.subject).await?;
     }
     Ok(())

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use contracts::endpoints::Endpoints;
-use contracts::topics::topics;
+use contracts::topics::{EVENTS_PARTITIONS, topics};
 use provision::{Outcome, ProvisionError, Provisioned, Step};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
@@ -29,7 +29,7 @@ async fn in_namespace(body: impl AsyncFnOnce(Endpoints)) {
 
 async fn steps(endpoints: &Endpoints) -> (Result<Provisioned, ProvisionError>, Vec<Step>) {
     let steps = Mutex::new(Vec::new());
-    let result = provision::apply_with(endpoints, &|step| steps.lock().unwrap().push(step)).await;
+    let result = provision::apply_with(endpoints, None, &|step| steps.lock().unwrap().push(step)).await;
     (result, steps.into_inner().unwrap())
 }
 
@@ -231,7 +231,7 @@ async fn topic_settings_are_put_back_and_partitions_refused() {
         let resource = ResourceSpecifier::Topic(&topic);
         let settings = admin.describe_configs([&resource], &AdminOptions::new()).await.unwrap();
         let settings = settings.into_iter().next().unwrap().unwrap();
-        for (key, value) in topics(&endpoints.namespace, 1)[0].settings() {
+        for (key, value) in topics(&endpoints.namespace, 1, EVENTS_PARTITIONS)[0].settings() {
             assert_eq!(settings.get(key).unwrap().value.as_deref(), Some(value.as_str()), "{key}");
         }
         assert_eq!(settings.get("segment.ms").unwrap().value.as_deref(), Some("3600000"));
@@ -243,6 +243,29 @@ async fn topic_settings_are_put_back_and_partitions_refused() {
         }
         let error = provision::apply(&endpoints).await.unwrap_err();
         assert!(matches!(error, ProvisionError::TopicDiffers { .. }), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn events_have_as_many_partitions_as_the_first_set_up_or_a_rebuild_was_told() {
+    async fn partitions(endpoints: &Endpoints, generation: i32) -> usize {
+        let topic = endpoints.namespace.events_topic(generation);
+        let metadata =
+            admin(endpoints).inner().fetch_metadata(Some(&topic), Duration::from_secs(20)).unwrap();
+        metadata.topics()[0].partitions().len()
+    }
+    in_namespace(async |endpoints| {
+        provision::apply_with(&endpoints, Some(6), &|_| {}).await.unwrap();
+        assert_eq!(partitions(&endpoints, 1).await, 6);
+        // Nobody needs to say it again, and who says otherwise is told the way.
+        provision::apply(&endpoints).await.unwrap();
+        provision::load(&endpoints).await.unwrap();
+        let error = provision::apply_with(&endpoints, Some(8), &|_| {}).await.unwrap_err();
+        assert!(error.to_string().contains("storepulse rebuild --events-partitions 8"), "{error}");
+        provision::begin_rebuild(&endpoints, Some(8)).await.unwrap();
+        assert_eq!((partitions(&endpoints, 1).await, partitions(&endpoints, 2).await), (6, 8));
+        assert_eq!(provision::apply(&endpoints).await.unwrap().assigned.generation, 2);
     })
     .await;
 }

@@ -23,7 +23,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new(slot: String) -> Self {
-        Self { slot, holder: format!("pid {}", std::process::id()), started_at: Utc::now() }
+        Self { slot, holder: contracts::holder::this(), started_at: Utc::now() }
     }
 
     /// Writes a report and returns the beat that is now committed.
@@ -105,7 +105,7 @@ pub(crate) async fn beat(client: &Client, slot: &str) -> Result<Option<i64>, tok
 /// A report, as read back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RelayStatus {
-    /// Which process, as in `pid 4711`.
+    /// Which process, as in `pid 4711 on shop-1`.
     pub holder: String,
     /// `starting`, `streaming`, `reconnecting` or `stopped`.
     pub state: String,

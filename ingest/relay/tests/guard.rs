@@ -26,7 +26,7 @@ async fn a_relay_reports_what_it_does() {
         }
     };
     let status = tokio::time::timeout(DEADLINE, reported).await.unwrap();
-    assert_eq!(status.holder, format!("pid {}", std::process::id()));
+    assert_eq!(status.holder, contracts::holder::this());
     assert!(status.committed_lsn.is_some_and(|lsn| lsn <= status.server_lsn), "{status:?}");
 
     // One that stands by leaves the row to its holder.

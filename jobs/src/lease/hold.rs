@@ -52,7 +52,7 @@ pub async fn acquire(
     cancel: &CancellationToken,
     mut waiting: impl FnMut(&Lease),
 ) -> Result<Acquired, ControlError> {
-    let holder = control::holder();
+    let holder = contracts::holder::this();
     let mut client = control::connect(pg_url).await?;
     let mut first: Option<Lease> = None;
     loop {

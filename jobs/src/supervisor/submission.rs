@@ -15,7 +15,7 @@ use crate::plans::{CUBE_QUERY, Plan, REFUSALS_QUERY};
 use crate::registered;
 use crate::sink::CassandraSink;
 use crate::source::KafkaSource;
-use crate::spark::{NO_DATA_BATCHES, SHUFFLE_PARTITIONS};
+use crate::spark::{NO_DATA_BATCHES, SHUFFLE_PARTITIONS_SETTING};
 
 /// How often refusals are published: they are rare, and the cube comes first.
 const REFUSALS_EVERY_MS: u32 = 16_000;
@@ -90,17 +90,22 @@ impl Planned {
 }
 
 impl Submission {
-    fn source(&self, topic: &str) -> KafkaSource {
+    /// What is frozen into a checkpoint by its first batch: the session is one for all plans.
+    fn settle(&self, planned: &Planned) -> Result<(), SparkError> {
+        self.session.conf().set(SHUFFLE_PARTITIONS_SETTING, &planned.plan.shuffle_partitions.to_string())
+    }
+
+    fn source(&self, planned: &Planned) -> KafkaSource {
         KafkaSource {
             brokers: self.brokers.clone(),
-            topic: topic.to_owned(),
+            topic: planned.topic.clone(),
             max_offsets_per_trigger: self.max_offsets_per_trigger,
-            readers: SHUFFLE_PARTITIONS,
+            readers: planned.plan.shuffle_partitions,
         }
     }
 
-    fn source_beside(&self, topic: &str) -> KafkaSource {
-        KafkaSource { readers: READERS_BESIDE, ..self.source(topic) }
+    fn source_beside(&self, planned: &Planned) -> KafkaSource {
+        KafkaSource { readers: READERS_BESIDE, ..self.source(planned) }
     }
 
     /// The trigger of a query beside the cube.
@@ -116,7 +121,8 @@ impl Submission {
     /// Starts the query of the cube.
     pub(super) fn start_cube(&self, planned: &Planned) -> Result<StreamingQuery, SparkError> {
         let plan = &planned.plan;
-        let records = self.source(&planned.topic).stream(&self.session, CUBE_QUERY);
+        self.settle(planned)?;
+        let records = self.source(planned).stream(&self.session, CUBE_QUERY);
         let events = checked::on_time(&checked::events(&records, &self.expected(plan)));
         let rows = metrics::windowed::cube_and_counts(&events, plan.revision, plan.owned)?;
         self.sink
@@ -134,6 +140,7 @@ impl Submission {
         planned: &Planned,
         which: Beside,
     ) -> Result<StreamingQuery, SparkError> {
+        self.settle(planned)?;
         match which {
             Beside::Refusals => self.start_refusals(planned),
             Beside::Ledger => self.start_ledger(planned),
@@ -145,11 +152,12 @@ impl Submission {
         let plan = &planned.plan;
         let records = match family.source {
             Source::Events => {
-                let records = self.source_beside(&planned.topic).stream(&self.session, family.name);
+                let records = self.source_beside(planned).stream(&self.session, family.name);
                 checked::on_time(&checked::events(&records, &self.expected(plan)))
             }
             Source::Users => {
-                let records = self.source_beside(&self.users_topic).stream(&self.session, family.name);
+                let records = KafkaSource { topic: self.users_topic.clone(), ..self.source_beside(planned) }
+                    .stream(&self.session, family.name);
                 registered::registrations(&records, self.user_schema_id)
             }
         };
@@ -176,7 +184,7 @@ impl Submission {
     }
 
     fn start_refusals(&self, planned: &Planned) -> Result<StreamingQuery, SparkError> {
-        let records = self.source_beside(&planned.topic).stream(&self.session, REFUSALS_QUERY);
+        let records = self.source_beside(planned).stream(&self.session, REFUSALS_QUERY);
         checked::refusals(&records, &self.expected(&planned.plan), self.refusal_schema_id)
             .write_stream()
             .format("kafka")
@@ -191,7 +199,7 @@ impl Submission {
 
     fn start_ledger(&self, planned: &Planned) -> Result<StreamingQuery, SparkError> {
         let plan = &planned.plan;
-        let records = self.source_beside(&planned.topic).stream(&self.session, LEDGER_QUERY);
+        let records = self.source_beside(planned).stream(&self.session, LEDGER_QUERY);
         let counts = metrics::ledger::counts(&records, &self.expected(plan), plan.revision)?;
         self.sink
             .stream_of_ledger(counts.write_stream())

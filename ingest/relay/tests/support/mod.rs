@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::endpoints::variable;
-use contracts::topics::{Assigned, Topic, topics};
+use contracts::topics::{Assigned, EVENTS_PARTITIONS, Topic, topics};
 use contracts::{Namespace, RelayPosition, migrations, publications};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -213,8 +213,10 @@ impl Scene {
     /// All that a test leaves behind whose PostgreSQL goes with it.
     pub async fn remove_topics(&self) {
         let Self { config, .. } = self;
-        let topics: Vec<_> =
-            topics(&config.namespace, config.assigned.generation).into_iter().map(|t| t.name).collect();
+        let topics: Vec<_> = topics(&config.namespace, config.assigned.generation, EVENTS_PARTITIONS)
+            .into_iter()
+            .map(|t| t.name)
+            .collect();
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         let client: AdminClient<DefaultClientContext> =
             ClientConfig::new().set("bootstrap.servers", &config.kafka_brokers).create().unwrap();
@@ -232,7 +234,7 @@ impl Scene {
 async fn create_topics(config: &RelayConfig) {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", &config.kafka_brokers).create().unwrap();
-    let all: Vec<Topic> = topics(&config.namespace, config.assigned.generation);
+    let all: Vec<Topic> = topics(&config.namespace, config.assigned.generation, EVENTS_PARTITIONS);
     let new: Vec<NewTopic<'_>> = all
         .iter()
         .map(|topic| NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(1)))

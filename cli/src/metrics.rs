@@ -1,0 +1,39 @@
+//! `storepulse metrics`.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::Args;
+use console::metrics::Scraper;
+
+use crate::{connect, interrupt};
+
+const EXAMPLES: &str = "\
+Examples:
+  storepulse metrics                       serve http://127.0.0.1:56090/metrics until Ctrl-C
+  storepulse metrics --once                print them
+  storepulse metrics --once | grep lag";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct MetricsArgs {
+    /// Where to listen. There is no TLS and no password: what is told are figures and names of topics, no events and no persons.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:56090")]
+    listen: SocketAddr,
+    /// Print them once and end.
+    #[arg(long, conflicts_with = "listen")]
+    once: bool,
+}
+
+pub(crate) async fn run(args: MetricsArgs) -> anyhow::Result<ExitCode> {
+    let scraper = Scraper::new(connect::endpoints()?)?;
+    if args.once {
+        print!("{}", scraper.scrape().await);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let stop = interrupt::token()?;
+    let serving = console::serve(args.listen, scraper).await?;
+    println!("metrics on http://{}/metrics", serving.address);
+    serving.until(&stop).await?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,96 @@
+//! Figures of every hop in the text format of OpenMetrics 1.0.
+//!
+//! A scrape asks all services at the same time and waits for none longer than [`ANSWER`], which is below Prometheus's own
+//! time-out. Counters are those that the reporting process keeps: they begin at 0 when it starts again, which `rate` allows for.
+
+mod cassandra;
+mod kafka;
+mod names;
+mod page;
+mod postgres;
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use contracts::endpoints::Endpoints;
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+
+use names::UP;
+pub use names::{Kind, METRICS, Metric};
+use page::Page;
+
+/// How long a service may take to answer.
+pub const ANSWER: Duration = Duration::from_secs(5);
+
+/// Why a service told nothing.
+type Refused = Box<dyn std::error::Error + Send + Sync>;
+
+/// Asks the services, keeping the connections from one scrape to the next.
+pub struct Scraper {
+    endpoints: Endpoints,
+    http: reqwest::Client,
+    postgres: Mutex<Option<tokio_postgres::Client>>,
+    cassandra: Mutex<Option<scylla::client::session::Session>>,
+    kafka: kafka::Watermarks,
+}
+
+impl Scraper {
+    /// One that has asked nobody yet: services may come later.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be made.
+    pub fn new(endpoints: Endpoints) -> Result<Self, reqwest::Error> {
+        // The client wants a provider even for plain HTTP; where the process has one already, that one stays.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().timeout(ANSWER).build()?;
+        Ok(Self {
+            endpoints,
+            http,
+            postgres: Mutex::default(),
+            cassandra: Mutex::default(),
+            kafka: kafka::Watermarks::default(),
+        })
+    }
+
+    /// Every figure that can be had now, as one page.
+    pub async fn scrape(&self) -> String {
+        let page = Page::default();
+        tokio::join!(
+            told(&page, "postgres", Box::pin(postgres::ask(&self.postgres, &self.endpoints, &page))),
+            told(&page, "kafka", Box::pin(self.kafka.ask(&self.endpoints, &page))),
+            told(&page, "cassandra", Box::pin(cassandra::ask(&self.cassandra, &self.endpoints, &page))),
+            told(&page, "schema_registry", Box::pin(self.registry())),
+            told(&page, "spark_connect", Box::pin(self.spark())),
+        );
+        page.text()
+    }
+
+    async fn registry(&self) -> Result<(), Refused> {
+        let subjects = format!("{}/subjects", self.endpoints.schema_registry_url);
+        self.http.get(subjects).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Whether it takes connections: its protocol needs the Spark client, which is not known here.
+    async fn spark(&self) -> Result<(), Refused> {
+        TcpStream::connect(self.endpoints.spark_address()).await?;
+        Ok(())
+    }
+}
+
+/// Waits for an answer, which is boxed: those of all services are awaited side by side.
+async fn told(page: &Page, service: &str, answer: Pin<Box<impl Future<Output = Result<(), Refused>>>>) {
+    let answered = match tokio::time::timeout(ANSWER, answer).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            tracing::warn!(service, error = &*error, "a service did not tell its figures");
+            false
+        }
+        Err(_) => {
+            tracing::warn!(service, "a service did not tell its figures in time");
+            false
+        }
+    };
+    page.set(&UP, &[("service", service)], f64::from(u8::from(answered)));
+}

@@ -1,0 +1,121 @@
+//! Every metric there is: the dashboard, the alerts and docs/operations.md name no other, which tests hold them to.
+
+/// How a metric changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Up and down.
+    Gauge,
+    /// Only up, until the process that counts starts again; shown with `_total` behind its name.
+    Counter,
+}
+
+/// One metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name, with its unit, without `_total`.
+    pub name: &'static str,
+    /// What it says.
+    pub help: &'static str,
+    /// How it changes.
+    pub kind: Kind,
+}
+
+impl Metric {
+    /// The name that queries use.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self.kind {
+            Kind::Gauge => self.name.to_owned(),
+            Kind::Counter => format!("{}_total", self.name),
+        }
+    }
+}
+
+macro_rules! metrics {
+    ($( $const:ident: $kind:ident $name:literal $help:literal; )+) => {
+        $( pub(super) const $const: Metric =
+            Metric { name: concat!("storepulse_", $name), help: $help, kind: Kind::$kind }; )+
+        /// All of them.
+        pub const METRICS: &[Metric] = &[$( $const ),+];
+    };
+}
+
+metrics! {
+    UP: Gauge "up" "1 where the service told its figures in this scrape";
+
+    INGESTED: Counter "ingested_records" "records handed in, by stage and what became of them, since the retention floor";
+    QUARANTINE_OPEN: Gauge "quarantine_open_records" "records set aside and not judged again with success";
+
+    RELAY_STREAMING: Gauge "relay_streaming" "1 where the relay last reported that rows flow";
+    RELAY_REPORT_AGE: Gauge "relay_report_age_seconds" "since the relay's last report, due every second";
+    RELAY_RECORDS: Counter "relay_records" "records committed to a topic by the relay at work";
+    RELAY_RESTARTS: Counter "relay_restarts" "times the relay at work has started again after a failure";
+    RELAY_UNACKNOWLEDGED: Gauge "relay_unacknowledged_seconds" "for how long kafka has acknowledged nothing of the open transaction";
+    RELAY_BEHIND: Gauge "relay_behind_bytes" "postgresql's log behind the position committed in kafka, of all databases";
+    SLOT_RETAINED: Gauge "slot_retained_bytes" "log that postgresql keeps for the slot";
+    SLOT_SAFE: Gauge "slot_safe_bytes" "log that may still be written before the slot is lost; absent without a limit";
+    SLOT_ACTIVE: Gauge "slot_active" "1 where somebody reads the slot";
+
+    JOB_RUNNING: Gauge "job_running" "1 where the supervisor last reported that the query runs";
+    JOB_REPORT_AGE: Gauge "job_report_age_seconds" "since the supervisor's last report, due every second";
+    JOB_RESTARTS: Counter "job_restarts" "times the plan was submitted again by the supervisor at work";
+    JOB_RECORDS: Counter "job_input_records" "records read by the cube's query";
+    JOB_BATCHES: Counter "job_batches" "micro-batches with records of the cube's query";
+    JOB_BATCH: Gauge "job_batch_seconds" "the last micro-batch of the cube with records";
+    JOB_LAG: Gauge "job_lag_seconds" "how far rows trailed their newest event when the last micro-batch was written";
+    JOB_BEHIND: Gauge "job_behind_offsets" "offsets between the last micro-batch and the topic's end, transaction markers included";
+    JOB_STATE_ROWS: Gauge "job_state_rows" "rows of state of the cube's query";
+    JOB_DROPPED: Counter "job_dropped_rows" "rows that spark dropped as too late: anything but 0 is a fault";
+    JOB_WATERMARK: Gauge "job_watermark_timestamp_seconds" "the watermark of the cube's query";
+
+    REBUILD_OPEN: Gauge "rebuild_open" "1 while a rebuild is not done";
+    REPAIRED: Gauge "repaired_timestamp_seconds" "when windows were last written in batch, by kind";
+
+    TOPIC_END: Gauge "kafka_topic_end_offset" "the end of committed records, by topic and partition";
+    UNDER_REPLICATED: Gauge "kafka_under_replicated_partitions" "partitions with fewer copies in step than they have";
+
+    NEWEST_WINDOW: Gauge "cassandra_newest_window_timestamp_seconds" "the newest minute of activity_by_minute, of today or yesterday";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    /// Our metrics' names in a file of this checkout.
+    fn named_in(path: &str) -> BTreeSet<String> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+        let text =
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words
+            .filter(|word| word.starts_with("storepulse_") && word.len() > "storepulse_".len())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn shown() -> BTreeSet<String> {
+        METRICS.iter().map(Metric::shown).collect()
+    }
+
+    #[test]
+    fn no_two_have_one_name() {
+        assert_eq!(shown().len(), METRICS.len());
+    }
+
+    #[test]
+    fn dashboard_and_alerts_name_what_is_there() {
+        for path in ["services/grafana/dashboards/storepulse.json", "services/prometheus/alerts.yml"] {
+            let unknown: Vec<String> = named_in(path).difference(&shown()).cloned().collect();
+            assert!(unknown.is_empty(), "{path}: {unknown:?}");
+            assert!(named_in(path).len() > 5, "{path} names hardly anything");
+        }
+    }
+
+    #[test]
+    fn each_is_documented() {
+        assert_eq!(named_in("docs/metrics.md"), shown());
+    }
+}
