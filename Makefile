@@ -113,6 +113,7 @@ lint: setup ## format, clippy, documentation, licences
 	@.ci/one-build
 	@python3 notebooks/hygiene.py
 	@tests/compose --check
+	@services/container/lint
 	@if cargo clippy --version >/dev/null 2>&1; then cargo clippy --locked --workspace --all-targets --quiet -- -D warnings; \
 	 else echo "clippy is not installed: skipped (Debian's cargo-web comes without it)"; fi
 	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
