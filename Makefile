@@ -97,7 +97,7 @@ compose-up: compose-secrets compose-build ## the whole line in containers
 
 .PHONY: compose-down
 compose-down: ## stop the containers; their volumes stay
-	@. services/container/compose; compose down
+	@. services/container/compose; COMPOSE_PROFILES=airflow,cluster,grafana,notebooks,observe compose down
 
 .PHONY: compose-test
 compose-test: ## images, start, load, restarts and verification in containers, then nothing left

@@ -41,9 +41,9 @@ async fn an_event_is_followed_to_its_row_or_to_the_part_that_is_missing() {
         for series in [
             "storepulse_relay_streaming 1.0",
             "storepulse_slot_active 1.0",
-            "storepulse_job_running{job=\"cube\"} 1.0",
-            "storepulse_job_lag_seconds{job=\"cube\",quantile=\"0.5\"} ",
-            "storepulse_ingested_records_total{stage=",
+            "storepulse_job_running{query=\"cube\"} 1.0",
+            "storepulse_job_lag_seconds{query=\"cube\",quantile=\"0.5\"} ",
+            "storepulse_ingested_records{stage=",
             "storepulse_relay_records_total{topic=\"events\"} ",
         ] {
             assert!(metrics.out.contains(series), "{series}: {metrics}");

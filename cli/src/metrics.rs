@@ -23,10 +23,13 @@ pub(crate) struct MetricsArgs {
     /// Print them once and end.
     #[arg(long, conflicts_with = "listen")]
     once: bool,
+    /// The collector to ask whether it takes events, as http://127.0.0.1:56080; none without.
+    #[arg(long, value_name = "URL", env = "STOREPULSE_COLLECTOR_URL", hide_env_values = true)]
+    collector: Option<String>,
 }
 
 pub(crate) async fn run(args: MetricsArgs) -> anyhow::Result<ExitCode> {
-    let scraper = Scraper::new(connect::endpoints()?)?;
+    let scraper = Scraper::new(connect::endpoints()?, args.collector)?;
     if args.once {
         print!("{}", scraper.scrape().await);
         return Ok(ExitCode::SUCCESS);

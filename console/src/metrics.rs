@@ -29,6 +29,7 @@ type Refused = Box<dyn std::error::Error + Send + Sync>;
 /// Asks the services, keeping the connections from one scrape to the next.
 pub struct Scraper {
     endpoints: Endpoints,
+    collector_url: Option<String>,
     http: reqwest::Client,
     postgres: Mutex<Option<tokio_postgres::Client>>,
     cassandra: Mutex<Option<scylla::client::session::Session>>,
@@ -36,16 +37,17 @@ pub struct Scraper {
 }
 
 impl Scraper {
-    /// One that has asked nobody yet: services may come later.
+    /// One that has asked nobody yet: services may come later. A collector is asked where its URL is known.
     ///
     /// # Errors
     /// When the HTTP client cannot be made.
-    pub fn new(endpoints: Endpoints) -> Result<Self, reqwest::Error> {
+    pub fn new(endpoints: Endpoints, collector_url: Option<String>) -> Result<Self, reqwest::Error> {
         // The client wants a provider even for plain HTTP; where the process has one already, that one stays.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().timeout(ANSWER).build()?;
         Ok(Self {
             endpoints,
+            collector_url,
             http,
             postgres: Mutex::default(),
             cassandra: Mutex::default(),
@@ -62,6 +64,11 @@ impl Scraper {
             told(&page, "cassandra", Box::pin(cassandra::ask(&self.cassandra, &self.endpoints, &page))),
             told(&page, "schema_registry", Box::pin(self.registry())),
             told(&page, "spark_connect", Box::pin(self.spark())),
+            async {
+                if let Some(url) = &self.collector_url {
+                    told(&page, "collector", Box::pin(self.collector(url))).await;
+                }
+            },
         );
         page.text()
     }
@@ -69,6 +76,13 @@ impl Scraper {
     async fn registry(&self) -> Result<(), Refused> {
         let subjects = format!("{}/subjects", self.endpoints.schema_registry_url);
         self.http.get(subjects).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Whether it takes events, by its own judgement.
+    async fn collector(&self, url: &str) -> Result<(), Refused> {
+        let health = format!("{}/v1/health", url.trim_end_matches('/'));
+        self.http.get(health).send().await?.error_for_status()?;
         Ok(())
     }
 

@@ -30,7 +30,7 @@ fn up<'a>(page: &'a str, service: &str) -> Option<&'a str> {
 async fn every_service_tells_its_figures() {
     provision::in_scratch_namespace(&services().await, async |endpoints| {
         provision::apply(&endpoints).await.unwrap();
-        let scraper = Scraper::new(endpoints.clone()).unwrap();
+        let scraper = Scraper::new(endpoints.clone(), None).unwrap();
         // The second one over the connections that are kept.
         for _ in 0..2 {
             let page = scraper.scrape().await;
@@ -60,7 +60,8 @@ async fn a_service_that_is_away_is_named_and_the_others_still_tell() {
         cassandra_contact_points: "127.0.0.1:1".into(),
         ..services().await
     };
-    let serving = console::serve("127.0.0.1:0".parse().unwrap(), Scraper::new(endpoints).unwrap()).await;
+    let scraper = Scraper::new(endpoints, Some("http://127.0.0.1:1".into())).unwrap();
+    let serving = console::serve("127.0.0.1:0".parse().unwrap(), scraper).await;
     let serving = serving.unwrap();
     let (address, stop) = (serving.address, CancellationToken::new());
     let stopping = stop.clone();
@@ -72,7 +73,7 @@ async fn a_service_that_is_away_is_named_and_the_others_still_tell() {
     connection.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.contains("content-type: application/openmetrics-text"), "{answer}");
-    for service in ["postgres", "kafka", "cassandra", "schema_registry"] {
+    for service in ["postgres", "kafka", "cassandra", "schema_registry", "collector"] {
         assert_eq!(up(&answer, service), Some("0.0"), "{service}: {answer}");
     }
     assert_eq!(up(&answer, "spark_connect"), Some("1.0"), "{answer}");

@@ -18,6 +18,8 @@ pub struct Metric {
     pub help: &'static str,
     /// How it changes.
     pub kind: Kind,
+    /// What tells its series apart. None is called `job` or `instance`, which are Prometheus's own.
+    pub labels: &'static [&'static str],
 }
 
 impl Metric {
@@ -31,50 +33,64 @@ impl Metric {
     }
 }
 
+const SERVICE: &str = "service";
+const STAGE: &str = "stage";
+const BECAME: &str = "became";
+const REASON: &str = "reason";
+const TOPIC: &str = "topic";
+const PARTITION: &str = "partition";
+const QUERY: &str = "query";
+const QUANTILE: &str = "quantile";
+const KIND: &str = "kind";
+
 macro_rules! metrics {
-    ($( $const:ident: $kind:ident $name:literal $help:literal; )+) => {
-        $( pub(super) const $const: Metric =
-            Metric { name: concat!("storepulse_", $name), help: $help, kind: Kind::$kind }; )+
+    ($( $const:ident: $kind:ident $name:literal [$($label:ident),*] $help:literal; )+) => {
+        $( pub(super) const $const: Metric = Metric {
+            name: concat!("storepulse_", $name),
+            help: $help,
+            kind: Kind::$kind,
+            labels: &[$($label),*],
+        }; )+
         /// All of them.
         pub const METRICS: &[Metric] = &[$( $const ),+];
     };
 }
 
 metrics! {
-    UP: Gauge "up" "1 where the service told its figures in this scrape";
+    UP: Gauge "up" [SERVICE] "1 where the service told its figures in this scrape";
 
-    INGESTED: Counter "ingested_records" "records handed in, by stage and what became of them, since the retention floor";
-    QUARANTINE_OPEN: Gauge "quarantine_open_records" "records set aside and not judged again with success";
+    INGESTED: Gauge "ingested_records" [STAGE, BECAME] "records handed in since the retention floor, by what became of them; retention lowers it";
+    QUARANTINE_OPEN: Gauge "quarantine_open_records" [REASON] "records set aside and not judged again with success";
 
-    RELAY_STREAMING: Gauge "relay_streaming" "1 where the relay last reported that rows flow";
-    RELAY_REPORT_AGE: Gauge "relay_report_age_seconds" "since the relay's last report, due every second";
-    RELAY_RECORDS: Counter "relay_records" "records committed to a topic by the relay at work";
-    RELAY_RESTARTS: Counter "relay_restarts" "times the relay at work has started again after a failure";
-    RELAY_UNACKNOWLEDGED: Gauge "relay_unacknowledged_seconds" "for how long kafka has acknowledged nothing of the open transaction";
-    RELAY_BEHIND: Gauge "relay_behind_bytes" "postgresql's log behind the position committed in kafka, of all databases";
-    SLOT_RETAINED: Gauge "slot_retained_bytes" "log that postgresql keeps for the slot";
-    SLOT_SAFE: Gauge "slot_safe_bytes" "log that may still be written before the slot is lost; absent without a limit";
-    SLOT_ACTIVE: Gauge "slot_active" "1 where somebody reads the slot";
+    RELAY_STREAMING: Gauge "relay_streaming" [] "1 where the relay last reported that rows flow";
+    RELAY_REPORT_AGE: Gauge "relay_report_age_seconds" [] "since the relay's last report, due every second";
+    RELAY_RECORDS: Counter "relay_records" [TOPIC] "records committed to a topic by the relay at work";
+    RELAY_RESTARTS: Counter "relay_restarts" [] "times the relay at work has started again after a failure";
+    RELAY_UNACKNOWLEDGED: Gauge "relay_unacknowledged_seconds" [] "for how long kafka has acknowledged nothing of the open transaction";
+    RELAY_BEHIND: Gauge "relay_behind_bytes" [] "postgresql's log behind the position committed in kafka, of all databases; absent before the first position";
+    SLOT_RETAINED: Gauge "slot_retained_bytes" [] "log that postgresql keeps for the slot; absent when it is lost";
+    SLOT_SAFE: Gauge "slot_safe_bytes" [] "log that may still be written before the slot is lost; absent without a limit, or when it is lost";
+    SLOT_ACTIVE: Gauge "slot_active" [] "1 where somebody reads the slot";
 
-    JOB_RUNNING: Gauge "job_running" "1 where the supervisor last reported that the query runs";
-    JOB_REPORT_AGE: Gauge "job_report_age_seconds" "since the supervisor's last report, due every second";
-    JOB_RESTARTS: Counter "job_restarts" "times the plan was submitted again by the supervisor at work";
-    JOB_RECORDS: Counter "job_input_records" "records read by the cube's query";
-    JOB_BATCHES: Counter "job_batches" "micro-batches with records of the cube's query";
-    JOB_BATCH: Gauge "job_batch_seconds" "the last micro-batch of the cube with records";
-    JOB_LAG: Gauge "job_lag_seconds" "how far rows trailed their newest event when the last micro-batch was written";
-    JOB_BEHIND: Gauge "job_behind_offsets" "offsets between the last micro-batch and the topic's end, transaction markers included";
-    JOB_STATE_ROWS: Gauge "job_state_rows" "rows of state of the cube's query";
-    JOB_DROPPED: Counter "job_dropped_rows" "rows that spark dropped as too late: anything but 0 is a fault";
-    JOB_WATERMARK: Gauge "job_watermark_timestamp_seconds" "the watermark of the cube's query";
+    JOB_RUNNING: Gauge "job_running" [QUERY] "1 where the supervisor last reported that the query runs";
+    JOB_REPORT_AGE: Gauge "job_report_age_seconds" [QUERY] "since the supervisor's last report, due every second";
+    JOB_RESTARTS: Counter "job_restarts" [QUERY] "times the plan was submitted again by the supervisor at work";
+    JOB_RECORDS: Counter "job_input_records" [QUERY] "records read by the cube's query";
+    JOB_BATCHES: Counter "job_batches" [QUERY] "micro-batches with records of the cube's query";
+    JOB_BATCH: Gauge "job_batch_seconds" [QUERY] "the last micro-batch of the cube with records";
+    JOB_LAG: Gauge "job_lag_seconds" [QUERY, QUANTILE] "how far rows trailed their newest event when the last micro-batch was written";
+    JOB_BEHIND: Gauge "job_behind_offsets" [QUERY] "of the partition that is furthest behind, as of the last trigger, transaction markers included: it stands still while a query hangs";
+    JOB_STATE_ROWS: Gauge "job_state_rows" [QUERY] "rows of state of the cube's query";
+    JOB_DROPPED: Counter "job_dropped_rows" [QUERY] "rows that spark dropped as too late: anything but 0 is a fault";
+    JOB_WATERMARK: Gauge "job_watermark_timestamp_seconds" [QUERY] "the watermark of the cube's query";
 
-    REBUILD_OPEN: Gauge "rebuild_open" "1 while a rebuild is not done";
-    REPAIRED: Gauge "repaired_timestamp_seconds" "when windows were last written in batch, by kind";
+    REBUILD_OPEN: Gauge "rebuild_open" [] "1 while a rebuild is not done";
+    REPAIRED: Gauge "repaired_timestamp_seconds" [KIND] "when windows were last written in batch, by kind";
 
-    TOPIC_END: Gauge "kafka_topic_end_offset" "the end of committed records, by topic and partition";
-    UNDER_REPLICATED: Gauge "kafka_under_replicated_partitions" "partitions with fewer copies in step than they have";
+    TOPIC_END: Gauge "kafka_topic_end_offset" [TOPIC, PARTITION] "the end of committed records, by topic and partition";
+    UNDER_REPLICATED: Gauge "kafka_under_replicated_partitions" [] "partitions with fewer copies in step than they have";
 
-    NEWEST_WINDOW: Gauge "cassandra_newest_window_timestamp_seconds" "the newest minute of activity_by_minute, of today or yesterday";
+    NEWEST_WINDOW: Gauge "cassandra_newest_window_timestamp_seconds" [] "the newest minute of activity_by_minute, of today or yesterday";
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub(super) struct Page(Mutex<BTreeMap<&'static str, (Metric, Series)>>);
 impl Page {
     /// Adds one figure; of the same metric and labels the last one counts for a gauge.
     pub(super) fn set(&self, metric: &Metric, labels: &[(&'static str, &str)], value: f64) {
+        debug_assert!(labels.iter().map(|(name, _)| name).eq(metric.labels), "{}: {labels:?}", metric.name);
         let labels: Labels = labels.iter().map(|&(name, value)| (name, value.to_owned())).collect();
         let mut page = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (_, series) = page.entry(metric.name).or_insert_with(|| {
@@ -68,7 +69,7 @@ impl Page {
 
 #[cfg(test)]
 mod tests {
-    use super::super::names::{JOB_LAG, RELAY_RECORDS, UP};
+    use super::super::names::{JOB_LAG, METRICS, RELAY_RECORDS, UP};
     use super::*;
 
     #[test]
@@ -76,7 +77,7 @@ mod tests {
         let page = Page::default();
         page.set(&UP, &[("service", "kafka")], 1.0);
         page.set(&RELAY_RECORDS, &[("topic", "a\"b\\c\nd")], 7.0);
-        page.set_some(&JOB_LAG, &[], None);
+        page.set_some(&JOB_LAG, &[("query", "cube"), ("quantile", "0.5")], None);
         let text = page.text();
         for line in [
             "# TYPE storepulse_up gauge",
@@ -88,5 +89,11 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }
         assert!(!text.contains("job_lag"), "{text}");
+    }
+
+    #[test]
+    fn no_label_is_one_of_prometheus() {
+        let labels = METRICS.iter().flat_map(|metric| metric.labels);
+        assert!(labels.into_iter().all(|label| !["job", "instance"].contains(label)));
     }
 }

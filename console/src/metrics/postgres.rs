@@ -16,7 +16,8 @@ use super::{Metric, Refused};
 const RELAY: &str = "
     select (state = 'streaming')::int::float8, extract(epoch from clock_timestamp() - reported_at)::float8,
            restarts::float8, coalesce(unacknowledged_ms, 0) / 1000.0::float8,
-           greatest(pg_current_wal_lsn() - committed_lsn, 0)::float8, events_out::float8, users_out::float8
+           case when committed_lsn is not null then greatest(pg_current_wal_lsn() - committed_lsn, 0)::float8 end,
+           events_out::float8, users_out::float8
     from ops.relay_status where slot = $1";
 
 const SLOT: &str = "
@@ -87,7 +88,7 @@ async fn read(client: &Client, slot: &str, page: &Page) -> Result<(), Refused> {
         set_all(page, row, 0, &[SLOT_RETAINED, SLOT_SAFE, SLOT_ACTIVE], &[])?;
     }
     for row in &jobs {
-        let job = [("job", row.try_get(0)?)];
+        let query = [("query", row.try_get(0)?)];
         let figures = [
             JOB_RUNNING,
             JOB_REPORT_AGE,
@@ -100,9 +101,9 @@ async fn read(client: &Client, slot: &str, page: &Page) -> Result<(), Refused> {
             JOB_DROPPED,
             JOB_WATERMARK,
         ];
-        set_all(page, row, 1, &figures, &job)?;
+        set_all(page, row, 1, &figures, &query)?;
         for (column, quantile) in [(11, "0.5"), (12, "0.99")] {
-            page.set_some(&JOB_LAG, &[job[0], ("quantile", quantile)], row.try_get(column)?);
+            page.set_some(&JOB_LAG, &[query[0], ("quantile", quantile)], row.try_get(column)?);
         }
     }
     for row in &ledger {

@@ -32,6 +32,7 @@ mod ledger;
 mod lock;
 mod log;
 mod output;
+mod pace;
 pub mod pgoutput;
 pub mod position;
 pub mod progress;

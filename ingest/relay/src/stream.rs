@@ -24,6 +24,7 @@ use crate::kafka::Producer;
 use crate::latency::Latency;
 use crate::ledger::Ledger;
 use crate::output::{Output, Table, Written};
+use crate::pace::{self, Held, Pace};
 use crate::pgoutput::Message;
 use crate::position;
 use crate::progress::Reporter;
@@ -32,14 +33,10 @@ use crate::tracker::{self, Tracker};
 
 /// How many messages are handled before looking up whether to stop.
 const ATTENTION_MESSAGES: u32 = 256;
-/// The shortest time between two transactions that PostgreSQL asked for.
-const ASKED_INTERVAL: Duration = Duration::from_millis(100);
 /// Turns of the runtime after which nothing more is there.
 const TURNS: u32 = 4;
 /// How long the rows of a backlog gather in the socket before they are taken.
 const GATHER: Duration = Duration::from_millis(1);
-/// The longest wait for more rows of a backlog.
-const LINGER_MAX: Duration = Duration::from_millis(20);
 
 /// Everything a session needs, in the state that the start order left it.
 pub(crate) struct Stream {
@@ -100,10 +97,7 @@ struct Core {
     failpoint: Failpoint,
     /// When the transaction being delivered was committed in PostgreSQL.
     commit_time_us: i64,
-    last_commit: Instant,
-    last_commit_took: Duration,
-    /// PostgreSQL has asked for a confirmation.
-    asked: bool,
+    pace: Pace,
 }
 
 enum Next {
@@ -159,9 +153,7 @@ pub(crate) fn run(stream: Stream) -> Result<(), Fault> {
         latency: Latency::new(),
         failpoint: Failpoint::from_env(),
         commit_time_us: 0,
-        last_commit: Instant::now(),
-        last_commit_took: Duration::ZERO,
-        asked: false,
+        pace: Pace::new(Instant::now()),
     };
     // From this transaction on the new generation is complete, and its position says so.
     let result = if first_of_generation { core.commit() } else { Ok(()) }.and_then(|()| core.pump());
@@ -178,7 +170,7 @@ impl Core {
             match self.next()? {
                 Next::Event(event) => {
                     self.handle(event)?;
-                    if self.is_full() {
+                    if pace::is_full(&self.config.limits, &self.held()) {
                         self.commit()?;
                     }
                     handled = handled.wrapping_add(1);
@@ -192,13 +184,13 @@ impl Core {
                         if self.cancel.is_cancelled() {
                             return self.finish();
                         }
-                        if self.is_old() {
+                        if pace::is_old(&self.config.limits, &self.held(), Instant::now()) {
                             self.commit()?;
                         }
                     }
                 }
                 Next::Quiet => {
-                    if self.is_due() {
+                    if self.pace.is_due(&self.config.limits, &self.held(), Instant::now()) {
                         self.commit()?;
                     }
                 }
@@ -217,7 +209,7 @@ impl Core {
             // PostgreSQL sends row by row; taking them as they come would cost two switches of threads a row.
             std::thread::sleep(GATHER);
         }
-        let patience = self.patience();
+        let patience = self.pace.patience(&self.config.limits, &self.held(), Instant::now());
         let Self { client, cancel, lost, changed, runtime, .. } = self;
         runtime.block_on(async {
             tokio::select! {
@@ -231,43 +223,9 @@ impl Core {
         })
     }
 
-    /// How long to wait for more before looking whether something [is due](Self::is_due).
-    fn patience(&self) -> Duration {
-        let limits = &self.config.limits;
-        if let Some(opened) = self.batch.opened {
-            let left = limits.transaction_age.saturating_sub(opened.elapsed());
-            return if self.tracker.in_transaction() {
-                left
-            } else if self.batch.rows < limits.eager_rows {
-                Duration::ZERO
-            } else {
-                // A backlog: the longer a commit takes, the more it pays to fill it first.
-                left.min((self.last_commit_took / 2).min(LINGER_MAX))
-            };
-        }
-        let interval = if self.asked { ASKED_INTERVAL } else { limits.idle_position };
-        let left = interval.saturating_sub(self.last_commit.elapsed());
-        if self.has_moved() { left } else { left.max(ASKED_INTERVAL) }
-    }
-
-    fn is_due(&self) -> bool {
-        let limits = &self.config.limits;
-        match self.batch.opened {
-            Some(opened) => !self.tracker.in_transaction() || opened.elapsed() >= limits.transaction_age,
-            None => {
-                let interval = if self.asked { ASKED_INTERVAL } else { limits.idle_position };
-                self.has_moved() && self.last_commit.elapsed() >= interval
-            }
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        let limits = &self.config.limits;
-        self.batch.rows >= limits.transaction_rows || self.batch.bytes >= limits.transaction_bytes
-    }
-
-    fn is_old(&self) -> bool {
-        self.batch.opened.is_some_and(|opened| opened.elapsed() >= self.config.limits.transaction_age)
+    fn held(&self) -> Held {
+        let Batch { opened, rows, bytes, .. } = self.batch;
+        Held { opened, rows, bytes, in_transaction: self.tracker.in_transaction(), moved: self.has_moved() }
     }
 
     /// Whether the log went on without rows for us.
@@ -290,7 +248,9 @@ impl Core {
             }
             ReplicationEvent::KeepAlive { wal_end, reply_requested, .. } => {
                 self.tracker.idle(wal_end.as_u64())?;
-                self.asked |= reply_requested;
+                if reply_requested {
+                    self.pace.asked();
+                }
             }
             // Messages that applications put into the log are not ours; no stop was asked for.
             ReplicationEvent::Message { .. } | ReplicationEvent::StoppedAt { .. } => {}
@@ -380,21 +340,20 @@ impl Core {
         self.producer.commit()?;
         self.failpoint.reach(Place::AfterKafkaCommit);
         self.client.update_applied_lsn(Lsn::from_u64(place.lsn));
-        self.last_commit = Instant::now();
-        self.last_commit_took = self.last_commit - began;
-        self.asked = false;
-        self.report(place.lsn);
+        let now = Instant::now();
+        self.pace.committed(began, now);
+        self.report(place.lsn, now);
         Ok(())
     }
 
-    fn report(&mut self, lsn: u64) {
+    fn report(&mut self, lsn: u64, now: Instant) {
         let now_us = pg_now_us();
         for (committed_us, rows) in self.batch.transactions.drain(..) {
             self.latency.record(now_us.saturating_sub(committed_us), rows);
         }
-        let latency = self.latency.summary(self.last_commit);
+        let latency = self.latency.summary(now);
         let batch = &mut self.batch;
-        tracing::trace!(rows = batch.rows, bytes = batch.bytes, took = ?self.last_commit_took, "transaction committed");
+        tracing::trace!(rows = batch.rows, bytes = batch.bytes, took = ?self.pace.last_commit_took(), "transaction committed");
         self.reporter.update(|progress| {
             progress.events_out += batch.events;
             progress.users_out += batch.users;
