@@ -9,7 +9,6 @@ use contracts::endpoints::Endpoints;
 use jobs::lease::{self, Acquired, Hold, Patience};
 use jobs::plans::{self, CUBE_QUERY, NewPlan};
 use jobs::progress::JobProgress;
-use jobs::spark::SHUFFLE_PARTITIONS;
 use jobs::supervisor::{self, JobConfig};
 use jobs::{control, fingerprint, retention};
 use tokio::sync::watch;
@@ -259,8 +258,7 @@ async fn reset_under(hold: &Hold, endpoints: &Endpoints, args: &ResetArgs) -> an
         .context("the check of the topic's retention was cut off")??;
     let generation = provisioned.assigned.generation;
     let before = plans::in_force(&client, CUBE_QUERY).await?;
-    let before = before.last().map_or(SHUFFLE_PARTITIONS, |plan| plan.shuffle_partitions);
-    let shuffle_partitions = args.shuffle_partitions.unwrap_or(before);
+    let shuffle_partitions = plans::shuffle_partitions(&before, args.shuffle_partitions);
     let fingerprint = fingerprint::cube(generation, shuffle_partitions);
     if let Err(lost) = hold.confirm().await {
         anyhow::bail!("{} took the job meanwhile; nothing was changed", lost.holder);

@@ -150,6 +150,12 @@ pub async fn claim(
     Ok(plans)
 }
 
+/// Into how many tasks a new plan's streams read and shuffle: as many as wanted, else as those of the newest plan before.
+#[must_use]
+pub fn shuffle_partitions(before: &[Plan], wanted: Option<u32>) -> u32 {
+    wanted.unwrap_or_else(|| before.last().map_or(SHUFFLE_PARTITIONS, |plan| plan.shuffle_partitions))
+}
+
 /// The plans in force for a query, by revision.
 ///
 /// # Errors

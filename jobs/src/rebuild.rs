@@ -31,7 +31,6 @@ use crate::batch::BatchError;
 use crate::closing;
 use crate::fingerprint;
 use crate::plans::{self, CUBE_QUERY, NewPlan, PlanError};
-use crate::spark::SHUFFLE_PARTITIONS;
 use filling::Filling;
 
 /// How to rebuild.
@@ -215,8 +214,7 @@ async fn share_out(
 ) -> Result<(DateTime<Utc>, i64), RebuildError> {
     let generation = begun.provisioned.assigned.generation;
     let plans = plans::in_force(client, CUBE_QUERY).await?;
-    let before = plans.last().map_or(SHUFFLE_PARTITIONS, |plan| plan.shuffle_partitions);
-    let shuffle_partitions = config.shuffle_partitions.unwrap_or(before);
+    let shuffle_partitions = plans::shuffle_partitions(&plans, config.shuffle_partitions);
     let fingerprint = fingerprint::cube(generation, shuffle_partitions);
     let ours =
         |plan: &plans::Plan| plan.fingerprint == fingerprint::cube(plan.generation, plan.shuffle_partitions);

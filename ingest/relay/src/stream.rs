@@ -170,7 +170,7 @@ impl Core {
             match self.next()? {
                 Next::Event(event) => {
                     self.handle(event)?;
-                    if pace::is_full(&self.config.limits, &self.held()) {
+                    if pace::is_full(&self.config.limits, self.batch.rows, self.batch.bytes) {
                         self.commit()?;
                     }
                     handled = handled.wrapping_add(1);
@@ -224,8 +224,8 @@ impl Core {
     }
 
     fn held(&self) -> Held {
-        let Batch { opened, rows, bytes, .. } = self.batch;
-        Held { opened, rows, bytes, in_transaction: self.tracker.in_transaction(), moved: self.has_moved() }
+        let Batch { opened, rows, .. } = self.batch;
+        Held { opened, rows, in_transaction: self.tracker.in_transaction(), moved: self.has_moved() }
     }
 
     /// Whether the log went on without rows for us.
