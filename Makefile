@@ -108,12 +108,14 @@ cluster-test: ## three brokers and Cassandra nodes, two masters, workers and sup
 	@tests/cluster
 
 .PHONY: lint
-lint: setup ## format, clippy, documentation, licences
+lint: setup ## format, scripts, Dockerfiles, clippy, documentation, licences
 	@cargo fmt --all --check
 	@.ci/one-build
 	@python3 notebooks/hygiene.py
 	@tests/compose --check
 	@services/container/lint
+	@if command -v shellcheck >/dev/null; then shellcheck --severity warning --external-sources $$(git grep -lE '^#!.*sh$$|^# shellcheck shell=bash'); \
+	 else echo "shellcheck is not installed: skipped (apt-get install shellcheck)"; fi
 	@if cargo clippy --version >/dev/null 2>&1; then cargo clippy --locked --workspace --all-targets --quiet -- -D warnings; \
 	 else echo "clippy is not installed: skipped (Debian's cargo-web comes without it)"; fi
 	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet

@@ -1,5 +1,6 @@
 # Sourced by `test` and `render`: a database and namespace of its own on the running stack, filled and verified by `run-job`.
 # Leaves folder $work with the executed notebooks in $work/executed and their figures in $work/figures.
+# shellcheck shell=bash
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 storepulse=$root/target/debug/storepulse
@@ -36,7 +37,7 @@ fill() {
 
 # execute_all: every notebook, as it is committed.
 execute_all() {
-    cd "$root/notebooks"
+    cd "$root/notebooks" || exit
     for notebook in [0-9]*.ipynb; do
         echo "executing $notebook" >&2
         STOREPULSE_FIGURES=$work/figures PYTHONWARNINGS=ignore timeout 120 "$venv/bin/papermill" --kernel python3 --log-level ERROR --no-progress-bar \

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use contracts::endpoints::Endpoints;
 use provision::position::{Next, PositionReader};
+use provision::{Watermarks, watermarks};
 use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
 use tokio::time::Instant;
 use tokio_postgres::types::PgLsn;
@@ -101,17 +102,10 @@ async fn committed_end(brokers: &str, topic: String) -> Result<Offsets, VerifyEr
         .set("isolation.level", "read_committed")
         .create()
         .map_err(failed)?;
-    let read = tokio::task::spawn_blocking(move || {
-        let metadata = consumer.fetch_metadata(Some(&topic), REQUEST_TIMEOUT)?;
-        let mut end = Offsets::new();
-        for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
-            let (_, high) = consumer.fetch_watermarks(&topic, partition.id(), REQUEST_TIMEOUT)?;
-            end.insert(partition.id(), high);
-        }
-        Ok(end)
-    });
+    let read = tokio::task::spawn_blocking(move || watermarks(&consumer, &topic, REQUEST_TIMEOUT));
     // Only a panic inside of the call fails to join, or a runtime that is shutting down.
-    read.await.unwrap_or(Err(KafkaError::Canceled)).map_err(failed)
+    let read = read.await.unwrap_or(Err(KafkaError::Canceled)).map_err(failed)?;
+    Ok(read.into_iter().map(|(partition, Watermarks { high, .. })| (partition, high)).collect())
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ mod collecting;
 mod ingestion;
 mod relaying;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
@@ -61,8 +60,7 @@ async fn main() -> anyhow::Result<()> {
 /// The services of the warm stack.
 async fn services() -> anyhow::Result<Endpoints> {
     let stack = stack::shared(Arc::new(PlainText)).await?;
-    let variables: HashMap<String, String> = stack.env()?.into_iter().collect();
-    Ok(Endpoints::from_lookup(|name| variables.get(name).cloned())?)
+    Ok(Endpoints::from_variables(&stack.env()?)?)
 }
 
 /// Smallest, median and largest of some figures.

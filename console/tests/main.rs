@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use console::metrics::Scraper;
@@ -13,8 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 async fn services() -> Endpoints {
     let stack = stack::shared(Arc::new(stack::Silent)).await.unwrap();
-    let variables: HashMap<String, String> = stack.env().unwrap().into_iter().collect();
-    Endpoints::from_lookup(|name| variables.get(name).cloned()).unwrap()
+    Endpoints::from_variables(&stack.env().unwrap()).unwrap()
 }
 
 /// The value of a series, as the page shows it.

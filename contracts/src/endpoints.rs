@@ -80,6 +80,16 @@ impl Endpoints {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
 
+    /// Reads from a list of names and values, such as a stack tells.
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    pub fn from_variables(variables: &[(String, String)]) -> Result<Self, EndpointsError> {
+        Self::from_lookup(|name| {
+            variables.iter().find(|(variable, _)| variable == name).map(|(_, value)| value.clone())
+        })
+    }
+
     /// Reads from any source of variables.
     ///
     /// # Errors

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use provision::{Watermarks, watermarks};
 use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::BaseConsumer;
 
 /// A topic from whose start a plan cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -41,11 +42,9 @@ pub fn check_complete(brokers: &str, topic: &str) -> Result<(), RetentionError> 
     let timeout = Duration::from_secs(15);
     let consumer: BaseConsumer =
         ClientConfig::new().set("bootstrap.servers", brokers).create().map_err(kafka)?;
-    let metadata = consumer.fetch_metadata(Some(topic), timeout).map_err(kafka)?;
-    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
-        let (low, _) = consumer.fetch_watermarks(topic, partition.id(), timeout).map_err(kafka)?;
+    for (partition, Watermarks { low, .. }) in watermarks(&consumer, topic, timeout).map_err(kafka)? {
         if low > 0 {
-            return Err(RetentionError::Cut { topic: topic.to_owned(), partition: partition.id(), low });
+            return Err(RetentionError::Cut { topic: topic.to_owned(), partition, low });
         }
     }
     Ok(())

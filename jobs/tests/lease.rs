@@ -16,9 +16,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// A database of its own with our tables, on the shared PostgreSQL.
 async fn in_database(test: impl AsyncFnOnce(&str)) {
     let stack = stack::shared(Arc::new(Silent)).await.unwrap();
-    let variables = stack.env().unwrap();
-    let lookup = |name: &str| variables.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-    let services = Endpoints::from_lookup(lookup).unwrap();
+    let services = Endpoints::from_variables(&stack.env().unwrap()).unwrap();
     let body = async |endpoints: Endpoints| {
         migrate(&endpoints.pg_url).await;
         test(&endpoints.pg_url).await;

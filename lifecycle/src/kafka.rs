@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use provision::{Watermarks, watermarks};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -24,17 +25,14 @@ pub(crate) async fn bounds(
         ClientConfig::new().set("bootstrap.servers", brokers).create().map_err(&failed)?;
     let name = topic.to_owned();
     let asked = tokio::task::spawn_blocking(move || {
-        let metadata = consumer.fetch_metadata(Some(&name), TIMEOUT)?;
-        let partitions: Vec<i32> =
-            metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|p| p.id()).collect();
+        let partitions = watermarks(&consumer, &name, TIMEOUT)?;
         let mut times = TopicPartitionList::new();
-        for &partition in &partitions {
+        for &partition in partitions.keys() {
             times.add_partition_offset(&name, partition, Offset::Offset(from.timestamp_millis()))?;
         }
         let found = consumer.offsets_for_times(times, TIMEOUT)?;
         let mut bounds = BTreeMap::new();
-        for partition in partitions {
-            let (low, high) = consumer.fetch_watermarks(&name, partition, TIMEOUT)?;
+        for (partition, Watermarks { low, high }) in partitions {
             let first = match found.find_partition(&name, partition).map(|element| element.offset()) {
                 Some(Offset::Offset(offset)) => offset,
                 _ => high,

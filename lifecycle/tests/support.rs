@@ -1,6 +1,5 @@
 //! A set-up namespace, and what is put into it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -21,8 +20,7 @@ pub(crate) struct Shop {
 /// Runs a test in a set-up namespace on the warm stack.
 pub(crate) async fn in_shop(test: impl AsyncFnOnce(&Shop)) {
     let stack = stack::shared(Arc::new(stack::Silent)).await.unwrap();
-    let variables: HashMap<String, String> = stack.env().unwrap().into_iter().collect();
-    let services = Endpoints::from_lookup(|name| variables.get(name).cloned()).unwrap();
+    let services = Endpoints::from_variables(&stack.env().unwrap()).unwrap();
     let body = async |endpoints: Endpoints| {
         provision::apply(&endpoints).await.unwrap();
         let pg = provision::connect(&endpoints.pg_url).await.unwrap();

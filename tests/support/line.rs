@@ -76,11 +76,7 @@ pub async fn on_shared_stack(test: impl AsyncFnOnce(&Line)) {
 
 /// Runs a test in a namespace of its own on the services of a stack.
 pub async fn on_services<T>(stack: &Stack, test: impl AsyncFnOnce(&Line) -> T) -> T {
-    let variables = stack.env().unwrap();
-    let lookup = |name: &str| {
-        variables.iter().find(|(variable, _)| variable == name).map(|(_, value)| value.to_owned())
-    };
-    let services = Endpoints::from_lookup(lookup).unwrap();
+    let services = Endpoints::from_variables(&stack.env().unwrap()).unwrap();
     let body = async |endpoints: Endpoints| {
         let pg = control::connect(&endpoints.pg_url).await.unwrap();
         let folder = tempfile::tempdir().unwrap();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use contracts::cube::{CUBE, MEASURE, WINDOW_US};
 use contracts::event::EVENT;
 use contracts::{Event, wire};
-use provision::Provisioned;
 use provision::position::{Next, PositionReader};
+use provision::{Provisioned, Watermarks, watermarks};
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
@@ -267,11 +267,9 @@ async fn events_from_now(brokers: &str, topic: &str) -> Result<StreamConsumer, K
         .create()?;
     let topic = topic.to_owned();
     let opened = tokio::task::spawn_blocking(move || {
-        let metadata = consumer.fetch_metadata(Some(&topic), REQUEST_TIMEOUT)?;
         let mut assignment = TopicPartitionList::new();
-        for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
-            let (_, end) = consumer.fetch_watermarks(&topic, partition.id(), REQUEST_TIMEOUT)?;
-            assignment.add_partition_offset(&topic, partition.id(), Offset::Offset(end))?;
+        for (partition, Watermarks { high, .. }) in watermarks(&consumer, &topic, REQUEST_TIMEOUT)? {
+            assignment.add_partition_offset(&topic, partition, Offset::Offset(high))?;
         }
         consumer.assign(&assignment)?;
         Ok(consumer)

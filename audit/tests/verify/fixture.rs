@@ -1,6 +1,6 @@
 //! Events, the tables they make, and the services they stand in.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +23,7 @@ use scylla::value::{CqlDecimal, CqlTimestamp, CqlValue};
 use uuid::Uuid;
 pub(crate) async fn services() -> Endpoints {
     let stack = stack::shared(Arc::new(stack::Silent)).await.unwrap();
-    let variables: HashMap<String, String> = stack.env().unwrap().into_iter().collect();
-    Endpoints::from_lookup(|name| variables.get(name).cloned()).unwrap()
+    Endpoints::from_variables(&stack.env().unwrap()).unwrap()
 }
 
 /// A set-up namespace with a relay that is past everything.

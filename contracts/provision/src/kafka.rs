@@ -13,7 +13,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
-use crate::{Outcome, Progress, ProvisionError, Step};
+use crate::{Outcome, Progress, ProvisionError, Step, Watermarks, watermarks};
 
 /// How long one request may take.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -198,22 +198,19 @@ pub(crate) async fn first_missing(brokers: &str, topics: &[Topic]) -> Result<Opt
 
 /// Refuses a topic that holds records, or held some.
 pub(crate) async fn refuse_records(brokers: &str, topic: &str) -> Result<(), ProvisionError> {
-    let count = partitions(brokers).await?.get(topic).map_or(0, |(count, _)| *count);
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .create()
         .map_err(ProvisionError::kafka("start a client"))?;
     let name = topic.to_owned();
-    let used = blocking("read the end of the events topic", move || {
-        for partition in 0..count {
-            if consumer.fetch_watermarks(&name, partition, REQUEST_TIMEOUT)?.1 > 0 {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    })
-    .await?;
-    if used { Err(ProvisionError::ForeignTopic { topic: topic.to_owned() }) } else { Ok(()) }
+    let bounds =
+        blocking("read the end of the events topic", move || watermarks(&consumer, &name, REQUEST_TIMEOUT))
+            .await?;
+    if bounds.values().any(|Watermarks { high, .. }| *high > 0) {
+        Err(ProvisionError::ForeignTopic { topic: topic.to_owned() })
+    } else {
+        Ok(())
+    }
 }
 
 /// Deletes topics; those that do not exist are passed over.

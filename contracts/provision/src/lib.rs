@@ -19,6 +19,7 @@ pub mod retention;
 mod scratch;
 mod slot;
 mod tables;
+mod watermarks;
 
 pub use error::ProvisionError;
 pub use generation::{NextGeneration, begin_rebuild};
@@ -26,6 +27,7 @@ pub use patience::load_when_there;
 pub use postgres::connect;
 pub use scratch::{create_database, drop_namespace, in_scratch_namespace};
 pub use tables::connect as connect_cassandra;
+pub use watermarks::{Watermarks, watermarks};
 
 use contracts::endpoints::Endpoints;
 use contracts::topics::{Assigned, EVENTS_PARTITIONS, Topic, topics};

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,8 +18,7 @@ use tokio::sync::mpsc;
 
 async fn services() -> Endpoints {
     let stack = stack::shared(Arc::new(stack::Silent)).await.unwrap();
-    let variables: HashMap<String, String> = stack.env().unwrap().into_iter().collect();
-    Endpoints::from_lookup(|name| variables.get(name).cloned()).unwrap()
+    Endpoints::from_variables(&stack.env().unwrap()).unwrap()
 }
 
 async fn in_namespace(body: impl AsyncFnOnce(Endpoints)) {

@@ -1,6 +1,5 @@
 //! Rows in, records out.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use contracts::endpoints::Endpoints;
@@ -36,8 +35,7 @@ async fn every_row_becomes_one_record_in_order_per_user() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_set_up_provides_is_what_the_relay_needs() {
     let stack = stack::shared(Arc::new(stack::Silent)).await.unwrap();
-    let environment: HashMap<String, String> = stack.env().unwrap().into_iter().collect();
-    let services = Endpoints::from_lookup(|name| environment.get(name).cloned()).unwrap();
+    let services = Endpoints::from_variables(&stack.env().unwrap()).unwrap();
     let body = async |endpoints: Endpoints| {
         provision::apply(&endpoints).await.unwrap();
         let provisioned = provision::load(&endpoints).await.unwrap();
