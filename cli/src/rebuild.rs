@@ -19,7 +19,10 @@ Examples:
   storepulse rebuild --abandon-old       the old query's checkpoint is corrupt: it is not submitted any more
 
 Keep `storepulse relay run` and `storepulse job run` running beside it, or start them when it asks. It may be interrupted
-and run again at any time: it goes on where it was. The last windows close eleven minutes after the cut.";
+and run again at any time: it goes on where it was. The last windows close eleven minutes after the cut.
+
+Behind a PostgreSQL that was restored without its latest events run `storepulse reconcile` afterwards: rows that nothing
+but lost events had made are left by a rebuild, and removed by that.";
 
 /// What was said last, so that nothing is said twice.
 type Said = Mutex<String>;
