@@ -52,16 +52,16 @@ async fn forget_position(endpoints: &Endpoints) {
         result.unwrap();
     }
     // A deletion is done in the background; the name is free when the topic is no longer listed.
-    while admin
-        .inner()
-        .fetch_metadata(None, std::time::Duration::from_secs(10))
-        .unwrap()
-        .topics()
-        .iter()
-        .any(|found| found.name() == topic)
-    {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let listed = || {
+        let metadata = admin.inner().fetch_metadata(None, Duration::from_secs(10)).unwrap();
+        metadata.topics().iter().any(|found| found.name() == topic)
+    };
+    let gone = async {
+        while listed() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), gone).await.unwrap();
 }
 
 #[tokio::test]

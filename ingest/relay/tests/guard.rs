@@ -7,7 +7,7 @@ use relay::{RelayError, RelayState};
 use stack::{Service, Silent};
 use tokio_postgres::Client;
 
-use crate::support::{DEADLINE, Scene, connect, events};
+use crate::support::{DEADLINE, Scene, connect, events, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_reports_what_it_does() {
@@ -17,15 +17,9 @@ async fn a_relay_reports_what_it_does() {
     let mut relay = scene.start();
     events::copy(&scene.pg, &events::events(0..100)).await;
     relay.until_events(100).await;
-    let reported = async {
-        loop {
-            match scene.status().await {
-                Some(status) if status.streams() && status.events_out == 100 => return status,
-                _ => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
-            }
-        }
-    };
-    let status = tokio::time::timeout(DEADLINE, reported).await.unwrap();
+    let reported =
+        async || scene.status().await.filter(|status| status.streams() && status.events_out == 100);
+    let status = until("the relay reports its 100 events", reported).await;
     assert_eq!(status.holder, contracts::holder::this());
     assert!(status.committed_lsn.is_some_and(|lsn| lsn <= status.server_lsn), "{status:?}");
 
@@ -83,13 +77,12 @@ async fn a_warning_comes_before_the_slot_is_lost() {
     write_log(&scene.pg, 32).await;
     relay.until("warned of the log left", kind("safe_log_below")).await;
     let slot = scene.config.namespace.slot();
-    let warned = async {
-        let select = "select warning = 'safe_log_below' from ops.relay_status where slot = $1";
-        while scene.pg.query_one(select, &[&slot]).await.unwrap().get::<_, Option<bool>>(0) != Some(true) {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
+    let select = "select warning = 'safe_log_below' from ops.relay_status where slot = $1";
+    let warned = async || {
+        let warned: Option<bool> = scene.pg.query_one(select, &[&slot]).await.unwrap().get(0);
+        (warned == Some(true)).then_some(())
     };
-    tokio::time::timeout(DEADLINE, warned).await.unwrap();
+    until("the warning is in the status", warned).await;
     relay.stop().await;
 
     // Nobody listens, and nobody relays: load goes on until a checkpoint gives the slot up.

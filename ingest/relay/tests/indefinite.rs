@@ -12,7 +12,7 @@ use relay::RelayState;
 use stack::{Service, Silent};
 
 use crate::support::proxy::{Loses, Proxy};
-use crate::support::{DEADLINE, Scene, events};
+use crate::support::{DEADLINE, Scene, events, until};
 
 /// Lets the broker name the proxy to its clients.
 async fn stand_in_front(proxy: &Proxy, broker: &str) {
@@ -27,12 +27,9 @@ async fn stand_in_front(proxy: &Proxy, broker: &str) {
         altered.unwrap();
     }
     let port: i32 = proxy.address.rsplit_once(':').unwrap().1.parse().unwrap();
-    let named = async {
-        while consumer.fetch_metadata(None, DEADLINE).unwrap().brokers()[0].port() != port {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(DEADLINE, named).await.unwrap();
+    let named =
+        async || (consumer.fetch_metadata(None, DEADLINE).unwrap().brokers()[0].port() == port).then_some(());
+    until("the broker names the proxy's port", named).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,12 +62,9 @@ async fn a_commit_without_an_answer_is_looked_up() {
         relay.until_streaming().await;
         // The first time the next session aborts the transaction and sends its rows again; the second time it did take
         // place: what no session counted is out all the same.
-        let committed = async {
-            while scene.committed_events().len() < usize::try_from(restart + 1).unwrap() * 1_000 {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::time::timeout(DEADLINE, committed).await.unwrap();
+        let wanted = usize::try_from(restart + 1).unwrap() * 1_000;
+        until("every event is committed", async || (scene.committed_events().len() >= wanted).then_some(()))
+            .await;
     }
     assert_eq!(relay.progress.borrow().events_out, 2_000, "it sent again what was committed");
     relay.stop().await;

@@ -54,6 +54,20 @@ async fn services() -> (String, String) {
     (of(variable::PG_URL), of(variable::KAFKA_BROKERS))
 }
 
+/// Waits for what a service tells only who asks, and gives it.
+pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let told = async {
+        loop {
+            if let Some(told) = ask().await {
+                return told;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let told = tokio::time::timeout(DEADLINE, told).await;
+    told.unwrap_or_else(|_| panic!("not within {} s: {what}", DEADLINE.as_secs()))
+}
+
 pub async fn connect(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -176,35 +190,18 @@ impl Scene {
     pub async fn until_locked(&self) {
         let held = "select exists (select from pg_locks join pg_database on pg_database.oid = database \
                     where locktype = 'advisory' and granted and datname = current_database())";
-        let locked = async {
-            while !self.pg.query_one(held, &[]).await.unwrap().get::<_, bool>(0) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(DEADLINE, locked).await.unwrap();
+        let locked = async || self.pg.query_one(held, &[]).await.unwrap().get::<_, bool>(0).then_some(());
+        until("some relay holds the lock", locked).await;
     }
 
     /// Removes what would outlive the test and hold back PostgreSQL's log.
     pub async fn remove(self) {
         let Self { config, pg, admin_url, .. } = &self;
         let slot = config.namespace.slot();
-        let gone = async {
-            loop {
-                let dropped = pg
-                    .execute(
-                        "select pg_drop_replication_slot(slot_name) from pg_replication_slots \
-                         where slot_name = $1 and not active",
-                        &[&slot],
-                    )
-                    .await
-                    .unwrap();
-                if dropped == 1 {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(DEADLINE, gone).await.unwrap();
+        let drop = "select pg_drop_replication_slot(slot_name) from pg_replication_slots \
+                    where slot_name = $1 and not active";
+        let dropped = async || (pg.execute(drop, &[&slot]).await.unwrap() == 1).then_some(());
+        until("nobody reads the slot, and it is dropped", dropped).await;
         let admin = connect(admin_url).await;
         admin.batch_execute(&format!("drop database {} with (force)", config.namespace)).await.unwrap();
         self.remove_topics().await;
