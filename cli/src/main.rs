@@ -121,10 +121,10 @@ fn main() -> ExitCode {
             return ExitCode::from(64);
         }
     };
-    // In a file or a collector of logs colours are noise. Whoever wants none at all sets NO_COLOR, as everywhere.
-    let ansi =
-        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // In a file or a collector of logs colours are noise; on a terminal NO_COLOR decides, as everywhere.
+    let log = if std::io::stderr().is_terminal() { log } else { log.with_ansi(false) };
+    log.init();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -25,6 +25,7 @@ pub(crate) async fn bounds(
         ClientConfig::new().set("bootstrap.servers", brokers).create().map_err(&failed)?;
     let name = topic.to_owned();
     let asked = tokio::task::spawn_blocking(move || {
+        // The ends first: a record that comes after them is found by its time, or lies behind.
         let partitions = watermarks(&consumer, &name, TIMEOUT)?;
         let mut times = TopicPartitionList::new();
         for &partition in partitions.keys() {
