@@ -2,6 +2,7 @@
 
 mod collect;
 mod connect;
+mod console;
 mod doctor;
 mod erase;
 mod ingesting;
@@ -40,6 +41,7 @@ Examples:
   storepulse job run                      submit the Spark plan and watch over it
   storepulse simulate --rate 500 --duration 60s
   storepulse collect --keys keys          take real events over gRPC and HTTP
+  storepulse console                      the page: the shop's figures and the line, live
   storepulse metrics                      the figures of every hop, for Prometheus
   storepulse doctor                       is everything alive? follow one event through all of it
   storepulse verify                       compare Cassandra with PostgreSQL, row by row
@@ -91,6 +93,8 @@ enum Command {
     Job(job::JobCommand),
     /// Serve the figures of every hop on /metrics, for Prometheus, until Ctrl-C.
     Metrics(metrics::MetricsArgs),
+    /// Serve the Control Center, the page of the shop's figures and of the line, until Ctrl-C.
+    Console(console::ConsoleArgs),
     /// Send one event through the live system and follow it to its row, or name the hop where it stopped.
     Doctor(doctor::DoctorArgs),
     /// Compare every cube table in Cassandra with SQL over PostgreSQL.
@@ -143,6 +147,7 @@ fn main() -> ExitCode {
             Command::Relay(command) => relaying::run(command).await,
             Command::Job(command) => job::run(command).await,
             Command::Metrics(args) => metrics::run(args).await,
+            Command::Console(args) => console::run(args).await,
             Command::Doctor(args) => doctor::run(args).await,
             Command::Verify(args) => verify::run(args).await,
             Command::Ledger(args) => ledger::run(args).await,

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use ::console::metrics::Scraper;
 use clap::Args;
-use console::metrics::Scraper;
 
 use crate::{connect, interrupt};
 
@@ -35,8 +35,8 @@ pub(crate) async fn run(args: MetricsArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let stop = interrupt::token()?;
-    let serving = console::serve(args.listen, scraper).await?;
+    let serving = ::console::serve_metrics(args.listen, scraper, stop).await?;
     println!("metrics on http://{}/metrics", serving.address);
-    serving.until(&stop).await?;
+    serving.run().await?;
     Ok(ExitCode::SUCCESS)
 }

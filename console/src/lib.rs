@@ -1,10 +1,24 @@
-//! What the system tells of itself to those who watch it: so far [`metrics`], for Prometheus.
+//! The Control Center: the page that analysts and operators look at, its read API and event stream, and `/metrics`.
 //!
-//! Nothing here is counted anew. Relay, supervisor and ingestor report to PostgreSQL; what they say is read there when it is
-//! asked for, beside what Kafka, Cassandra, the registry and Spark Connect say themselves. So one process answers for all hops,
-//! and goes on answering while any of them is away: what it cannot learn is left out, and `storepulse_up` says of which.
+//! Nothing is counted here that a store counts. Relay, supervisor and ingestor report to PostgreSQL, Spark writes the shop's
+//! figures to Cassandra; [`watch`] reads both once for all viewers, and [`hub`] hands each of them what has changed.
+//! Data flows one way: `watch` → `figures`, `line`, `topics`, `schemas` → `page` and `api` → `server`.
 
+mod access;
+mod api;
+mod app;
+mod assets;
+mod draw;
+mod figures;
+mod hub;
+mod line;
 pub mod metrics;
+mod page;
+mod problem;
+mod schemas;
 mod server;
+mod topics;
+mod watch;
 
-pub use server::{ServeError, Serving, serve};
+pub use app::Config;
+pub use server::{ServeError, Serving, serve, serve_metrics};

@@ -59,11 +59,11 @@ async fn a_service_that_is_away_is_named_and_the_others_still_tell() {
         ..services().await
     };
     let scraper = Scraper::new(endpoints, Some("http://127.0.0.1:1".into())).unwrap();
-    let serving = console::serve("127.0.0.1:0".parse().unwrap(), scraper).await;
+    let stop = CancellationToken::new();
+    let serving = console::serve_metrics("127.0.0.1:0".parse().unwrap(), scraper, stop.clone()).await;
     let serving = serving.unwrap();
-    let (address, stop) = (serving.address, CancellationToken::new());
-    let stopping = stop.clone();
-    let server = tokio::spawn(async move { serving.until(&stopping).await });
+    let address = serving.address;
+    let server = tokio::spawn(serving.run());
 
     let mut connection = TcpStream::connect(address).await.unwrap();
     connection.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();

@@ -25,4 +25,5 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/V10__retention_and_erasure.sql"),
     },
     Migration { name: "V11__sizes", sql: include_str!("../migrations/V11__sizes.sql") },
+    Migration { name: "V12__console", sql: include_str!("../migrations/V12__console.sql") },
 ];

@@ -1,0 +1,12 @@
+//! `/api/v1`: the figures that the pages show, as JSON. Pages and API are made from the same views.
+
+pub(crate) mod answer;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+
+/// Every endpoint, below `/api/v1`.
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+}

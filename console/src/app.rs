@@ -1,0 +1,100 @@
+//! What every request and every task of the console shares.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use contracts::endpoints::Endpoints;
+use deadpool_postgres::{ManagerConfig, Pool, RecyclingMethod};
+use tokio_postgres::NoTls;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::Access;
+use crate::hub::Hub;
+use crate::metrics::Scraper;
+use crate::server::ServeError;
+use crate::watch::Watch;
+use crate::{schemas, topics};
+
+/// Connections to PostgreSQL for requests; the poller has one of its own.
+const CONNECTIONS: usize = 4;
+
+/// How a console is served.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The services.
+    pub endpoints: Endpoints,
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The collector to ask whether it takes events; none without.
+    pub collector_url: Option<String>,
+    /// Where browsers find it, when that is not where it listens: `https://…` behind a proxy.
+    pub public_url: Option<String>,
+    /// Host names it answers to beside those of the loopback.
+    pub hosts: Vec<String>,
+    /// The zone of days and clock times where a viewer has chosen none.
+    pub time_zone: Tz,
+}
+
+/// Shared by all requests.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Parts>);
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// The parts.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) pool: Pool,
+    pub(crate) http: reqwest::Client,
+    pub(crate) watch: Arc<Watch>,
+    pub(crate) hub: Hub,
+    pub(crate) access: Access,
+    pub(crate) scraper: Scraper,
+    pub(crate) browser: topics::Browser,
+    pub(crate) schemas: schemas::Cache,
+    pub(crate) shop: crate::figures::Reader,
+    pub(crate) started_at: DateTime<Utc>,
+    /// Cancelled when the console ends: open streams end with it.
+    pub(crate) stop: CancellationToken,
+}
+
+impl App {
+    pub(crate) fn new(config: Config, stop: CancellationToken) -> Result<Self, ServeError> {
+        let scraper = Scraper::new(config.endpoints.clone(), config.collector_url.clone())
+            .map_err(ServeError::HttpClient)?;
+        let http = reqwest::Client::builder()
+            .timeout(crate::metrics::ANSWER)
+            .build()
+            .map_err(ServeError::HttpClient)?;
+        Ok(Self(Arc::new(Parts {
+            pool: pool(&config.endpoints.pg_url)?,
+            http,
+            watch: Arc::default(),
+            hub: Hub::new(),
+            access: Access::new(&config),
+            scraper,
+            browser: topics::Browser::new(&config.endpoints),
+            schemas: schemas::Cache::default(),
+            shop: crate::figures::Reader::new(&config.endpoints),
+            started_at: Utc::now(),
+            stop,
+            config,
+        })))
+    }
+}
+
+fn pool(pg_url: &str) -> Result<Pool, ServeError> {
+    let config: tokio_postgres::Config = pg_url.parse().map_err(ServeError::PostgresUrl)?;
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = deadpool_postgres::Manager::from_config(config, NoTls, recycling);
+    // Without time-outs of its own building a pool cannot fail; whoever takes a connection has one.
+    Pool::builder(manager).max_size(CONNECTIONS).build().map_err(ServeError::Pool)
+}

@@ -1,0 +1,1 @@
+// Replaces live parts.

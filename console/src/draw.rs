@@ -1,0 +1,1 @@
+//! Drawings as markup: bars, tiles, heat tables and sparklines.

@@ -1,0 +1,221 @@
+//! Live parts of pages: rendered once, whoever watches, and sent to each viewer when they are newer than what it has.
+//!
+//! A panel has a version, which is one counter for all. A viewer knows the last version it was sent; woken, it is sent every
+//! panel of its pages that is newer, in one event. A slow reader therefore gets fewer and newer events, and no queue grows.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use maud::Markup;
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::page::{PANELS, Viewing};
+use crate::watch::{Snapshot, Source};
+
+/// How often panels are rendered at most.
+const TICK: Duration = Duration::from_millis(500);
+/// A panel that shows ages or stretches of time is rendered anew this often, though no source has told anything.
+const REFRESH_TICKS: u64 = 20;
+/// Of how many time zones and comparisons panels are kept.
+const VIEWINGS: usize = 32;
+
+/// A live part of a page.
+pub(crate) struct Panel {
+    /// Its element's id, as in `live.orders`.
+    pub(crate) id: &'static str,
+    /// The page it stands on; empty for the strip, which stands on all.
+    pub(crate) page: &'static str,
+    /// What it is drawn from.
+    pub(crate) sources: &'static [Source],
+    /// Draws it, with its element.
+    pub(crate) draw: fn(&Snapshot, &Viewing) -> Markup,
+}
+
+/// One panel as last rendered.
+#[derive(Debug, Clone)]
+struct Rendered {
+    version: u64,
+    html: Arc<str>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    viewers: usize,
+    panels: BTreeMap<&'static str, Rendered>,
+}
+
+/// All panels that somebody watches.
+pub(crate) struct Hub {
+    /// Differs from one process to the next, so that a version of an earlier one is recognised.
+    epoch: String,
+    version: watch::Sender<u64>,
+    kept: Mutex<BTreeMap<(String, &'static str), Kept>>,
+}
+
+/// There are as many time zones and comparisons as are kept already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Busy;
+
+impl Hub {
+    pub(crate) fn new() -> Self {
+        Self {
+            epoch: format!("{:x}", chrono::Utc::now().timestamp_micros()),
+            version: watch::Sender::new(0),
+            kept: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    /// Begins to keep the panels of a viewing, until the guard is dropped.
+    pub(crate) fn join(app: &App, viewing: &Viewing) -> Result<Seat, Busy> {
+        let key = key(viewing);
+        let mut kept = app.hub.lock();
+        if kept.len() >= VIEWINGS && !kept.contains_key(&key) {
+            return Err(Busy);
+        }
+        let of_viewing = kept.entry(key.clone()).or_default();
+        of_viewing.viewers += 1;
+        let first = of_viewing.panels.is_empty();
+        drop(kept);
+        if first {
+            app.hub.render(&app.watch.snapshot(), &Source::ALL);
+        }
+        Ok(Seat { app: app.clone(), key })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, &'static str), Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Renders what is watched and drawn from these sources; says so to viewers where anything differs.
+    fn render(&self, snapshot: &Snapshot, changed: &[Source]) {
+        let viewings: Vec<_> = self.lock().keys().cloned().collect();
+        let mut version = *self.version.borrow();
+        let before = version;
+        for key in viewings {
+            let Some(viewing) = viewing(&key) else { continue };
+            for panel in PANELS.iter().flat_map(|panels| panels.iter()) {
+                if !panel.sources.iter().any(|source| changed.contains(source)) {
+                    continue;
+                }
+                let html = (panel.draw)(snapshot, &viewing).into_string();
+                let mut kept = self.lock();
+                let Some(of_viewing) = kept.get_mut(&key) else { break };
+                if of_viewing.panels.get(panel.id).is_some_and(|rendered| *rendered.html == *html) {
+                    continue;
+                }
+                version += 1;
+                of_viewing.panels.insert(panel.id, Rendered { version, html: html.into() });
+            }
+        }
+        if version > before {
+            self.version.send_replace(version);
+        }
+    }
+}
+
+fn key(viewing: &Viewing) -> (String, &'static str) {
+    (viewing.zone.name().to_owned(), viewing.against.word())
+}
+
+fn viewing((zone, against): &(String, &'static str)) -> Option<Viewing> {
+    Some(Viewing { zone: zone.parse::<Tz>().ok()?, against: against.parse().ok()? })
+}
+
+/// A viewer's place.
+pub(crate) struct Seat {
+    app: App,
+    key: (String, &'static str),
+}
+
+impl Seat {
+    /// Waits for a version above the one given and returns it with every panel of these pages that is newer.
+    pub(crate) async fn newer(&self, pages: &[&str], than: u64) -> (u64, Vec<(&'static str, Arc<str>)>) {
+        let mut versions = self.app.hub.version.subscribe();
+        loop {
+            let version = *versions.borrow_and_update();
+            let newer = self.collect(pages, than);
+            if !newer.is_empty() {
+                return (version, newer);
+            }
+            if versions.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    fn collect(&self, pages: &[&str], than: u64) -> Vec<(&'static str, Arc<str>)> {
+        let kept = self.app.hub.lock();
+        let Some(of_viewing) = kept.get(&self.key) else { return Vec::new() };
+        PANELS
+            .iter()
+            .flat_map(|panels| panels.iter())
+            .filter(|panel| panel.page.is_empty() || pages.contains(&panel.page))
+            .filter_map(|panel| Some((panel.id, of_viewing.panels.get(panel.id)?)))
+            .filter(|(_, rendered)| rendered.version > than)
+            .map(|(id, rendered)| (id, Arc::clone(&rendered.html)))
+            .collect()
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut kept = self.app.hub.lock();
+        if let Some(of_viewing) = kept.get_mut(&self.key) {
+            of_viewing.viewers -= 1;
+            if of_viewing.viewers == 0 {
+                kept.remove(&self.key);
+            }
+        }
+    }
+}
+
+/// Renders at a steady pace whatever has changed, until the console stops.
+pub(crate) async fn run(app: App) {
+    let watch = &app.watch;
+    let mut channels = (
+        watch.ops.subscribe(),
+        watch.shop.subscribe(),
+        watch.kafka.subscribe(),
+        watch.orders.subscribe(),
+        watch.registry.subscribe(),
+        watch.quarantine.subscribe(),
+    );
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut ticks = 0_u64;
+    loop {
+        tokio::select! {
+            () = app.stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        ticks += 1;
+        macro_rules! changed {
+            ($channel:expr) => {{
+                let changed = $channel.has_changed().unwrap_or(false);
+                $channel.mark_unchanged();
+                changed
+            }};
+        }
+        let news = [
+            (Source::Ops, changed!(channels.0)),
+            (Source::Shop, changed!(channels.1)),
+            (Source::Kafka, changed!(channels.2)),
+            (Source::Orders, changed!(channels.3)),
+            (Source::Registry, changed!(channels.4)),
+            (Source::Quarantine, changed!(channels.5)),
+        ];
+        let due = ticks.is_multiple_of(REFRESH_TICKS);
+        let changed: Vec<Source> =
+            news.into_iter().filter_map(|(source, changed)| (changed || due).then_some(source)).collect();
+        if !changed.is_empty() {
+            app.hub.render(&app.watch.snapshot(), &changed);
+        }
+    }
+}
