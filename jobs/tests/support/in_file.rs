@@ -17,7 +17,7 @@ pub(crate) fn kafka_records(session: &SparkSession, records: &[Record], file: &P
         {"name": "value", "type": ["null", "bytes"]},
         {"name": "generation", "type": ["null", "string"]}]}"#;
     let schema = Schema::parse_str(schema).unwrap();
-    let mut writer = Writer::new(&schema, File::create(file).unwrap());
+    let mut writer = Writer::new(&schema, File::create(file).unwrap()).unwrap();
     let or_null = |value: Option<Avro>| match value {
         Some(value) => Avro::Union(1, Box::new(value)),
         None => Avro::Union(0, Box::new(Avro::Null)),
