@@ -10,6 +10,7 @@ mod app;
 mod assets;
 mod draw;
 mod figures;
+mod format;
 mod hub;
 mod line;
 pub mod metrics;

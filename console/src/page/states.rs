@@ -1,1 +1,224 @@
 //! How a figure is shown in every state it can be in, drawn here so that no panel invents its own.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use maud::{Markup, html};
+
+use super::Viewing;
+use crate::api::answer::{Freshness, FreshnessState, Proof, ProofState};
+use crate::format;
+use crate::watch::Away;
+
+/// How a hop, a query or an alert does: told by shape and by word, and by colour last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum State {
+    /// It does what it should.
+    Runs,
+    /// It waits for the hop before it.
+    Waits,
+    /// It trails.
+    Late,
+    /// It stands still.
+    Stopped,
+    /// It cannot be told.
+    Unknown,
+}
+
+impl State {
+    /// The word of the style sheet.
+    pub(crate) const fn class(self) -> &'static str {
+        match self {
+            Self::Runs => "runs",
+            Self::Waits => "waits",
+            Self::Late => "late",
+            Self::Stopped => "stopped",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Its shape.
+    const fn shape(self) -> &'static str {
+        match self {
+            Self::Runs => "●",
+            Self::Waits => "◌",
+            Self::Late => "◆",
+            Self::Stopped => "■",
+            Self::Unknown => "?",
+        }
+    }
+}
+
+/// A state's shape in its colour; the word that says it stands beside it.
+pub(crate) fn mark(state: State) -> Markup {
+    html! { span class={ "mark " (state.class()) } aria-hidden="true" { (state.shape()) } }
+}
+
+/// An age that goes on counting on the page.
+pub(crate) fn age(at: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
+    html! {
+        time .age data-age datetime=(at.to_rfc3339_opts(SecondsFormat::Millis, true)) {
+            (format::stretch(now - at)) " ago"
+        }
+    }
+}
+
+/// A moment as a clock time of the viewer's zone, with the whole of it on hover.
+pub(crate) fn moment(at: DateTime<Utc>, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
+    let whole = at.with_timezone(&viewing.zone).format("%Y-%m-%d %H:%M:%S%.3f %Z").to_string();
+    html! {
+        time datetime=(at.to_rfc3339_opts(SecondsFormat::Millis, true)) title=(whole) {
+            (format::clock(at, viewing.zone, now))
+        }
+    }
+}
+
+/// How a figure has changed against an equal earlier stretch.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Change {
+    /// By this share of what it was.
+    Ratio(f64),
+    /// By so many points of percent.
+    Points(f64),
+    /// It was nothing before.
+    New,
+    /// It cannot be told, and why.
+    None(String),
+}
+
+/// A figure: the leading ones of a page.
+#[derive(Debug, Clone)]
+pub(crate) struct Figure {
+    /// Its element's id within the page, as in `orders-today`.
+    pub(crate) id: &'static str,
+    /// What it is, as in `Orders today`.
+    pub(crate) label: String,
+    /// Formatted; nothing where it is not known.
+    pub(crate) value: Option<String>,
+    /// How it changed; nothing where it is not compared.
+    pub(crate) change: Option<Change>,
+    /// Whether the last ten minutes, which may still grow, are a large part of it.
+    pub(crate) provisional: bool,
+    pub(crate) freshness: Freshness,
+    /// Nothing where figures of this kind are not proved.
+    pub(crate) proof: Option<Proof>,
+    /// One line below: what would fill it, why it is not known, how exact it is.
+    pub(crate) note: Option<Markup>,
+    /// Where "how is this computed" is told.
+    pub(crate) explain: Option<String>,
+}
+
+/// Draws a figure in whatever state it is.
+pub(crate) fn figure(figure: &Figure, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
+    let stale = matches!(
+        figure.freshness.state,
+        FreshnessState::Stalled | FreshnessState::Late | FreshnessState::Unknown
+    );
+    html! {
+        div .figure .stale[stale && figure.value.is_some()] .not-known[figure.value.is_none()] data-figure=(figure.id) {
+            h3 { (figure.label) }
+            p .value {
+                @match &figure.value {
+                    Some(value) => span { (value) },
+                    None => span .hatched { span .sr { "not known" } },
+                }
+                @if let Some(change) = &figure.change { " " (self::change(change, figure.provisional)) }
+            }
+            p .about { (freshness(&figure.freshness, viewing, now)) @if let Some(proof) = &figure.proof { " " (self::proof(proof, viewing, now)) } }
+            @if let Some(note) = &figure.note { p .note { (note) } }
+            @if let Some(href) = &figure.explain { a .explain href=(href) { "how" span .sr { " " (figure.label) " is computed" } } }
+        }
+    }
+}
+
+/// A change against an earlier stretch.
+pub(crate) fn change(change: &Change, provisional: bool) -> Markup {
+    let (shape, text, class) = match change {
+        Change::Ratio(ratio) => (arrow(*ratio), format::percent(ratio.abs()), direction(*ratio)),
+        Change::Points(points) => {
+            (arrow(*points), format!("{:.1}\u{a0}pt", points.abs()), direction(*points))
+        }
+        Change::New => ("", "new".to_owned(), "up"),
+        Change::None(why) => {
+            return html! { span .change .none title=(why) { "–" span .sr { " not compared: " (why) } } };
+        }
+    };
+    html! {
+        span class={ "change " (class) } {
+            span aria-hidden="true" { (shape) } " " (text)
+            @if provisional { span .provisional title="the last ten minutes may still grow" { " provisional" } }
+        }
+    }
+}
+
+fn arrow(change: f64) -> &'static str {
+    if change > 0.0 {
+        "▲"
+    } else if change < 0.0 {
+        "▼"
+    } else {
+        "="
+    }
+}
+
+fn direction(change: f64) -> &'static str {
+    if change > 0.0 {
+        "up"
+    } else if change < 0.0 {
+        "down"
+    } else {
+        "same"
+    }
+}
+
+/// How old a figure is, and why it is not newer.
+pub(crate) fn freshness(freshness: &Freshness, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
+    let why = freshness.why.as_deref();
+    html! {
+        @match (freshness.state, freshness.as_of) {
+            (FreshnessState::Live, Some(at)) => (age(at, now)),
+            (FreshnessState::Idle, Some(at)) => {
+                span .idle { "no event for " (format::stretch(now - at)) ", nothing is waiting" }
+            },
+            (FreshnessState::Late, Some(at)) => { span .late { "late: as of " (moment(at, viewing, now)) ", " (age(at, now)) } },
+            (FreshnessState::Stalled, Some(at)) => {
+                span .stalled { "no newer figure since " (moment(at, viewing, now)) @if let Some(why) = why { ": " (why) } }
+            },
+            (FreshnessState::Unknown, Some(at)) => {
+                span .unknown { "as of " (moment(at, viewing, now)) ", " (age(at, now)) @if let Some(why) = why { ": " (why) } }
+            },
+            (_, None) => { span .unknown { (why.unwrap_or("nothing has come yet")) } },
+        }
+    }
+}
+
+/// Whether figures were recomputed from the raw events.
+pub(crate) fn proof(proof: &Proof, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
+    let (shape, class, word) = match proof.state {
+        ProofState::Equal => ("✓", "equal", "recomputed from the raw events and equal"),
+        ProofState::Differs => ("✗", "differs", "recomputed from the raw events and not equal"),
+        ProofState::NotYet => ("○", "not-yet", "not verified up to here yet"),
+        ProofState::None => return html! {},
+    };
+    let at = proof.at.map(|at| format!(", at {}", format::clock(at, viewing.zone, now))).unwrap_or_default();
+    html! { span class={ "proof " (class) } title={ (word) (at) } { (shape) span .sr { (word) (at) } } }
+}
+
+/// Nothing there yet: what would fill it, and the command that does.
+pub(crate) fn empty(text: &str, command: Option<&str>) -> Markup {
+    html! { div .empty { p { (text) } @if let Some(command) = command { p { code { (command) } " sends or makes some." } } } }
+}
+
+/// A source that does not answer: its own words, since when, and what to do.
+pub(crate) fn away(service: &str, away: &Away, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
+    html! {
+        div .away {
+            p { strong { (service) " does not answer" } " since " (moment(away.since, viewing, now)) "." }
+            p .why { (away.why) }
+            p .todo { "Other panels go on. Look at " a href="/flow" { "Flow" } " or run " code { "storepulse stack status" } "." }
+        }
+    }
+}
+
+/// Something that is not known, and why: never 0.
+pub(crate) fn unknown(why: &str) -> Markup {
+    html! { span .hatched title=(why) { span .sr { "not known: " (why) } } }
+}
