@@ -18,6 +18,7 @@ use crate::install::Tools;
 use crate::launch::{self, Parts, prepare_home};
 use crate::layout::{Checkout, Home, tail};
 use crate::ports::Ports;
+use crate::private;
 use crate::process::{self, ProcessId};
 use crate::progress::{Event, Progress};
 use crate::service::Service;
@@ -86,7 +87,10 @@ impl Stack {
     /// Opens a stack, without starting anything.
     pub fn open(config: StackConfig) -> Result<Self, StackError> {
         let checkout = Checkout::find()?;
-        let home = Home::new(checkout.stacks().join(&config.name));
+        let stacks = checkout.stacks();
+        let home = Home::new(stacks.join(&config.name));
+        private::refuse_foreign(&stacks)?;
+        private::refuse_foreign(home.root())?;
         Self::open_in(config, checkout, home, None)
     }
 
@@ -333,7 +337,7 @@ impl Inner {
 
     /// Excludes every other command on the same stack for as long as the file is held.
     async fn lock(&self, progress: &dyn Progress) -> Result<File, StackError> {
-        prepare_home(&self.home)?;
+        prepare_home(&self.checkout.stacks(), &self.home)?;
         let path = self.home.lock();
         let file = File::create(&path).doing(|| format!("create {}", path.display()))?;
         let mut told = false;
