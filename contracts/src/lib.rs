@@ -21,6 +21,7 @@ pub mod money;
 pub mod namespace;
 pub mod pg_binary;
 pub mod position;
+pub mod printable;
 pub mod publications;
 pub mod quarantine;
 pub mod record;

@@ -268,5 +268,5 @@ pub(crate) fn message(event: &Value) -> Event {
 }
 
 pub(crate) fn messages(events: &[Value]) -> CollectRequest {
-    CollectRequest { events: events.iter().map(message).collect() }
+    events.iter().map(message).collect()
 }

@@ -5,6 +5,7 @@
 use contracts::Reason;
 use contracts::validation::{Draft, Rejection, SourceId};
 use ingest::source::draft::{self, FIELDS, Fields};
+use prost::Message as _;
 use serde::de::DeserializeOwned;
 use serde::de::value::{
     BoolDeserializer, Error as ValueError, F64Deserializer, I32Deserializer, StrDeserializer,
@@ -85,6 +86,10 @@ impl Fields for Event {
 impl Told for Event {
     fn draft(&self) -> Result<Draft, Rejection> {
         draft::assemble(self)
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.encoded_len()
     }
 
     /// The message in JSON: the form in which records are judged again.
