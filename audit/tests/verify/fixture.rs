@@ -81,6 +81,7 @@ pub(crate) async fn verify(endpoints: &Endpoints) -> audit::Report {
 }
 
 /// A row of `ops.verification`.
+#[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) started_at: DateTime<Utc>,
     pub(crate) snapshot_at: DateTime<Utc>,

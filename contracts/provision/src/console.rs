@@ -24,7 +24,9 @@ pub(crate) async fn ensure_role(client: &mut Client, progress: Progress<'_>) -> 
         }
         Err(error) => return Err(ProvisionError::postgres("make the role of the control center")(error)),
     };
-    grant(client).await.map_err(ProvisionError::postgres("grant the role of the control center its rights"))?;
+    grant(client)
+        .await
+        .map_err(ProvisionError::postgres("grant the role of the control center its rights"))?;
     progress(Step { kind: "role", name: ROLE.to_owned(), outcome });
     Ok(())
 }
@@ -92,7 +94,8 @@ async fn grant(client: &mut Client) -> Result<(), Error> {
         format!("grant select on {} to {ROLE}", names(&tables)),
         format!("grant select ({}) on raw.quarantine to {ROLE}", names(&columns)),
     ];
-    statements.extend(WRITES.iter().map(|(table, rights)| format!("grant {rights} on ops.{table} to {ROLE}")));
+    statements
+        .extend(WRITES.iter().map(|(table, rights)| format!("grant {rights} on ops.{table} to {ROLE}")));
     transaction.batch_execute(&statements.join("; ")).await?;
     transaction.commit().await
 }

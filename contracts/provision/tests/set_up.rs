@@ -415,8 +415,11 @@ async fn rights_that_were_given_beside_the_contract_are_taken_back() {
         provision::apply(&endpoints).await.unwrap();
         let client = provision::connect(&endpoints.pg_url).await.unwrap();
         let role = contracts::console::ROLE;
-        sql(&endpoints, &format!("grant select on raw.users to {role}; revoke select on ops.job_run from {role}"))
-            .await;
+        sql(
+            &endpoints,
+            &format!("grant select on raw.users to {role}; revoke select on ops.job_run from {role}"),
+        )
+        .await;
         assert_eq!(as_console(&client, "select * from raw.users").await, Ok(()));
         provision::apply(&endpoints).await.unwrap();
         assert_eq!(as_console(&client, "select * from raw.users").await, Err("42501".to_owned()));

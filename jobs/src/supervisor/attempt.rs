@@ -280,9 +280,17 @@ impl Attempt<'_> {
                 let last_seen = last_seen.entry(key).or_default();
                 for json in &answer.progress {
                     tracing::trace!(json, "progress");
-                    let spark = SparkProgress::parse(json).map_err(|error| {
-                        Trouble::Query(format!("the progress of {name} is not understood: {error}"))
-                    })?;
+                    let spark = match SparkProgress::parse(json) {
+                        Ok(spark) => spark,
+                        Err(error) if name == CUBE_QUERY => {
+                            let why = format!("the query's progress is not understood: {error}");
+                            return Err(Trouble::Query(why));
+                        }
+                        Err(error) => {
+                            tracing::debug!(%error, query = name, "its progress is not understood");
+                            continue;
+                        }
+                    };
                     let mut new = false;
                     progress.send_if_modified(|job| {
                         new = if name == CUBE_QUERY && Some(revision) == newest {

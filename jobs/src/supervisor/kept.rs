@@ -134,8 +134,16 @@ impl Kept {
                 let (query, revision) = key;
                 let (trigger_active, data_available) = (false, false);
                 let state = State::Waiting;
-                let row =
-                    Query { query, revision, newest, state, trigger_ms, trigger_active, data_available, started_at: None };
+                let row = Query {
+                    query,
+                    revision,
+                    newest,
+                    state,
+                    trigger_ms,
+                    trigger_active,
+                    data_available,
+                    started_at: None,
+                };
                 (key, row)
             })
             .collect();
@@ -196,7 +204,14 @@ impl Kept {
         let batch_id = self.next_batch.get(&key).copied();
         // The one character that PostgreSQL's text has no room for.
         let exception = exception.replace('\0', "");
-        self.faults.push_back(Fault { query, revision, batch_id, summary, exception, occurred_at: Utc::now() });
+        self.faults.push_back(Fault {
+            query,
+            revision,
+            batch_id,
+            summary,
+            exception,
+            occurred_at: Utc::now(),
+        });
         self.lost |= keep_newest(&mut self.faults, FAULTS);
     }
 
@@ -218,7 +233,10 @@ impl Kept {
         if !batches.is_empty() {
             match record::batches(client, &batches).await {
                 Err(error) if can_never_be_written(&error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "micro-batches are not recorded");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "micro-batches are not recorded"
+                    );
                 }
                 result => result?,
             }
