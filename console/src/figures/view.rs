@@ -5,31 +5,33 @@
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Serialize, Serializer};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{OneOfBuilder, Schema};
+use utoipa::openapi::RefOr;
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::api::answer::{Freshness, PeriodTold, Proof};
 use crate::format;
 use crate::page::states::Change;
 
 /// A sum. Counts and money are strings in JSON: they may be beyond 2^53.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Amount {
     /// A count.
-    Count(
-        #[serde(serialize_with = "as_text")]
-        #[schema(value_type = String)]
-        i64,
-    ),
+    Count(#[serde(serialize_with = "as_text")] i64),
     /// Money in the base currency.
-    Money(
-        #[serde(serialize_with = "as_money")]
-        #[schema(value_type = String)]
-        Decimal,
-    ),
+    Money(#[serde(serialize_with = "as_money")] Decimal),
     /// A part of a whole.
     Share(f64),
 }
+
+impl PartialSchema for Amount {
+    fn schema() -> RefOr<Schema> {
+        OneOfBuilder::new().item(String::schema()).item(f64::schema()).into()
+    }
+}
+
+impl ToSchema for Amount {}
 
 fn as_text<S: Serializer>(count: &i64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(count)
