@@ -3,6 +3,7 @@
 //   thead > tr > th (time), th.s1-.s6[data-line=solid|dashed|limit|bars] (one a series, its text is the name)
 //   tbody > tr[data-key=SECONDS] > th, td.num (text is the value; one that holds .hatched is not known); tr.open is not over yet
 // `figure[data-unit]` stands before values; with `data-zoom` a stretch that is dragged over ends up in the address as from, to.
+// @ts-ignore: the build puts it beside this file
 import uPlot from './uplot.js';
 import { refresh } from './stream.js';
 
@@ -73,7 +74,7 @@ function chart(figure) {
       path.rect(left, bbox.top, Math.max(right - left, 0), bbox.height);
       return { path, left, right };
     };
-    const [line, rule, wash] = ['line', 'rule', 'sunk'].map(colour);
+    const [rule, wash] = ['rule', 'sunk'].map(colour);
     ctx.save();
     if (data.open < Infinity) {
       ctx.fillStyle = wash;
@@ -95,7 +96,6 @@ function chart(figure) {
       ctx.stroke();
       ctx.restore();
     }
-    ctx.strokeStyle = line;
     ctx.restore();
   }
 
@@ -124,15 +124,16 @@ function chart(figure) {
   function build() {
     plot?.destroy();
     const axis = { stroke: colour('soft'), grid: { stroke: colour('line'), width: 1 }, ticks: { show: false }, font: '12px system-ui, sans-serif' };
-    const days = (/** @type {number[]} */ at) => at.length > 1 && at[1] - at[0] >= 86_400;
+    /** @param {any} _ @param {number[]} at */
+    const times = (_, at) => at.map((second) => (at[1] - at[0] >= 86_400 || clock.format(second * 1000) === '00:00' ? day : clock).format(second * 1000));
     plot = new uPlot({
       width: box.clientWidth || 600, height: 240, tzDate: (/** @type {number} */ at) => uPlot.tzDate(new Date(at * 1000), zone),
       legend: { show: false }, padding: [8, 8, 0, 0],
       cursor: { points: { size: 7 }, drag: { x: true, y: false, setScale: true }, y: false },
-      scales: { y: { range: (_, min, max) => [Math.min(0, min ?? 0), Math.max(max ?? 0, 0) * 1.06 || 1] } },
+      scales: { y: { range: (/** @type {any} */ _, /** @type {number?} */ min, /** @type {number?} */ max) => [Math.min(0, min ?? 0), (max ?? 0) * 1.06 || 1] } },
       axes: [
-        { ...axis, space: 64, values: (_, at) => at.map((second) => (days(at) || clock.format(second * 1000) === '00:00' ? day : clock).format(second * 1000)) },
-        { ...axis, size: 52, values: (_, at) => at.map((number) => short.format(number)) },
+        { ...axis, space: 64, values: times },
+        { ...axis, size: 52, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((number) => short.format(number)) },
       ],
       series: [{}, ...data.heads.map((head) => {
         const line = head.dataset.line ?? 'solid';
@@ -151,9 +152,10 @@ function chart(figure) {
   }
 
   build();
-  new ResizeObserver(() => plot.setSize({ width: box.clientWidth, height: 240 })).observe(box);
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', build);
-  document.addEventListener('storepulse:drawn', () => {
+  new ResizeObserver(() => plot.setSize({ width: box.clientWidth || 600, height: 240 })).observe(box);
+  return { build, end: () => plot.destroy(), update };
+
+  function update() {
     const newer = read(figure);
     if (JSON.stringify(newer.columns) === JSON.stringify(data.columns) && newer.open === data.open) return;
     const before = data.columns[0].at(-1) ?? Infinity;
@@ -163,7 +165,25 @@ function chart(figure) {
     const { min, max } = plot.scales.x;
     plot.setData(data.columns, !zoomed);
     if (zoomed) plot.setScale('x', { min, max });
-  });
+  }
 }
 
-for (const figure of document.querySelectorAll('figure.chart')) chart(/** @type {HTMLElement} */ (figure));
+/** @type {Map<Element, ReturnType<typeof chart>>} */
+const charts = new Map();
+
+function look() {
+  for (const [figure, drawn] of charts) {
+    if (figure.isConnected) continue;
+    drawn.end();
+    charts.delete(figure);
+  }
+  for (const figure of document.querySelectorAll('figure.chart')) {
+    const drawn = charts.get(figure);
+    if (drawn) drawn.update();
+    else charts.set(figure, chart(/** @type {HTMLElement} */ (figure)));
+  }
+}
+
+document.addEventListener('storepulse:drawn', look);
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => charts.forEach((drawn) => drawn.build()));
+look();

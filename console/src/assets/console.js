@@ -3,7 +3,9 @@
 // `stream.js`; charts come with a library, which pages without them do not load.
 import { pause } from './stream.js';
 
-if (document.querySelector('figure.chart')) import('./chart.js');
+const charts = () => document.querySelector('figure.chart') && import('./chart.js');
+document.addEventListener('storepulse:drawn', charts);
+charts();
 
 document.addEventListener('change', ({ target }) => {
   if (target instanceof HTMLElement) target.closest('form')?.matches('[data-submit=change]') && target.closest('form')?.requestSubmit();

@@ -46,7 +46,7 @@ setInterval(() => {
 }, 1_000);
 
 /** @type {{ createHTML(html: string): any }} The one Trusted Types policy. What comes here is the console's own markup. */
-const policy = globalThis.trustedTypes?.createPolicy('storepulse', { createHTML: (/** @type {string} */ html) => html })
+const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy('storepulse', { createHTML: (/** @type {string} */ html) => html })
   ?? { createHTML: (html) => html };
 
 /**

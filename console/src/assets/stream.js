@@ -1,6 +1,7 @@
 // @ts-check
 // Keeps the page's live parts new over one event stream. A hidden tab has none: browsers allow six to a host.
-// Any element with `data-events="tail=shop.events.g1"` adds that to what is asked; each event but `panels` is passed on as
+// An element with `data-pages` names parts of the page that not everybody who looks at it has open; one with
+// `data-events="tail=shop.events.g1"` adds that to what is asked. Each event but `panels` is passed on as
 // `storepulse:NAME` on the document, with its data parsed in `detail`. `storepulse:drawn` follows each round of replaced parts.
 import { morph, parse, replace } from './part.js';
 
@@ -21,7 +22,8 @@ let frame = 0;
 
 function open() {
   if (source || document.hidden || !page) return;
-  const query = new URLSearchParams({ pages: page, tz: zone, against });
+  const parts = [page, ...[...document.querySelectorAll('[data-pages]')].map((element) => element.getAttribute('data-pages'))];
+  const query = new URLSearchParams({ pages: parts.join(), tz: zone, against });
   for (const element of document.querySelectorAll('[data-events]')) {
     for (const [name, value] of new URLSearchParams(element.getAttribute('data-events') ?? '')) query.append(name, value);
   }
@@ -40,7 +42,7 @@ function open() {
     draw();
   });
   on('alive', () => {});
-  on('signed-out', () => location.assign(`/sign-in?back=${encodeURIComponent(location.pathname + location.search)}`));
+  on('signed-out', () => location.assign(`/sign-in?to=${encodeURIComponent(location.pathname + location.search)}`));
   for (const name of ['tail', 'orders', 'operation']) {
     on(name, (event) => document.dispatchEvent(new CustomEvent(`storepulse:${name}`, { detail: JSON.parse(event.data) })));
   }
