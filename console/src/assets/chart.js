@@ -55,12 +55,10 @@ function chart(figure) {
   let data = read(figure);
   const step = Number(figure.dataset.step) || 60;
   const unit = figure.dataset.unit ? `${figure.dataset.unit}\u00a0` : '';
-  const box = Object.assign(document.createElement('div'), { className: 'plot' });
+  const box = Object.assign(document.createElement('div'), { className: 'plot', ariaHidden: 'true' });
   const told = Object.assign(document.createElement('p'), { className: 'told' });
   box.dataset.kept = told.dataset.kept = '';
-  box.setAttribute('aria-hidden', 'true');
-  const details = figure.querySelector('details');
-  details?.before(box, told);
+  figure.querySelector('details')?.before(box, told);
   let zoomed = false;
   /** @type {any} */
   let plot = null;
@@ -75,7 +73,6 @@ function chart(figure) {
       return { path, left, right };
     };
     const [rule, wash] = ['rule', 'sunk'].map(colour);
-    ctx.save();
     if (data.open < Infinity) {
       ctx.fillStyle = wash;
       ctx.fill(area(data.open - step / 2, u.scales.x.max).path);
@@ -96,7 +93,6 @@ function chart(figure) {
       ctx.stroke();
       ctx.restore();
     }
-    ctx.restore();
   }
 
   /** @param {any} u */

@@ -24,8 +24,7 @@ document.addEventListener('click', ({ target }) => {
   if (copy && text) navigator.clipboard.writeText(text).then(() => (copy.textContent = 'copied'));
 });
 
-/** @param {string} id */
-const dialog = (id) => /** @type {HTMLDialogElement | null} */ (document.querySelector(`dialog#${CSS.escape(id)}`));
+const dialog = (/** @type {string} */ id) => /** @type {HTMLDialogElement | null} */ (document.querySelector(`dialog#${CSS.escape(id)}`));
 
 document.addEventListener('keydown', (event) => {
   if (event.key === 'Escape') {

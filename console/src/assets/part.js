@@ -70,10 +70,8 @@ export function replace(id, html) {
   if (old && part) morph(old, part);
 }
 
-/** @param {Node} node */
-const key = (node) => (node instanceof Element ? node.getAttribute('data-key') ?? (node.id || null) : null);
-/** @param {Node} node */
-const kept = (node) => node instanceof HTMLElement && 'kept' in node.dataset;
+const key = (/** @type {Node} */ node) => (node instanceof Element ? node.getAttribute('data-key') ?? (node.id || null) : null);
+const kept = (/** @type {Node} */ node) => node instanceof HTMLElement && 'kept' in node.dataset;
 
 /**
  * Whether somebody is at it: it holds the focus or the end of a selection.
