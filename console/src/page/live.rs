@@ -72,7 +72,7 @@ fn live(snapshot: &Snapshot, viewing: &Viewing, shown: &Shown) -> Markup {
             @if *shown == Shown::Today { (chart::day(snapshot, viewing)) } @else { (chart::recent(snapshot, viewing)) }
             (orders::panel(snapshot, viewing))
             section .panel.span-8 {
-                header { h2 { "Where" } p .panel-note { "net sales today, by country" } }
+                header { h2 { "Where" } p .panel-note { "net sales today by country; the tick is where it was before" } }
                 div .where {
                     div .world { (tiles::base()) (parts::world_panel(snapshot, viewing)) }
                     (parts::countries_panel(snapshot, viewing))
