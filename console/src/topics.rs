@@ -1,5 +1,6 @@
 //! What is in Kafka, record by record.
 
+pub(crate) mod asked;
 pub(crate) mod browse;
 pub(crate) mod condition;
 pub(crate) mod cursor;
@@ -8,6 +9,7 @@ mod lane;
 mod partition;
 pub(crate) mod record;
 pub(crate) mod schema;
+pub(crate) mod tail;
 mod value;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::watch::kafka::reader::Reader;
 use schema::Schemas;
+use tail::Tails;
 
 /// How many read at once.
 const READERS: usize = 4;
@@ -27,6 +30,7 @@ const GATHER: Duration = Duration::from_millis(50);
 
 /// Reads records for whoever asks.
 pub(crate) struct Browser {
+    pub(crate) tails: Tails,
     pub(crate) schemas: Arc<Schemas>,
     endpoints: Endpoints,
     room: Arc<Semaphore>,
@@ -43,8 +47,10 @@ struct Loan {
 
 impl Browser {
     pub(crate) fn new(endpoints: &Endpoints) -> Self {
+        let schemas = Arc::new(Schemas::new(&endpoints.schema_registry_url));
         Self {
-            schemas: Arc::new(Schemas::new(&endpoints.schema_registry_url)),
+            tails: Tails::new(endpoints, &schemas),
+            schemas,
             endpoints: endpoints.clone(),
             room: Arc::new(Semaphore::new(READERS)),
             idle: Arc::default(),

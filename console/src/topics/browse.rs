@@ -24,6 +24,7 @@ use super::lane::{Lane, Match, Way, enough, merge, rest};
 use super::record::{Read, Record, read, time};
 use super::schema::{Known, Schemas};
 use super::{Browser, Loan, partition};
+use crate::problem::Problem;
 use crate::watch::kafka::reader::{Place, Reader, nobody_answers, passes};
 use crate::watch::words;
 
@@ -44,7 +45,9 @@ pub(crate) struct Search {
     pub(crate) topic: String,
     pub(crate) from: From,
     pub(crate) partition: Option<i32>,
-    pub(crate) key: Option<String>,
+    pub(crate) key: Option<Vec<u8>>,
+    /// The place of a record whose key is searched for.
+    pub(crate) like: Option<(i32, i64)>,
     pub(crate) conditions: Vec<Condition>,
     /// At most [`LIMIT`].
     pub(crate) limit: usize,
@@ -61,6 +64,18 @@ pub(crate) enum From {
     Oldest,
     Time(DateTime<Utc>),
     Offset(i32, i64),
+}
+
+impl std::convert::From<SearchError> for Problem {
+    fn from(error: SearchError) -> Self {
+        match &error {
+            SearchError::Busy => Self::busy(format!("{error}: try again when one has ended")),
+            SearchError::NoTopic(_) | SearchError::NoPartition { .. } | SearchError::NoRecord { .. } => {
+                Self::not_found(error.to_string())
+            }
+            SearchError::Left | SearchError::Kafka(_) => Self::store_away("Kafka", error),
+        }
+    }
 }
 
 /// What was found.
@@ -100,6 +115,8 @@ pub(crate) enum SearchError {
     NoTopic(String),
     #[error("topic {topic} has no partition {partition}: it has {partitions}, from 0")]
     NoPartition { topic: String, partition: i32, partitions: i32 },
+    #[error("there is no record with a key at {partition}/{offset}")]
+    NoRecord { partition: i32, offset: i64 },
     #[error("nobody waits for the answer any more")]
     Left,
     #[error("{}", words(.0))]
@@ -170,6 +187,10 @@ impl Run {
             From::Newest => Way::Backwards,
             _ => Way::Forwards,
         };
+        if let Some((partition, offset)) = self.search.like {
+            self.search.key = Some(self.key_of(&loan.reader, partition, offset)?);
+            self.search.partition = Some(partition);
+        }
         let mut lanes = self.lanes(&loan.reader, way)?;
         let spent = match way {
             Way::Forwards => self.forwards(&loan.reader, &mut lanes)?,
@@ -197,6 +218,24 @@ impl Run {
             not_judged: self.not_judged,
             notes: self.notes,
         })
+    }
+
+    /// The key of the record at a place.
+    fn key_of(&mut self, reader: &Reader, partition: i32, offset: i64) -> Result<Vec<u8>, SearchError> {
+        let nothing = || SearchError::NoRecord { partition, offset };
+        reader.assign(&[(self.search.topic.clone(), partition, offset)])?;
+        loop {
+            if self.spent()? {
+                return Err(nothing());
+            }
+            match self.poll(reader)? {
+                Polled::Record(message) if message.offset() == offset => {
+                    return message.key().map(<[u8]>::to_vec).ok_or_else(nothing);
+                }
+                Polled::Record(_) | Polled::End(_) => return Err(nothing()),
+                Polled::Nothing => {}
+            }
+        }
     }
 
     /// The partitions to read, and where each begins.
@@ -263,7 +302,7 @@ impl Run {
             found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect();
         let count = i32::try_from(all.len()).unwrap_or(i32::MAX);
         let of_key = self.search.key.as_ref().filter(|_| self.ours);
-        let of_key = of_key.map(|key| partition::of_key(key.as_bytes(), count));
+        let of_key = of_key.map(|key| partition::of_key(key, count));
         let of_offset = match self.search.from {
             From::Offset(partition, _) => Some(partition),
             _ => None,
@@ -445,7 +484,7 @@ impl Run {
     /// The record as it is told, where it meets all conditions.
     fn judge(&mut self, message: &BorrowedMessage<'_>) -> Option<Match<Record>> {
         if let Some(key) = &self.search.key
-            && message.key() != Some(key.as_bytes())
+            && message.key() != Some(key.as_slice())
         {
             return None;
         }

@@ -118,6 +118,17 @@ pub(crate) struct Partition {
     pub(crate) in_sync: Vec<i32>,
 }
 
+/// How a topic forgets, as its settings say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cleanup {
+    /// After so many ms; never where there is none.
+    Deleted(Option<i64>),
+    /// What a later record of the same key replaces.
+    Compacted,
+    /// Both.
+    Both(Option<i64>),
+}
+
 /// A setting of a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Setting {
@@ -160,8 +171,19 @@ fn as_text<S: Serializer>(number: &Option<i64>, serializer: S) -> Result<S::Ok, 
 }
 
 impl Topic {
+    /// How it forgets; nothing where that is not known.
+    pub(crate) fn cleanup(&self) -> Option<Cleanup> {
+        let policy = self.setting("cleanup.policy")?;
+        let kept_ms = self.setting("retention.ms").and_then(|ms| ms.parse().ok()).filter(|ms| *ms >= 0);
+        Some(match (policy.contains("compact"), policy.contains("delete")) {
+            (true, true) => Cleanup::Both(kept_ms),
+            (true, false) => Cleanup::Compacted,
+            (false, _) => Cleanup::Deleted(kept_ms),
+        })
+    }
+
     /// A setting's value.
-    pub(crate) fn setting(&self, name: &str) -> Option<&str> {
+    fn setting(&self, name: &str) -> Option<&str> {
         self.settings.iter().find(|setting| setting.name == name)?.value.as_deref()
     }
 }
