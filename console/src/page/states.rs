@@ -61,6 +61,15 @@ pub(crate) fn age(at: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
     }
 }
 
+/// How long ago something was, as [`age`], without the word.
+pub(crate) fn since(at: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
+    html! {
+        time .age data-age="bare" datetime=(at.to_rfc3339_opts(SecondsFormat::Millis, true)) {
+            (format::stretch(now - at))
+        }
+    }
+}
+
 /// A moment as a clock time of the viewer's zone, with the whole of it on hover.
 pub(crate) fn moment(at: DateTime<Utc>, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     let whole = at.with_timezone(&viewing.zone).format("%Y-%m-%d %H:%M:%S%.3f %Z").to_string();
@@ -176,7 +185,7 @@ pub(crate) fn freshness(freshness: &Freshness, viewing: &Viewing, now: DateTime<
         @match (freshness.state, freshness.as_of) {
             (FreshnessState::Live, Some(at)) => (age(at, now)),
             (FreshnessState::Idle, Some(at)) => {
-                span .idle { "no event for " (format::stretch(now - at)) ", nothing is waiting" }
+                span .idle { "no event for " (since(at, now)) ", nothing is waiting" }
             },
             (FreshnessState::Late, Some(at)) => { span .late { "late: as of " (moment(at, viewing, now)) ", " (age(at, now)) } },
             (FreshnessState::Stalled, Some(at)) => {
