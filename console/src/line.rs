@@ -5,6 +5,7 @@ mod ends;
 mod freshness;
 pub(crate) mod hops;
 mod proof;
+pub(crate) mod view;
 
 pub(crate) use ends::{behind, kafka_ends, kafka_rate, under_replicated};
 pub(crate) use freshness::freshness;

@@ -38,7 +38,7 @@ select json_build_object(
       select minute, sum(records_in)::bigint as records_in, sum(records_out)::bigint as records_out,
              sum(repeated)::bigint as repeated, sum(quarantined)::bigint as quarantined
       from ops.ledger
-      where minute >= date_trunc('minute', clock_timestamp()) - interval '15 minutes' and stage = 'ingest'
+      where minute >= date_trunc('minute', now()) - interval '15 minutes' and stage = 'ingest'
       group by minute) m),
   'newest_minute', (select max(minute) from ops.ledger),
   'marks', json_build_object(
