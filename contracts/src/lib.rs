@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod migrations;
 pub mod money;
 pub mod namespace;
+pub mod personal;
 pub mod pg_binary;
 pub mod position;
 pub mod publications;
