@@ -15,6 +15,7 @@ mod expected;
 pub mod figures;
 mod ledger;
 mod progress;
+mod recorded;
 mod report;
 mod row;
 mod stored;

@@ -8,6 +8,7 @@
 pub mod admission;
 pub mod avro;
 pub mod cassandra;
+pub mod console;
 pub mod cube;
 pub mod endpoints;
 pub mod event;
