@@ -247,6 +247,12 @@ pub(crate) fn words(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// What a source that is away says, and since when.
+pub(crate) fn words_of_away(service: &str, away: &Away) -> String {
+    let since = away.since.format("%H:%M:%S UTC");
+    format!("{service} does not answer since {since}: {}", away.why)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

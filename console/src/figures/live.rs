@@ -1,43 +1,453 @@
-//! What the Live page shows, from memory alone.
+//! What the Live page shows, from memory alone: the same snapshot gives the same view.
 
-use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
 
-use super::view::{LiveView, Part};
-use crate::api::answer::PeriodTold;
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use contracts::family::{LIVE, PRODUCTS};
+
+use super::breakdown::{Groups, Slice, breakdown};
+use super::compare::{self, Sides};
+use super::coverage::Coverage;
+use super::distinct::{self, Distinct};
+use super::period::{Chosen, Compare, Period, Stretch, floor};
+use super::sums::Sums;
+use super::view::{
+    Breakdown, By, Funnel, LiveView, Matrix, Measure, Now, OpenMinute, Part, Point, Series, Totals, Visitors,
+};
+use super::{funnel, label};
+use crate::api::answer::{Freshness, FreshnessState};
 use crate::line;
 use crate::page::Viewing;
-use crate::watch::Snapshot;
+use crate::watch::shop::table::Cells;
+use crate::watch::shop::{Hour, Kept, Shop};
+use crate::watch::{Snapshot, words_of_away};
+
+/// How long the curve of single minutes is.
+const RECENT: TimeDelta = TimeDelta::hours(1);
+/// The step of the curve of a day.
+const DAY_STEP: TimeDelta = TimeDelta::minutes(10);
+/// How many rows a breakdown of the page has.
+const ROWS: usize = 250;
+const PRODUCT_ROWS: usize = 20;
+
+/// Why something is not shown.
+pub(crate) const NOT_LOADED: &str = "it is still being read from Cassandra";
 
 /// All of it: today in the viewer's zone, against what the viewer has chosen.
 pub(crate) fn live(snapshot: &Snapshot, viewing: &Viewing, now: DateTime<Utc>) -> LiveView {
+    let fallback = Shop::default();
+    let seen = snapshot.shop.value.as_deref();
+    let shop = seen.unwrap_or(&fallback);
+    let coverage = coverage(snapshot, shop, now);
+    let compare = Compare::Against(viewing.against);
+    let period = Period::of(Chosen::Today, compare, viewing.zone, coverage.known_to(), now);
+    let told = Teller { snapshot, coverage, now, missing: missing(snapshot) };
+    let sides = sides(shop, &coverage, &period);
+    let hour = now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now);
     LiveView {
-        period: PeriodTold {
-            from: now,
-            to: now,
-            compared_from: None,
-            compared_to: None,
-            time_zone: viewing.zone.name().to_owned(),
-        },
-        now: unknown(snapshot, now),
-        recent: unknown(snapshot, now),
-        day: unknown(snapshot, now),
-        countries: unknown(snapshot, now),
-        categories: unknown(snapshot, now),
-        funnel: unknown(snapshot, now),
-        products: unknown(snapshot, now),
-        who: unknown(snapshot, now),
-        channels: unknown(snapshot, now),
-        visitors: unknown(snapshot, now),
-        ahead: None,
-        empty: false,
+        period: period.told(),
+        now: told.cube(
+            Kept::Activity,
+            &period,
+            sides.as_ref().map_err(Clone::clone).map(|sides| self::now(shop, &coverage, sides, now)),
+        ),
+        recent: told.cube(Kept::Activity, &period, Ok(recent(shop, &coverage, &period, now))),
+        day: told.cube(Kept::Activity, &period, Ok(day(shop, &coverage, &period, now))),
+        countries: told.cube(
+            Kept::Countries,
+            &period,
+            by(shop, &coverage, &period, By::Country, Measure::Net, ROWS),
+        ),
+        categories: told.cube(
+            Kept::Categories,
+            &period,
+            by(shop, &coverage, &period, By::Category, Measure::Net, ROWS),
+        ),
+        funnel: told.cube(Kept::Activity, &period, sides.map(|sides| funnel_of(&sides))),
+        products: told.part("products", PRODUCTS.tables[0].table, hour, None, products(shop, hour)),
+        who: told.cube(Kept::Who, &period, matrix(shop, &coverage, &period, Kept::Who, Measure::Visits)),
+        channels: told.cube(
+            Kept::Channels,
+            &period,
+            matrix(shop, &coverage, &period, Kept::Channels, Measure::Visits),
+        ),
+        visitors: told.part(
+            "live",
+            LIVE.tables[0].table,
+            now,
+            shop.visitors.range(..=now).next_back().map(|(at, _)| *at),
+            visitors(shop, &coverage, &period, now),
+        ),
+        ahead: shop.ahead,
+        empty: seen.is_some() && shop.coverage.first_row.is_none() && shop.coverage.as_of.is_none(),
     }
 }
 
-fn unknown<T>(snapshot: &Snapshot, now: DateTime<Utc>) -> Part<T> {
-    Part {
-        data: None,
-        why: Some("not loaded yet".into()),
-        freshness: line::freshness(snapshot, "cube", None, now),
-        proof: line::proof(snapshot, "activity_by_minute", now),
+/// Why nothing is known at all, where nothing is.
+fn missing(snapshot: &Snapshot) -> Option<String> {
+    let seen = &snapshot.shop;
+    seen.value.is_none().then(|| match &seen.away {
+        Some(away) => words_of_away("Cassandra", away),
+        None => NOT_LOADED.to_owned(),
+    })
+}
+
+/// How far figures reach, with what the line knows of quiet minutes.
+pub(crate) fn coverage(snapshot: &Snapshot, shop: &Shop, now: DateTime<Utc>) -> Coverage {
+    let freshness = line::freshness(snapshot, "cube", shop.coverage.as_of, now);
+    let quiet = freshness.state == FreshnessState::Idle && snapshot.shop.away.is_none();
+    // What was looked at a second ago says nothing of the second since.
+    Coverage { quiet_to: quiet.then_some(snapshot.shop.read_at).flatten(), ..shop.coverage }
+}
+
+/// Puts age and proof to data.
+pub(crate) struct Teller<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) coverage: Coverage,
+    pub(crate) now: DateTime<Utc>,
+    /// Why nothing at all is known.
+    pub(crate) missing: Option<String>,
+}
+
+impl<'a> Teller<'a> {
+    pub(crate) fn of(snapshot: &'a Snapshot, coverage: Coverage, now: DateTime<Utc>) -> Self {
+        Self { snapshot, coverage, now, missing: missing(snapshot) }
     }
+
+    /// Of a table of the cube.
+    pub(crate) fn cube<T>(&self, kept: Kept, period: &Period, data: Result<T, String>) -> Part<T> {
+        self.part("cube", kept.grouping().table, period.closed.to, self.coverage.as_of, data)
+    }
+
+    pub(crate) fn part<T>(
+        &self,
+        query: &str,
+        table: &str,
+        to: DateTime<Utc>,
+        as_of: Option<DateTime<Utc>>,
+        data: Result<T, String>,
+    ) -> Part<T> {
+        let mut freshness = line::freshness(self.snapshot, query, as_of, self.now);
+        // The line may run while nobody can read what it writes.
+        if let Some(away) = &self.snapshot.shop.away {
+            freshness = Freshness {
+                state: FreshnessState::Unknown,
+                why: Some(words_of_away("Cassandra", away)),
+                ..freshness
+            };
+        }
+        let (data, why) = match (data, &self.missing) {
+            (_, Some(why)) => (None, Some(why.clone())),
+            (Ok(data), None) => (Some(data), None),
+            (Err(why), None) => (None, Some(why)),
+        };
+        Part { data, why, freshness, proof: line::proof(self.snapshot, table, to) }
+    }
+}
+
+/// The sums of a period and of what it is compared with, where they are in memory.
+pub(crate) fn sides(shop: &Shop, coverage: &Coverage, period: &Period) -> Result<Sides, String> {
+    coverage.whole(period.whole)?;
+    let total = |stretch| shop.total(stretch).map_err(|_| NOT_LOADED.to_owned());
+    let (value, closed) = (total(period.whole)?, total(period.closed)?);
+    let compared = compared(coverage, period).and_then(total);
+    Ok(Sides { value, closed, compared, length: period.closed.length(), provisional: period.provisional })
+}
+
+/// The stretch that a period may be compared with, or why not.
+pub(crate) fn compared(coverage: &Coverage, period: &Period) -> Result<Stretch, String> {
+    let compared = period.compared.clone()?;
+    coverage.comparable(compared)?;
+    Ok(compared)
+}
+
+/// All measures of both sides.
+pub(crate) fn totals(sides: &Sides, currency: Option<String>) -> Totals {
+    let of = |measure| compare::measure(sides, measure);
+    Totals {
+        orders: of(Measure::Orders),
+        net: of(Measure::Net),
+        gross: of(Measure::Gross),
+        refunds: of(Measure::Refunds),
+        units: of(Measure::Units),
+        visits: of(Measure::Visits),
+        conversion: compare::conversion(sides),
+        item_views: of(Measure::ItemViews),
+        cart_adds: of(Measure::CartAdds),
+        checkouts: of(Measure::Checkouts),
+        events: of(Measure::Events),
+        currency,
+    }
+}
+
+/// The steps of both sides.
+pub(crate) fn funnel_of(sides: &Sides) -> Funnel {
+    funnel::funnel(&sides.value, sides.compared.as_ref())
+}
+
+fn now(shop: &Shop, coverage: &Coverage, sides: &Sides, now: DateTime<Utc>) -> Now {
+    let visitors = shop.visitors.range(..=now).next_back();
+    let minute = |at: DateTime<Utc>| {
+        let one = Stretch { from: at, to: at + TimeDelta::minutes(1) };
+        shop.total(one).ok()
+    };
+    let open = floor(now);
+    let newest_whole = coverage.known_to().map(|to| floor(to) - TimeDelta::minutes(1));
+    let events_per_s = newest_whole
+        .filter(|at| coverage.knows(Stretch { from: *at, to: *at + TimeDelta::minutes(1) }))
+        .and_then(minute)
+        .map(|sums| sums.get(Measure::Events).drawn() / 60.0);
+    let open_minute = coverage.known_to().is_some_and(|to| to >= open).then(|| minute(open)).flatten();
+    Now {
+        visitors_5m: visitors.map(|(at, users)| users.of_window(*at)),
+        events_per_s,
+        open_minute: open_minute.map(|sums| OpenMinute {
+            at: open,
+            events: sums.get(Measure::Events),
+            orders: sums.get(Measure::Orders),
+            net: sums.get(Measure::Net),
+        }),
+        today: totals(sides, shop.currency.clone()),
+    }
+}
+
+/// The last hour, minute by minute, beside the same minutes before.
+fn recent(shop: &Shop, coverage: &Coverage, period: &Period, now: DateTime<Utc>) -> Series {
+    let to = floor(now) + TimeDelta::minutes(1);
+    let stretch = Stretch { from: to - RECENT, to };
+    // Before midnight too: the same distance back as today's.
+    let shift = period.compared.as_ref().map(|compared| period.closed.to - compared.to);
+    series(shop, coverage, stretch, shift.map_err(Clone::clone), Measure::Net, TimeDelta::minutes(1), now)
+}
+
+fn day(shop: &Shop, coverage: &Coverage, period: &Period, now: DateTime<Utc>) -> Series {
+    let shift = period.compared.as_ref().map(|compared| period.closed.to - compared.to);
+    series(shop, coverage, period.whole, shift.map_err(Clone::clone), Measure::Net, DAY_STEP, now)
+}
+
+/// A measure in steps, from memory. Each step is compared with the same one `shift` before.
+pub(crate) fn series(
+    shop: &Shop,
+    coverage: &Coverage,
+    stretch: Stretch,
+    shift: Result<TimeDelta, String>,
+    measure: Measure,
+    step: TimeDelta,
+    now: DateTime<Utc>,
+) -> Series {
+    let mut rows = |stretch: Stretch| {
+        let table = shop.table(Kept::Activity)?;
+        table.minutes(stretch).ok()
+    };
+    let value = rows(stretch);
+    let before = shift
+        .as_ref()
+        .ok()
+        .and_then(|shift| rows(Stretch { from: stretch.from - *shift, to: stretch.to - *shift }));
+    points(coverage, stretch, shift, measure, step, now, shop.currency.clone(), value, before)
+}
+
+/// The points of a series from rows by their start, which lie within single steps.
+#[expect(clippy::too_many_arguments, reason = "what a curve is made of")]
+pub(crate) fn points(
+    coverage: &Coverage,
+    stretch: Stretch,
+    shift: Result<TimeDelta, String>,
+    measure: Measure,
+    step: TimeDelta,
+    now: DateTime<Utc>,
+    currency: Option<String>,
+    value: Option<BTreeMap<DateTime<Utc>, Sums>>,
+    before: Option<BTreeMap<DateTime<Utc>, Sums>>,
+) -> Series {
+    let sum = |rows: &BTreeMap<DateTime<Utc>, Sums>, stretch: Stretch| {
+        let mut sum = Sums::default();
+        rows.range(stretch.from..stretch.to).for_each(|(_, row)| sum += row);
+        sum.get(measure)
+    };
+    let mut why = value.is_none().then(|| NOT_LOADED.to_owned());
+    let mut points = Vec::new();
+    let mut at = stretch.from;
+    while at < stretch.to {
+        let one = Stretch { from: at, to: (at + step).min(stretch.to) };
+        let open = one.to > floor(now) || coverage.known_to().is_some_and(|to| one.contains(to));
+        let begun = coverage.whole(one).is_ok() && coverage.known_to().is_some_and(|to| at <= to);
+        let known = coverage.knows(one) || (open && begun);
+        let own = value.as_ref().filter(|_| known).map(|rows| sum(rows, one));
+        let compared = shift.as_ref().ok().and_then(|shift| {
+            let earlier = Stretch { from: one.from - *shift, to: one.to - *shift };
+            coverage.comparable(earlier).ok()?;
+            Some(sum(before.as_ref()?, earlier))
+        });
+        if own.is_none() && why.is_none() {
+            why = Some(match coverage.whole(one) {
+                Err(why) => why,
+                Ok(()) => "no figures reach there".to_owned(),
+            });
+        }
+        points.push(Point { at, value: own, compared, known: own.is_some(), open });
+        at += step;
+    }
+    Series {
+        measure,
+        currency: currency.filter(|_| measure.is_money()),
+        step_s: step.num_seconds(),
+        points,
+        why: why.or(shift.err()),
+    }
+}
+
+/// The table and the place of a dimension in its keys.
+pub(crate) const fn kept_by(by: By) -> Option<(Kept, usize)> {
+    match by {
+        By::Country => Some((Kept::Countries, 0)),
+        By::Category => Some((Kept::Categories, 0)),
+        By::Channel => Some((Kept::Channels, 0)),
+        By::Device => Some((Kept::Channels, 1)),
+        By::Gender => Some((Kept::Who, 0)),
+        By::AgeBand => Some((Kept::Who, 1)),
+        By::Product => None,
+    }
+}
+
+/// Sums of one dimension of a table's keys.
+pub(crate) fn groups(cells: &Cells, place: usize) -> Groups {
+    let mut groups = Groups::new();
+    for (key, sums) in cells {
+        let Some(word) = key.get(place) else { continue };
+        match groups.get_mut(&**word) {
+            Some(group) => *group += sums,
+            None => {
+                groups.insert(word.to_string(), *sums);
+            }
+        }
+    }
+    groups
+}
+
+fn by(
+    shop: &Shop,
+    coverage: &Coverage,
+    period: &Period,
+    by: By,
+    measure: Measure,
+    limit: usize,
+) -> Result<Breakdown, String> {
+    let (kept, place) = kept_by(by).ok_or(NOT_LOADED)?;
+    coverage.whole(period.whole)?;
+    let sums = |stretch| {
+        let cells = shop.sums(kept, stretch).map_err(|_| NOT_LOADED.to_owned())?;
+        Ok::<_, String>(groups(&cells, place))
+    };
+    let value = sums(period.whole)?;
+    let before = compared(coverage, period).and_then(sums);
+    let slice = Slice { limit, after: None };
+    let mut told =
+        breakdown(by, measure, &value, before.as_ref(), &slice, |key| label::of(by, key).to_owned());
+    told.currency = shop.currency.clone().filter(|_| measure.is_money());
+    Ok(told)
+}
+
+fn products(shop: &Shop, hour: DateTime<Utc>) -> Result<Breakdown, String> {
+    let products = shop.products.as_deref().ok_or(NOT_LOADED)?;
+    if products.hour != hour {
+        return Err(NOT_LOADED.to_owned());
+    }
+    // A product may have been renamed within the hour: the id is what it is.
+    let (mut value, mut before, mut names) = (Groups::new(), Groups::new(), BTreeMap::new());
+    for product in &products.rows {
+        *value.entry(product.item_id.to_string()).or_default() += &product.sums;
+        *before.entry(product.item_id.to_string()).or_default() += &product.before;
+        names.insert(&*product.item_id, &*product.item_name);
+    }
+    let sold = |sums: &Sums| sums.count(Measure::OrderLines) > 0;
+    before.retain(|_, sums| sold(sums));
+    value.retain(|key, sums| sold(sums) || before.contains_key(key));
+    let slice = Slice { limit: PRODUCT_ROWS, after: None };
+    let mut told = breakdown(By::Product, Measure::Net, &value, Ok(&before), &slice, |key| {
+        names.get(key).map_or_else(|| key.to_owned(), |name| (*name).to_owned())
+    });
+    told.currency = shop.currency.clone();
+    Ok(told)
+}
+
+fn matrix(
+    shop: &Shop,
+    coverage: &Coverage,
+    period: &Period,
+    kept: Kept,
+    measure: Measure,
+) -> Result<Matrix, String> {
+    coverage.whole(period.whole)?;
+    let cells = shop.sums(kept, period.whole).map_err(|_| NOT_LOADED.to_owned())?;
+    Ok(matrix_of(&cells, kept, measure, shop.currency.clone()))
+}
+
+/// A table's two dimensions against each other.
+pub(crate) fn matrix_of(cells: &Cells, kept: Kept, measure: Measure, currency: Option<String>) -> Matrix {
+    let words = |place: usize| -> Vec<String> { groups(cells, place).into_keys().collect() };
+    // Ages across, genders down; channels down, devices across.
+    let (rows, columns) = (words(0), words(1));
+    let cell = |row: &String, column: &String| {
+        cells
+            .iter()
+            .find(|(key, _)| *key[0] == **row && *key[1] == **column)
+            .map(|(_, sums)| sums.get(measure))
+    };
+    let grid = rows.iter().map(|row| columns.iter().map(|column| cell(row, column)).collect()).collect();
+    debug_assert!(kept.grouping().dimensions.len() == 2);
+    Matrix { measure, currency: currency.filter(|_| measure.is_money()), rows, columns, cells: grid }
+}
+
+fn visitors(
+    shop: &Shop,
+    coverage: &Coverage,
+    period: &Period,
+    now: DateTime<Utc>,
+) -> Result<Visitors, String> {
+    let points = shop.visitors.range(..=now).map(|(at, users)| users.of_window(*at)).collect();
+    let bounds = bounds(&shop.hours, shop.hours_from, coverage, period.whole);
+    Ok(visitors_of(points, bounds))
+}
+
+/// With its bounds, or why there are none.
+pub(crate) fn visitors_of(
+    points: Vec<super::view::Estimate>,
+    bounds: Result<distinct::Bounds, String>,
+) -> Visitors {
+    const WHY: &str = "distinct counts of windows do not add up";
+    Visitors {
+        points,
+        estimate: None,
+        at_least: bounds.as_ref().ok().map(|bounds| bounds.at_least),
+        at_most: bounds.as_ref().ok().map(|bounds| bounds.at_most),
+        why: bounds.err().map_or_else(|| WHY.to_owned(), |why| format!("{WHY}; {why}")),
+    }
+}
+
+/// Of the hours of a period.
+pub(crate) fn bounds(
+    hours: &BTreeMap<DateTime<Utc>, Hour>,
+    hours_from: Option<DateTime<Utc>>,
+    coverage: &Coverage,
+    stretch: Stretch,
+) -> Result<distinct::Bounds, String> {
+    let hour = TimeDelta::hours(1);
+    let first = stretch.from.duration_trunc(hour).unwrap_or(stretch.from);
+    if hours_from.is_none_or(|from| first < from) {
+        return Err(NOT_LOADED.to_owned());
+    }
+    coverage.whole(stretch)?;
+    let users = |inside: bool| -> Vec<Distinct> {
+        let touching = hours.range(first..stretch.to);
+        let whole = |at: DateTime<Utc>| stretch.from <= at && at + hour <= stretch.to;
+        // The hour that is not over counts as far as it has come: who was there was there.
+        let reaches =
+            |at: DateTime<Utc>| stretch.from <= at && coverage.known_to().is_some_and(|to| to <= stretch.to);
+        touching
+            .filter(|(at, _)| !inside || whole(**at) || reaches(**at))
+            .map(|(_, hour)| hour.users)
+            .collect()
+    };
+    distinct::bounds(&users(true), &users(false)).ok_or_else(|| "no hour of it has figures".to_owned())
 }

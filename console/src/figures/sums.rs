@@ -1,0 +1,184 @@
+//! Sums of a stretch: what adds up over time, and nothing else. Distinct counts do not, so they are not here.
+
+use std::ops::AddAssign;
+
+use contracts::cube::{Grouping, MEASURE};
+use contracts::record::Column;
+use rust_decimal::Decimal;
+
+use super::view::{Amount, Measure};
+
+/// Sums over the minutes of a stretch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Sums {
+    counts: [i64; COUNTS.len()],
+    money: [Decimal; MONEY.len()],
+}
+
+const COUNTS: [Measure; 8] = [
+    Measure::Events,
+    Measure::Visits,
+    Measure::ItemViews,
+    Measure::CartAdds,
+    Measure::Checkouts,
+    Measure::Orders,
+    Measure::OrderLines,
+    Measure::Units,
+];
+const MONEY: [Measure; 3] = [Measure::Gross, Measure::Refunds, Measure::Net];
+
+/// Where a column's value goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Slot {
+    Count(usize),
+    Money(usize),
+}
+
+impl Measure {
+    /// All of them.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        COUNTS.into_iter().chain(MONEY)
+    }
+
+    /// Its column in the tables.
+    pub(crate) const fn column(self) -> Column {
+        match self {
+            Self::Events => MEASURE.events,
+            Self::Visits => MEASURE.session_starts,
+            Self::ItemViews => MEASURE.item_views,
+            Self::CartAdds => MEASURE.cart_adds,
+            Self::Checkouts => MEASURE.checkouts,
+            Self::Orders => MEASURE.orders,
+            Self::OrderLines => MEASURE.order_lines,
+            Self::Units => MEASURE.units,
+            Self::Gross => MEASURE.gross,
+            Self::Refunds => MEASURE.refunds,
+            Self::Net => MEASURE.net,
+        }
+    }
+
+    /// As it stands in addresses and answers.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Visits => "visits",
+            Self::ItemViews => "item_views",
+            Self::CartAdds => "cart_adds",
+            Self::Checkouts => "checkouts",
+            Self::Orders => "orders",
+            Self::OrderLines => "order_lines",
+            Self::Units => "units",
+            Self::Gross => "gross",
+            Self::Refunds => "refunds",
+            Self::Net => "net",
+        }
+    }
+
+    /// The one of a word.
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        Self::all().find(|measure| measure.word() == word)
+    }
+
+    /// Whether it is money.
+    pub(crate) fn is_money(self) -> bool {
+        MONEY.contains(&self)
+    }
+
+    /// Whether a table has it.
+    pub(crate) fn is_in(self, grouping: &Grouping) -> bool {
+        grouping.measures.iter().any(|measure| measure.column == self.column())
+    }
+}
+
+impl Sums {
+    /// Where the value of a column goes; nothing where it is none that adds up.
+    pub(crate) fn slot(column: Column) -> Option<Slot> {
+        let at = |measures: &[Measure]| measures.iter().position(|measure| measure.column() == column);
+        at(&COUNTS).map(Slot::Count).or_else(|| at(&MONEY).map(Slot::Money))
+    }
+
+    pub(crate) fn set_count(&mut self, at: usize, value: i64) {
+        if let Some(count) = self.counts.get_mut(at) {
+            *count = value;
+        }
+    }
+
+    pub(crate) fn set_money(&mut self, at: usize, value: Decimal) {
+        if let Some(money) = self.money.get_mut(at) {
+            *money = value;
+        }
+    }
+
+    /// One of them.
+    pub(crate) fn get(&self, measure: Measure) -> Amount {
+        let at = |measures: &[Measure]| measures.iter().position(|own| *own == measure).unwrap_or_default();
+        if measure.is_money() {
+            Amount::Money(self.money.get(at(&MONEY)).copied().unwrap_or_default())
+        } else {
+            Amount::Count(self.counts.get(at(&COUNTS)).copied().unwrap_or_default())
+        }
+    }
+
+    /// A count; 0 for money.
+    pub(crate) fn count(&self, measure: Measure) -> i64 {
+        match self.get(measure) {
+            Amount::Count(count) => count,
+            Amount::Money(_) | Amount::Share(_) => 0,
+        }
+    }
+}
+
+impl AddAssign<&Self> for Sums {
+    fn add_assign(&mut self, other: &Self) {
+        for (own, other) in self.counts.iter_mut().zip(other.counts) {
+            *own = own.saturating_add(other);
+        }
+        for (own, other) in self.money.iter_mut().zip(other.money) {
+            // Most minutes have no refund: an addition of 0 is worth skipping.
+            if !other.is_zero() {
+                *own = own.saturating_add(other);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contracts::cube::{GROUPINGS, MeasureKind};
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_column_that_adds_up_has_a_place_of_its_own() {
+        for measure in GROUPINGS.iter().flat_map(|grouping| grouping.measures) {
+            let slot = Sums::slot(measure.column);
+            match measure.kind {
+                MeasureKind::Count => assert!(matches!(slot, Some(Slot::Count(_))), "{measure:?}"),
+                MeasureKind::Money => assert!(matches!(slot, Some(Slot::Money(_))), "{measure:?}"),
+                _ => assert!(slot.is_none(), "{measure:?} must not be added up"),
+            }
+        }
+        let mut words: Vec<_> = Measure::all().map(Measure::word).collect();
+        assert!(words.iter().all(|word| Measure::of(word).is_some_and(|found| found.word() == *word)));
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), COUNTS.len() + MONEY.len());
+    }
+
+    proptest! {
+        #[test]
+        fn adding_is_per_measure(values in proptest::collection::vec((0_i64..1_000_000, -1_000_000_i64..1_000_000), 0..20)) {
+            let mut sum = Sums::default();
+            for (count, cents) in &values {
+                let mut one = Sums::default();
+                for at in 0..COUNTS.len() { one.set_count(at, *count); }
+                for at in 0..MONEY.len() { one.set_money(at, Decimal::new(*cents, 2)); }
+                sum += &one;
+            }
+            let count: i64 = values.iter().map(|(count, _)| count).sum();
+            let cents: i64 = values.iter().map(|(_, cents)| cents).sum();
+            for measure in COUNTS { prop_assert_eq!(sum.get(measure), Amount::Count(count)); }
+            for measure in MONEY { prop_assert_eq!(sum.get(measure), Amount::Money(Decimal::new(cents, 2))); }
+        }
+    }
+}

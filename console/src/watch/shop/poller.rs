@@ -1,0 +1,588 @@
+//! Looks at the shop's tables: what is new every second, what may still grow every ten, what is over once.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, DurationRound, NaiveDate, TimeDelta, Utc};
+use contracts::cube::Grouping;
+use contracts::family::{HOURS, LIVE, PRODUCTS};
+use futures::future::try_join_all;
+
+use super::marker::{Marker, Moved};
+use super::store::{Ask, Store, Stored, Which};
+use super::table::{QUARTER, Table, quarter};
+use super::{Hour, Kept, Product, Products, Shop};
+use crate::app::App;
+use crate::figures::coverage::Coverage;
+use crate::figures::distinct::Distinct;
+use crate::figures::period::{Stretch, floor};
+use crate::figures::sums::Sums;
+use crate::watch::{Pace, Refused, refused, told, words};
+
+/// How often the newest minutes are looked at; a round may take as long as its reads may.
+const PACE: Pace =
+    Pace { watched: Duration::from_secs(1), alone: Duration::from_secs(30), answer: Duration::from_secs(20) };
+/// Between two looks at all minutes that may still grow.
+const GROWING: Duration = Duration::from_secs(10);
+/// Between two looks at visitors, hours and products.
+const SLOWER: Duration = Duration::from_secs(5);
+/// Between two looks at PostgreSQL's marker.
+const MARKED: Duration = Duration::from_secs(10);
+/// Between two comparisons of yesterday's and today's minutes with what is in memory: what catches up after an outage lies there.
+const SWEPT: Duration = Duration::from_secs(60);
+/// Between two looks at which countries and days there are.
+const LISTED: Duration = Duration::from_secs(300);
+/// While something is still to be loaded, a round loads this long.
+const LOADING: Duration = Duration::from_millis(400);
+/// Events may come ten minutes late, and a little while passes until they are written.
+const STILL_GROWS: TimeDelta = TimeDelta::minutes(12);
+/// Minutes of the cube are kept this long: what is compared ends within them.
+const MINUTES_KEPT: TimeDelta = TimeDelta::minutes(45);
+/// Days of sums that are kept, beside today: a week before today, in any zone.
+const DAYS_KEPT: i64 = 8;
+/// Days of hours that are kept.
+const HOUR_DAYS: i64 = 15;
+/// Sums that are kept at most: 64 MiB of them. The oldest go first.
+const MAX_CELLS: usize = (64 << 20) / 176;
+/// Windows of five minutes shown: an hour of them, two a minute.
+const VISITORS: u32 = 121;
+
+/// Looks until the console stops.
+pub(crate) async fn run(app: App) {
+    let mut poller = Poller::new(app.clone());
+    loop {
+        let round = tokio::select! {
+            () = app.stop.cancelled() => return,
+            round = tokio::time::timeout(PACE.answer, poller.round()) => round,
+        };
+        let answered = matches!(round, Ok(Ok(())));
+        match round {
+            Ok(Ok(())) => told(&app.watch.shop, poller.shop()),
+            Ok(Err(error)) => refused(&app.watch.shop, words(&*error)),
+            Err(_) => refused(&app.watch.shop, format!("no answer within {} s", PACE.answer.as_secs())),
+        }
+        let loads = answered && !poller.loads.is_empty();
+        tokio::select! {
+            () = app.stop.cancelled() => return,
+            // Loading leaves room for others.
+            () = tokio::time::sleep(LOADING / 2), if loads => {}
+            () = app.watch.due(PACE), if !loads => {}
+        }
+    }
+}
+
+/// A stretch of whole quarters of one table that is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Load {
+    kept: Kept,
+    stretch: Stretch,
+}
+
+#[derive(Debug, Default)]
+struct Times(HashMap<&'static str, Instant>);
+
+impl Times {
+    /// Whether something is due again; asked once a round.
+    fn due(&self, what: &'static str, every: Duration) -> bool {
+        self.0.get(what).is_none_or(|last| last.elapsed() >= every)
+    }
+
+    fn done(&mut self, what: &'static str) {
+        self.0.insert(what, Instant::now());
+    }
+}
+
+struct Poller {
+    app: App,
+    times: Times,
+    marker: Option<Marker>,
+    first_row: Option<DateTime<Utc>>,
+    /// As it stands in the tables, which may be ahead of the clock.
+    newest: Option<DateTime<Utc>>,
+    tables: HashMap<Kept, Table>,
+    loads: VecDeque<Load>,
+    /// The days on which each country has rows.
+    countries: BTreeMap<NaiveDate, BTreeSet<Arc<str>>>,
+    /// When all minutes that may still grow were last read.
+    grown_at: Option<DateTime<Utc>>,
+    hours: Arc<BTreeMap<DateTime<Utc>, Hour>>,
+    hours_from: Option<DateTime<Utc>>,
+    visitors: Arc<BTreeMap<DateTime<Utc>, Distinct>>,
+    products: Option<Arc<Products>>,
+    rounds: u64,
+}
+
+impl Poller {
+    fn new(app: App) -> Self {
+        Self {
+            app,
+            times: Times::default(),
+            marker: None,
+            first_row: None,
+            newest: None,
+            tables: Kept::ALL.into_iter().map(|kept| (kept, Table::default())).collect(),
+            loads: VecDeque::new(),
+            countries: BTreeMap::new(),
+            grown_at: None,
+            hours: Arc::default(),
+            hours_from: None,
+            visitors: Arc::default(),
+            products: None,
+            rounds: 0,
+        }
+    }
+
+    fn shop(&self) -> Shop {
+        let now = Utc::now();
+        let marker = self.marker.as_ref();
+        Shop {
+            coverage: Coverage {
+                floor: marker.and_then(|marker| marker.floor),
+                owned_from: marker.and_then(|marker| marker.owned_from),
+                first_row: self.first_row,
+                as_of: self.newest.map(|newest| newest.min(now)),
+                quiet_to: None,
+            },
+            currency: marker.and_then(|marker| marker.currency.clone()),
+            tables: self.tables.clone(),
+            hours: Arc::clone(&self.hours),
+            hours_from: self.hours_from,
+            visitors: Arc::clone(&self.visitors),
+            products: self.products.clone(),
+            ahead: self.newest.filter(|newest| *newest > now),
+            revision: marker.map(Marker::revision).unwrap_or_default(),
+            countries: self
+                .countries
+                .values()
+                .flatten()
+                .cloned()
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
+            ..Shop::default()
+        }
+    }
+
+    async fn round(&mut self) -> Result<(), Refused> {
+        self.rounds += 1;
+        let now = Utc::now();
+        self.look_at_marker(now).await?;
+        if self.times.due("listed", LISTED) {
+            self.list().await?;
+            self.times.done("listed");
+        }
+        if self.times.due("slower", SLOWER) {
+            self.slower(now).await?;
+            self.times.done("slower");
+        }
+        self.refresh(now).await?;
+        if self.times.due("swept", SWEPT) && self.loads.is_empty() {
+            self.sweep(now).await?;
+            self.times.done("swept");
+        }
+        self.want_minutes(now);
+        let begun = Instant::now();
+        while begun.elapsed() < LOADING
+            && let Some(load) = self.loads.front().copied()
+        {
+            self.load(load, now).await?;
+            self.loads.pop_front();
+        }
+        self.thin(now);
+        Ok(())
+    }
+
+    /// Without PostgreSQL it goes on with what was known, but does not begin: nobody could say how far figures reach.
+    async fn look_at_marker(&mut self, now: DateTime<Utc>) -> Result<(), Refused> {
+        if !self.times.due("marked", MARKED) {
+            return Ok(());
+        }
+        let read = async {
+            let marker = Marker::read(&self.app.pool).await?;
+            let moved = match &self.marker {
+                Some(earlier) => marker.since(earlier, &self.app.pool).await?,
+                None => Moved::All,
+            };
+            Ok::<_, Refused>((marker, moved))
+        };
+        let read = tokio::time::timeout(Duration::from_secs(2), read).await;
+        self.times.done("marked");
+        match read {
+            Ok(Ok((marker, moved))) => {
+                self.marker = Some(marker);
+                match moved {
+                    Moved::Nothing => {}
+                    Moved::Windows(stretch) => self.reload(stretch),
+                    Moved::All => self.load_all(now),
+                }
+                Ok(())
+            }
+            _ if self.marker.is_some() => Ok(()),
+            Ok(Err(error)) => {
+                self.times = Times::default();
+                Err(format!("PostgreSQL does not say how far figures reach: {}", words(&*error)).into())
+            }
+            Err(_) => {
+                self.times = Times::default();
+                Err("PostgreSQL does not say how far figures reach: no answer within 2 s".into())
+            }
+        }
+    }
+
+    /// Everything anew, what is shown first read first.
+    fn load_all(&mut self, now: DateTime<Utc>) {
+        self.loads.clear();
+        self.newest = None;
+        self.hours_from = None;
+        self.times = Times::default();
+        self.times.done("marked");
+        let today = quarter(now).duration_trunc(TimeDelta::days(1)).unwrap_or(now);
+        let day = |back: i64| {
+            let from = today - TimeDelta::days(back);
+            Stretch { from, to: (from + TimeDelta::days(1)).min(quarter(now) + QUARTER) }
+        };
+        // Today and yesterday, which in some zones began a day earlier; the same of last week; the rest.
+        let order = [0, 1, 2, 7, 8, 3, 4, 5, 6];
+        debug_assert!(order.iter().all(|back| *back <= DAYS_KEPT));
+        let mut add = |kept, back: &i64| self.loads.push_back(Load { kept, stretch: day(*back) });
+        order.iter().for_each(|back| add(Kept::Activity, back));
+        for back in &order {
+            Kept::ALL.into_iter().skip(1).for_each(|kept| add(kept, back));
+        }
+    }
+
+    /// These windows of all tables anew.
+    fn reload(&mut self, windows: Stretch) {
+        let oldest = Utc::now() - TimeDelta::days(DAYS_KEPT);
+        let stretch = Stretch {
+            from: quarter(windows.from.max(oldest)),
+            to: quarter(windows.to.min(Utc::now()) - TimeDelta::seconds(1)) + QUARTER,
+        };
+        if stretch.is_empty() {
+            return;
+        }
+        self.hours_from = None;
+        for kept in Kept::ALL.into_iter().rev() {
+            let load = Load { kept, stretch };
+            if !self.loads.contains(&load) {
+                self.loads.push_front(load);
+            }
+        }
+    }
+
+    /// Which days and countries there are, and the earliest row of all.
+    async fn list(&mut self) -> Result<(), Refused> {
+        let store = self.app.shop.store();
+        let (days, countries) = futures::future::try_join(
+            store.partitions(Kept::Activity.grouping()),
+            store.partitions(Kept::Countries.grouping()),
+        )
+        .await?;
+        let mut by_day: BTreeMap<_, BTreeSet<Arc<str>>> = BTreeMap::new();
+        for (day, country) in countries {
+            by_day.entry(day).or_default().extend(country);
+        }
+        self.countries = by_day;
+        self.first_row = None;
+        if let Some((day, _)) = days.into_iter().min() {
+            let ask = Ask {
+                grouping: Kept::Activity.grouping(),
+                at: day.and_time(chrono::NaiveTime::MIN).and_utc(),
+                dimension: None,
+                rows: Which::First,
+            };
+            let mut first = None;
+            self.app.shop.store().read(&ask, |row| first = Some(row.at)).await?;
+            self.first_row = first;
+        }
+        Ok(())
+    }
+
+    /// What changes more slowly.
+    async fn slower(&mut self, now: DateTime<Utc>) -> Result<(), Refused> {
+        let hour = now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now);
+        let today = now.duration_trunc(TimeDelta::days(1)).unwrap_or(now);
+        let oldest = today - TimeDelta::days(HOUR_DAYS);
+        let from = if self.hours_from.is_some() { hour - TimeDelta::hours(2) } else { oldest };
+        let store = self.app.shop.store();
+        let stretch = Stretch { from, to: hour + TimeDelta::hours(1) };
+        let (hours, visitors, products) = futures::future::try_join3(
+            fetch(store, &HOURS.tables[0], stretch, |_| vec![None]),
+            visitors(store, now),
+            products(store, hour),
+        )
+        .await?;
+        let kept = Arc::make_mut(&mut self.hours);
+        *kept = kept.split_off(&oldest);
+        kept.retain(|at, _| !stretch.contains(*at));
+        for row in hours {
+            let users = Distinct::new(row.users.unwrap_or_default());
+            kept.insert(row.at, Hour { sums: row.sums, users });
+        }
+        self.hours_from = Some(oldest);
+        self.visitors = Arc::new(visitors);
+        self.products = Some(Arc::new(products));
+        Ok(())
+    }
+
+    /// The newest minutes; every while all that may still grow.
+    async fn refresh(&mut self, now: DateTime<Utc>) -> Result<(), Refused> {
+        let to = floor(now) + TimeDelta::minutes(2);
+        let gap = Kept::ALL.iter().any(|kept| !self.tables[kept].has_minutes(now));
+        if gap || self.times.due("grown", GROWING) {
+            let from = quarter(self.grown_at.unwrap_or(now).min(now) - STILL_GROWS);
+            // After a long while without a look that is more than is shown: what was loaded then is loaded anew.
+            let stretch = Stretch { from: from.max(now - TimeDelta::days(DAYS_KEPT)), to };
+            self.read(&Kept::ALL, stretch, now, true).await?;
+            self.grown_at = Some(now);
+            self.times.done("grown");
+            return Ok(());
+        }
+        let stretch = Stretch { from: floor(now) - TimeDelta::minutes(1), to };
+        let others = [Kept::Activity, Kept::Categories, Kept::Channels, Kept::Who];
+        let also_countries = self.rounds.is_multiple_of(2);
+        self.read(if also_countries { &Kept::ALL } else { &others }, stretch, now, false).await
+    }
+
+    async fn read(
+        &mut self,
+        tables: &[Kept],
+        stretch: Stretch,
+        now: DateTime<Utc>,
+        whole: bool,
+    ) -> Result<(), Refused> {
+        let store = self.app.shop.store();
+        let read = try_join_all(tables.iter().map(|kept| self.fetch(store, *kept, stretch))).await?;
+        for (kept, rows) in tables.iter().zip(read) {
+            self.note_newest(*kept, &rows);
+            let keep = keeps_minutes(*kept, now, self.newest);
+            let table = self.tables.entry(*kept).or_default();
+            if whole {
+                table.replace(stretch, rows, keep);
+            } else {
+                table.merge(rows);
+            }
+        }
+        Ok(())
+    }
+
+    async fn fetch(&self, store: &Store, kept: Kept, stretch: Stretch) -> Result<Vec<Stored>, Refused> {
+        let newest = self.countries.last_key_value().map(|(_, countries)| countries);
+        fetch(store, kept.grouping(), stretch, |day| match kept {
+            Kept::Countries => {
+                let listed = self.countries.get(&day);
+                // A day that has just begun is not listed yet: whoever was there last comes again.
+                let known = listed.into_iter().chain(newest.filter(|_| day >= Utc::now().date_naive()));
+                known.flatten().cloned().collect::<BTreeSet<_>>().into_iter().map(Some).collect()
+            }
+            _ => vec![None],
+        })
+        .await
+    }
+
+    fn note_newest(&mut self, kept: Kept, rows: &[Stored]) {
+        if kept == Kept::Activity {
+            let newest = rows.iter().filter_map(|row| row.newest).max();
+            self.newest = self.newest.max(newest);
+        }
+    }
+
+    async fn load(&mut self, load: Load, now: DateTime<Utc>) -> Result<(), Refused> {
+        let Load { kept, stretch } = load;
+        let nothing_before = self.first_row.map(quarter);
+        // Days without any row need no asking.
+        let rows = match nothing_before {
+            Some(first) if first < stretch.to => {
+                let asked = Stretch { from: stretch.from.max(first), to: stretch.to };
+                self.fetch(self.app.shop.store(), kept, asked).await?
+            }
+            _ => Vec::new(),
+        };
+        self.note_newest(kept, &rows);
+        let keep = keeps_minutes(kept, now, self.newest);
+        self.tables.entry(kept).or_default().replace(stretch, rows, keep);
+        Ok(())
+    }
+
+    /// Compares what is stored of yesterday and today with what is in memory, and reads anew what differs.
+    async fn sweep(&mut self, now: DateTime<Utc>) -> Result<(), Refused> {
+        let today = now.duration_trunc(TimeDelta::days(1)).unwrap_or(now);
+        let stretch = Stretch { from: today - TimeDelta::days(1), to: quarter(now - STILL_GROWS) };
+        let rows = self.fetch(self.app.shop.store(), Kept::Activity, stretch).await?;
+        let Ok(kept) = self.tables[&Kept::Activity].minutes(stretch) else { return Ok(()) };
+        self.note_newest(Kept::Activity, &rows);
+        let stored: BTreeMap<DateTime<Utc>, Sums> = rows.into_iter().map(|row| (row.at, row.sums)).collect();
+        let minutes: BTreeSet<_> = stored.keys().chain(kept.keys()).collect();
+        let differ: BTreeSet<_> =
+            minutes.into_iter().filter(|at| stored.get(at) != kept.get(at)).map(|at| quarter(*at)).collect();
+        for at in differ {
+            self.reload(Stretch { from: at, to: at + QUARTER });
+        }
+        Ok(())
+    }
+
+    /// Stretches that today is compared with end amid a quarter: of these, minutes are needed.
+    fn want_minutes(&mut self, now: DateTime<Utc>) {
+        let newest = self.newest;
+        for at in compared_ends(now, newest) {
+            for kept in Kept::ALL {
+                let table = &self.tables[&kept];
+                let load = Load { kept, stretch: Stretch { from: at, to: at + QUARTER } };
+                if table.has(at) && !table.has_minutes(at) && !self.loads.contains(&load) {
+                    self.loads.push_front(load);
+                }
+            }
+        }
+    }
+
+    fn thin(&mut self, now: DateTime<Utc>) {
+        let mut days = DAYS_KEPT + 1;
+        let mut cells = usize::MAX;
+        while cells > MAX_CELLS && days > 2 {
+            let from = quarter(now) - TimeDelta::days(days);
+            for (kept, table) in &mut self.tables {
+                table.thin(from, keeps_minutes(*kept, now, self.newest));
+            }
+            cells = self.tables.values().map(Table::cells).sum();
+            days -= 1;
+        }
+    }
+}
+
+/// The quarters in which stretches end that today may be compared with: a day or a week before, give or take the hour by which
+/// clocks may have been changed since.
+fn compared_ends(now: DateTime<Utc>, newest: Option<DateTime<Utc>>) -> BTreeSet<DateTime<Utc>> {
+    let ends = [Some(now), Some(now + TimeDelta::minutes(2)), newest.map(|newest| newest.min(now))];
+    let back = [1, 7].map(TimeDelta::days).into_iter();
+    let back = back.flat_map(|days| [-1, 0, 1].map(|hours| days + TimeDelta::hours(hours)));
+    back.flat_map(|back| ends.iter().flatten().map(move |end| quarter(*end - back))).collect()
+}
+
+/// Whether the minutes of a quarter are kept.
+fn keeps_minutes(
+    kept: Kept,
+    now: DateTime<Utc>,
+    newest: Option<DateTime<Utc>>,
+) -> impl Fn(DateTime<Utc>) -> bool {
+    let ends = compared_ends(now, newest);
+    let recent = quarter(newest.map_or(now, |newest| newest.min(now)) - MINUTES_KEPT);
+    move |at| kept == Kept::Activity || at >= recent || ends.contains(&at)
+}
+
+/// The rows of a stretch, from the partitions of its days.
+async fn fetch(
+    store: &Store,
+    grouping: &'static Grouping,
+    stretch: Stretch,
+    dimensions: impl Fn(NaiveDate) -> Vec<Option<Arc<str>>>,
+) -> Result<Vec<Stored>, Refused> {
+    let asks = asks(grouping, stretch, dimensions);
+    let read = asks.iter().map(async |ask| {
+        let mut rows = Vec::new();
+        store.read(ask, |row| rows.push(row)).await?;
+        Ok::<_, Refused>(rows)
+    });
+    Ok(try_join_all(read).await?.into_iter().flatten().collect())
+}
+
+/// A question a partition.
+pub(crate) fn asks(
+    grouping: &'static Grouping,
+    stretch: Stretch,
+    dimensions: impl Fn(NaiveDate) -> Vec<Option<Arc<str>>>,
+) -> Vec<Ask> {
+    let step = if grouping.partition_key.contains(&contracts::cube::CUBE.hour) {
+        TimeDelta::hours(1)
+    } else {
+        TimeDelta::days(1)
+    };
+    let mut asks = Vec::new();
+    let mut at = stretch.from.duration_trunc(step).unwrap_or(stretch.from);
+    while at < stretch.to {
+        for dimension in dimensions(at.date_naive()) {
+            asks.push(Ask { grouping, at, dimension, rows: Which::Between(stretch) });
+        }
+        at += step;
+    }
+    asks
+}
+
+/// Visitors of the windows of the last hour. Each event lies in windows that end later: these are of the future yet.
+async fn visitors(store: &Store, now: DateTime<Utc>) -> Result<BTreeMap<DateTime<Utc>, Distinct>, Refused> {
+    let hour_ago = now - TimeDelta::hours(1);
+    let mut visitors = BTreeMap::new();
+    for at in BTreeSet::from([hour_ago.date_naive(), now.date_naive()]) {
+        let ask = Ask {
+            grouping: &LIVE.tables[0],
+            at: at.and_time(chrono::NaiveTime::MIN).and_utc(),
+            dimension: None,
+            rows: Which::NewestTo(now, VISITORS),
+        };
+        let mut rows = Vec::new();
+        store.read(&ask, |row| rows.push(row)).await?;
+        for row in rows {
+            visitors.insert(row.at, Distinct::new(row.users.unwrap_or_default()));
+        }
+    }
+    // Of a shop that has been quiet for long, the newest alone.
+    let newest = visitors.last_key_value().map(|(at, _)| *at);
+    visitors.retain(|at, _| *at > hour_ago || Some(*at) == newest);
+    Ok(visitors)
+}
+
+async fn products(store: &Store, hour: DateTime<Utc>) -> Result<Products, Refused> {
+    let ask = Ask { grouping: &PRODUCTS.tables[0], at: hour, dimension: None, rows: Which::At(hour) };
+    let mut rows = Vec::new();
+    store
+        .read(&ask, |row| {
+            let [item_id, item_name] = row.key;
+            rows.push(Product { item_id, item_name, sums: row.sums, before: row.before });
+        })
+        .await?;
+    Ok(Products { hour, rows })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn minutes_are_kept_where_a_compared_stretch_may_end() {
+        let now = at("2026-11-28T12:20:00Z");
+        let keeps = keeps_minutes(Kept::Who, now, Some(at("2026-11-28T11:59:30Z")));
+        for kept in [
+            "2026-11-28T12:15:00Z",
+            "2026-11-28T11:45:00Z",
+            // A day before now and before the newest event, and where the clocks were changed since.
+            "2026-11-27T12:15:00Z",
+            "2026-11-27T11:45:00Z",
+            "2026-11-27T13:15:00Z",
+            "2026-11-21T12:15:00Z",
+        ] {
+            assert!(keeps(at(kept)), "{kept}");
+        }
+        assert!(!keeps(at("2026-11-27T20:00:00Z")));
+        assert!(!keeps(at("2026-11-28T09:00:00Z")));
+        assert!(keeps_minutes(Kept::Activity, now, None)(at("2026-11-25T00:00:00Z")));
+    }
+
+    #[test]
+    fn a_stretch_is_asked_of_each_day_and_hour_that_it_touches() {
+        let stretch = Stretch { from: at("2026-11-27T23:50:00Z"), to: at("2026-11-28T02:00:00Z") };
+        assert_eq!(asks(Kept::Activity.grouping(), stretch, |_| vec![None]).len(), 2);
+        let countries = |day: NaiveDate| {
+            let known = if day == stretch.from.date_naive() { vec!["CH"] } else { vec!["CH", "DE"] };
+            known.into_iter().map(|country| Some(Arc::from(country))).collect()
+        };
+        assert_eq!(asks(Kept::Countries.grouping(), stretch, countries).len(), 3);
+        let products = contracts::cube::grouping("sales_by_product").unwrap();
+        assert_eq!(asks(products, stretch, |_| vec![None]).len(), 3);
+        let empty = Stretch { from: stretch.to, to: stretch.to };
+        assert!(asks(products, empty, |_| vec![None]).len() <= 1);
+    }
+}
