@@ -131,7 +131,13 @@ pub(crate) fn figure(figure: &Figure, viewing: &Viewing, now: DateTime<Utc>) -> 
                 }
                 @if let Some(change) = &figure.change { " " (self::change(change, figure.provisional)) }
             }
-            p .about { (freshness(&figure.freshness, viewing, now)) @if let Some(proof) = &figure.proof { " " (self::proof(proof, viewing, now)) } }
+            // What is not known has no age: its note says why.
+            @if figure.value.is_some() || figure.note.is_none() {
+                p .about {
+                    (freshness(&figure.freshness, viewing, now))
+                    @if let Some(proof) = &figure.proof { " " (self::proof(proof, viewing, now)) }
+                }
+            }
             @if let Some(note) = &figure.note { p .note { (note) } }
             @if let Some(href) = &figure.explain { a .explain href=(href) { "how" span .sr { " " (figure.label) " is computed" } } }
         }

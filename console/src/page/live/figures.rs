@@ -43,8 +43,9 @@ pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
         ),
     ];
     html! {
-        div id="live.figures" .figures {
-            @for figure in &figures { (states::figure(figure, viewing, now)) }
+        section id="live.figures" {
+            h2 .sr { "Leading figures" }
+            div .figures { @for figure in &figures { (states::figure(figure, viewing, now)) } }
         }
     }
 }

@@ -1,14 +1,19 @@
 //! The period that is looked at: how it is chosen, and the page of one that is over.
 
-use axum::extract::State;
 use chrono::{DateTime, Days, LocalResult, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::parts::{self, Place};
+use super::{chart, figures};
+use crate::api::answer::PeriodTold;
 use crate::app::App;
+use crate::draw::tiles;
+use crate::figures::view::{Amount, Hours, PeriodView, Visitors};
+use crate::format;
 use crate::page::frame::Frame;
-use crate::page::{Against, Viewing};
+use crate::page::{Against, Viewing, states};
 use crate::problem::Problem;
 
 /// What an address says of the period.
@@ -184,10 +189,106 @@ pub(super) fn bar(frame: &Frame, shown: &Shown) -> Markup {
     }
 }
 
-/// Everything of a period that is over.
+/// Everything of a period that does not change while one looks.
 pub(super) async fn body(app: &App, frame: &Frame, shown: &Shown) -> Result<Markup, Problem> {
-    let _ = (app, frame, shown, State(()));
+    let _ = (app, frame, shown, draw);
     Err(refused("not yet"))
+}
+
+fn draw(view: &PeriodView, viewing: &Viewing) -> Markup {
+    let place = |span, title, note| Place { id: None, span, title, note };
+    html! {
+        (compared(&view.period, viewing))
+        (figures::of_period(&view.totals, viewing))
+        div .grid {
+            (chart::of_period(&view.series, viewing))
+            (parts::panel(&place("span-4", "Per 100 visits", "events, not visitors"), &view.funnel, viewing, parts::funnel))
+            section .panel.span-8 {
+                header { h2 { "Where" } p .panel-note { "net sales by country" } }
+                div .where {
+                    div .world { (tiles::base()) @if let Some(countries) = &view.countries.data { (parts::world(countries)) } }
+                    div { (parts::list_of(&view.countries, "Net sales by country", "country", viewing)) }
+                }
+            }
+            (parts::panel(&place("span-4", "Visitors", "distinct, of the whole period"), &view.visitors, viewing, visitors))
+            (parts::panel(&place("span-6", "Top products", "net sales"), &view.products, viewing, |products| {
+                parts::ranking(products, "Net sales by product", "before")
+            }))
+            (parts::panel(&place("span-6", "Categories", "net sales"), &view.categories, viewing, |categories| {
+                parts::list(categories, "Net sales by category", "category")
+            }))
+            (parts::panel(&place("span-6", "Who", "visits, gender by age"), &view.who, viewing, |who| {
+                parts::matrix(who, "Visits by age and gender", "age")
+            }))
+            (parts::panel(&place("span-6", "Channel by device", "visits"), &view.channels, viewing, |channels| {
+                parts::matrix(channels, "Visits by channel and device", "channel")
+            }))
+            (parts::panel(&place("span-12 flush", "Hours", "the newest first"), &view.hours, viewing, hours))
+        }
+    }
+}
+
+/// What the figures are of, and what they are compared with.
+fn compared(period: &PeriodTold, viewing: &Viewing) -> Markup {
+    let text = |at: DateTime<Utc>| at.with_timezone(&viewing.zone).format("%a %b %-d %H:%M").to_string();
+    html! {
+        p .lead {
+            (text(period.from)) " – " (text(period.to))
+            @if let Some((from, to)) = period.compared_from.zip(period.compared_to) {
+                ", compared with " (text(from)) " – " (text(to))
+            }
+            "; days and clock times are those of " (period.time_zone) "."
+        }
+    }
+}
+
+/// Bounds: distinct counts of windows do not add up.
+fn visitors(visitors: &Visitors) -> Markup {
+    let bound = |bound: Option<i64>| match bound {
+        Some(bound) => html! { (format::count(bound)) },
+        None => states::unknown(&visitors.why),
+    };
+    html! {
+        dl .facts { dt { "at least" } dd { (bound(visitors.at_least)) } dt { "at most" } dd { (bound(visitors.at_most)) } }
+        p .note { (visitors.why) }
+    }
+}
+
+fn hours(hours: &Hours) -> Markup {
+    let cell = |amount: Option<Amount>| {
+        html! {
+            td .num { @match amount { Some(amount) => (amount.text(None)), None => (states::unknown("no figures of then")) } }
+        }
+    };
+    html! {
+        div .scroll tabindex="0" role="region" aria-label="Hours" {
+            table .data {
+                caption .sr { "Figures of each hour" }
+                thead {
+                    tr {
+                        th scope="col" { "hour" }
+                        th scope="col" .num { "net sales" @if let Some(currency) = &hours.currency { ", " (currency) } }
+                        th scope="col" .num { "orders" }
+                        th scope="col" .num { "visits" }
+                        th scope="col" .num { "visitors" }
+                        th scope="col" .num { "events" }
+                    }
+                }
+                tbody {
+                    @for hour in hours.hours.iter().rev() {
+                        tr {
+                            th scope="row" { (hour.clock) @if hour.open { span .muted { " not over" } } }
+                            (cell(hour.net))
+                            (cell(hour.orders))
+                            (cell(hour.visits))
+                            td .num { @match hour.users { Some(users) => (format::distinct(users.estimate)), None => "–" } }
+                            (cell(hour.events))
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]
