@@ -4,6 +4,7 @@ pub(crate) mod advice;
 mod ends;
 mod freshness;
 pub(crate) mod hops;
+pub(crate) mod ledger;
 mod proof;
 pub(crate) mod view;
 

@@ -3,25 +3,35 @@
 use std::collections::BTreeMap;
 
 use crate::watch::Seen;
-use crate::watch::kafka::Topics;
+use crate::watch::kafka::{Kind, Partition, Topic, Topics};
 use crate::watch::ops::Query;
 
 /// Topic, partition, offset behind its last committed record.
 pub(crate) type Ends = BTreeMap<String, BTreeMap<String, i64>>;
 
-/// Where topics end; nothing while Kafka does not answer.
-pub(crate) fn kafka_ends(_seen: &Seen<Topics>) -> Option<Ends> {
-    None
+/// Where topics end; nothing while Kafka does not answer. What is not committed does not count: it is not read either.
+pub(crate) fn kafka_ends(seen: &Seen<Topics>) -> Option<Ends> {
+    let of_topic = |topic: &Topic| {
+        let end = |partition: &Partition| Some((partition.id.to_string(), partition.last_stable?));
+        Some((topic.name.clone(), topic.partitions.iter().map(end).collect::<Option<_>>()?))
+    };
+    Some(answered(seen)?.topics.iter().filter_map(of_topic).collect())
 }
 
-/// Records a second that come into the topics.
-pub(crate) fn kafka_rate(_seen: &Seen<Topics>) -> Option<f64> {
-    None
+/// Offsets a second that come into the contract's topics.
+pub(crate) fn kafka_rate(seen: &Seen<Topics>) -> Option<f64> {
+    let of_contract = answered(seen)?.topics.iter().filter(|topic| topic.kind == Kind::Contract);
+    let rates: Vec<f64> = of_contract.filter_map(|topic| topic.offsets_per_s).collect();
+    if rates.is_empty() { None } else { Some(rates.iter().sum()) }
 }
 
 /// Partitions that lack replicas.
-pub(crate) fn under_replicated(_seen: &Seen<Topics>) -> Option<i64> {
-    None
+pub(crate) fn under_replicated(seen: &Seen<Topics>) -> Option<i64> {
+    i64::try_from(answered(seen)?.under_replicated).ok()
+}
+
+fn answered(seen: &Seen<Topics>) -> Option<&Topics> {
+    if seen.away.is_some() { None } else { seen.value.as_deref() }
 }
 
 /// Offsets between what a query has read and where its topics end now; by its own last report where these are not known.

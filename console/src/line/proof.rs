@@ -5,7 +5,7 @@ use contracts::family;
 
 use crate::api::answer::{Proof, ProofState};
 use crate::watch::Snapshot;
-use crate::watch::ops::{Standing, Verification};
+use crate::watch::ops::{Difference, Standing, Verification};
 
 /// Whether a table's figures of windows that end before a moment were recomputed and equal.
 pub(crate) fn proof(snapshot: &Snapshot, table: &str, to: DateTime<Utc>) -> Proof {
@@ -49,10 +49,11 @@ fn state(
     if to > last.snapshot_at { ProofState::NotYet } else { ProofState::Equal }
 }
 
-/// Whether rows of a table differ; of more differences than are kept, any table may have some.
+/// Whether rows of a table differ. Of more differences than are kept, and of one that names no table, any may be the table's.
 fn differs(last: &Verification, table: &str) -> bool {
     let kept = i64::try_from(last.differences.len()).unwrap_or(i64::MAX);
-    kept < last.differing.max(1) || last.differences.iter().any(|difference| difference.table == table)
+    let its = |difference: &Difference| difference.table == table || difference.table.is_empty();
+    kept < last.differing.max(1) || last.differences.iter().any(its)
 }
 
 #[cfg(test)]
@@ -63,7 +64,7 @@ mod tests {
 
     use super::*;
     use crate::watch::Seen;
-    use crate::watch::ops::{Difference, Ops, Rebuild};
+    use crate::watch::ops::{Ops, Rebuild};
 
     const TABLE: &str = "activity_by_country";
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use contracts::console::ROLE;
 use contracts::family::{CUBE_FAMILY, FAMILIES_BESIDE};
 use serde::Deserialize;
 use tokio::sync::Mutex;

@@ -149,7 +149,15 @@ mod tests {
         ops.relay.as_mut().unwrap().reported_at = ago(98);
         let text = draw(&line(&snapshot(ops), now()), &VIEWING, now()).into_string();
         for part in [
-            "id=\"flow.hops\"", "hop stopped", "■", "stopped", "07:58:22", "hop waits", "◌", "waits for Relay", "30/s",
+            "id=\"flow.hops\"",
+            "hop stopped",
+            "■",
+            "stopped",
+            "07:58:22",
+            "hop waits",
+            "◌",
+            "waits for Relay",
+            "30/s",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
@@ -157,6 +165,9 @@ mod tests {
 
     #[test]
     fn rates_are_short() {
-        assert_eq!([0.0, 0.25, 9.96, 512.4, 12_345.6].map(per_second), ["0/s", "0.2/s", "10.0/s", "512/s", "12,346/s"]);
+        assert_eq!(
+            [0.0, 0.25, 9.96, 512.4, 12_345.6].map(per_second),
+            ["0/s", "0.2/s", "10.0/s", "512/s", "12,346/s"]
+        );
     }
 }

@@ -94,7 +94,7 @@ fn drawn_up(ledger: &Verification, viewing: &Viewing, now: DateTime<Utc>) -> Mar
             ul .history {
                 @for difference in &ledger.differences {
                     li data-key={ (difference.table) (difference.row) (difference.text) } {
-                        span .tag.bad { (difference.table) } code { (difference.row) } span { (difference.text) }
+                        code { (difference.row) } span .bad { (difference.text) }
                     }
                 }
             }
@@ -104,7 +104,9 @@ fn drawn_up(ledger: &Verification, viewing: &Viewing, now: DateTime<Utc>) -> Mar
 }
 
 fn stages(ledger: &Verification) -> Markup {
-    let of = |stage: &str, count: &str| ledger.compared.get(stage).and_then(|counts| counts.get(count)).and_then(Value::as_i64);
+    let of = |stage: &str, count: &str| {
+        ledger.compared.get(stage).and_then(|counts| counts.get(count)).and_then(Value::as_i64)
+    };
     let cell = |stage: &str, count: &str| match of(stage, count) {
         Some(count) => html! { (format::count(count)) },
         None => html! { "–" },
@@ -147,20 +149,28 @@ mod tests {
     #[test]
     fn an_imbalance_names_stage_and_minute() {
         let difference = Difference {
-            table: "relay".into(),
+            table: "pipeline_ledger".into(),
             row: "2027-01-15T07:59:00Z".into(),
-            text: "1 records were taken, store gave 2".into(),
+            text: "relay: 1 records were taken, store gave 2".into(),
         };
         let ledger = Verification {
             snapshot_at: ago(60),
             differences: vec![difference],
             differing: 1,
-            compared: [("ingest".to_owned(), serde_json::json!({"minutes": 3, "in": 1_204, "out": 1_204}))].into(),
+            compared: [("ingest".to_owned(), serde_json::json!({"minutes": 3, "in": 1_204, "out": 1_204}))]
+                .into(),
             ..Verification::default()
         };
         let viewing = Viewing { zone: chrono_tz::UTC, against: Against::Yesterday };
         let text = drawn_up(&ledger, &viewing, now()).into_string();
-        for part in ["does not balance: 1 difference", "relay", "2027-01-15T07:59:00Z", "store gave 2", "1,204", "–"] {
+        for part in [
+            "does not balance: 1 difference",
+            "relay: 1 records",
+            "2027-01-15T07:59:00Z",
+            "store gave 2",
+            "1,204",
+            "–",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
     }

@@ -77,7 +77,10 @@ mod tests {
 
     #[test]
     fn a_share_is_within_its_bounds() {
-        assert_eq!([(0, 4), (1, 4), (9, 4), (-1, 4), (i64::MAX, 1)].map(|(a, b)| thousandths(a, b)), [0, 250, 1_000, 0, 1_000]);
+        assert_eq!(
+            [(0, 4), (1, 4), (9, 4), (-1, 4), (i64::MAX, 1)].map(|(a, b)| thousandths(a, b)),
+            [0, 250, 1_000, 0, 1_000]
+        );
     }
 
     #[test]
@@ -90,6 +93,9 @@ mod tests {
             behind_bytes: None,
         };
         let text = body(&slot).into_string();
-        assert!(text.contains("nobody reads it") && text.contains("lost") && !text.contains("<meter"), "{text}");
+        assert!(
+            text.contains("nobody reads it") && text.contains("lost") && !text.contains("<meter"),
+            "{text}"
+        );
     }
 }

@@ -18,7 +18,8 @@ fn draw(snapshot: &Snapshot, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     let troubled = hops.iter().filter(|hop| !matches!(hop.state, HopState::Runs | HopState::Waits));
     let ops = snapshot.ops.value.as_deref();
     // The newest fault belongs to this halt where it is not of another day.
-    let fault = ops.and_then(|ops| ops.standing.faults.first()).filter(|fault| now - fault.occurred_at < FRESH);
+    let fault =
+        ops.and_then(|ops| ops.standing.faults.first()).filter(|fault| now - fault.occurred_at < FRESH);
     html! {
         div id="flow.troubles" .notices {
             @for hop in troubled { (trouble(hop, fault, viewing, now)) }
@@ -112,7 +113,9 @@ mod tests {
         ops.run.as_mut().unwrap().detail = "cube failed: Lost task 0.0".into();
         ops.run_since = Some(ago(60));
         let text = draw(&snapshot(ops), &VIEWING, now()).into_string();
-        for part in ["Spark stands still", "cube failed: Lost task", "&lt;boom&gt;", "Foo.scala:1", "What to do: "] {
+        for part in
+            ["Spark stands still", "cube failed: Lost task", "&lt;boom&gt;", "Foo.scala:1", "What to do: "]
+        {
             assert!(text.contains(part), "{part}: {text}");
         }
     }
@@ -124,7 +127,10 @@ mod tests {
 
     #[test]
     fn commands_stand_out() {
-        assert_eq!(with_code("run `storepulse setup` now").into_string(), "run <code>storepulse setup</code> now");
+        assert_eq!(
+            with_code("run `storepulse setup` now").into_string(),
+            "run <code>storepulse setup</code> now"
+        );
         assert_eq!(sentence("silent"), "Silent.");
     }
 }
