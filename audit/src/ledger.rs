@@ -26,7 +26,7 @@ use crate::recorded::Verdict;
 use crate::verify::{Phase, Progress, SETTLE_POLL, events_topics, lsn_behind, snapshot};
 use crate::{VerifyError, progress};
 
-pub use balance::Imbalance;
+pub use balance::{Imbalance, judge};
 pub use counts::{Counts, Minute, Stage};
 pub use report::{JudgedMinute, LedgerReport};
 
