@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, Config};
 use crate::metrics::Scraper;
-use crate::{api, assets, hub, page};
+use crate::{api, assets, hub, page, watch};
 
 /// The media type of OpenMetrics 1.0.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -64,6 +64,8 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<Serving, S
     let app = App::new(config, stop.clone())?;
     let mut tasks = JoinSet::new();
     tasks.spawn(hub::run(app.clone()));
+    tasks.spawn(watch::registry::run(app.clone()));
+    tasks.spawn(watch::quarantine::run(app.clone()));
     let (api, _described) = api::routes().split_for_parts();
     let router = Router::new()
         .merge(page::routes())
