@@ -22,7 +22,7 @@ const HOURS: i64 = 24;
 
 /// All rows by kind, from an index that holds nothing else.
 const KINDS: &str = "
-    select source, reason, outcome, count(*) from raw.quarantine group by reason, source, outcome";
+    select source, reason, outcome, count(*) from raw.quarantine group by source, reason, outcome";
 
 /// The hours before a moment: for each reason a range of an index that holds both.
 const PAST_HOURS: &str = "
