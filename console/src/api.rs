@@ -2,6 +2,8 @@
 
 pub(crate) mod answer;
 pub(crate) mod topics;
+pub(crate) mod quarantine;
+pub(crate) mod schemas;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -9,5 +11,5 @@ use crate::app::App;
 
 /// Every endpoint, below `/api/v1`.
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(topics::routes())
+    OpenApiRouter::new().merge(topics::routes()).merge(schemas::routes()).merge(quarantine::routes())
 }

@@ -16,9 +16,11 @@ mod line;
 pub mod metrics;
 mod page;
 mod problem;
+mod quarantined;
 mod schemas;
 mod server;
 mod topics;
+mod visible;
 mod watch;
 
 pub use app::Config;

@@ -1,5 +1,6 @@
 //! Pages: a file a view. What is live in them is a [`Panel`], drawn by the same function for the first answer and for each patch.
 
+pub(crate) mod address;
 pub(crate) mod flow;
 pub(crate) mod frame;
 pub(crate) mod jobs;

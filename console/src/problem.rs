@@ -55,6 +55,16 @@ impl Problem {
         problem
     }
 
+    /// Whether a service failed, and not whoever asked.
+    pub(crate) const fn is_of_a_store(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE.as_u16()
+    }
+
+    /// What went wrong and what to do.
+    pub(crate) fn told(&self) -> &str {
+        &self.detail
+    }
+
     /// Too much is asked at once.
     pub(crate) fn busy(detail: impl Into<String>) -> Self {
         let mut problem =

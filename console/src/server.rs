@@ -68,6 +68,8 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<Serving, S
     tasks.spawn(watch::kafka::run(app.clone()));
     tasks.spawn(watch::orders::run(app.clone()));
     tasks.spawn(watch::shop::run(app.clone()));
+    tasks.spawn(watch::registry::run(app.clone()));
+    tasks.spawn(watch::quarantine::run(app.clone()));
     let (api, _described) = api::routes().split_for_parts();
     let router = Router::new()
         .merge(page::routes())
