@@ -1,6 +1,7 @@
 //! `/api/v1`: the figures that the pages show, as JSON. Pages and API are made from the same views.
 
 pub(crate) mod answer;
+pub mod described;
 
 use utoipa_axum::router::OpenApiRouter;
 

@@ -21,5 +21,7 @@ mod server;
 mod topics;
 mod watch;
 
+pub use access::accounts;
+pub use api::described;
 pub use app::Config;
 pub use server::{ServeError, Serving, serve, serve_metrics};
