@@ -1,9 +1,10 @@
 //! `/api/v1`: the figures that the pages show, as JSON. Pages and API are made from the same views.
 
 pub(crate) mod answer;
-pub(crate) mod topics;
+pub mod described;
 pub(crate) mod quarantine;
 pub(crate) mod schemas;
+pub(crate) mod topics;
 
 use utoipa_axum::router::OpenApiRouter;
 

@@ -23,5 +23,7 @@ mod topics;
 mod visible;
 mod watch;
 
+pub use access::accounts;
+pub use api::described;
 pub use app::Config;
 pub use server::{ServeError, Serving, serve, serve_metrics};

@@ -5,6 +5,7 @@ pub(crate) mod flow;
 pub(crate) mod frame;
 pub(crate) mod jobs;
 pub(crate) mod live;
+pub(crate) mod plain;
 pub(crate) mod quarantine;
 pub(crate) mod schemas;
 pub(crate) mod sign_in;

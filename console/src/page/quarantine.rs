@@ -41,11 +41,7 @@ pub(crate) fn routes() -> Router<App> {
     Router::new().route("/quarantine", get(page)).route("/quarantine/record", get(record))
 }
 
-async fn page(
-    State(app): State<App>,
-    frame: Frame,
-    Query(wanted): Query<Wanted>,
-) -> Result<Markup, Problem> {
+async fn page(State(app): State<App>, frame: Frame, Query(wanted): Query<Wanted>) -> Result<Markup, Problem> {
     let wanted = wanted.tidy();
     let found = quarantined::list(&app, &wanted).await;
     let snapshot = app.watch.snapshot();
@@ -83,11 +79,7 @@ fn replay_note() -> Markup {
     }
 }
 
-async fn record(
-    State(app): State<App>,
-    frame: Frame,
-    Query(place): Query<Place>,
-) -> Result<Markup, Problem> {
+async fn record(State(app): State<App>, frame: Frame, Query(place): Query<Place>) -> Result<Markup, Problem> {
     let record = quarantined::record(&app, &place.source, &place.coordinates).await?;
     let title = format!("{} {}", visible(&record.source), visible(&record.coordinates));
     let body = html! {

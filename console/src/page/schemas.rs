@@ -96,11 +96,7 @@ struct Pasted {
     schema: String,
 }
 
-async fn check(
-    State(app): State<App>,
-    frame: Frame,
-    Form(pasted): Form<Pasted>,
-) -> Result<Markup, Problem> {
+async fn check(State(app): State<App>, frame: Frame, Form(pasted): Form<Pasted>) -> Result<Markup, Problem> {
     // Browsers send a form's lines with two characters at their ends; an editor counts one.
     let text = pasted.schema.replace("\r\n", "\n");
     let checked = view::check(&app, &pasted.subject, &text).await?;

@@ -124,13 +124,7 @@ fn told(hour: &Hour) -> String {
     told.join(", ")
 }
 
-fn values(
-    hours: &[Hour],
-    series: &[&str],
-    others: bool,
-    viewing: &Viewing,
-    now: DateTime<Utc>,
-) -> Markup {
+fn values(hours: &[Hour], series: &[&str], others: bool, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     html! {
         table .data {
             caption .sr { "Records set aside by hour and reason" }

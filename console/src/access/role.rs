@@ -1,0 +1,24 @@
+//! What the console may do in PostgreSQL: it takes a role that can read and write little, where set-up has made it.
+
+use std::sync::Once;
+
+use contracts::namespace::CONSOLE_ROLE;
+use tokio_postgres::Client;
+
+/// Said once: without the role everything works, with the owner's rights.
+static MISSING: Once = Once::new();
+
+/// Takes the role for all that a connection does from now on.
+pub(crate) async fn assume(client: &Client) -> Result<(), tokio_postgres::Error> {
+    let may = "select exists (select from pg_roles where rolname = $1 and pg_has_role(current_user, oid, 'member'))";
+    if client.query_one(may, &[&CONSOLE_ROLE]).await?.get(0) {
+        return client.batch_execute(&format!("set role {CONSOLE_ROLE}")).await;
+    }
+    MISSING.call_once(|| {
+        tracing::warn!(
+            role = CONSOLE_ROLE,
+            "the role does not exist in postgresql or is not ours to take: the console has the rights of its own user"
+        );
+    });
+    Ok(())
+}
