@@ -34,12 +34,7 @@ pub(crate) struct Known {
 impl Known {
     fn read(id: u32, text: &str) -> Self {
         let schema: Value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
-        Self {
-            id,
-            model: Model::read(&schema).ok(),
-            avro: apache_avro::Schema::parse(&schema).ok(),
-            schema,
-        }
+        Self { id, model: Model::read(&schema).ok(), avro: apache_avro::Schema::parse(&schema).ok(), schema }
     }
 }
 

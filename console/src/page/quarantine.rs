@@ -41,11 +41,7 @@ pub(crate) fn routes() -> Router<App> {
     Router::new().route("/quarantine", get(page)).route("/quarantine/record", get(record))
 }
 
-async fn page(
-    State(app): State<App>,
-    frame: Frame,
-    Query(wanted): Query<Wanted>,
-) -> Result<Markup, Problem> {
+async fn page(State(app): State<App>, frame: Frame, Query(wanted): Query<Wanted>) -> Result<Markup, Problem> {
     let wanted = wanted.tidy();
     let found = quarantined::list(&app, &wanted).await;
     let snapshot = app.watch.snapshot();
@@ -58,8 +54,10 @@ async fn page(
     };
     let body = html! {
         h1 { "Quarantine" }
-        (summary::panel(seen, &frame.viewing, now))
-        (hours::panel(seen, &frame.viewing, now))
+        div .grid {
+            (hours::panel(seen, &frame.viewing, now))
+            (summary::panel(seen, &frame.viewing, now))
+        }
         (table::panel(&wanted, found, seen.value.as_deref(), &frame.viewing, now))
         (replay_note())
     };
@@ -83,11 +81,7 @@ fn replay_note() -> Markup {
     }
 }
 
-async fn record(
-    State(app): State<App>,
-    frame: Frame,
-    Query(place): Query<Place>,
-) -> Result<Markup, Problem> {
+async fn record(State(app): State<App>, frame: Frame, Query(place): Query<Place>) -> Result<Markup, Problem> {
     let record = quarantined::record(&app, &place.source, &place.coordinates).await?;
     let title = format!("{} {}", visible(&record.source), visible(&record.coordinates));
     let body = html! {

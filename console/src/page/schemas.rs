@@ -61,7 +61,7 @@ fn form(frame: &Frame, subjects: Option<&Subjects>, chosen: Option<&str>, text: 
             }
             @match subjects.filter(|subjects| !subjects.subjects.is_empty()) {
                 None => (states::empty("There is no subject to check a schema against.", Some("storepulse setup"))),
-                Some(subjects) => form .wide method="post" action="/schemas/check" {
+                Some(subjects) => form .form method="post" action="/schemas/check" {
                     (token(frame))
                     div .field {
                         label for="subject" { "Subject" }
@@ -96,11 +96,7 @@ struct Pasted {
     schema: String,
 }
 
-async fn check(
-    State(app): State<App>,
-    frame: Frame,
-    Form(pasted): Form<Pasted>,
-) -> Result<Markup, Problem> {
+async fn check(State(app): State<App>, frame: Frame, Form(pasted): Form<Pasted>) -> Result<Markup, Problem> {
     // Browsers send a form's lines with two characters at their ends; an editor counts one.
     let text = pasted.schema.replace("\r\n", "\n");
     let checked = view::check(&app, &pasted.subject, &text).await?;

@@ -198,7 +198,9 @@ mod tests {
 
     #[test]
     fn a_fault_has_its_line_and_what_to_do() {
-        let fault = read("{\n \"type\": \"record\",\n \"name\": \"A\",\n \"fields\": [{\"name\": \"x\", \"type\": \"strin\"}]}");
+        let fault = read(
+            "{\n \"type\": \"record\",\n \"name\": \"A\",\n \"fields\": [{\"name\": \"x\", \"type\": \"strin\"}]}",
+        );
         let fault = fault.unwrap_err();
         assert_eq!((fault.line, fault.path.as_str()), (Some(4), "fields[0].type"));
         assert!(!fault.todo.is_empty());
@@ -220,7 +222,8 @@ mod tests {
         let known = Known::read(1, r#"{"type":"record","name":"A","fields":[{"name":"x","type":"int"}]}"#);
         let versions = [(1, Arc::new(known))];
         let judge = |field: &str| {
-            let text = format!(r#"{{"type":"record","name":"A","fields":[{{"name":"x","type":"int"}},{field}]}}"#);
+            let text =
+                format!(r#"{{"type":"record","name":"A","fields":[{{"name":"x","type":"int"}},{field}]}}"#);
             against(&read(&text).unwrap(), &versions, "BACKWARD_TRANSITIVE").remove(0)
         };
         let bad = judge(r#"{"name":"brand","type":"string"}"#);

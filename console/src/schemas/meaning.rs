@@ -120,7 +120,11 @@ fn change(
 fn explain(old: In<'_>, new: In<'_>, path: &str) -> String {
     let told = |direction: &str, broken: Vec<super::resolve::Break>| {
         broken.into_iter().next().map(|broken| {
-            let at = if broken.path.is_empty() { String::new() } else { format!(" at {}", join(path, &broken.path)) };
+            let at = if broken.path.is_empty() {
+                String::new()
+            } else {
+                format!(" at {}", join(path, &broken.path))
+            };
             format!("{direction}{at}: {}", broken.why)
         })
     };
@@ -211,7 +215,8 @@ impl Differ {
         }
         let told = verdicts(old, new);
         let why = if told == FINE {
-            "the bytes are read as before, but they mean something else: the values are not converted".to_owned()
+            "the bytes are read as before, but they mean something else: the values are not converted"
+                .to_owned()
         } else {
             explain(old, new, path)
         };
@@ -405,10 +410,13 @@ impl Differ {
 
     fn removed(&mut self, (old, field): (In<'_>, &Field), new: In<'_>, after: &[Field], path: &str) {
         let (forward, why) = match source(field, after) {
-            Some(from) => {
-                (reads(new.to(&from.node), old.to(&field.node)), "the old reader reads the field that its alias names")
+            Some(from) => (
+                reads(new.to(&from.node), old.to(&field.node)),
+                "the old reader reads the field that its alias names",
+            ),
+            None if field.default.is_some() => {
+                (true, "the old reader takes its default; the new one passes over it")
             }
-            None if field.default.is_some() => (true, "the old reader takes its default; the new one passes over it"),
             None => (false, "the old reader needs it and has no default"),
         };
         let told = (Verdict::Ok, Verdict::of(forward));

@@ -20,18 +20,27 @@ fn record(fields: &[Value]) -> Value {
 #[test]
 fn changes_are_told_one_by_one_with_both_directions() {
     use ChangeKind::{Added, Default, Doc, LogicalType, Order, Removed, Renamed, Symbols, Type};
-    let decimal = |p: i32, s: i32| json!({"type": "bytes", "logicalType": "decimal", "precision": p, "scale": s});
+    let decimal =
+        |p: i32, s: i32| json!({"type": "bytes", "logicalType": "decimal", "precision": p, "scale": s});
     let state = |symbols: &[&str]| json!({"type": "enum", "name": "S", "symbols": symbols});
     let field = |name: &str, kind: Value| json!({"name": name, "type": kind});
     let x = || field("x", json!("int"));
     let cases = [
         (vec![x()], vec![x(), field("b", json!("string"))], (Added, "b", false, true)),
-        (vec![x()], vec![x(), json!({"name": "b", "type": "string", "default": ""})], (Added, "b", true, true)),
+        (
+            vec![x()],
+            vec![x(), json!({"name": "b", "type": "string", "default": ""})],
+            (Added, "b", true, true),
+        ),
         (vec![x(), field("b", json!("string"))], vec![x()], (Removed, "b", true, false)),
         (vec![x()], vec![field("x", json!("long"))], (Type, "x", true, false)),
         (vec![x()], vec![field("x", json!("string"))], (Type, "x", false, false)),
         (vec![x()], vec![field("x", json!(["null", "int"]))], (Type, "x", true, false)),
-        (vec![field("x", decimal(14, 2))], vec![field("x", decimal(16, 2))], (LogicalType, "x", false, false)),
+        (
+            vec![field("x", decimal(14, 2))],
+            vec![field("x", decimal(16, 2))],
+            (LogicalType, "x", false, false),
+        ),
         (
             vec![field("x", json!("long"))],
             vec![field("x", json!({"type": "long", "logicalType": "timestamp-micros"}))],
@@ -42,11 +51,7 @@ fn changes_are_told_one_by_one_with_both_directions() {
         (vec![x()], vec![json!({"name": "y", "type": "int", "aliases": ["x"]})], (Renamed, "y", true, false)),
         (vec![x()], vec![json!({"name": "x", "type": "int", "default": 1})], (Default, "x", true, true)),
         (vec![x()], vec![json!({"name": "x", "type": "int", "doc": "new"})], (Doc, "x", true, true)),
-        (
-            vec![x(), field("b", json!("int"))],
-            vec![field("b", json!("int")), x()],
-            (Order, "", true, true),
-        ),
+        (vec![x(), field("b", json!("int"))], vec![field("b", json!("int")), x()], (Order, "", true, true)),
     ];
     for (old, new, expected) in &cases {
         let changes = changes(&record(old), &record(new));
@@ -64,9 +69,7 @@ fn equal_schemas_have_no_changes() {
 
 #[test]
 fn what_another_type_of_a_union_takes_breaks_nothing() {
-    let of = |precision: i32| {
-        json!([{"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": 2}, "string"])
-    };
+    let of = |precision: i32| json!([{"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": 2}, "string"]);
     let changes = changes(&of(10), &of(12));
     assert_eq!(verdict(&changes), (Verdict::Ok, Verdict::Ok));
     assert_eq!(changes.len(), 1);
@@ -79,7 +82,10 @@ fn a_nested_change_is_told_at_its_path() {
             {"type": "record", "name": "L", "fields": [{"name": "quantity", "type": ["null", kind]}]}}})])
     };
     let changes = changes(&of("int"), &of("long"));
-    assert_eq!(changes.iter().map(told).collect::<Vec<_>>(), [(ChangeKind::Type, "lines[].quantity", true, false)]);
+    assert_eq!(
+        changes.iter().map(told).collect::<Vec<_>>(),
+        [(ChangeKind::Type, "lines[].quantity", true, false)]
+    );
 }
 
 // Generated pairs: the library's verdict is the oracle. References and named types under an alias are left out, since it compares
@@ -139,7 +145,8 @@ fn any_type(depth: u32) -> BoxedStrategy<Value> {
 }
 
 fn any_record(depth: u32) -> BoxedStrategy<Value> {
-    let field = (any_type(depth), any::<bool>(), prop::option::of(prop::sample::select(vec!["a", "b", "c", "d"])));
+    let field =
+        (any_type(depth), any::<bool>(), prop::option::of(prop::sample::select(vec!["a", "b", "c", "d"])));
     let names = prop::sample::subsequence(vec!["a", "b", "c", "d"], 0..=3).prop_shuffle();
     (names, prop::collection::vec(field, 3), prop::sample::select(vec!["R", "R", "R", "n.R", "Q"]))
         .prop_map(move |(names, fields, record)| {

@@ -27,11 +27,21 @@ pub(crate) struct Node {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Shape {
     Primitive(Primitive),
-    Fixed { name: String, size: u64 },
-    Enum { name: String, symbols: Vec<String>, default: Option<String> },
+    Fixed {
+        name: String,
+        size: u64,
+    },
+    Enum {
+        name: String,
+        symbols: Vec<String>,
+        default: Option<String>,
+    },
     Array(Box<Node>),
     Map(Box<Node>),
-    Record { name: String, fields: Vec<Field> },
+    Record {
+        name: String,
+        fields: Vec<Field>,
+    },
     Union(Vec<Node>),
     /// A named type that is defined elsewhere in the schema.
     Named(String),
@@ -134,6 +144,7 @@ impl Model {
     }
 
     /// The fields of the outermost record; none where it is no record.
+    #[cfg(test)]
     pub(crate) fn fields(&self) -> &[Field] {
         match &self.root.shape {
             Shape::Record { fields, .. } => fields,
@@ -251,13 +262,13 @@ impl Reader {
             shape,
         };
         if let Some(name) = node.name().filter(|_| !matches!(node.shape, Shape::Named(_))) {
-            self.define(name.to_owned(), &node, path)?;
+            self.define(name, &node, path)?;
         }
         Ok(node)
     }
 
-    fn define(&mut self, name: String, node: &Node, path: &Path) -> Result<(), Wrong> {
-        if self.named.insert(name.clone(), node.clone()).is_some() {
+    fn define(&mut self, name: &str, node: &Node, path: &Path) -> Result<(), Wrong> {
+        if self.named.insert(name.to_owned(), node.clone()).is_some() {
             let what = format!("{name:?} is defined a second time");
             return Err(path.key("name").wrong(what, "use its name alone the second time"));
         }
@@ -274,7 +285,7 @@ impl Reader {
             aliases: aliases(object, namespace),
         };
         // Known before its fields are read, so that they may name it.
-        self.define(name.clone(), &node, path)?;
+        self.define(&name, &node, path)?;
         let list = required(object, "fields", "a record", path)?;
         let at_fields = path.key("fields");
         let Some(list) = list.as_array() else {
@@ -363,7 +374,8 @@ fn required<'a>(
 
 fn own_name<'a>(object: &'a Map<String, Value>, of: &str, path: &Path) -> Result<&'a str, Wrong> {
     let todo = "letters, digits and underscores, not a digit first";
-    let name = object.get("name").ok_or_else(|| path.wrong(format!("{of} has no \"name\""), "add \"name\""))?;
+    let name =
+        object.get("name").ok_or_else(|| path.wrong(format!("{of} has no \"name\""), "add \"name\""))?;
     let wrong = || path.key("name").wrong(format!("{name} is no name"), todo);
     let text = name.as_str().ok_or_else(wrong)?;
     text.split('.').all(is_name).then_some(text).ok_or_else(wrong)
@@ -428,7 +440,9 @@ mod tests {
         let Shape::Union(branches) = &model.fields()[1].node.shape else { panic!("no union") };
         assert_eq!(model.definition(&branches[1]).name(), Some("a.b.State"));
         let Shape::Union(branches) = &model.fields()[2].node.shape else { panic!("no union") };
-        assert!(matches!(&model.definition(&branches[1]).shape, Shape::Record { fields, .. } if fields.len() == 3));
+        assert!(
+            matches!(&model.definition(&branches[1]).shape, Shape::Record { fields, .. } if fields.len() == 3)
+        );
         assert_eq!(model.title(&model.fields()[1].node), "null | State");
     }
 
@@ -444,7 +458,10 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_with_its_place() {
         for (schema, place) in [
-            (json!({"type": "record", "name": "A", "fields": [{"name": "x", "type": "strin"}]}), "fields[0].type"),
+            (
+                json!({"type": "record", "name": "A", "fields": [{"name": "x", "type": "strin"}]}),
+                "fields[0].type",
+            ),
             (json!({"type": "record", "name": "A", "fields": [{"type": "string"}]}), "fields[0]"),
             (json!({"type": "record", "fields": []}), ""),
             (json!({"type": "enum", "name": "E", "symbols": ["A", "A"]}), "symbols[1]"),

@@ -129,7 +129,10 @@ impl Resolver {
                             self.resolve(writer.to(&from.node), reader.to(&field.node), &path, found);
                         }
                         None if field.default.is_none() => found.push(Break {
-                            why: format!("the reader's field {:?} needs a default: nobody wrote it", field.name),
+                            why: format!(
+                                "the reader's field {:?} needs a default: nobody wrote it",
+                                field.name
+                            ),
                             path,
                         }),
                         None => {}

@@ -68,7 +68,8 @@ mod tests {
         let old = json!({"b": 1, "a": [1, 2, 3, 4, 5, 6, 7, 8, 9]});
         assert_eq!(diff(&old, &json!({"a": [1, 2, 3, 4, 5, 6, 7, 8, 9], "b": 1})), []);
         let lines = diff(&old, &json!({"a": [1, 2, 3, 4, 5, 6, 7, 8], "b": 1}));
-        let told = |kind| lines.iter().filter(|line| line.kind == kind).map(|line| line.text.trim()).collect();
+        let told =
+            |kind| lines.iter().filter(|line| line.kind == kind).map(|line| line.text.trim()).collect();
         let (added, removed): (Vec<_>, Vec<_>) = (told(LineKind::Add), told(LineKind::Del));
         assert_eq!((added, removed), (vec!["8"], vec!["8,", "9"]));
         assert_eq!(lines[0].text, "@@ -7,8 +7,7 @@");

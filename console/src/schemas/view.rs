@@ -76,7 +76,9 @@ pub(crate) fn subjects(app: &App) -> Result<Arc<Subjects>, Problem> {
 /// Where there is none.
 pub(crate) fn subject<'a>(subjects: &'a Subjects, name: &str) -> Result<&'a Subject, Problem> {
     subjects.subject(name).ok_or_else(|| {
-        Problem::not_found(format!("the registry has no subject {name:?}; /schemas lists those that there are"))
+        Problem::not_found(format!(
+            "the registry has no subject {name:?}; /schemas lists those that there are"
+        ))
     })
 }
 

@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn a_place_is_found_by_line_and_column() {
-        let text = "{\n  \"type\": \"record\",\n  \"fields\": [\n    {\"näme\": \"a\", \"type\": \"strin\"}\n  ]\n}";
+        let text =
+            "{\n  \"type\": \"record\",\n  \"fields\": [\n    {\"näme\": \"a\", \"type\": \"strin\"}\n  ]\n}";
         let path = Path::default().key("fields").at(0).key("type");
         assert_eq!(place(text, &path), Some((4, 27)));
         assert_eq!(place(text, &Path::default().key("fields").at(1)), None);

@@ -84,7 +84,8 @@ fn shell(text: &str) -> Option<String> {
         return Some(text.to_owned());
     }
     // A backslash is written twice on pages; within quotes it is itself.
-    (visible(&text.replace('\\', "")) == text.replace('\\', "")).then(|| format!("'{}'", text.replace('\'', r"'\''")))
+    (visible(&text.replace('\\', "")) == text.replace('\\', ""))
+        .then(|| format!("'{}'", text.replace('\'', r"'\''")))
 }
 
 #[cfg(test)]

@@ -162,12 +162,12 @@ mod tests {
 
     #[test]
     fn a_link_to_older_ones_keeps_the_filters() {
-        let wanted = Wanted {
-            source: Some("file:a&b".into()),
-            state: Some("open".into()),
-            ..Wanted::default()
-        };
-        assert_eq!(address(&wanted, Some("x y")), "/quarantine?source=file%3Aa%26b&state=open&after=x%20y#records");
+        let wanted =
+            Wanted { source: Some("file:a&b".into()), state: Some("open".into()), ..Wanted::default() };
+        assert_eq!(
+            address(&wanted, Some("x y")),
+            "/quarantine?source=file%3Aa%26b&state=open&after=x%20y#records"
+        );
         assert_eq!(address(&Wanted::default(), None), "/quarantine?#records");
     }
 

@@ -132,12 +132,8 @@ const AROUND: usize = 60;
 fn excerpt(line: &str, column: usize) -> String {
     let at = column.saturating_sub(1);
     let first = at.saturating_sub(AROUND);
-    let shown: String = line
-        .chars()
-        .skip(first)
-        .take(2 * AROUND)
-        .map(|c| if c == '\t' { ' ' } else { c })
-        .collect();
+    let shown: String =
+        line.chars().skip(first).take(2 * AROUND).map(|c| if c == '\t' { ' ' } else { c }).collect();
     let before = if first > 0 { "…" } else { "" };
     let indent = at - first + before.chars().count();
     format!("{before}{shown}\n{}^", " ".repeat(indent))

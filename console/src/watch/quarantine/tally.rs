@@ -130,10 +130,8 @@ async fn add(
 ) -> Result<Option<(Tally, Counted)>, Refused> {
     let settles = tally.settled.max(now - SETTLES);
     let young_rows: [&(dyn ToSql + Sync); 2] = [&tally.settled, &settles];
-    let (rows, counters) = tokio::try_join!(
-        client.query(YOUNG, &young_rows),
-        client.query_one(COUNTERS, &[])
-    )?;
+    let (rows, counters) =
+        tokio::try_join!(client.query(YOUNG, &young_rows), client.query_one(COUNTERS, &[]))?;
     let mut young = Counted::default();
     for row in &rows {
         let row = young_row(row)?;
