@@ -157,7 +157,7 @@ fn row(change: &Change) -> Markup {
             td .key { (side(change.to.as_ref())) }
             td .state { (verdict(change.backward)) }
             td .state { (verdict(change.forward)) }
-            td { (change.why) }
+            td .wide { (change.why) }
         }
     }
 }
