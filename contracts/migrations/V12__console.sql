@@ -150,3 +150,6 @@ create index quarantine_by_time on raw.quarantine (quarantined_at desc);
 create index quarantine_kinds on raw.quarantine (source, reason, outcome);
 -- Sources have reasons of their own: without this the planner takes kinds that do not exist for frequent ones.
 create statistics raw.quarantine_together (mcv) on source, reason, outcome from raw.quarantine;
+-- Pages of records, the newest first, of a source and of those that have passed, however long ago that was.
+create index quarantine_by_source on raw.quarantine (source, quarantined_at desc);
+create index quarantine_passed on raw.quarantine (quarantined_at desc) where outcome in ('accepted', 'repeated');

@@ -54,8 +54,10 @@ async fn page(State(app): State<App>, frame: Frame, Query(wanted): Query<Wanted>
     };
     let body = html! {
         h1 { "Quarantine" }
-        (summary::panel(seen, &frame.viewing, now))
-        (hours::panel(seen, &frame.viewing, now))
+        div .grid {
+            (hours::panel(seen, &frame.viewing, now))
+            (summary::panel(seen, &frame.viewing, now))
+        }
         (table::panel(&wanted, found, seen.value.as_deref(), &frame.viewing, now))
         (replay_note())
     };

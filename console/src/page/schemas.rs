@@ -61,7 +61,7 @@ fn form(frame: &Frame, subjects: Option<&Subjects>, chosen: Option<&str>, text: 
             }
             @match subjects.filter(|subjects| !subjects.subjects.is_empty()) {
                 None => (states::empty("There is no subject to check a schema against.", Some("storepulse setup"))),
-                Some(subjects) => form .wide method="post" action="/schemas/check" {
+                Some(subjects) => form .form method="post" action="/schemas/check" {
                     (token(frame))
                     div .field {
                         label for="subject" { "Subject" }

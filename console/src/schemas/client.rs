@@ -142,6 +142,7 @@ mod tests {
 
     #[test]
     fn each_part_of_an_address_is_encoded_by_itself() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::new();
         for url in ["http://r:1/apis/ccompat/v7", "http://r:1/apis/ccompat/v7/"] {
             let registry = Registry { http: &http, url };

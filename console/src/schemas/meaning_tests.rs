@@ -148,8 +148,8 @@ fn any_record(depth: u32) -> BoxedStrategy<Value> {
     let field =
         (any_type(depth), any::<bool>(), prop::option::of(prop::sample::select(vec!["a", "b", "c", "d"])));
     let names = prop::sample::subsequence(vec!["a", "b", "c", "d"], 0..=3).prop_shuffle();
-    (names, prop::collection::vec(field, 3), prop::sample::select(vec!["R", "R", "R", "Q"]))
-        .prop_map(|(names, fields, record)| {
+    (names, prop::collection::vec(field, 3), prop::sample::select(vec!["R", "R", "R", "n.R", "Q"]))
+        .prop_map(move |(names, fields, record)| {
             let fields: Vec<Value> = names
                 .into_iter()
                 .zip(fields)
@@ -165,7 +165,7 @@ fn any_record(depth: u32) -> BoxedStrategy<Value> {
                     field
                 })
                 .collect();
-            json!({"type": "record", "name": record, "fields": fields})
+            json!({"type": "record", "name": format!("{record}{depth}"), "fields": fields})
         })
         .boxed()
 }
@@ -174,7 +174,7 @@ fn any_record(depth: u32) -> BoxedStrategy<Value> {
 fn mutated(schema: Value) -> BoxedStrategy<Value> {
     let keep = schema.clone();
     match schema {
-        Value::Object(mut object) if object.contains_key("fields") => {
+        Value::Object(object) if object.contains_key("fields") => {
             let fields = object["fields"].as_array().cloned().unwrap_or_default();
             let fields: Vec<BoxedStrategy<Value>> = fields
                 .into_iter()
@@ -200,8 +200,9 @@ fn mutated(schema: Value) -> BoxedStrategy<Value> {
                     if what == 1 && fields.iter().all(|field| field["name"] != "z") {
                         fields.push(json!({"name": "z", "type": "int"}));
                     }
+                    let mut object = object.clone();
                     object.insert("fields".into(), Value::Array(fields));
-                    Value::Object(object.clone())
+                    Value::Object(object)
                 })
                 .boxed()
         }
@@ -227,7 +228,10 @@ proptest! {
         let (Ok(old_avro), Ok(new_avro)) = (Schema::parse(&old), Schema::parse(&new)) else {
             return Err(TestCaseError::reject("no schema"));
         };
-        let (old_model, new_model) = (Model::read(&old).unwrap(), Model::read(&new).unwrap());
+        // The library lets a name be defined twice, which the specification forbids.
+        let (Ok(old_model), Ok(new_model)) = (Model::read(&old), Model::read(&new)) else {
+            return Err(TestCaseError::reject("a name is defined twice"));
+        };
         let changes = diff(&old_model, &new_model);
         let (backward, forward) = verdict(&changes);
         prop_assert_eq!(backward.is_ok(), full(&old_avro, &new_avro), "backward {} → {}: {:?}", old, new, changes);

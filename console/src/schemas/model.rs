@@ -144,6 +144,7 @@ impl Model {
     }
 
     /// The fields of the outermost record; none where it is no record.
+    #[cfg(test)]
     pub(crate) fn fields(&self) -> &[Field] {
         match &self.root.shape {
             Shape::Record { fields, .. } => fields,
@@ -261,13 +262,13 @@ impl Reader {
             shape,
         };
         if let Some(name) = node.name().filter(|_| !matches!(node.shape, Shape::Named(_))) {
-            self.define(name.to_owned(), &node, path)?;
+            self.define(name, &node, path)?;
         }
         Ok(node)
     }
 
-    fn define(&mut self, name: String, node: &Node, path: &Path) -> Result<(), Wrong> {
-        if self.named.insert(name.clone(), node.clone()).is_some() {
+    fn define(&mut self, name: &str, node: &Node, path: &Path) -> Result<(), Wrong> {
+        if self.named.insert(name.to_owned(), node.clone()).is_some() {
             let what = format!("{name:?} is defined a second time");
             return Err(path.key("name").wrong(what, "use its name alone the second time"));
         }
@@ -284,7 +285,7 @@ impl Reader {
             aliases: aliases(object, namespace),
         };
         // Known before its fields are read, so that they may name it.
-        self.define(name.clone(), &node, path)?;
+        self.define(&name, &node, path)?;
         let list = required(object, "fields", "a record", path)?;
         let at_fields = path.key("fields");
         let Some(list) = list.as_array() else {

@@ -21,7 +21,7 @@ const HEIGHT: i64 = 1_000;
 /// The last 24 hours and the one under way.
 pub(super) fn panel(seen: &Seen<Summary>, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     html! {
-        section id="quarantine.hours" .panel {
+        section id="quarantine.hours" .panel .span-7 {
             header {
                 h2 { "Set aside in the last 24 hours" }
                 p .panel-note { "by hour and reason, whatever became of them since; the last hour is under way" }

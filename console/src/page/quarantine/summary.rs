@@ -15,7 +15,7 @@ use crate::watch::quarantine::{Counts, Summary};
 /// `open N = reason n + …`, and the same by source.
 pub(super) fn panel(seen: &Seen<Summary>, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     html! {
-        section id="quarantine.summary" .panel {
+        section id="quarantine.summary" .panel .span-5 {
             header {
                 h2 { "Open" }
                 @if let (Some(at), Some(_)) = (seen.read_at, &seen.away) {

@@ -152,12 +152,12 @@ fn row(change: &Change) -> Markup {
     html! {
         tr {
             td .nowrap { span aria-hidden="true" { (shape) " " } (change.kind.word()) }
-            th scope="row" .key { code { @if change.path.is_empty() { "the whole" } @else { (change.path) } } }
+            th scope="row" .key .nowrap { code { @if change.path.is_empty() { "the whole" } @else { (change.path) } } }
             td .key { (side(change.from.as_ref())) }
             td .key { (side(change.to.as_ref())) }
             td .state { (verdict(change.backward)) }
             td .state { (verdict(change.forward)) }
-            td { (change.why) }
+            td .wide { (change.why) }
         }
     }
 }
