@@ -72,9 +72,12 @@ struct ServeArgs {
     no_link: bool,
 }
 
-/// Where browsers find the console: scheme and host, and nothing after them.
+/// Where browsers find the console: scheme and host, and nothing after them. Empty is none: containers cannot leave a variable out.
 fn public_url(text: &str) -> Result<String, String> {
     let url = text.trim_end_matches('/');
+    if url.is_empty() {
+        return Ok(String::new());
+    }
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     match host {
         Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => Ok(url.to_owned()),
@@ -95,12 +98,12 @@ async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let stop = interrupt::token()?;
     let endpoints = connect::endpoints()?;
     let pg_url = endpoints.pg_url.clone();
-    let public_url = args.public_url.clone();
+    let public_url = args.public_url.filter(|url| !url.is_empty());
     let config = Config {
         endpoints,
         listen: args.listen,
         collector_url: args.collector,
-        public_url: args.public_url,
+        public_url: public_url.clone(),
         hosts: args.hosts,
         time_zone: args.time_zone,
     };
@@ -126,8 +129,19 @@ fn url_of(address: SocketAddr) -> String {
     }
 }
 
+/// Where the console of a stack is, with a link that lets whoever started it in, as far as one can be made.
+pub(crate) async fn invitation(page: &str, pg_url: &str) -> String {
+    match operators_link(pg_url).await {
+        Ok(path) => format!("console: open {page}{path} within ten minutes"),
+        Err(error) => {
+            tracing::info!(error = &*error, "no link could be made");
+            format!("console: {page}; after `storepulse setup`, `storepulse console link` lets you in")
+        }
+    }
+}
+
 /// A path that lets whoever runs the command in once, as an operator: who can read the stack's secrets is one.
-pub(crate) async fn operators_link(pg_url: &str) -> anyhow::Result<String> {
+async fn operators_link(pg_url: &str) -> anyhow::Result<String> {
     let made = async {
         let mut client = provision::connect(pg_url).await?;
         anyhow::Ok(link(&mut client, &accounts::own_name(), Some(Role::Operator)).await?)

@@ -87,7 +87,7 @@ pub(crate) struct Access {
     limits: limits::Limits,
     passwords: Passwords,
     cookies: Cookies,
-    public_url: Option<String>,
+    behind_proxy: bool,
 }
 
 impl Access {
@@ -99,7 +99,7 @@ impl Access {
             limits: limits::Limits::new(),
             passwords: Passwords::new(),
             cookies: Cookies::new(config.listen.port(), config.public_url.as_deref()),
-            public_url: config.public_url.clone(),
+            behind_proxy: config.public_url.as_deref().is_some_and(|url| url.starts_with("https://")),
         })
     }
 
@@ -107,13 +107,9 @@ impl Access {
         &self.cookies
     }
 
-    /// Whether addresses are told by a proxy in front.
+    /// Whether addresses are told by a proxy in front: the one that has the TLS which this server has not.
     pub(crate) fn behind_proxy(&self) -> bool {
-        self.public_url.is_some()
-    }
-
-    pub(crate) fn limits(&self) -> &limits::Limits {
-        &self.limits
+        self.behind_proxy
     }
 
     pub(crate) fn passwords(&self) -> &Passwords {

@@ -132,6 +132,12 @@ pub enum StackError {
         /// The stack.
         stack: String,
     },
+    /// A service that the command serves, on a stack that was opened without one.
+    #[error("{service} is served by the storepulse command: start it with `storepulse stack up`")]
+    NoCommand {
+        /// The service.
+        service: Service,
+    },
     /// Another service failed, so this one was not tried.
     #[error("{service} was not started because a service it needs failed")]
     DependencyFailed {

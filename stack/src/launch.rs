@@ -1,5 +1,6 @@
 //! How each service is started: its rendered configuration, command line and environment.
 
+mod console;
 mod spark;
 
 use std::collections::BTreeMap;
@@ -43,6 +44,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) tools: &'a Tools,
     pub(crate) ports: &'a Ports,
     pub(crate) secrets: &'a Secrets,
+    /// What serves the Control Center.
+    pub(crate) command: Option<&'a Path>,
     /// Whether the stack belongs to a test, which may arm the sink's failpoints.
     pub(crate) for_a_test: bool,
 }
@@ -68,6 +71,7 @@ impl Parts<'_> {
             Service::AirflowApiServer | Service::AirflowScheduler | Service::AirflowDagProcessor => {
                 self.airflow(service, &mut launch)?
             }
+            Service::Console => self.console(&mut launch)?,
         };
         let decisive = format!("{:?} {:?} {rendered}", launch.words, launch.environment);
         launch.fingerprint = hex::encode(Sha256::digest(decisive))[..16].to_owned();
@@ -254,6 +258,8 @@ mod tests {
             tools: &tools,
             ports: &state.ports,
             secrets: &state.secrets,
+            // Any file that is there.
+            command: Some(&checkout.root().join("Cargo.toml")),
             for_a_test: false,
         });
         fs::remove_dir_all(root).unwrap();

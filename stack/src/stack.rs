@@ -49,6 +49,8 @@ pub struct StackConfig {
     pub ports: Ports,
     /// Whether `up` restarts a running service whose configuration or version has changed since it was started.
     pub restart_changed: bool,
+    /// The command that serves [`Service::Console`]; needed where that is wanted.
+    pub command: Option<PathBuf>,
 }
 
 impl StackConfig {
@@ -59,7 +61,16 @@ impl StackConfig {
             services: Service::ALL.to_vec(),
             ports: Ports::MAIN,
             restart_changed: true,
+            command: None,
         }
+    }
+
+    /// With the Control Center, which this command serves. The stack knows of it nothing but how to start it.
+    #[must_use]
+    pub fn with_console(mut self, command: PathBuf) -> Self {
+        self.services.extend(Service::CONSOLE);
+        self.command = Some(command);
+        self
     }
 }
 
@@ -73,6 +84,7 @@ struct Inner {
     name: String,
     services: BTreeSet<Service>,
     restart_changed: bool,
+    command: Option<PathBuf>,
     checkout: Checkout,
     home: Home,
     /// Whether its processes die with this one.
@@ -108,6 +120,7 @@ impl Stack {
             name: config.name,
             services: Service::closure(&config.services),
             restart_changed: config.restart_changed,
+            command: config.command,
             checkout,
             home,
             tied: owner.is_some(),
@@ -283,6 +296,12 @@ impl Stack {
         (url, airflow::LOGIN, airflow::passwords_file(&self.inner.home))
     }
 
+    /// Where the Control Center is, where this stack has one that runs.
+    pub fn console_page(&self) -> Option<String> {
+        let state = self.inner.state();
+        state.alive(Service::Console).map(|_| format!("http://{}:{}", launch::HOST, state.ports.console))
+    }
+
     /// Waits until a service answers.
     pub async fn wait_healthy(&self, service: Service, limit: Duration) -> Result<(), StackError> {
         let process = self.process(service)?;
@@ -331,6 +350,7 @@ impl Inner {
             tools,
             ports: &state.ports,
             secrets: &state.secrets,
+            command: self.command.as_deref(),
             for_a_test: self.tied,
         }
     }

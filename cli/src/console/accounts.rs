@@ -11,6 +11,8 @@ use tokio_postgres::Client;
 use super::password;
 use crate::connect;
 
+/// Where a console listens unless told otherwise.
+const LOCAL: &str = "http://127.0.0.1:56090";
 const USER_EXAMPLES: &str = "\
 Examples:
   storepulse console user add ana                      asks for the password
@@ -82,8 +84,8 @@ pub(crate) struct LinkArgs {
     #[arg(
         long,
         value_name = "URL",
-        default_value = "http://127.0.0.1:56090",
-        env = "STOREPULSE_CONSOLE_PUBLIC_URL"
+        env = "STOREPULSE_CONSOLE_PUBLIC_URL",
+        default_value = LOCAL
     )]
     url: String,
 }
@@ -176,7 +178,9 @@ pub(super) async fn key(command: KeyCommand) -> anyhow::Result<ExitCode> {
 pub(super) async fn print_link(args: LinkArgs) -> anyhow::Result<ExitCode> {
     let name = args.name.unwrap_or_else(own_name);
     let path = accounts::link(&mut client().await?, &name, args.role).await?;
-    println!("{}{path}", args.url.trim_end_matches('/'));
+    // Containers cannot leave a variable out, only empty.
+    let url = if args.url.is_empty() { LOCAL } else { args.url.trim_end_matches('/') };
+    println!("{url}{path}");
     eprintln!("it lets {name} in once, within ten minutes");
     Ok(ExitCode::SUCCESS)
 }

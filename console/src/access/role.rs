@@ -8,10 +8,14 @@ use tokio_postgres::Client;
 /// Said once: without the role everything works, with the owner's rights.
 static MISSING: Once = Once::new();
 
+/// A database that was set up before there was the role has granted it nothing, though the role is the whole cluster's.
+const MAY: &str = "
+    select exists (select from pg_roles where rolname = $1 and pg_has_role(current_user, oid, 'member')
+        and coalesce(has_schema_privilege(oid, to_regnamespace('ops')::oid, 'usage'), true))";
+
 /// Takes the role for all that a connection does from now on.
 pub(crate) async fn assume(client: &Client) -> Result<(), tokio_postgres::Error> {
-    let may = "select exists (select from pg_roles where rolname = $1 and pg_has_role(current_user, oid, 'member'))";
-    if client.query_one(may, &[&CONSOLE_ROLE]).await?.get(0) {
+    if client.query_one(MAY, &[&CONSOLE_ROLE]).await?.get(0) {
         return client.batch_execute(&format!("set role {CONSOLE_ROLE}")).await;
     }
     MISSING.call_once(|| {
