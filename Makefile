@@ -24,6 +24,7 @@ help: ## this list
 .PHONY: setup
 setup: ## install what a fresh Debian 12 lacks; does nothing the second time
 	@services/packages.sh
+	@services/webjars
 
 .PHONY: build
 build: setup ## build everything in the one profile that run-job, tests and bench share

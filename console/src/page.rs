@@ -77,4 +77,5 @@ pub(crate) fn routes() -> Router<App> {
         .merge(jobs::routes())
         .merge(quarantine::routes())
         .merge(stream::routes())
+        .merge(frame::routes())
 }

@@ -65,6 +65,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<Serving, S
     let mut tasks = JoinSet::new();
     tasks.spawn(hub::run(app.clone()));
     tasks.spawn(watch::shop::run(app.clone()));
+    tasks.spawn(watch::orders::run(app.clone()));
     let (api, _described) = api::routes().split_for_parts();
     let router = Router::new()
         .merge(page::routes())

@@ -25,6 +25,8 @@ pub struct Versions {
     pub schema_registry: Plain,
     /// Spark.
     pub spark: Spark,
+    /// What the Control Center's charts are drawn by; `services/webjars` fetches it.
+    pub uplot: Webjar,
     /// Airflow; everything else in its environment is pinned in `airflow/requirements.txt`.
     pub airflow: Plain,
 }
@@ -64,6 +66,16 @@ pub struct Spark {
     /// Scala's binary version.
     pub scala: String,
     /// Of the archive.
+    pub sha256: String,
+}
+
+/// A part of the Control Center's pages.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webjar {
+    /// The version.
+    pub version: String,
+    /// Of the jar.
     pub sha256: String,
 }
 

@@ -1,21 +1,111 @@
-//! Live.
+//! Live: how the shop does now, against the same time before; and the same of a period that is chosen.
+
+mod chart;
+mod figures;
+mod orders;
+mod parts;
+mod period;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::routing::get;
+use chrono::Utc;
 use maud::{Markup, html};
 
-use super::frame::Frame;
+use super::frame::{self, Frame};
+use super::{Viewing, states};
 use crate::app::App;
+use crate::draw::tiles;
+use crate::figures as shop;
+use crate::figures::view::LiveView;
 use crate::hub::Panel;
+use crate::problem::Problem;
+use crate::watch::{Snapshot, Source};
+use period::{Asked, Shown};
 
-/// Its live parts.
-pub(crate) const PANELS: &[Panel] = &[];
+const SHOP: &[Source] = &[Source::Shop, Source::Ops];
+
+/// Its live parts. The chart of the last hour and that of the day stand on a page of their own name each.
+pub(crate) const PANELS: &[Panel] = &[
+    Panel { id: "live.notices", page: "live", sources: SHOP, draw: notices },
+    Panel { id: "live.figures", page: "live", sources: SHOP, draw: figures::panel },
+    Panel { id: "live.recent", page: "recent", sources: SHOP, draw: chart::recent },
+    Panel { id: "live.day", page: "day", sources: SHOP, draw: chart::day },
+    Panel { id: "live.orders", page: "live", sources: &[Source::Orders], draw: orders::panel },
+    Panel { id: "live.world", page: "live", sources: SHOP, draw: parts::world_panel },
+    Panel { id: "live.countries", page: "live", sources: SHOP, draw: parts::countries_panel },
+    Panel { id: "live.funnel", page: "live", sources: SHOP, draw: parts::funnel_panel },
+    Panel { id: "live.products", page: "live", sources: SHOP, draw: parts::products_panel },
+    Panel { id: "live.categories", page: "live", sources: SHOP, draw: parts::categories_panel },
+    Panel { id: "live.who", page: "live", sources: SHOP, draw: parts::who_panel },
+    Panel { id: "live.channels", page: "live", sources: SHOP, draw: parts::channels_panel },
+];
 
 pub(crate) fn routes() -> Router<App> {
     Router::new().route("/", get(page))
 }
 
-async fn page(State(app): State<App>, frame: Frame) -> Markup {
-    frame.page(&app, "live", "Live", &html! { h1 { "Live" } })
+async fn page(State(app): State<App>, frame: Frame, Query(asked): Query<Asked>) -> Result<Markup, Problem> {
+    let shown = asked.shown(&frame.viewing, Utc::now())?;
+    let body = match &shown {
+        Shown::Live | Shown::Today => live(&app.watch.snapshot(), &frame.viewing, &shown),
+        Shown::Period { .. } => period::body(&app, &frame, &shown).await?,
+    };
+    let title = shown.title();
+    Ok(frame.page(
+        &app,
+        "live",
+        &title,
+        &html! {
+            div .title { h1 { (title) } (frame::pause()) }
+            (period::bar(&frame, &shown))
+            (body)
+        },
+    ))
+}
+
+fn live(snapshot: &Snapshot, viewing: &Viewing, shown: &Shown) -> Markup {
+    html! {
+        (notices(snapshot, viewing))
+        (figures::panel(snapshot, viewing))
+        div .grid data-pages=(if *shown == Shown::Today { "day" } else { "recent" }) {
+            @if *shown == Shown::Today { (chart::day(snapshot, viewing)) } @else { (chart::recent(snapshot, viewing)) }
+            (orders::panel(snapshot, viewing))
+            section .panel.span-8 {
+                header { h2 { "Where" } p .panel-note { "net sales today, by country" } }
+                div .where {
+                    div .world { (tiles::base()) (parts::world_panel(snapshot, viewing)) }
+                    (parts::countries_panel(snapshot, viewing))
+                }
+            }
+            (parts::funnel_panel(snapshot, viewing))
+            (parts::products_panel(snapshot, viewing))
+            (parts::categories_panel(snapshot, viewing))
+            (parts::who_panel(snapshot, viewing))
+            (parts::channels_panel(snapshot, viewing))
+        }
+    }
+}
+
+/// All of it, as each panel takes its own part from it.
+fn view(snapshot: &Snapshot, viewing: &Viewing) -> LiveView {
+    shop::live(snapshot, viewing, Utc::now())
+}
+
+/// What stands above everything: that nothing has come yet, that a clock is wrong, that the store is away.
+fn notices(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
+    let (view, now) = (view(snapshot, viewing), Utc::now());
+    html! {
+        div id="live.notices" .notices {
+            @if let Some(away) = &snapshot.shop.away { (states::away("Cassandra", away, viewing, now)) }
+            @if view.empty {
+                (states::empty("No event has come yet: this page fills as soon as one is in the figures.", Some("storepulse simulate")))
+            }
+            @if let Some(at) = view.ahead {
+                div .notice.warn {
+                    p { strong { "A sender's clock is ahead: " } "there are figures of " (states::moment(at, viewing, now)) ", which is still to come." }
+                }
+            }
+        }
+    }
 }

@@ -61,6 +61,15 @@ pub(crate) fn age(at: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
     }
 }
 
+/// How long ago something was, as [`age`], without the word.
+pub(crate) fn since(at: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
+    html! {
+        time .age data-age="bare" datetime=(at.to_rfc3339_opts(SecondsFormat::Millis, true)) {
+            (format::stretch(now - at))
+        }
+    }
+}
+
 /// A moment as a clock time of the viewer's zone, with the whole of it on hover.
 pub(crate) fn moment(at: DateTime<Utc>, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     let whole = at.with_timezone(&viewing.zone).format("%Y-%m-%d %H:%M:%S%.3f %Z").to_string();
@@ -122,7 +131,13 @@ pub(crate) fn figure(figure: &Figure, viewing: &Viewing, now: DateTime<Utc>) -> 
                 }
                 @if let Some(change) = &figure.change { " " (self::change(change, figure.provisional)) }
             }
-            p .about { (freshness(&figure.freshness, viewing, now)) @if let Some(proof) = &figure.proof { " " (self::proof(proof, viewing, now)) } }
+            // What is not known has no age: its note says why.
+            @if figure.value.is_some() || figure.note.is_none() {
+                p .about {
+                    (freshness(&figure.freshness, viewing, now))
+                    @if let Some(proof) = &figure.proof { " " (self::proof(proof, viewing, now)) }
+                }
+            }
             @if let Some(note) = &figure.note { p .note { (note) } }
             @if let Some(href) = &figure.explain { a .explain href=(href) { "how" span .sr { " " (figure.label) " is computed" } } }
         }
@@ -176,7 +191,7 @@ pub(crate) fn freshness(freshness: &Freshness, viewing: &Viewing, now: DateTime<
         @match (freshness.state, freshness.as_of) {
             (FreshnessState::Live, Some(at)) => (age(at, now)),
             (FreshnessState::Idle, Some(at)) => {
-                span .idle { "no event for " (format::stretch(now - at)) ", nothing is waiting" }
+                span .idle { "no event for " (since(at, now)) ", nothing is waiting" }
             },
             (FreshnessState::Late, Some(at)) => { span .late { "late: as of " (moment(at, viewing, now)) ", " (age(at, now)) } },
             (FreshnessState::Stalled, Some(at)) => {

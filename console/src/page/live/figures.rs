@@ -1,0 +1,151 @@
+//! The six leading figures.
+
+use chrono::Utc;
+use maud::{Markup, html};
+
+use super::view;
+use crate::api::answer::{Freshness, FreshnessState, Proof};
+use crate::figures::view::{Compared, Estimate, Now, Part, Totals};
+use crate::format;
+use crate::page::Viewing;
+use crate::page::states::{self, Change, Figure};
+use crate::watch::Snapshot;
+
+/// Those of today and of now.
+pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
+    let (view, now) = (view(snapshot, viewing), Utc::now());
+    let told = view.now.data.as_ref();
+    let visitors = told.and_then(|now| now.visitors_5m);
+    let figures = [
+        five_minutes(visitors, view.visitors.freshness.clone(), view.visitors.why.as_deref(), viewing),
+        rate(&view.now),
+        of_stretch(
+            &view.now,
+            "orders-today",
+            "Orders today",
+            |now| Some(&now.today),
+            |totals| &totals.orders,
+        ),
+        of_stretch(&view.now, "net-today", "Net sales today", |now| Some(&now.today), |totals| &totals.net),
+        of_stretch(
+            &view.now,
+            "conversion-today",
+            "Conversion today",
+            |now| Some(&now.today),
+            |totals| &totals.conversion,
+        ),
+        of_stretch(
+            &view.now,
+            "visits-today",
+            "Visits today",
+            |now| Some(&now.today),
+            |totals| &totals.visits,
+        ),
+    ];
+    html! {
+        section id="live.figures" {
+            h2 .sr { "Leading figures" }
+            div .figures { @for figure in &figures { (states::figure(figure, viewing, now)) } }
+        }
+    }
+}
+
+/// Those of a period that is over.
+pub(super) fn of_period(totals: &Part<Totals>, viewing: &Viewing) -> Markup {
+    let now = Utc::now();
+    let figures = [
+        of_stretch(totals, "net", "Net sales", |totals| Some(totals), |totals| &totals.net),
+        of_stretch(totals, "orders", "Orders", |totals| Some(totals), |totals| &totals.orders),
+        of_stretch(totals, "conversion", "Conversion", |totals| Some(totals), |totals| &totals.conversion),
+        of_stretch(totals, "visits", "Visits", |totals| Some(totals), |totals| &totals.visits),
+        of_stretch(totals, "units", "Units", |totals| Some(totals), |totals| &totals.units),
+        of_stretch(totals, "refunds", "Refunds", |totals| Some(totals), |totals| &totals.refunds),
+    ];
+    html! {
+        div .figures { @for figure in &figures { (states::figure(figure, viewing, now)) } }
+    }
+}
+
+fn of_stretch<T>(
+    part: &Part<T>,
+    id: &'static str,
+    label: &str,
+    totals: fn(&T) -> Option<&Totals>,
+    take: fn(&Totals) -> &Compared,
+) -> Figure {
+    let totals = part.data.as_ref().and_then(totals);
+    let compared = totals.map(take);
+    let currency = totals.and_then(|totals| totals.currency.as_deref());
+    let value = compared.and_then(|compared| compared.value).map(|value| value.text(currency));
+    let why = compared.and_then(|compared| compared.why.as_deref()).or(part.why.as_deref());
+    Figure {
+        id,
+        label: label.to_owned(),
+        change: compared.filter(|_| value.is_some()).map(Compared::as_change),
+        provisional: compared.is_some_and(|compared| compared.provisional),
+        freshness: part.freshness.clone(),
+        proof: Some(part.proof.clone()),
+        note: value.is_none().then(|| html! { (why.unwrap_or("not known")) }),
+        explain: None,
+        value,
+    }
+}
+
+fn rate(part: &Part<Now>) -> Figure {
+    let rate = part.data.as_ref().and_then(|now| now.events_per_s);
+    let value =
+        rate.map(|rate| if rate < 10.0 { format!("{rate:.1}") } else { format::count(rate.round() as i64) });
+    let note = match (&value, part.why.as_deref()) {
+        (Some(_), _) => Some(html! { "of the newest whole minute" }),
+        (None, why) => Some(html! { (why.unwrap_or("no whole minute yet")) }),
+    };
+    Figure {
+        note,
+        ..plain("events-per-s", "Events a second", value, part.freshness.clone(), Some(part.proof.clone()))
+    }
+}
+
+fn five_minutes(
+    told: Option<Estimate>,
+    freshness: Freshness,
+    why: Option<&str>,
+    viewing: &Viewing,
+) -> Figure {
+    let note = match told {
+        Some(estimate) => html! {
+            "at " (estimate.window_end.with_timezone(&viewing.zone).format("%H:%M:%S")) ", ± "
+            (format::percent(estimate.rel_error))
+        },
+        None => html! { (why.unwrap_or("no whole window of five minutes yet")) },
+    };
+    // Its window's end says how old it is, and it moves every 30 s at best.
+    let freshness = match freshness.state {
+        FreshnessState::Live => {
+            Freshness { as_of: told.map(|told| told.window_end).or(freshness.as_of), ..freshness }
+        }
+        _ => freshness,
+    };
+    let value = told.map(|told| format::distinct(told.estimate));
+    Figure { note: Some(note), ..plain("visitors-5m", "Visitors, 5 min", value, freshness, None) }
+}
+
+fn plain(
+    id: &'static str,
+    label: &str,
+    value: Option<String>,
+    freshness: Freshness,
+    proof: Option<Proof>,
+) -> Figure {
+    let change: Option<Change> = None;
+    Figure {
+        id,
+        label: label.to_owned(),
+        value,
+        change,
+        provisional: false,
+        freshness,
+        proof,
+        note: None,
+        explain: None,
+    }
+}

@@ -1,0 +1,121 @@
+//! A client of Kafka that can read and nothing else: Kafka has no accounts here, so the type is what keeps the console from writing.
+//!
+//! Partitions are assigned, no group is joined and nothing is committed: to Kafka it leaves no trace. All calls block.
+
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::metadata::Metadata;
+use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
+
+/// Where reading begins: topic, partition, offset.
+pub(crate) type Place = (String, i32, i64);
+
+/// Reads what is committed.
+pub(crate) struct Reader(BaseConsumer<Quiet>);
+
+impl Reader {
+    /// Does not connect yet. A broker answers a fetch when `wait` is over or `fetch_bytes` have come together: waiting makes fewer
+    /// and fuller answers.
+    pub(crate) fn open(brokers: &str, wait: Duration, fetch_bytes: u32) -> KafkaResult<Self> {
+        ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            .set("client.id", "storepulse-console")
+            // librdkafka wants a group even where none is joined.
+            .set("group.id", "storepulse-console")
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("isolation.level", "read_committed")
+            .set("enable.partition.eof", "true")
+            // A place that retention has removed meanwhile is an error, not a jump to somewhere else.
+            .set("auto.offset.reset", "error")
+            .set("queued.max.messages.kbytes", "4096")
+            .set("fetch.max.bytes", (1 << 20).to_string())
+            .set("fetch.message.max.bytes", (1 << 20).to_string())
+            .set("fetch.wait.max.ms", wait.as_millis().to_string())
+            .set("fetch.min.bytes", fetch_bytes.to_string())
+            .set("fetch.error.backoff.ms", "50")
+            .set("reconnect.backoff.max.ms", "1000")
+            .set("socket.keepalive.enable", "true")
+            .create_with_context(Quiet)
+            .map(Self)
+    }
+
+    /// Brokers, topics and partitions; of one topic where it is named.
+    pub(crate) fn metadata(&self, topic: Option<&str>, timeout: Duration) -> KafkaResult<Metadata> {
+        self.0.fetch_metadata(topic, timeout)
+    }
+
+    /// For each partition the first offset whose record is as old as `at` or newer: a time in ms, [`Offset::Beginning`]'s or
+    /// [`Offset::End`]'s number, the last being the last stable offset. One request a broker, however many partitions.
+    pub(crate) fn offsets(
+        &self,
+        partitions: &[(String, i32)],
+        at: Offset,
+        timeout: Duration,
+    ) -> KafkaResult<Vec<(String, i32, Option<i64>)>> {
+        let mut asked = TopicPartitionList::with_capacity(partitions.len());
+        for (topic, partition) in partitions {
+            asked.add_partition_offset(topic, *partition, at)?;
+        }
+        let told = self.0.offsets_for_times(asked, timeout)?;
+        Ok(told
+            .elements()
+            .iter()
+            .map(|element| {
+                let offset = match (element.error(), element.offset()) {
+                    (Ok(()), Offset::Offset(offset)) => Some(offset),
+                    _ => None,
+                };
+                (element.topic().to_owned(), element.partition(), offset)
+            })
+            .collect())
+    }
+
+    /// Begins to read at these places and leaves those before.
+    pub(crate) fn assign(&self, places: &[Place]) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::with_capacity(places.len());
+        for (topic, partition, offset) in places {
+            list.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
+        }
+        self.0.assign(&list)
+    }
+
+    /// The next record, [`KafkaError::PartitionEOF`] where a partition's end was reached, or nothing within the time.
+    pub(crate) fn poll(&self, timeout: Duration) -> Option<KafkaResult<BorrowedMessage<'_>>> {
+        self.0.poll(timeout)
+    }
+}
+
+/// Whether the client goes on by itself: it connects again whatever it lost.
+pub(crate) fn passes(error: &KafkaError) -> bool {
+    use rdkafka::types::RDKafkaErrorCode::{
+        AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve,
+    };
+    matches!(
+        error,
+        KafkaError::MessageConsumption(BrokerTransportFailure | AllBrokersDown | OperationTimedOut | Resolve)
+    )
+}
+
+/// Whether no broker can be reached; one that is lost for a moment, as an idle connection is, is not that.
+pub(crate) fn nobody_answers(error: &KafkaError) -> bool {
+    matches!(error, KafkaError::MessageConsumption(rdkafka::types::RDKafkaErrorCode::AllBrokersDown))
+}
+
+/// What librdkafka says by itself, into our log; what matters comes back from the calls.
+pub(crate) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, _: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(target: "console::librdkafka", facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(target: "console::librdkafka", %error, reason);
+    }
+}
+
+impl ConsumerContext for Quiet {}
