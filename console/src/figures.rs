@@ -9,11 +9,30 @@ pub(crate) mod funnel;
 pub(crate) mod label;
 pub(crate) mod live;
 pub(crate) mod period;
-mod reader;
+pub(crate) mod reader;
 pub(crate) mod series;
 pub(crate) mod sums;
 pub(crate) mod view;
+mod whole;
 
 pub(crate) use asked::{Asked, Asking};
 pub(crate) use live::live;
-pub(crate) use reader::{Failure, Reader};
+pub(crate) use reader::Reader;
+pub(crate) use whole::Look;
+
+use chrono::{DateTime, Utc};
+
+use crate::watch::Snapshot;
+
+/// Everything that is shown of a period. Each part says by itself where it cannot be told.
+pub(crate) async fn of_period(
+    reader: &Reader,
+    snapshot: &Snapshot,
+    asked: &Asked,
+    now: DateTime<Utc>,
+) -> view::PeriodView {
+    match Look::at(reader, snapshot, asked, now) {
+        Some(look) => look.view().await,
+        None => whole::nothing_yet(snapshot, asked, now),
+    }
+}

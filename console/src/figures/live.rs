@@ -310,13 +310,12 @@ fn matrix(
 ) -> Result<Matrix, String> {
     coverage.whole(period.whole)?;
     let cells = shop.sums(kept, period.whole).map_err(|_| NOT_LOADED.to_owned())?;
-    Ok(matrix_of(&cells, kept, measure, shop.currency.clone()))
+    Ok(matrix_of(&cells, measure, shop.currency.clone()))
 }
 
 /// A table's two dimensions against each other.
-pub(crate) fn matrix_of(cells: &Cells, kept: Kept, measure: Measure, currency: Option<String>) -> Matrix {
+pub(crate) fn matrix_of(cells: &Cells, measure: Measure, currency: Option<String>) -> Matrix {
     let words = |place: usize| -> Vec<String> { groups(cells, place).into_keys().collect() };
-    // Ages across, genders down; channels down, devices across.
     let (rows, columns) = (words(0), words(1));
     let cell = |row: &String, column: &String| {
         cells
@@ -325,7 +324,6 @@ pub(crate) fn matrix_of(cells: &Cells, kept: Kept, measure: Measure, currency: O
             .map(|(_, sums)| sums.get(measure))
     };
     let grid = rows.iter().map(|row| columns.iter().map(|column| cell(row, column)).collect()).collect();
-    debug_assert!(kept.grouping().dimensions.len() == 2);
     Matrix { measure, currency: currency.filter(|_| measure.is_money()), rows, columns, cells: grid }
 }
 
