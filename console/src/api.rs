@@ -5,6 +5,7 @@ pub mod described;
 pub(crate) mod quarantine;
 pub(crate) mod schemas;
 pub(crate) mod topics;
+mod shop;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -12,5 +13,9 @@ use crate::app::App;
 
 /// Every endpoint, below `/api/v1`.
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(topics::routes()).merge(schemas::routes()).merge(quarantine::routes())
+    OpenApiRouter::new()
+        .merge(shop::routes())
+        .merge(topics::routes())
+        .merge(schemas::routes())
+        .merge(quarantine::routes())
 }

@@ -72,6 +72,14 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown-name", "There is nothing of that name", detail)
     }
 
+    /// So long a stretch is not read for one answer.
+    pub(crate) fn period_too_long(longest: chrono::TimeDelta) -> Self {
+        let detail = format!("Ask for {} s at most, or for a longer step.", longest.num_seconds());
+        let mut problem = Self::bad_request("period-too-long", detail);
+        problem.longest_s = Some(longest.num_seconds());
+        problem
+    }
+
     /// A service does not answer.
     pub(crate) fn store_away(service: &str, why: impl std::fmt::Display) -> Self {
         let detail =
