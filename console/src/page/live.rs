@@ -46,7 +46,7 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn page(State(app): State<App>, frame: Frame, Query(asked): Query<Asked>) -> Result<Markup, Problem> {
-    let shown = asked.shown(&frame.viewing, Utc::now())?;
+    let shown = asked.shown(&frame.viewing)?;
     let body = match &shown {
         Shown::Live | Shown::Today => live(&app.watch.snapshot(), &frame.viewing, &shown),
         Shown::Period { .. } => period::body(&app, &frame, &shown).await?,
