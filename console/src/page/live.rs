@@ -78,10 +78,12 @@ fn live(snapshot: &Snapshot, viewing: &Viewing, shown: &Shown) -> Markup {
                     (parts::countries_panel(snapshot, viewing))
                 }
             }
-            (parts::funnel_panel(snapshot, viewing))
+            div .column.span-4 {
+                (parts::funnel_panel(snapshot, viewing))
+                (parts::who_panel(snapshot, viewing))
+            }
             (parts::products_panel(snapshot, viewing))
             (parts::categories_panel(snapshot, viewing))
-            (parts::who_panel(snapshot, viewing))
             (parts::channels_panel(snapshot, viewing))
         }
     }

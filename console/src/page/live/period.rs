@@ -173,7 +173,7 @@ fn draw(view: &PeriodView, viewing: &Viewing) -> Markup {
         (figures::of_period(&view.totals, viewing))
         div .grid {
             (chart::of_period(&view.series, viewing))
-            (parts::panel(&place("span-4", "Per 100 visits", "events, not visitors"), &view.funnel, viewing, parts::funnel))
+            (parts::panel(&place("span-4", "Visitors", "distinct, of the whole period"), &view.visitors, viewing, visitors))
             section .panel.span-8 {
                 header { h2 { "Where" } p .panel-note { "net sales by country" } }
                 div .where {
@@ -181,17 +181,19 @@ fn draw(view: &PeriodView, viewing: &Viewing) -> Markup {
                     div { (parts::list_of(&view.countries, "Net sales by country", "country", viewing)) }
                 }
             }
-            (parts::panel(&place("span-4", "Visitors", "distinct, of the whole period"), &view.visitors, viewing, visitors))
-            (parts::panel(&place("span-6", "Top products", "net sales"), &view.products, viewing, |products| {
+            div .column.span-4 {
+                (parts::panel(&place("", "Per 100 visits", "events, not visitors"), &view.funnel, viewing, parts::funnel))
+                (parts::panel(&place("", "Who", "visits, gender by age"), &view.who, viewing, |who| {
+                    parts::matrix(who, "Visits by gender and age", "gender")
+                }))
+            }
+            (parts::panel(&place("span-5", "Top products", "net sales"), &view.products, viewing, |products| {
                 parts::ranking(products, "Net sales by product", "before")
             }))
-            (parts::panel(&place("span-6", "Categories", "net sales"), &view.categories, viewing, |categories| {
+            (parts::panel(&place("span-3", "Categories", "net sales"), &view.categories, viewing, |categories| {
                 parts::list(categories, "Net sales by category", "category")
             }))
-            (parts::panel(&place("span-6", "Who", "visits, gender by age"), &view.who, viewing, |who| {
-                parts::matrix(who, "Visits by age and gender", "age")
-            }))
-            (parts::panel(&place("span-6", "Channel by device", "visits"), &view.channels, viewing, |channels| {
+            (parts::panel(&place("span-4", "Channel by device", "visits"), &view.channels, viewing, |channels| {
                 parts::matrix(channels, "Visits by channel and device", "channel")
             }))
             (parts::panel(&place("span-12 flush", "Hours", "the newest first"), &view.hours, viewing, hours))
