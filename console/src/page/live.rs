@@ -91,7 +91,15 @@ fn live(snapshot: &Snapshot, viewing: &Viewing, shown: &Shown) -> Markup {
 
 /// All of it, as each panel takes its own part from it.
 fn view(snapshot: &Snapshot, viewing: &Viewing) -> LiveView {
-    shop::live(snapshot, viewing, Utc::now())
+    let mut view = shop::live(snapshot, viewing, Utc::now());
+    // The notice above tells why, once for all of them.
+    if snapshot.shop.value.is_none() && snapshot.shop.away.is_some() {
+        macro_rules! not_known {
+            ($($part:ident)+) => { $(view.$part.why = Some("not known, see above".to_owned());)+ };
+        }
+        not_known!(now recent day countries categories funnel products who channels visitors);
+    }
+    view
 }
 
 /// What stands above everything: that nothing has come yet, that a clock is wrong, that the store is away.
@@ -99,7 +107,7 @@ fn notices(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let (view, now) = (view(snapshot, viewing), Utc::now());
     html! {
         div id="live.notices" .notices {
-            @if let Some(away) = &snapshot.shop.away { (states::away("Cassandra", away, viewing, now)) }
+            @if let Some(away) = &snapshot.shop.away { (states::unread("The shop's figures", away, viewing, now)) }
             @if view.empty {
                 (states::empty("No event has come yet: this page fills as soon as one is in the figures.", Some("storepulse simulate")))
             }

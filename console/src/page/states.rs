@@ -237,9 +237,18 @@ pub(crate) fn empty(text: &str, command: Option<&str>) -> Markup {
 
 /// A source that does not answer: its own words, since when, and what to do.
 pub(crate) fn away(service: &str, away: &Away, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
+    no_answer(&format!("{service} does not answer"), away, viewing, now)
+}
+
+/// As [`away`], of what is read from more than one source: the words say which of them it is.
+pub(crate) fn unread(what: &str, away: &Away, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
+    no_answer(&format!("{what} cannot be read"), away, viewing, now)
+}
+
+fn no_answer(said: &str, away: &Away, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     html! {
         div .away {
-            p { strong { (service) " does not answer" } " since " (moment(away.since, viewing, now)) "." }
+            p { strong { (said) } " since " (moment(away.since, viewing, now)) "." }
             p .why { (away.why) }
             p .todo { "Other panels go on. Look at " a href="/flow" { "Flow" } " or run " code { "storepulse stack status" } "." }
         }
