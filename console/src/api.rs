@@ -1,6 +1,7 @@
 //! `/api/v1`: the figures that the pages show, as JSON. Pages and API are made from the same views.
 
 pub(crate) mod answer;
+mod shop;
 pub(crate) mod topics;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -9,5 +10,5 @@ use crate::app::App;
 
 /// Every endpoint, below `/api/v1`.
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(topics::routes())
+    OpenApiRouter::new().merge(shop::routes()).merge(topics::routes())
 }

@@ -15,6 +15,9 @@ pub(crate) struct Problem {
     status: u16,
     /// What to do.
     detail: String,
+    /// The longest stretch that is answered, where this one was too long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    longest_s: Option<i64>,
     #[serde(skip)]
     retry_after_s: Option<u64>,
 }
@@ -26,6 +29,7 @@ impl Problem {
             title,
             status: status.as_u16(),
             detail: detail.into(),
+            longest_s: None,
             retry_after_s: None,
         }
     }
@@ -43,6 +47,14 @@ impl Problem {
     /// There is no such thing.
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "unknown-name", "There is nothing of that name", detail)
+    }
+
+    /// So long a stretch is not read for one answer.
+    pub(crate) fn period_too_long(longest: chrono::TimeDelta) -> Self {
+        let detail = format!("Ask for {} s at most, or for a longer step.", longest.num_seconds());
+        let mut problem = Self::bad_request("period-too-long", detail);
+        problem.longest_s = Some(longest.num_seconds());
+        problem
     }
 
     /// A service does not answer.

@@ -51,6 +51,11 @@ fn add(sums: &mut Cells, cells: &Cells) {
     }
 }
 
+/// Adds one row.
+pub(crate) fn add_row(sums: &mut Cells, row: Stored) {
+    *sums.entry(row.key).or_default() += &row.sums;
+}
+
 /// What was asked for is not in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotKept;
@@ -78,7 +83,7 @@ impl Table {
         }
         for row in rows {
             let minutes = read.entry(quarter(row.at)).or_default();
-            add(minutes.entry(row.at).or_default(), &Cells::from([(row.key, row.sums)]));
+            add_row(minutes.entry(row.at).or_default(), row);
         }
         let quarters = Arc::make_mut(&mut self.quarters);
         for (at, minutes) in read {
