@@ -4,8 +4,8 @@ pub(crate) mod answer;
 pub mod described;
 pub(crate) mod quarantine;
 pub(crate) mod schemas;
-pub(crate) mod topics;
 mod shop;
+pub(crate) mod topics;
 
 use utoipa_axum::router::OpenApiRouter;
 

@@ -59,14 +59,6 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, word, "The request cannot be answered as it stands", detail)
     }
 
-    /// The period is longer than what is read at once.
-    #[allow(dead_code, reason = "for endpoints over periods")]
-    pub(crate) fn period_too_long(longest: chrono::TimeDelta, detail: impl Into<String>) -> Self {
-        let mut problem = Self::bad_request("period-too-long", detail);
-        problem.longest_s = Some(longest.num_seconds());
-        problem
-    }
-
     /// There is no such thing.
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "unknown-name", "There is nothing of that name", detail)

@@ -120,15 +120,16 @@ function chart(figure) {
       : `${moment.format(Number(data.columns[0][index]) * 1000)}: ${parts.join(' · ')}`;
   }
 
-  /** The stretch shown ends up in the address, so that a link shows it to others. @param {any} u */
-  function address(u) {
-    if (!('zoom' in figure.dataset)) return;
+  /** The stretch shown ends up in the address, so that a link shows it to others. @param {number[]} stretch */
+  function address(stretch) {
+    zoomed = stretch.length > 0;
     const here = new URL(location.href);
-    for (const [name, at] of [['from', u.scales.x.min], ['to', u.scales.x.max]]) {
-      if (zoomed) here.searchParams.set(name, new Date(Math.round(at / 60) * 60_000).toISOString().slice(0, 16) + 'Z');
+    ['from', 'to'].forEach((name, index) => {
+      if (zoomed) here.searchParams.set(name, new Date(Math.round(stretch[index] / 60) * 60_000).toISOString().slice(0, 16) + 'Z');
       else here.searchParams.delete(name);
-    }
-    history.replaceState(null, '', here);
+    });
+    if ('zoom' in figure.dataset) history.replaceState(null, '', here);
+    tell(plot);
   }
 
   function build() {
@@ -149,8 +150,8 @@ function chart(figure) {
       series: [{}, ...data.heads.map((head) => series(head, head.dataset.line ?? 'solid')), { ...series(data.heads[0], 'solid'), alpha: .45, dash: [2, 3] }],
       hooks: {
         drawClear: [behind], setCursor: [tell],
-        setSelect: [(/** @type {any} */ u) => { if (u.select.width > 0) { zoomed = true; queueMicrotask(() => { address(u); tell(u); }); } }],
-        ready: [(/** @type {any} */ u) => u.over.addEventListener('dblclick', () => { zoomed = false; address(u); tell(u); })],
+        setSelect: [(/** @type {any} */ { select, posToVal }) => select.width > 0 && address([select.left, select.left + select.width].map((x) => posToVal(x, 'x')))],
+        ready: [(/** @type {any} */ u) => u.over.addEventListener('dblclick', () => address([]))],
       },
     }, data.drawn, box);
     tell(plot);
