@@ -5,7 +5,7 @@ use jobs::plans::{self, CUBE_QUERY};
 use scylla::client::session::Session;
 use scylla::value::CqlTimestamp;
 
-use crate::support::{Line, on_shared_stack};
+use crate::support::{Line, on_shared_stack, until};
 
 /// A row of `activity_by_country`.
 struct CountryRow {
@@ -49,6 +49,32 @@ async fn cassandra(line: &Line) -> Session {
     provision::connect_cassandra(&line.endpoints.cassandra_contact_points).await.unwrap()
 }
 
+/// What the supervisor writes for people to look at: the state and the micro-batches of all nine queries. All have read
+/// everything, as the tables were verified.
+async fn assert_every_query_is_told_of(line: &Line) {
+    let read = line.progress().await.input_rows;
+    let select = "select q.query, q.state, q.newest, count(b), coalesce(sum(b.rows_in), 0)::bigint, \
+                      coalesce(bool_and(b.end_offsets <> '{}' and b.phases_ms ? 'addBatch' and b.duration_ms > 0), false), \
+                      max(b.lag_p50_ms) \
+                  from ops.job_query q left join ops.job_batch b using (query, revision) group by 1, 2, 3 order by 1";
+    until("every query's micro-batches are recorded", async || {
+        let rows = line.pg.query(select, &[]).await.unwrap();
+        let right = |row: &tokio_postgres::Row| {
+            let query: &str = row.get(0);
+            let rows_in: i64 = row.get(4);
+            let lag: Option<i64> = row.get(6);
+            let of_all = query == "registrations" || rows_in >= read;
+            row.get::<_, &str>(1) == "running"
+                && row.get(2)
+                && row.get(5)
+                && of_all
+                && (query != "cube" || lag.is_some())
+        };
+        if rows.len() == 9 && rows.iter().all(right) { Ok(()) } else { Err(format!("{read}: {rows:?}")) }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_is_in_the_tables_and_one_changed_cell_is_found() {
     on_shared_stack(async |line| {
@@ -62,6 +88,8 @@ async fn every_event_is_in_the_tables_and_one_changed_cell_is_found() {
         let progress = line.progress().await;
         assert_eq!(progress.rows_dropped_by_watermark, 0);
         assert_eq!(progress.restarts, 0, "{progress:?}");
+
+        assert_every_query_is_told_of(line).await;
 
         let session = cassandra(line).await;
         let span = began - chrono::TimeDelta::minutes(15)..chrono::Utc::now() + chrono::TimeDelta::minutes(1);
@@ -77,6 +105,11 @@ async fn every_event_is_in_the_tables_and_one_changed_cell_is_found() {
         let named = format!("activity_by_country {at} {}: units is 123456, expected ", row.country);
         assert!(verified.out.contains(&named), "{named}\n{verified}");
         assert!(verified.out.contains("not verified: 1 rows differ, "), "{verified}");
+        let told = "select passed, differing, differences->0->>'table' from ops.verification \
+                    where kind = 'verify' order by verification_id desc limit 1";
+        let told = line.pg.query_one(told, &[]).await.unwrap();
+        let told: (bool, i64, String) = (told.get(0), told.get(1), told.get(2));
+        assert_eq!(told, (false, 1, "activity_by_country".to_owned()));
 
         job.stop().await.succeeded();
         relay.stop().await.succeeded();

@@ -22,10 +22,11 @@ use scylla::client::session::Session;
 use tokio_postgres::Client;
 
 use crate::checkpoint::{LEDGER_QUERY, SparkProgress};
+use crate::recorded::Verdict;
 use crate::verify::{Phase, Progress, SETTLE_POLL, events_topics, lsn_behind, snapshot};
 use crate::{VerifyError, progress};
 
-pub use balance::Imbalance;
+pub use balance::{Imbalance, judge};
 pub use counts::{Counts, Minute, Stage};
 pub use report::{JudgedMinute, LedgerReport};
 
@@ -83,7 +84,8 @@ struct Look {
     minutes: Minutes,
 }
 
-/// Brings the stages' counts together, judges every closed minute and writes it to `pipeline_ledger`. May be dropped at
+/// Brings the stages' counts together, judges every closed minute and writes it to `pipeline_ledger`, and the verdict to
+/// `ops.verification`. May be dropped at
 /// any time and run again.
 ///
 /// # Errors
@@ -97,7 +99,8 @@ pub async fn ledger(
     let options = LedgerOptions { span: options.span.whole_minutes(), ..options };
     let mut client = provision::connect(&endpoints.pg_url).await?;
     let session = provision::connect_cassandra(&endpoints.cassandra_contact_points).await?;
-    let deadline = Instant::now() + options.settle;
+    let started = Instant::now();
+    let deadline = started + options.settle;
     loop {
         let look = look(&mut client, &session, endpoints, spark, &options, progress).await?;
         let moving = look.moving();
@@ -109,6 +112,7 @@ pub async fn ledger(
         let report = look.judge(&options);
         progress(Phase::Writing { rows: report.minutes.len() });
         drawn_up::write(&session, &endpoints.namespace, options.span, &report).await?;
+        Verdict::of_ledger(&report).record(&client, started.elapsed()).await;
         return Ok(report);
     }
 }
@@ -125,7 +129,7 @@ async fn look(
     let topics = events_topics(client, endpoints).await?;
     let before = {
         let snapshot = snapshot(client).await?;
-        let lsn = lsn_behind(&snapshot).await?;
+        let (_, lsn) = lsn_behind(&snapshot).await?;
         let wait = async {
             progress::relay_past(endpoints, lsn, options.wait, progress).await?;
             for query in [CUBE_FAMILY.name, LEDGER_QUERY] {

@@ -15,6 +15,7 @@ mod expected;
 pub mod figures;
 mod ledger;
 mod progress;
+mod recorded;
 mod report;
 mod row;
 mod stored;
@@ -23,7 +24,10 @@ mod verify;
 pub use checkpoint::{CheckpointDirectory, Checkpoints, LEDGER_QUERY, SparkProgress, checkpoints_in_force};
 pub use closed::Closed;
 pub use error::VerifyError;
-pub use ledger::{Counts, Imbalance, JudgedMinute, LedgerOptions, LedgerReport, Minute, Span, Stage, ledger};
+pub use ledger::{
+    Counts, Imbalance, JudgedMinute, LedgerOptions, LedgerReport, Minute, Span, Stage, judge as judge_minute,
+    ledger,
+};
 pub use report::{Deviation, Difference, DifferenceKind, MIN_FIGURES_FOR_A_MEAN, Report, TableReport};
 pub use row::{Figure, Key};
 pub use stored::dimension_value;

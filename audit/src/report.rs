@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use contracts::cube::DISTINCT_RSD;
 use contracts::family::CUBE_FAMILY;
 
@@ -42,11 +43,16 @@ pub enum DifferenceKind {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: ", self.table, self.key)?;
-        match &self.kind {
-            DifferenceKind::Missing => f.write_str("the row is missing"),
-            DifferenceKind::TooMany => f.write_str("the row should not be there"),
-            DifferenceKind::Figure { measure, expected, found } => {
+        write!(f, "{} {}: {}", self.table, self.key, self.kind)
+    }
+}
+
+impl fmt::Display for DifferenceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("the row is missing"),
+            Self::TooMany => f.write_str("the row should not be there"),
+            Self::Figure { measure, expected, found } => {
                 write!(f, "{measure} is {found}, expected {expected}")
             }
         }
@@ -102,6 +108,15 @@ impl Deviation {
     }
 }
 
+/// How far the mean is off.
+impl fmt::Display for Deviation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { measure, figures, .. } = self;
+        let mean = self.mean();
+        write!(f, "{measure}: the mean error of {figures} estimates is {mean:.4}, more than {DISTINCT_RSD}")
+    }
+}
+
 /// One table's part in the verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableReport {
@@ -116,6 +131,8 @@ pub struct TableReport {
 /// The verdict.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
+    /// When PostgreSQL was looked at, by its clock: what was committed by then was compared.
+    pub snapshot_at: DateTime<Utc>,
     /// Every table, in the contract's order.
     pub tables: Vec<TableReport>,
     /// Records whose minute matches, each counted once.
@@ -173,13 +190,7 @@ impl fmt::Display for Report {
             writeln!(f, "{difference}")?;
         }
         for deviation in self.deviations.iter().filter(|deviation| !deviation.is_acceptable()) {
-            writeln!(
-                f,
-                "{}: the mean error of {} estimates is {:.4}, more than {DISTINCT_RSD}",
-                deviation.measure,
-                deviation.figures,
-                deviation.mean()
-            )?;
+            writeln!(f, "{deviation}")?;
         }
         if self.rows_verified == 0 && self.differences.is_empty() {
             return f.write_str("not verified: there was nothing to compare");
@@ -195,6 +206,7 @@ mod tests {
 
     fn report() -> Report {
         Report {
+            snapshot_at: DateTime::UNIX_EPOCH,
             tables: Vec::new(),
             events_verified: 10,
             rows_verified: 2,

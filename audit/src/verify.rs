@@ -20,6 +20,7 @@ use crate::checkpoint::SparkProgress;
 use crate::compare::{Outcome, deviation};
 use crate::excuse::{Excused, Excuses};
 use crate::expected::Records;
+use crate::recorded::Verdict;
 use crate::report::{Report, TableReport};
 use crate::row::Key;
 use crate::{VerifyError, expected, progress, stored};
@@ -93,7 +94,7 @@ pub type Progress<'a> = &'a (dyn Fn(Phase) + Sync);
 pub(crate) const SETTLE_POLL: Duration = Duration::from_millis(500);
 
 /// Compares every table of every family with the raw rows. Changes nothing but one empty log record, which gives
-/// the relay something to pass; may be dropped at any time.
+/// the relay something to pass, and leaves its verdict in `ops.verification`; may be dropped at any time.
 ///
 /// # Errors
 /// When there can be no verdict: a service does not answer, relay or Spark do not get there in time.
@@ -115,7 +116,7 @@ pub async fn verify(
     // held at a time.
     let mut later = provision::connect(&endpoints.pg_url).await?;
     let first = snapshot(&mut client).await?;
-    let lsn = lsn_behind(&first).await?;
+    let (snapshot_at, lsn) = lsn_behind(&first).await?;
     let waiting = Instant::now();
     progress::relay_past(endpoints, lsn, options.wait, progress).await?;
     for family in family::families().filter(|family| tables.iter().any(|(of, _)| of == family)) {
@@ -155,7 +156,9 @@ pub async fn verify(
         waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
         "verified"
     );
-    Ok(report(&tables, outcomes, excused, late_events, waited))
+    let report = report(&tables, snapshot_at, outcomes, excused, late_events, waited);
+    Verdict::of_tables(&report, options.only.map(|only| only.name)).record(&later, started.elapsed()).await;
+    Ok(report)
 }
 
 /// The topics that the plans in force read; without a plan, the one of the generation in force.
@@ -196,17 +199,17 @@ pub(crate) async fn snapshot(client: &mut Client) -> Result<Transaction<'_>, Ver
         .map_err(VerifyError::postgres("take a snapshot"))
 }
 
-/// An LSN behind everything the snapshot sees. The record it stands at is written for that: the log's own
+/// When a snapshot was taken, or shortly before, and an LSN behind everything that it sees. The record it stands at is written for that: the log's own
 /// end may lie on a page boundary that no reader reports until something follows.
-pub(crate) async fn lsn_behind(snapshot: &Transaction<'_>) -> Result<u64, VerifyError> {
+pub(crate) async fn lsn_behind(snapshot: &Transaction<'_>) -> Result<(DateTime<Utc>, u64), VerifyError> {
     let failed = || VerifyError::postgres("mark the log");
-    // The first statement takes the snapshot.
-    snapshot.query_one("select pg_current_snapshot()::text", &[]).await.map_err(failed())?;
+    // The first statement takes the snapshot; the transaction began before it.
+    let begun = snapshot.query_one("select transaction_timestamp()", &[]).await.map_err(failed())?;
     let row = snapshot
         .query_one("select pg_logical_emit_message(false, 'storepulse', 'verify')", &[])
         .await
         .map_err(failed())?;
-    Ok(row.get::<_, PgLsn>(0).into())
+    Ok((begun.get(0), row.get::<_, PgLsn>(0).into()))
 }
 
 async fn settle(
@@ -260,12 +263,14 @@ fn axis(family: &Family, instants: &Range<DateTime<Utc>>) -> Range<DateTime<Utc>
 
 fn report(
     tables: &[Table],
+    snapshot_at: DateTime<Utc>,
     outcomes: Vec<Outcome>,
     excused: Excused,
     late_events: i64,
     waited: Duration,
 ) -> Report {
     let mut report = Report {
+        snapshot_at,
         tables: Vec::with_capacity(outcomes.len()),
         events_verified: 0,
         rows_verified: 0,

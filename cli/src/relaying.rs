@@ -82,10 +82,11 @@ async fn relay(endpoints: &Endpoints) -> anyhow::Result<ExitCode> {
         }
     });
     let quarantine = QuarantineConfig::new(endpoints, provisioned.assigned.refusal_schema_id);
-    let (quarantine_sender, _) = watch::channel(QuarantineProgress::default());
+    let (quarantine_sender, quarantine_progress) = watch::channel(QuarantineProgress::default());
+    let config = RelayConfig::new(endpoints, provisioned.assigned).beside(quarantine_progress);
     // Whichever ends first ends both: neither is of use alone.
     let result = tokio::try_join!(
-        relay::run(RelayConfig::new(endpoints, provisioned.assigned), cancel.clone(), sender),
+        relay::run(config, cancel.clone(), sender),
         relay::quarantine::run(quarantine, cancel, quarantine_sender),
     );
     // The printer ends with the channel.

@@ -119,13 +119,13 @@ impl Line {
         let (relay_sender, relay) = watch::channel(RelayProgress::default());
         let (job_sender, job) = watch::channel(JobProgress::default());
         let mut tasks = JoinSet::new();
-        let relay_config = RelayConfig::new(endpoints, provisioned.assigned);
+        let (quarantine_sender, quarantine) = watch::channel(QuarantineProgress::default());
+        let relay_config = RelayConfig::new(endpoints, provisioned.assigned).beside(quarantine);
         let quarantine_config = QuarantineConfig::new(endpoints, provisioned.assigned.refusal_schema_id);
         let job_config = JobConfig::new(endpoints.clone());
         let stop = cancel.clone();
         tasks.spawn(async move { Ok(relay::run(relay_config, stop, relay_sender).await?) });
         let stop = cancel.clone();
-        let (quarantine_sender, _) = watch::channel(QuarantineProgress::default());
         tasks.spawn(
             async move { Ok(relay::quarantine::run(quarantine_config, stop, quarantine_sender).await?) },
         );

@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 mod shop;
+pub(crate) mod topics;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -9,5 +10,5 @@ use crate::app::App;
 
 /// Every endpoint, below `/api/v1`.
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(shop::routes())
+    OpenApiRouter::new().merge(shop::routes()).merge(topics::routes())
 }

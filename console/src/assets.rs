@@ -29,6 +29,7 @@ const ASSETS: &[Asset] = assets! {
     "console.js" SCRIPT, include_bytes!("assets/console.js");
     "stream.js" SCRIPT, include_bytes!("assets/stream.js");
     "part.js" SCRIPT, include_bytes!("assets/part.js");
+    "tail.js" SCRIPT, include_bytes!("assets/tail.js");
     "chart.js" SCRIPT, include_bytes!("assets/chart.js");
     "uplot.js" SCRIPT, include_bytes!(concat!(env!("OUT_DIR"), "/uplot.js"));
     "icon.svg" "image/svg+xml", include_bytes!("assets/icon.svg");

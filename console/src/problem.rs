@@ -34,6 +34,11 @@ impl Problem {
         }
     }
 
+    /// What to do.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The request cannot be understood.
     pub(crate) fn bad_request(word: &str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, word, "The request cannot be answered as it stands", detail)

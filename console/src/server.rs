@@ -64,8 +64,10 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<Serving, S
     let app = App::new(config, stop.clone())?;
     let mut tasks = JoinSet::new();
     tasks.spawn(hub::run(app.clone()));
-    tasks.spawn(watch::shop::run(app.clone()));
+    tasks.spawn(watch::ops::run(app.clone()));
+    tasks.spawn(watch::kafka::run(app.clone()));
     tasks.spawn(watch::orders::run(app.clone()));
+    tasks.spawn(watch::shop::run(app.clone()));
     let (api, _described) = api::routes().split_for_parts();
     let router = Router::new()
         .merge(page::routes())

@@ -190,6 +190,35 @@ pub(crate) async fn keep<T>(
     }
 }
 
+/// [`keep`], where what is asked lends nothing of the closure to its answer: the compiler can tell that such a task may be
+/// spawned, which it cannot of a closure that lends.
+pub(crate) async fn keep_spawned<T, F>(
+    watch: &Watch,
+    channel: &watch::Sender<Seen<T>>,
+    pace: Pace,
+    stop: &CancellationToken,
+    mut ask: impl FnMut(Option<Arc<T>>) -> F,
+) where
+    F: Future<Output = Result<T, Refused>>,
+{
+    loop {
+        let before = channel.borrow().value.clone();
+        let answer = tokio::select! {
+            () = stop.cancelled() => return,
+            answer = tokio::time::timeout(pace.answer, ask(before)) => answer,
+        };
+        match answer {
+            Ok(Ok(value)) => told(channel, value),
+            Ok(Err(error)) => refused(channel, words(&*error)),
+            Err(_) => refused(channel, format!("no answer within {} s", pace.answer.as_secs_f32())),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = watch.due(pace) => {}
+        }
+    }
+}
+
 /// Publishes a value.
 pub(crate) fn told<T>(channel: &watch::Sender<Seen<T>>, value: T) {
     channel.send_replace(Seen { value: Some(Arc::new(value)), read_at: Some(Utc::now()), away: None });

@@ -136,6 +136,16 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
+    /// Reads so many bytes as they stand: a `fixed`.
+    ///
+    /// # Errors
+    /// When the data end.
+    pub fn take(&mut self, count: usize) -> Result<&'a [u8], ReadError> {
+        let (value, rest) = self.0.split_at_checked(count).ok_or(ReadError::Truncated)?;
+        self.0 = rest;
+        Ok(value)
+    }
+
     /// Reads a decimal's unscaled value.
     ///
     /// # Errors

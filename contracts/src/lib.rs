@@ -8,6 +8,7 @@
 pub mod admission;
 pub mod avro;
 pub mod cassandra;
+pub mod console;
 pub mod cube;
 pub mod endpoints;
 pub mod event;
@@ -19,6 +20,7 @@ pub mod ledger;
 pub mod migrations;
 pub mod money;
 pub mod namespace;
+pub mod personal;
 pub mod pg_binary;
 pub mod position;
 pub mod publications;

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+/// The whole trigger among the durations.
+const TRIGGER: &str = "triggerExecution";
+
 /// The parts of Spark's `StreamingQueryProgress` (3.5) that are used here.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -57,6 +60,8 @@ pub struct StateOperator {
 pub struct Source {
     /// Records read. The server leaves the sum over sources out of what it sends over Connect.
     pub num_input_rows: i64,
+    /// Where the micro-batch ended: `{topic: {partition: offset}}` for Kafka, nothing before the first.
+    pub end_offset: serde_json::Value,
     /// Kafka's figures, `maxOffsetsBehindLatest` among them.
     pub metrics: BTreeMap<String, String>,
 }
@@ -87,7 +92,7 @@ impl SparkProgress {
     /// The time of the whole micro-batch, in ms.
     #[must_use]
     pub fn batch_ms(&self) -> i64 {
-        self.duration_ms.get("triggerExecution").copied().unwrap_or(0)
+        self.duration_ms.get(TRIGGER).copied().unwrap_or(0)
     }
 
     /// Rows that a stateful operator dropped as too late.
@@ -111,8 +116,37 @@ impl SparkProgress {
         self.sources.iter().filter_map(behind).sum()
     }
 
-    fn sink_metric_ms(&self, name: &str) -> Option<i64> {
+    /// Where this batch ended, by topic and partition, over all sources.
+    #[must_use]
+    pub fn end_offsets(&self) -> serde_json::Map<String, serde_json::Value> {
+        let topics = self.sources.iter().filter_map(|source| source.end_offset.as_object());
+        topics.flatten().map(|(topic, offsets)| (topic.clone(), offsets.clone())).collect()
+    }
+
+    /// How long each phase took, in ms, without the whole.
+    #[must_use]
+    pub fn phases_ms(&self) -> BTreeMap<String, i64> {
+        let phases = self.duration_ms.iter().filter(|(name, _)| *name != TRIGGER);
+        phases.map(|(name, ms)| (name.clone(), *ms)).collect()
+    }
+
+    /// The micro-batch that comes after what is told here: this one, where its trigger found nothing to do.
+    #[must_use]
+    pub fn next_batch(&self) -> i64 {
+        self.batch_id + i64::from(self.duration_ms.contains_key("addBatch"))
+    }
+
+    pub(crate) fn sink_metric_ms(&self, name: &str) -> Option<i64> {
         self.sink.metrics.get(name)?.parse().ok()
+    }
+
+    /// Whether it was not told before, by the time of the trigger.
+    fn is_new(&self, last_seen: &mut Option<DateTime<Utc>>) -> bool {
+        if last_seen.is_some_and(|seen| self.timestamp <= seen) {
+            return false;
+        }
+        *last_seen = Some(self.timestamp);
+        true
     }
 }
 
@@ -187,7 +221,7 @@ pub struct JobProgress {
     pub state_rows: i64,
     /// Rows of state removed since the supervisor started.
     pub state_rows_removed: i64,
-    /// Rows that Spark dropped as too late since the supervisor started; anything but 0 is a fault.
+    /// Rows that Spark dropped as too late in any query since the supervisor started; anything but 0 is a fault.
     pub rows_dropped_by_watermark: i64,
 }
 
@@ -196,10 +230,9 @@ impl JobProgress {
     ///
     /// Returns whether it was a new one.
     pub fn absorb(&mut self, spark: &SparkProgress, last_seen: &mut Option<DateTime<Utc>>) -> bool {
-        if last_seen.is_some_and(|seen| spark.timestamp <= seen) {
+        if !spark.is_new(last_seen) {
             return false;
         }
-        *last_seen = Some(spark.timestamp);
         let (state_rows, removed) = spark.state_rows();
         self.state_rows = state_rows;
         self.state_rows_removed += removed;
@@ -221,6 +254,18 @@ impl JobProgress {
         }
         true
     }
+
+    /// Takes in the report of a query that is not the one shown: its figures are its own, but a row that it dropped is the
+    /// same fault.
+    ///
+    /// Returns whether it was a new one.
+    pub fn absorb_beside(&mut self, spark: &SparkProgress, last_seen: &mut Option<DateTime<Utc>>) -> bool {
+        let new = spark.is_new(last_seen);
+        if new {
+            self.rows_dropped_by_watermark += spark.rows_dropped_by_watermark();
+        }
+        new
+    }
 }
 
 #[cfg(test)]
@@ -235,6 +280,7 @@ mod tests {
         "stateOperators": [{"operatorName": "stateStoreSave", "numRowsTotal": 63, "numRowsUpdated": 10,
                             "numRowsRemoved": 3, "numRowsDroppedByWatermark": 0}],
         "sources": [{"description": "KafkaV2", "numInputRows": 1000,
+                     "startOffset": null, "endOffset": {"shop.events.v1": {"0": 510, "1": 490}},
                      "metrics": {"maxOffsetsBehindLatest": "12"}}],
         "sink": {"description": "x", "numOutputRows": 60, "metrics": {"lag_p50_ms": "800", "lag_p99_ms": "1200"}}
     }"#;
@@ -250,6 +296,30 @@ mod tests {
             (1000, 500, 63, 3)
         );
         assert_eq!((job.lag_p50_ms, job.offsets_behind), (Some(800), 12));
+    }
+
+    #[test]
+    fn what_a_batch_took_and_where_it_ended_is_told() {
+        let spark = SparkProgress::parse(REPORT).unwrap();
+        assert_eq!(spark.phases_ms(), [("addBatch".to_owned(), 400)].into());
+        let ends = serde_json::Value::Object(spark.end_offsets());
+        assert_eq!(ends, serde_json::json!({"shop.events.v1": {"0": 510, "1": 490}}));
+        assert_eq!(spark.next_batch(), 8);
+        let idle = r#"{"batchId": 8, "timestamp": "2026-11-22T10:00:10.000Z", "sources": [{"endOffset": null}],
+                       "durationMs": {"latestOffset": 2, "triggerExecution": 2}}"#;
+        let idle = SparkProgress::parse(idle).unwrap();
+        assert!(idle.end_offsets().is_empty());
+        assert_eq!(idle.next_batch(), 8);
+    }
+
+    #[test]
+    fn a_row_dropped_beside_the_cube_is_a_fault_and_changes_nothing_else() {
+        let mut spark = SparkProgress::parse(REPORT).unwrap();
+        spark.state_operators[0].num_rows_dropped_by_watermark = 2;
+        let (mut job, mut seen) = (JobProgress::default(), None);
+        assert!(job.absorb_beside(&spark, &mut seen));
+        assert!(!job.absorb_beside(&spark, &mut seen));
+        assert_eq!((job.rows_dropped_by_watermark, job.batches, job.input_rows), (2, 0, 0));
     }
 
     #[test]

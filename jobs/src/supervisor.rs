@@ -11,6 +11,9 @@
 //! goes on, and one that failed meanwhile waits for it.
 
 mod attempt;
+mod kept;
+mod queries;
+mod record;
 mod reporter;
 mod session;
 mod submission;

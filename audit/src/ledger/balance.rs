@@ -53,7 +53,8 @@ impl fmt::Display for Imbalance {
 }
 
 /// Judges a minute. One that was not streamed has no business with relay and Spark.
-pub(super) fn judge(minute: &Minute, streamed: bool) -> Vec<Imbalance> {
+#[must_use]
+pub fn judge(minute: &Minute, streamed: bool) -> Vec<Imbalance> {
     let stages: &[Stage] = if streamed { &Stage::ALL } else { &[Stage::Ingest, Stage::Store] };
     let mut imbalances = Vec::new();
     for (index, &stage) in stages.iter().enumerate() {

@@ -21,7 +21,11 @@ use rust_decimal::Decimal;
 use scylla::client::session::Session;
 use scylla::value::{CqlDecimal, CqlTimestamp, CqlValue};
 use uuid::Uuid;
+/// The services that the environment names, or the warm stack's.
 pub(crate) async fn services() -> Endpoints {
+    if std::env::var(contracts::endpoints::variable::PG_URL).is_ok() {
+        return Endpoints::from_env().unwrap();
+    }
     let stack = stack::shared(Arc::new(stack::Silent)).await.unwrap();
     Endpoints::from_variables(&stack.env().unwrap()).unwrap()
 }
@@ -74,6 +78,45 @@ pub(crate) const SOON: Options =
 
 pub(crate) async fn verify(endpoints: &Endpoints) -> audit::Report {
     audit::verify(endpoints, &caught_up(), SOON, &|_| {}).await.unwrap()
+}
+
+/// A row of `ops.verification`.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) snapshot_at: DateTime<Utc>,
+    pub(crate) passed: bool,
+    /// Rows over all tables.
+    pub(crate) compared: i64,
+    pub(crate) differences: serde_json::Value,
+    pub(crate) differing: i64,
+    pub(crate) late: i64,
+}
+
+/// What was recorded about verifications of the cube, in order.
+pub(crate) async fn verdicts(endpoints: &Endpoints) -> Vec<Kept> {
+    let client = provision::connect(&endpoints.pg_url).await.unwrap();
+    let rows = client
+        .query(
+            "select started_at, snapshot_at, passed,
+                 (select sum(value::bigint)::bigint from jsonb_each_text(compared)), differences, differing, late_outstanding
+             from ops.verification
+             where kind = 'verify' and family = 'cube' and by_whom = $1 and finished_at >= snapshot_at
+             order by verification_id",
+            &[&contracts::holder::this()],
+        )
+        .await
+        .unwrap();
+    let kept = |row: &tokio_postgres::Row| Kept {
+        started_at: row.get(0),
+        snapshot_at: row.get(1),
+        passed: row.get(2),
+        compared: row.get(3),
+        differences: row.get(4),
+        differing: row.get(5),
+        late: row.get(6),
+    };
+    rows.iter().map(kept).collect()
 }
 
 pub(crate) fn start() -> DateTime<Utc> {

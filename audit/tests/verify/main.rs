@@ -50,6 +50,14 @@ async fn right_tables_pass_and_one_cent_is_found() {
         };
         assert_eq!(found, &Figure::Money(Decimal::new(1, 2)));
         assert!(report.to_string().contains("gross is 0.01, expected "), "{report}");
+        let [first, second] = verdicts(&endpoints).await.try_into().unwrap();
+        assert_eq!((first.passed, first.differing, first.late), (true, 0, 120));
+        assert_eq!((second.passed, second.differing), (false, 1));
+        assert_eq!(first.compared, i64::try_from(written).unwrap());
+        let told = second.differences[0]["text"].as_str().unwrap();
+        assert!(told.starts_with("gross is 0.01, expected "), "{told}");
+        assert_eq!(second.differences[0]["row"], "2026-11-23T00:00:00Z NL");
+        assert!(second.started_at <= second.snapshot_at && first.snapshot_at < second.snapshot_at);
     })
     .await;
 }
@@ -114,6 +122,21 @@ async fn a_relay_or_a_job_that_is_behind_is_named() {
         assert!(matches!(error, VerifyError::SparkBehind { behind: 2, .. }), "{error}");
     };
     provision::in_scratch_namespace(&services().await, test).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_verdict_that_cannot_be_recorded_stands() {
+    in_namespace(async |endpoints| {
+        let events = events(500);
+        store(&endpoints, &events).await;
+        let session = cassandra(&endpoints).await;
+        fill(&endpoints, &session, &events).await;
+        let client = provision::connect(&endpoints.pg_url).await.unwrap();
+        client.batch_execute("alter table ops.verification rename to elsewhere").await.unwrap();
+        let report = verify(&endpoints).await;
+        assert!(report.passed(), "{report}");
+    })
+    .await;
 }
 
 /// Fills the tables while the first snapshot is being waited for: what moved settles, and nothing else does.

@@ -1,5 +1,7 @@
 //! What stands around every page: navigation, the strip that says in one sentence how the line does, and the viewer's choices.
 
+mod strip;
+
 use axum::Router;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::Uri;
@@ -25,8 +27,8 @@ use crate::watch::{Snapshot, Source};
 pub(crate) const PANELS: &[Panel] = &[Panel {
     id: "strip",
     page: "",
-    sources: &[Source::Ops, Source::Shop],
-    draw: |snapshot, viewing| strip(snapshot, viewing),
+    sources: &[Source::Ops, Source::Shop, Source::Kafka],
+    draw: strip::strip,
 }];
 
 /// The pages of the navigation: path, name, and the id that [`Panel::page`] has.
@@ -211,7 +213,7 @@ impl Frame {
                         }
                         (self.viewer())
                     }
-                    (strip(&snapshot, &self.viewing))
+                    (strip::strip(&snapshot, &self.viewing))
                     main #main tabindex="-1" { (body) }
                     (keys())
                 }
@@ -321,11 +323,6 @@ fn keys() -> Markup {
             form method="dialog" { button .primary { "Close" } }
         }
     }
-}
-
-/// How the line does, in one sentence.
-fn strip(_snapshot: &Snapshot, _viewing: &Viewing) -> Markup {
-    html! { div #strip .strip role="status" {} }
 }
 
 #[cfg(test)]

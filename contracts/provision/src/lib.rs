@@ -1,4 +1,4 @@
-//! Applies the contract to live services: migrations, publications, topics, schemas, slot, first position,
+//! Applies the contract to live services: migrations, publications, the role of the Control Center, topics, schemas, slot, first position,
 //! keyspace and tables.
 //!
 //! [`apply`] may be run at any time and as often as one likes, also after it died half-way and by several
@@ -7,6 +7,7 @@
 //! drops, never moves a position and never creates a slot that would leave accepted rows out.
 
 pub mod committed;
+mod console;
 pub mod erasure;
 mod error;
 mod generation;
@@ -77,6 +78,8 @@ pub enum Outcome {
     Exists,
     /// It was there and differed; put back, losing nothing.
     Restored,
+    /// It is missing and this user may not make it; the rest works without.
+    Refused,
 }
 
 impl std::fmt::Display for Outcome {
@@ -85,6 +88,7 @@ impl std::fmt::Display for Outcome {
             Self::Created => "created",
             Self::Exists => "exists",
             Self::Restored => "restored",
+            Self::Refused => "not allowed",
         })
     }
 }
@@ -145,6 +149,7 @@ async fn apply_stream(
     postgres::lock(&client, namespace).await?;
     postgres::migrate(&mut client, progress).await?;
     postgres::ensure_publications(&client, namespace, progress).await?;
+    console::ensure_role(&mut client, progress).await?;
 
     let known = postgres::generation(&client).await?;
     if let (Some(known), Some(wanted)) = (known, events_partitions)

@@ -5,8 +5,10 @@ use std::time::Duration;
 use contracts::Namespace;
 use contracts::endpoints::Endpoints;
 use contracts::topics::Assigned;
+use tokio::sync::watch;
 
 use crate::guard::GuardLimits;
+use crate::quarantine::QuarantineProgress;
 
 /// The services, whose topics, and under which schema ids.
 #[derive(Clone)]
@@ -22,6 +24,8 @@ pub struct RelayConfig {
     pub assigned: Assigned,
     /// Sizes and times.
     pub limits: Limits,
+    /// How the quarantine beside it does, where one runs in this process: reported together with the relay.
+    pub quarantine: Option<watch::Receiver<QuarantineProgress>>,
 }
 
 impl std::fmt::Debug for RelayConfig {
@@ -45,7 +49,14 @@ impl RelayConfig {
             namespace: endpoints.namespace.clone(),
             assigned,
             limits: Limits::default(),
+            quarantine: None,
         }
+    }
+
+    /// With the quarantine that runs in the same process.
+    #[must_use]
+    pub fn beside(self, quarantine: watch::Receiver<QuarantineProgress>) -> Self {
+        Self { quarantine: Some(quarantine), ..self }
     }
 }
 

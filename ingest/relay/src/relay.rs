@@ -47,7 +47,7 @@ pub async fn run(
     pg.application_name("storepulse-relay").keepalives_idle(std::time::Duration::from_secs(10));
     let replication = replication_config(&config, &pg)?;
     let mut backoff = Backoff::new(config.limits.backoff_max);
-    let desk = Arc::new(Desk::new(config.namespace.slot()));
+    let desk = Arc::new(Desk::new(config.namespace.slot(), config.quarantine.clone()));
     while !cancel.is_cancelled() {
         reporter.state(RelayState::Starting);
         let began = Instant::now();

@@ -5,10 +5,12 @@
 //! position was put back to an earlier state, even if its log has since grown past the position.
 
 use chrono::{DateTime, Utc};
+use tokio::sync::watch;
 use tokio_postgres::Client;
 use tokio_postgres::types::PgLsn;
 
 use crate::progress::{RelayProgress, RelayState};
+use crate::quarantine::QuarantineProgress;
 
 /// A relay that has not reported for this long is not at work, in s.
 pub const SILENCE_S: i64 = 5;
@@ -19,11 +21,12 @@ pub(crate) struct Desk {
     pub(crate) slot: String,
     pub(crate) holder: String,
     pub(crate) started_at: DateTime<Utc>,
+    quarantine: Option<watch::Receiver<QuarantineProgress>>,
 }
 
 impl Desk {
-    pub(crate) fn new(slot: String) -> Self {
-        Self { slot, holder: contracts::holder::this(), started_at: Utc::now() }
+    pub(crate) fn new(slot: String, quarantine: Option<watch::Receiver<QuarantineProgress>>) -> Self {
+        Self { slot, holder: contracts::holder::this(), started_at: Utc::now(), quarantine }
     }
 
     /// Writes a report and returns the beat that is now committed.
@@ -42,12 +45,18 @@ impl Desk {
             .awaiting_kafka_since
             .map(|since| i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX));
         let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let latency = Some(progress.latency).filter(|latency| latency.rows > 0);
+        // A copy: the channel's lock must not be held while waiting.
+        let quarantine = self.quarantine.as_ref().map(|quarantine| quarantine.borrow().state.clone());
+        let quarantine = quarantine.as_ref().map(words);
         let row = client
             .query_one(
                 "insert into ops.relay_status as known (slot, holder, state, detail, beat, committed_lsn, server_lsn, \
                      slot_active, wal_status, retained_bytes, safe_bytes, unacknowledged_ms, warning, warning_detail, \
-                     events_out, users_out, restarts, started_at, reported_at) \
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, clock_timestamp()) \
+                     events_out, users_out, restarts, started_at, latency_p50_us, latency_p99_us, \
+                     quarantine_state, quarantine_detail, reported_at, state_since) \
+                 select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
+                     at, at from clock_timestamp() at \
                  on conflict (slot) do update set holder = excluded.holder, state = excluded.state, \
                      detail = excluded.detail, beat = known.beat + excluded.beat, \
                      committed_lsn = coalesce(excluded.committed_lsn, known.committed_lsn), \
@@ -57,7 +66,11 @@ impl Desk {
                      warning = excluded.warning, warning_detail = excluded.warning_detail, \
                      events_out = excluded.events_out, users_out = excluded.users_out, \
                      restarts = excluded.restarts, started_at = excluded.started_at, \
-                     reported_at = excluded.reported_at \
+                     latency_p50_us = excluded.latency_p50_us, latency_p99_us = excluded.latency_p99_us, \
+                     quarantine_state = excluded.quarantine_state, quarantine_detail = excluded.quarantine_detail, \
+                     reported_at = excluded.reported_at, \
+                     state_since = case when known.state = excluded.state and known.state_since is not null \
+                         then known.state_since else excluded.state_since end \
                  returning beat",
                 &[
                     &self.slot,
@@ -78,11 +91,20 @@ impl Desk {
                     &count(progress.users_out),
                     &count(progress.restarts),
                     &self.started_at,
+                    &latency.map(|latency| microseconds(latency.p50_ms)),
+                    &latency.map(|latency| microseconds(latency.p99_ms)),
+                    &quarantine.map(|(state, _)| state),
+                    &quarantine.map_or("", |(_, why)| why),
                 ],
             )
             .await?;
         Ok(row.get(0))
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "minutes at most")]
+fn microseconds(ms: f64) -> i64 {
+    (ms * 1_000.0).round() as i64
 }
 
 /// The word for a state, and why.

@@ -2,19 +2,47 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use relay::guard::{self, GuardLimits, WalStatus};
+use relay::quarantine::QuarantineProgress;
 use relay::{RelayError, RelayState};
 use stack::{Service, Silent};
+use tokio::sync::watch;
 use tokio_postgres::Client;
 
+use crate::support::running::Running;
 use crate::support::{DEADLINE, Scene, connect, events, until};
+
+/// What else stands in the row.
+#[derive(Debug)]
+struct More {
+    reported_at: DateTime<Utc>,
+    state_since: DateTime<Utc>,
+    latency_us: Option<(i64, i64)>,
+    quarantine: Option<(String, String)>,
+}
+
+async fn more(scene: &Scene) -> Option<More> {
+    let select = "select reported_at, state_since, latency_p50_us, latency_p99_us, quarantine_state, quarantine_detail \
+                  from ops.relay_status where slot = $1";
+    let row = scene.pg.query_opt(select, &[&scene.config.namespace.slot()]).await.unwrap()?;
+    let quarantine: Option<String> = row.get(4);
+    Some(More {
+        reported_at: row.get(0),
+        state_since: row.get(1),
+        latency_us: row.get::<_, Option<i64>>(2).zip(row.get(3)),
+        quarantine: quarantine.map(|state| (state, row.get(5))),
+    })
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_reports_what_it_does() {
     let scene = Scene::new("reports").await;
     events::prepare(&scene.pg).await;
     assert_eq!(scene.status().await, None);
-    let mut relay = scene.start();
+    let (quarantine, beside) = watch::channel(QuarantineProgress::default());
+    quarantine.send_modify(|quarantine| quarantine.state = RelayState::Streaming);
+    let mut relay = Running::start(&scene.config.clone().beside(beside));
     events::copy(&scene.pg, &events::events(0..100)).await;
     relay.until_events(100).await;
     let reported =
@@ -22,6 +50,20 @@ async fn a_relay_reports_what_it_does() {
     let status = until("the relay reports its 100 events", reported).await;
     assert_eq!(status.holder, contracts::holder::this());
     assert!(status.committed_lsn.is_some_and(|lsn| lsn <= status.server_lsn), "{status:?}");
+
+    // Latencies, the quarantine beside it, and since when all that is so: the same after further reports.
+    let more = async || more(&scene).await.filter(|more| more.latency_us.is_some());
+    let first = until("the relay reports its latency", more).await;
+    let (p50, p99) = first.latency_us.unwrap();
+    assert!(0 < p50 && p50 <= p99, "{p50} {p99}");
+    assert_eq!(first.quarantine, Some(("streaming".to_owned(), String::new())));
+    let why = "kafka is away".to_owned();
+    quarantine.send_modify(|quarantine| quarantine.state = RelayState::Reconnecting { why });
+    let reconnecting = Some(("reconnecting".to_owned(), "kafka is away".to_owned()));
+    let told = async || self::more(&scene).await.filter(|more| more.quarantine == reconnecting);
+    let later = until("the quarantine's trouble is in the status", told).await;
+    assert!(later.reported_at > first.reported_at);
+    assert_eq!(later.state_since, first.state_since);
 
     // One that stands by leaves the row to its holder.
     let mut second = scene.start();
@@ -33,6 +75,8 @@ async fn a_relay_reports_what_it_does() {
     let status = scene.status().await.unwrap();
     assert_eq!(status.state, "stopped");
     assert!(!status.streams());
+    let stopped = self::more(&scene).await.unwrap();
+    assert!(stopped.state_since > later.state_since, "{stopped:?}");
 
     let slot = scene.config.namespace.slot();
     scene.pg.execute("select pg_drop_replication_slot($1)", &[&slot]).await.unwrap();

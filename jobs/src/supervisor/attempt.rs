@@ -1,19 +1,19 @@
 //! One submission of the plan: from connecting to the end of its queries.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use provision::Provisioned;
-use spark_connect_rs::SparkError;
-use spark_connect_rs::streaming::StreamingQuery;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::kept::Announced;
+use super::queries::{self, Answer, PlanQueries, Queries, START, ask};
 use super::session::{self, ANSWER};
 use super::submission::{Beside, Planned, Submission};
 use super::{JobConfig, Reporter};
-use crate::checkpoint;
 use crate::lease::{Hold, Lost};
-use crate::plans::Plan;
+use crate::plans::{CUBE_QUERY, Plan};
 use crate::progress::{JobProgress, JobState, SparkProgress};
 use crate::sink::CassandraSink;
 use crate::spark::{self, CallError};
@@ -22,8 +22,6 @@ use crate::spark::{self, CallError};
 const POLL: Duration = Duration::from_secs(1);
 /// How often PostgreSQL is told.
 const REPORT: Duration = Duration::from_secs(1);
-/// How long it may take to plan and start a query.
-const START: Duration = Duration::from_secs(120);
 /// A cube without records for so long leaves room for the queries beside it.
 const IDLE: Duration = Duration::from_secs(5);
 /// A cold Spark compiles every query before its first micro-batch ends: so many times the usual patience.
@@ -87,40 +85,43 @@ pub(super) struct Attempt<'a> {
     pub(super) hold: &'a Hold,
 }
 
-/// The queries of one plan, as submitted.
-#[derive(Clone)]
-struct PlanQueries {
-    planned: Planned,
-    cube: StreamingQuery,
-    /// In the order of [`Beside::all`], as far as they are started.
-    beside: Vec<StreamingQuery>,
-}
-
-/// The queries of the job, in the order of its plans.
-#[derive(Clone)]
-struct Queries {
-    submission: Submission,
-    plans: Vec<PlanQueries>,
-}
-
-impl Queries {
-    fn into_all(self) -> impl Iterator<Item = StreamingQuery> {
-        self.plans.into_iter().flat_map(|plan| std::iter::once(plan.cube).chain(plan.beside))
-    }
-}
-
-/// What one round of questions found.
-struct Answers {
-    /// What each plan's cube reports.
-    progress: Vec<Vec<String>>,
-    busy: bool,
-    /// Whether the query beside the cubes that was started last waits for its next trigger.
-    beside_idle: bool,
-    ended: Option<String>,
-}
-
 impl Attempt<'_> {
     pub(super) async fn run(
+        &self,
+        cancel: &CancellationToken,
+        progress: &watch::Sender<JobProgress>,
+        reporter: &mut Reporter<'_>,
+    ) -> Ended {
+        reporter.kept.announce(self.announced());
+        let ended = self.submit_and_watch(cancel, progress, reporter).await;
+        match ended {
+            Ended::Lost(_) => reporter.kept.leave_to_another(),
+            _ => reporter.kept.ended(),
+        }
+        ended
+    }
+
+    /// The queries of every plan, in the order in which they are started.
+    fn announced(&self) -> impl Iterator<Item = Announced> {
+        let newest = self.newest();
+        self.plans.iter().flat_map(move |plan| {
+            let announced = move |name, trigger_ms| Announced {
+                key: (name, plan.revision),
+                newest: Some(plan.revision) == newest,
+                trigger_ms,
+            };
+            let cube_ms = u64::try_from(self.config.trigger.as_millis()).unwrap_or(u64::MAX);
+            let beside = Beside::all()
+                .map(move |which| announced(which.name(), which.every_ms(self.config.beside_pct)));
+            std::iter::once(announced(CUBE_QUERY, cube_ms)).chain(beside)
+        })
+    }
+
+    fn newest(&self) -> Option<i64> {
+        self.plans.iter().map(|plan| plan.revision).max()
+    }
+
+    async fn submit_and_watch(
         &self,
         cancel: &CancellationToken,
         progress: &watch::Sender<JobProgress>,
@@ -194,7 +195,7 @@ impl Attempt<'_> {
             trigger_ms: self.config.trigger.as_millis(),
             beside_pct: self.config.beside_pct,
         };
-        let newest = self.plans.iter().map(|plan| plan.revision).max();
+        let newest = self.newest();
         let planned: Vec<Planned> = self
             .plans
             .iter()
@@ -246,7 +247,9 @@ impl Attempt<'_> {
     ) -> Result<Reason, Trouble> {
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut last_seen = vec![None; queries.plans.len()];
+        queries.keys().for_each(|key| reporter.kept.started(key));
+        let newest = self.newest();
+        let mut last_seen = BTreeMap::new();
         let mut last_report: Option<Instant> = None;
         let mut last_advance = Instant::now();
         let watched = Instant::now();
@@ -261,26 +264,54 @@ impl Attempt<'_> {
                 _ = poll.tick() => {}
             }
             let asked = queries.clone();
+            let asked_at = Instant::now();
             let answers = spark::call("tell how the query does", ANSWER, move || ask(&asked, round))
                 .await
                 .map_err(|error| Trouble::Silence(chain(&error)))?;
-            if let Some(why) = answers.ended {
-                return Err(Trouble::Query(why));
-            }
+            tracing::trace!(
+                elapsed_us = u64::try_from(asked_at.elapsed().as_micros()).unwrap_or(u64::MAX),
+                "asked how the queries do"
+            );
             let mut advanced = false;
-            for (reports, last_seen) in answers.progress.iter().zip(&mut last_seen) {
-                let shown = Some(reports) == answers.progress.last();
-                for json in reports {
+            for answer in &answers.given {
+                let Answer { key, trigger_active, data_available, .. } = *answer;
+                reporter.kept.asked(key, trigger_active, data_available);
+                let (name, revision) = key;
+                let last_seen = last_seen.entry(key).or_default();
+                for json in &answer.progress {
                     tracing::trace!(json, "progress");
-                    let spark = SparkProgress::parse(json).map_err(|error| {
-                        Trouble::Query(format!("the query's progress is not understood: {error}"))
-                    })?;
-                    if shown {
-                        progress.send_modify(|job| advanced |= job.absorb(&spark, last_seen));
-                    } else {
-                        advanced |= JobProgress::default().absorb(&spark, last_seen);
+                    let spark = match SparkProgress::parse(json) {
+                        Ok(spark) => spark,
+                        Err(error) if name == CUBE_QUERY => {
+                            let why = format!("the query's progress is not understood: {error}");
+                            return Err(Trouble::Query(why));
+                        }
+                        Err(error) => {
+                            tracing::debug!(%error, query = name, "its progress is not understood");
+                            continue;
+                        }
+                    };
+                    let mut new = false;
+                    progress.send_if_modified(|job| {
+                        new = if name == CUBE_QUERY && Some(revision) == newest {
+                            job.absorb(&spark, last_seen)
+                        } else {
+                            job.absorb_beside(&spark, last_seen)
+                        };
+                        new
+                    });
+                    if new {
+                        reporter.kept.reported(key, &spark);
                     }
+                    // Only the cubes tell whether the job gets on: the others may have nothing to do for a while.
+                    advanced |= new && name == CUBE_QUERY;
                 }
+            }
+            if let Some(ended) = answers.ended {
+                if let Some(exception) = ended.exception {
+                    reporter.kept.failed(ended.key, ended.why.clone(), exception);
+                }
+                return Err(Trouble::Query(ended.why));
             }
             if advanced {
                 last_advance = Instant::now();
@@ -304,7 +335,12 @@ impl Attempt<'_> {
                 if let Ok(confirmed) = tokio::time::timeout(POLL, self.hold.confirm()).await {
                     confirmed.map_err(Trouble::Lost)?;
                     if let Some(which) = to_start.next() {
-                        start_beside(queries, which).await?;
+                        queries::start_beside(queries, which)
+                            .await
+                            .map_err(|error| Trouble::Query(chain(&error)))?;
+                        queries.keys().filter(|(name, _)| *name == which.name()).for_each(|key| {
+                            reporter.kept.started(key);
+                        });
                     }
                 }
             }
@@ -319,59 +355,6 @@ impl Attempt<'_> {
             }
         }
     }
-}
-
-/// Starts a query beside the cube of each plan.
-async fn start_beside(queries: &mut Queries, which: Beside) -> Result<(), Trouble> {
-    let Queries { submission, plans } = queries.clone();
-    let started = spark::call("start a query beside the cube", START, move || {
-        plans.iter().map(|plan| submission.start_beside(&plan.planned, which)).collect::<Result<Vec<_>, _>>()
-    })
-    .await
-    .map_err(|error| Trouble::Query(chain(&error)))?;
-    for (plan, beside) in queries.plans.iter_mut().zip(started) {
-        plan.beside.push(beside);
-    }
-    Ok(())
-}
-
-/// Asks how the queries do: those beside the cube in turns, one a round, as each question costs the server.
-fn ask(queries: &Queries, round: usize) -> Result<Answers, SparkError> {
-    let progress = Vec::with_capacity(queries.plans.len());
-    let mut answers = Answers { progress, busy: false, beside_idle: true, ended: None };
-    for plan in &queries.plans {
-        let status = plan.cube.status()?;
-        answers.busy |= status.is_trigger_active && status.is_data_available;
-        if plan.beside.len() < Beside::all().len()
-            && let Some(last) = plan.beside.last()
-        {
-            answers.beside_idle &= !last.status()?.is_trigger_active;
-        }
-        let mut ended = (!status.is_active).then_some(&plan.cube);
-        if let Some(beside) = plan.beside.get(round % plan.beside.len().max(1))
-            && !beside.is_active()?
-        {
-            ended = ended.or(Some(beside));
-        }
-        if let Some(query) = ended {
-            answers.ended = Some(why_ended(query)?);
-            return Ok(answers);
-        }
-        // Not only the last: several micro-batches may have ended since the question before.
-        answers.progress.push(plan.cube.recent_progress()?);
-    }
-    Ok(answers)
-}
-
-fn why_ended(query: &StreamingQuery) -> Result<String, SparkError> {
-    let name = query.name().unwrap_or("query");
-    Ok(query.exception()?.map_or_else(
-        || format!("{name} is not active and left no error: it was stopped or replaced"),
-        |exception| {
-            let telling = checkpoint::telling_line(&exception.message);
-            format!("{name} failed: {}", telling.unwrap_or_else(|| first_line(&exception.message).into()))
-        },
-    ))
 }
 
 fn fault(error: &CallError, started: Instant) -> Ended {
@@ -391,6 +374,6 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// Server errors carry a stack trace; its first line says what happened.
-fn first_line(text: &str) -> &str {
+pub(super) fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or(text)
 }

@@ -7,6 +7,8 @@ use tokio::sync::watch;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
+use super::attempt::chain;
+use super::kept::Kept;
 use crate::control::{self, ControlError};
 use crate::plans::{self, CUBE_QUERY, Plan};
 use crate::progress::JobProgress;
@@ -21,11 +23,16 @@ pub(super) struct Reporter<'a> {
     endpoints: &'a Endpoints,
     run_id: Uuid,
     silent: bool,
+    /// What is to be told about the queries.
+    pub(super) kept: Kept,
+    /// Whether that was refused the last time.
+    unkept: bool,
 }
 
 impl<'a> Reporter<'a> {
     pub(super) fn new(client: Client, endpoints: &'a Endpoints, run_id: Uuid) -> Self {
-        Self { client: Some(client), endpoints, run_id, silent: false }
+        let (silent, unkept) = (false, false);
+        Self { client: Some(client), endpoints, run_id, silent, kept: Kept::default(), unkept }
     }
 
     /// Returns whether the job has been asked to stop.
@@ -35,6 +42,7 @@ impl<'a> Reporter<'a> {
         let why = match tokio::time::timeout(ANSWER, self.write(&progress)).await {
             Ok(Ok(stop)) => {
                 self.silent = false;
+                self.record().await;
                 return stop;
             }
             Ok(Err(error)) => format!("{error}: {}", error.source),
@@ -44,6 +52,26 @@ impl<'a> Reporter<'a> {
             tracing::warn!(why, "progress is not recorded; the query goes on");
         }
         false
+    }
+
+    /// Tells how the queries do and did. A refusal leaves the rest as it is: this is for people to look at.
+    async fn record(&mut self) {
+        let Some(client) = self.client.take() else { return };
+        let why = match tokio::time::timeout(ANSWER, self.kept.write(&client)).await {
+            Ok(Ok(())) => {
+                (self.client, self.unkept) = (Some(client), false);
+                return;
+            }
+            Ok(Err(error)) => {
+                self.client = Some(client);
+                chain(&error)
+            }
+            // Left in the middle of an answer: not used again.
+            Err(_) => format!("postgresql did not answer within {} s", ANSWER.as_secs()),
+        };
+        if !std::mem::replace(&mut self.unkept, true) {
+            tracing::warn!(why, "how the queries do is not recorded; they go on");
+        }
     }
 
     /// Whether other plans are in force than these. PostgreSQL being away changes nothing.

@@ -54,6 +54,32 @@ impl Beside {
         let families = FAMILIES_BESIDE.iter().map(Self::Family);
         families.chain([Self::Ledger, Self::Refusals]).collect::<Vec<_>>().into_iter()
     }
+
+    /// Its name, without the revision.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Refusals => REFUSALS_QUERY,
+            Self::Ledger => LEDGER_QUERY,
+            Self::Family(family) => family.name,
+        }
+    }
+
+    /// How often it usually runs.
+    fn usual_ms(self) -> u32 {
+        match self {
+            Self::Refusals => REFUSALS_EVERY_MS,
+            Self::Ledger => LEDGER_EVERY_MS,
+            Self::Family(family) => {
+                let every = FAMILIES_EVERY_MS.iter().find(|(name, _)| *name == family.name);
+                every.map_or(LEDGER_EVERY_MS, |(_, every_ms)| *every_ms)
+            }
+        }
+    }
+
+    /// How often it runs at so many percent of the usual interval.
+    pub(super) fn every_ms(self, beside_pct: u32) -> u64 {
+        u64::from(self.usual_ms()) * u64::from(beside_pct) / 100
+    }
 }
 
 /// What the queries of every plan have in common.
@@ -109,9 +135,8 @@ impl Submission {
     }
 
     /// The trigger of a query beside the cube.
-    fn every(&self, usual_ms: u32) -> Trigger {
-        let every_ms = u64::from(usual_ms) * u64::from(self.beside_pct) / 100;
-        Trigger::ProcessingTime(format!("{every_ms} milliseconds"))
+    fn every(&self, which: Beside) -> Trigger {
+        Trigger::ProcessingTime(format!("{} milliseconds", which.every_ms(self.beside_pct)))
     }
 
     fn expected(&self, plan: &Plan) -> Expected {
@@ -148,7 +173,7 @@ impl Submission {
         }
     }
 
-    fn start_family(&self, planned: &Planned, family: &Family) -> Result<StreamingQuery, SparkError> {
+    fn start_family(&self, planned: &Planned, family: &'static Family) -> Result<StreamingQuery, SparkError> {
         let plan = &planned.plan;
         let records = match family.source {
             Source::Events => {
@@ -169,15 +194,13 @@ impl Submission {
         // Closed sessions are given out by a micro-batch without data where no other comes; elsewhere it would only evict state.
         let evicts = family.geometry == Geometry::Sessions;
         self.session.conf().set(NO_DATA_BATCHES, if evicts { "true" } else { "false" })?;
-        let every = FAMILIES_EVERY_MS.iter().find(|(name, _)| *name == family.name);
-        let every_ms = every.map_or(LEDGER_EVERY_MS, |(_, every_ms)| *every_ms);
         let started = self
             .sink
             .stream_of(family, rows.write_stream())
             .output_mode(if append { "append" } else { "update" })
             .query_name(&planned.name(family.name))
             .option("checkpointLocation", &plan.family_checkpoint(family))
-            .trigger(self.every(every_ms))
+            .trigger(self.every(Beside::Family(family)))
             .start("");
         self.session.conf().set(NO_DATA_BATCHES, "false")?;
         started
@@ -193,7 +216,7 @@ impl Submission {
             .output_mode("append")
             .query_name(&planned.name(REFUSALS_QUERY))
             .option("checkpointLocation", &planned.plan.refusals_checkpoint())
-            .trigger(self.every(REFUSALS_EVERY_MS))
+            .trigger(self.every(Beside::Refusals))
             .start("")
     }
 
@@ -206,7 +229,7 @@ impl Submission {
             .output_mode("update")
             .query_name(&planned.name(LEDGER_QUERY))
             .option("checkpointLocation", &plan.ledger_checkpoint())
-            .trigger(self.every(LEDGER_EVERY_MS))
+            .trigger(self.every(Beside::Ledger))
             .start("")
     }
 }

@@ -1,6 +1,6 @@
 //! The period that is looked at: how it is chosen, and the page of one that is over.
 
-use chrono::{DateTime, Days, LocalResult, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -10,6 +10,8 @@ use super::{chart, figures};
 use crate::api::answer::PeriodTold;
 use crate::app::App;
 use crate::draw::tiles;
+use crate::figures as shop;
+use crate::figures::period::{Chosen, Compare, Stretch, floor, on_clock};
 use crate::figures::view::{Amount, Hours, PeriodView, Visitors};
 use crate::format;
 use crate::page::frame::Frame;
@@ -32,7 +34,7 @@ pub(super) enum Shown {
     /// The day so far, kept new.
     Today,
     /// A stretch that does not change while one looks.
-    Period { from: DateTime<Utc>, to: DateTime<Utc>, title: String, word: &'static str },
+    Period { chosen: Chosen, title: String, word: &'static str },
 }
 
 /// Those that have a name, as they stand in addresses and on the page.
@@ -40,14 +42,15 @@ const NAMED: &[(&str, &str)] =
     &[("live", "Live"), ("today", "Today"), ("yesterday", "Yesterday"), ("7-days", "7 days")];
 
 impl Asked {
-    pub(super) fn shown(&self, viewing: &Viewing, now: DateTime<Utc>) -> Result<Shown, Problem> {
+    pub(super) fn shown(&self, viewing: &Viewing) -> Result<Shown, Problem> {
         let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let named = |chosen, title: &str, word| Ok(Shown::Period { chosen, title: title.to_owned(), word });
         match (text(&self.from), text(&self.to), self.period.as_deref()) {
             (Some(from), Some(to), _) => chosen(&from, &to, viewing.zone),
             (None, None, None | Some("live")) => Ok(Shown::Live),
             (None, None, Some("today")) => Ok(Shown::Today),
-            (None, None, Some("yesterday")) => days(viewing.zone, now, 1, 1, "Yesterday", "yesterday"),
-            (None, None, Some("7-days")) => days(viewing.zone, now, 7, 7, "7 days", "7-days"),
+            (None, None, Some("yesterday")) => named(Chosen::Yesterday, "Yesterday", "yesterday"),
+            (None, None, Some("7-days")) => named(Chosen::SevenDays, "7 days", "7-days"),
             (None, None, Some(other)) => {
                 let known: Vec<&str> = NAMED.iter().map(|(word, _)| *word).collect();
                 Err(refused(format!("{other:?} is no period: use {}, or from and to", known.join(", "))))
@@ -59,33 +62,6 @@ impl Asked {
 
 fn refused(detail: impl Into<String>) -> Problem {
     Problem::bad_request("bad-period", detail)
-}
-
-/// Whole days of the zone: the first `back` days before today, and how many.
-fn days(
-    zone: Tz,
-    now: DateTime<Utc>,
-    back: u64,
-    count: u64,
-    title: &str,
-    word: &'static str,
-) -> Result<Shown, Problem> {
-    let today = now.with_timezone(&zone).date_naive();
-    let day = |back: u64| today.checked_sub_days(Days::new(back)).ok_or_else(|| refused("too long ago"));
-    let (from, to) = (start_of(day(back)?, zone), start_of(day(back - count)?, zone));
-    Ok(Shown::Period { from, to, title: title.to_owned(), word })
-}
-
-/// Where a day begins in a zone: at midnight, or where the clock is put forward over it, right after.
-fn start_of(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
-    let mut at = day.and_time(chrono::NaiveTime::MIN);
-    for _ in 0..48 {
-        match at.and_local_timezone(zone) {
-            LocalResult::Single(found) | LocalResult::Ambiguous(found, _) => return found.to_utc(),
-            LocalResult::None => at += TimeDelta::minutes(30),
-        }
-    }
-    day.and_time(chrono::NaiveTime::MIN).and_utc()
 }
 
 fn chosen(from: &str, to: &str, zone: Tz) -> Result<Shown, Problem> {
@@ -104,7 +80,7 @@ fn chosen(from: &str, to: &str, zone: Tz) -> Result<Shown, Problem> {
     } else {
         format!("{} – {}", local(from).format("%b %-d %H:%M"), local(to).format("%b %-d %H:%M"))
     };
-    Ok(Shown::Period { from, to, title, word: "" })
+    Ok(Shown::Period { chosen: Chosen::Given(Stretch { from, to }), title, word: "" })
 }
 
 /// A whole minute: with an offset, or on the clock of the zone as a browser's field has it.
@@ -112,16 +88,12 @@ fn moment(text: &str, zone: Tz) -> Result<DateTime<Utc>, Problem> {
     let with_offset = DateTime::parse_from_rfc3339(text)
         .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M%#z"))
         .map(|at| at.to_utc());
-    let at = with_offset.ok().or_else(|| {
-        let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").ok()?;
-        local.and_local_timezone(zone).earliest().map(|at| at.to_utc())
+    let at = with_offset.or_else(|_| {
+        NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").map(|local| on_clock(local, zone))
     });
-    let at = at.ok_or_else(|| {
-        refused(format!("{text:?} is no minute of {zone}: write it as 2026-11-28T09:00 or 2026-11-28T09:00Z"))
-    })?;
-    Ok(at
-        - TimeDelta::seconds(at.timestamp().rem_euclid(60))
-        - TimeDelta::nanoseconds(at.timestamp_subsec_nanos().into()))
+    at.map(floor).map_err(|_| {
+        refused(format!("{text:?} is no minute: write it as 2026-11-28T09:00, or as 2026-11-28T09:00Z"))
+    })
 }
 
 impl Shown {
@@ -148,7 +120,7 @@ pub(super) fn bar(frame: &Frame, shown: &Shown) -> Markup {
     let viewing = &frame.viewing;
     let local = |at: DateTime<Utc>| at.with_timezone(&viewing.zone).format("%Y-%m-%dT%H:%M").to_string();
     let (from, to) = match shown {
-        Shown::Period { from, to, .. } => (local(*from), local(*to)),
+        Shown::Period { chosen: Chosen::Given(stretch), .. } => (local(stretch.from), local(stretch.to)),
         _ => {
             let now = Utc::now();
             (local(now - TimeDelta::hours(1)), local(now))
@@ -191,8 +163,11 @@ pub(super) fn bar(frame: &Frame, shown: &Shown) -> Markup {
 
 /// Everything of a period that does not change while one looks.
 pub(super) async fn body(app: &App, frame: &Frame, shown: &Shown) -> Result<Markup, Problem> {
-    let _ = (app, frame, shown, draw);
-    Err(refused("not yet"))
+    let Shown::Period { chosen, .. } = shown else { return Err(refused("it is no period that is over")) };
+    let compare = Compare::Against(frame.viewing.against);
+    let asked = shop::Asked { chosen: *chosen, compare, zone: frame.viewing.zone };
+    let view = shop::of_period(&app.shop, &app.watch.snapshot(), &asked, Utc::now()).await;
+    Ok(draw(&view, &frame.viewing))
 }
 
 fn draw(view: &PeriodView, viewing: &Viewing) -> Markup {
@@ -202,7 +177,7 @@ fn draw(view: &PeriodView, viewing: &Viewing) -> Markup {
         (figures::of_period(&view.totals, viewing))
         div .grid {
             (chart::of_period(&view.series, viewing))
-            (parts::panel(&place("span-4", "Per 100 visits", "events, not visitors"), &view.funnel, viewing, parts::funnel))
+            (parts::panel(&place("span-4", "Visitors", "distinct, of the whole period"), &view.visitors, viewing, visitors))
             section .panel.span-8 {
                 header { h2 { "Where" } p .panel-note { "net sales by country" } }
                 div .where {
@@ -210,17 +185,19 @@ fn draw(view: &PeriodView, viewing: &Viewing) -> Markup {
                     div { (parts::list_of(&view.countries, "Net sales by country", "country", viewing)) }
                 }
             }
-            (parts::panel(&place("span-4", "Visitors", "distinct, of the whole period"), &view.visitors, viewing, visitors))
-            (parts::panel(&place("span-6", "Top products", "net sales"), &view.products, viewing, |products| {
+            div .column.span-4 {
+                (parts::panel(&place("", "Per 100 visits", "events, not visitors"), &view.funnel, viewing, parts::funnel))
+                (parts::panel(&place("", "Who", "visits, gender by age"), &view.who, viewing, |who| {
+                    parts::matrix(who, "Visits by gender and age", "gender")
+                }))
+            }
+            (parts::panel(&place("span-5", "Top products", "net sales"), &view.products, viewing, |products| {
                 parts::ranking(products, "Net sales by product", "before")
             }))
-            (parts::panel(&place("span-6", "Categories", "net sales"), &view.categories, viewing, |categories| {
+            (parts::panel(&place("span-3", "Categories", "net sales"), &view.categories, viewing, |categories| {
                 parts::list(categories, "Net sales by category", "category")
             }))
-            (parts::panel(&place("span-6", "Who", "visits, gender by age"), &view.who, viewing, |who| {
-                parts::matrix(who, "Visits by age and gender", "age")
-            }))
-            (parts::panel(&place("span-6", "Channel by device", "visits"), &view.channels, viewing, |channels| {
+            (parts::panel(&place("span-4", "Channel by device", "visits"), &view.channels, viewing, |channels| {
                 parts::matrix(channels, "Visits by channel and device", "channel")
             }))
             (parts::panel(&place("span-12 flush", "Hours", "the newest first"), &view.hours, viewing, hours))
@@ -312,32 +289,15 @@ mod tests {
 
     fn stretch(shown: &Shown) -> (DateTime<Utc>, DateTime<Utc>) {
         match shown {
-            Shown::Period { from, to, .. } => (*from, *to),
+            Shown::Period { chosen: Chosen::Given(stretch), .. } => (stretch.from, stretch.to),
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn yesterday_is_as_long_as_the_zone_makes_it() {
-        let zone = chrono_tz::Europe::Zurich;
-        let yesterday =
-            |now| stretch(&asked(Some("yesterday"), None, None).shown(&viewing(zone), now).unwrap());
-        // The clock was put back on October 25: that day had 25 hours.
-        assert_eq!(
-            yesterday(at("2026-10-26T00:30:00+01:00")),
-            (at("2026-10-25T00:00:00+02:00"), at("2026-10-26T00:00:00+01:00"))
-        );
-        // In Santiago the day of September 6 begins at one.
-        let (from, _) = days(chrono_tz::America::Santiago, at("2026-09-07T12:00:00Z"), 1, 1, "", "")
-            .map(|shown| stretch(&shown))
-            .unwrap();
-        assert_eq!(from, at("2026-09-06T04:00:00Z"));
-    }
-
-    #[test]
     fn a_chosen_period_is_of_whole_minutes_of_the_zone_or_of_an_offset() {
         let zone = viewing(chrono_tz::Europe::Zurich);
-        let shown = |from, to| asked(None, Some(from), Some(to)).shown(&zone, Utc::now());
+        let shown = |from, to| asked(None, Some(from), Some(to)).shown(&zone);
         let whole = (at("2026-11-28T08:00:00Z"), at("2026-11-28T09:30:00Z"));
         assert_eq!(stretch(&shown("2026-11-28T09:00", "2026-11-28T10:30").unwrap()), whole);
         assert_eq!(stretch(&shown("2026-11-28T08:00Z", "2026-11-28T09:30:59.5Z").unwrap()), whole);
@@ -351,8 +311,8 @@ mod tests {
     #[test]
     fn a_period_without_a_name_is_refused_with_those_that_have_one() {
         let zone = viewing(chrono_tz::UTC);
-        assert_eq!(asked(None, None, None).shown(&zone, Utc::now()).unwrap(), Shown::Live);
-        assert!(asked(Some("tomorrow"), None, None).shown(&zone, Utc::now()).is_err());
+        assert_eq!(asked(None, None, None).shown(&zone).unwrap(), Shown::Live);
+        assert!(asked(Some("tomorrow"), None, None).shown(&zone).is_err());
     }
 
     proptest! {

@@ -80,7 +80,16 @@ impl Reader {
         for (topic, partition, offset) in places {
             list.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
         }
-        self.0.assign(&list)
+        self.0.assign(&list)?;
+        // A partition that was paused would stay so.
+        if places.is_empty() { Ok(()) } else { self.0.resume(&list) }
+    }
+
+    /// Reads no more of a partition, until places are assigned anew.
+    pub(crate) fn pause(&self, topic: &str, partition: i32) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition(topic, partition);
+        self.0.pause(&list)
     }
 
     /// The next record, [`KafkaError::PartitionEOF`] where a partition's end was reached, or nothing within the time.

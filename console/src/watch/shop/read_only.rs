@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 
-use contracts::cube::Grouping;
+use contracts::cube::{CUBE, Grouping};
+use contracts::ledger;
 use contracts::record::Column;
 use scylla::client::session::Session;
 use scylla::response::{PagingState, PagingStateResponse};
@@ -51,6 +52,16 @@ impl Select {
             Rows::First => write!(text, " order by {at} asc limit 1"),
         };
         Self(text)
+    }
+
+    /// Minutes of a day of a ledger's table.
+    pub(crate) fn of_ledger(keyspace: &str, table: &ledger::Table, columns: &[Column]) -> Self {
+        let names = columns.iter().map(|column| column.name()).collect::<Vec<_>>().join(", ");
+        let (day, minute) = (ledger::Table::PARTITION, CUBE.minute);
+        Self(format!(
+            "select {names} from {keyspace}.{} where {day} = ? and {minute} >= ? and {minute} < ?",
+            table.name
+        ))
     }
 
     /// The partitions of a table.

@@ -8,6 +8,7 @@ use chrono::{DateTime, NaiveDate, Timelike, Utc};
 use contracts::cube::{CUBE, Grouping, MEASURE, MeasureKind};
 use contracts::endpoints::Endpoints;
 use contracts::family;
+use contracts::ledger::PIPELINE_LEDGER;
 use contracts::record::Column;
 use rust_decimal::Decimal;
 use scylla::response::PagingState;
@@ -126,6 +127,19 @@ impl Store {
         })
         .await?;
         Ok(partitions)
+    }
+
+    /// Hands rows of the ledger to `each`, as it was drawn up for these minutes of one day.
+    pub(crate) async fn ledger(
+        &self,
+        columns: &[Column],
+        stretch: Stretch,
+        each: impl FnMut(Row) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
+        let select = Select::of_ledger(&self.keyspace, &PIPELINE_LEDGER, columns);
+        let instant = |at: DateTime<Utc>| CqlValue::Timestamp(CqlTimestamp(at.timestamp_millis()));
+        let day = CqlValue::Date(stretch.from.date_naive().into());
+        self.pages(&select, &[day, instant(stretch.from), instant(stretch.to)], each).await
     }
 
     async fn pages(

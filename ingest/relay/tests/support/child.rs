@@ -39,6 +39,7 @@ async fn process() {
             ledger_schema_id: ids[4],
         },
         limits: Limits { transaction_rows: rows.parse().unwrap(), ..Limits::default() },
+        quarantine: None,
     };
     let (sender, mut progress) = tokio::sync::watch::channel(RelayProgress::default());
     tokio::spawn(async move {

@@ -130,6 +130,7 @@ impl Scene {
                 ledger_schema_id: LEDGER_SCHEMA,
             },
             limits: Limits { backoff_max: Duration::from_millis(500), ..Limits::default() },
+            quarantine: None,
         };
         create_topics(&config).await;
         let first = create_slot(&config, &pg).await;

@@ -1,0 +1,177 @@
+//! The ledger: what came in lately, and whether every record was accounted for when it was last drawn up.
+
+use audit::Stage;
+use chrono::{DateTime, Utc};
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::troubles::with_code;
+use crate::format;
+use crate::page::{Viewing, states};
+use crate::watch::Snapshot;
+use crate::watch::ops::{Minute, Verification};
+
+/// What ingestors counted, minute by minute.
+pub(super) fn arrivals(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
+    let now = Utc::now();
+    html! {
+        section id="flow.arrivals" .panel.span-5 {
+            header { h2 { "Arrivals" } p .panel-note { "by minute of arrival, last 15 minutes" } }
+            @match (snapshot.ops.value.as_deref(), &snapshot.ops.away) {
+                (_, Some(away)) => (states::away("PostgreSQL", away, viewing, now)),
+                (Some(ops), None) if ops.minutes.is_empty() => (states::empty("Nothing has come in for 15 minutes.", Some("storepulse simulate"))),
+                (Some(ops), None) => (table(&ops.minutes, viewing, now)),
+                (None, None) => p .note { (states::unknown("not asked yet")) },
+            }
+        }
+    }
+}
+
+fn table(minutes: &[Minute], viewing: &Viewing, now: DateTime<Utc>) -> Markup {
+    html! {
+        div .scroll tabindex="0" role="region" aria-label="Arrivals by minute" {
+            table .data {
+                caption .sr { "Records by minute of arrival, the newest first" }
+                thead {
+                    tr {
+                        th scope="col" { "minute" }
+                        th scope="col" .num { "in" }
+                        th scope="col" .num { "stored" }
+                        th scope="col" .num { "repeated" }
+                        th scope="col" .num { "set aside" }
+                    }
+                }
+                tbody {
+                    @for minute in minutes.iter().rev() {
+                        @let open = now - minute.minute < chrono::TimeDelta::minutes(1);
+                        tr .open[open] data-key=(minute.minute.timestamp()) {
+                            th scope="row" {
+                                (minute.minute.with_timezone(&viewing.zone).format("%H:%M"))
+                                @if open { span .muted { " not over" } }
+                            }
+                            td .num { (format::count(minute.counts.records_in)) }
+                            td .num { (format::count(minute.counts.records_out)) }
+                            td .num { (format::count(minute.counts.repeated)) }
+                            td .num { (format::count(minute.counts.quarantined)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The last time the ledger was drawn up.
+pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
+    let now = Utc::now();
+    let last = snapshot.ops.value.as_deref().map(|ops| ops.verification("ledger"));
+    html! {
+        section id="flow.ledger" .panel.span-7 {
+            header { h2 { "Ledger" } p .panel-note { "at every stage, in = out + repeated + late + set aside" } }
+            @match last {
+                Some(Some(ledger)) => (drawn_up(ledger, viewing, now)),
+                Some(None) => { div .empty { p { "No ledger was drawn up yet: " (with_code("`storepulse ledger` draws one up")) "." } } },
+                None => p .note { (states::unknown("not asked yet")) },
+            }
+        }
+    }
+}
+
+fn drawn_up(ledger: &Verification, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
+    html! {
+        p {
+            @if ledger.passed {
+                strong .ok { "✓ It balances" }
+            } @else {
+                strong .bad { "✗ It does not balance: " (format::count(ledger.differing)) @if ledger.differing == 1 { " difference" } @else { " differences" } }
+            }
+            ", counts of " (states::moment(ledger.snapshot_at, viewing, now)) ", " (states::age(ledger.snapshot_at, now))
+            @if ledger.late_outstanding > 0 { "; " (format::count(ledger.late_outstanding)) " late records wait for reconciliation" }
+            @if ledger.open_rows > 0 { "; " (format::count(ledger.open_rows)) " minutes were open" }
+            "."
+        }
+        @if !ledger.differences.is_empty() {
+            ul .history {
+                @for difference in &ledger.differences {
+                    li data-key={ (difference.table) (difference.row) (difference.text) } {
+                        code { (difference.row) } span .bad { (difference.text) }
+                    }
+                }
+            }
+        }
+        (stages(ledger))
+    }
+}
+
+fn stages(ledger: &Verification) -> Markup {
+    let of = |stage: &str, count: &str| {
+        ledger.compared.get(stage).and_then(|counts| counts.get(count)).and_then(Value::as_i64)
+    };
+    let cell = |stage: &str, count: &str| match of(stage, count) {
+        Some(count) => html! { (format::count(count)) },
+        None => html! { "–" },
+    };
+    html! {
+        div .scroll tabindex="0" role="region" aria-label="Ledger by stage" {
+            table .data {
+                caption .sr { "What became of every record, by stage" }
+                thead {
+                    tr {
+                        th scope="col" { "stage" }
+                        th scope="col" .num { "minutes" }
+                        th scope="col" .num { "in" }
+                        th scope="col" .num { "out" }
+                        th scope="col" .num { "repeated" }
+                        th scope="col" .num { "late" }
+                        th scope="col" .num { "set aside" }
+                    }
+                }
+                tbody {
+                    @for stage in Stage::ALL.map(Stage::name) {
+                        tr data-key=(stage) {
+                            th scope="row" { (stage) }
+                            @for count in ["minutes", "in", "out", "repeated", "late", "quarantined"] { td .num { (cell(stage, count)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::line::hops::tests_support::{ago, now};
+    use crate::page::Against;
+    use crate::watch::ops::Difference;
+
+    #[test]
+    fn an_imbalance_names_stage_and_minute() {
+        let difference = Difference {
+            table: "pipeline_ledger".into(),
+            row: "2027-01-15T07:59:00Z".into(),
+            text: "relay: 1 records were taken, store gave 2".into(),
+        };
+        let ledger = Verification {
+            snapshot_at: ago(60),
+            differences: vec![difference],
+            differing: 1,
+            compared: [("ingest".to_owned(), serde_json::json!({"minutes": 3, "in": 1_204, "out": 1_204}))]
+                .into(),
+            ..Verification::default()
+        };
+        let viewing = Viewing { zone: chrono_tz::UTC, against: Against::Yesterday };
+        let text = drawn_up(&ledger, &viewing, now()).into_string();
+        for part in [
+            "does not balance: 1 difference",
+            "relay: 1 records",
+            "2027-01-15T07:59:00Z",
+            "store gave 2",
+            "1,204",
+            "–",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+}

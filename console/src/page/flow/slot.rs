@@ -1,0 +1,101 @@
+//! The replication slot: how much log PostgreSQL keeps for the relay, and how much more it may.
+
+use chrono::Utc;
+use maud::{Markup, html};
+
+use crate::format;
+use crate::line::view::{SlotView, line};
+use crate::page::{Viewing, states};
+use crate::watch::Snapshot;
+
+pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
+    let now = Utc::now();
+    let view = line(snapshot, now);
+    html! {
+        section id="flow.slot" .panel.span-4 {
+            header { h2 { "Replication slot" } p .panel-note { "PostgreSQL's log that waits for the relay" } }
+            @match (&view.slot, &snapshot.ops.away) {
+                (_, Some(away)) => (states::away("PostgreSQL", away, viewing, now)),
+                (Some(slot), None) => (body(slot)),
+                (None, None) => (states::empty("There is no slot: the line was not set up.", Some("storepulse setup"))),
+            }
+        }
+    }
+}
+
+fn body(slot: &SlotView) -> Markup {
+    let limit = slot.retained_bytes.zip(slot.safe_bytes).map(|(kept, safe)| kept.saturating_add(safe).max(1));
+    let share = slot.retained_bytes.zip(limit).map(|(kept, limit)| thousandths(kept, limit));
+    html! {
+        @if let (Some(kept), Some(limit), Some(share)) = (slot.retained_bytes, limit, share) {
+            p { strong { (format::bytes(kept)) } " of " (format::bytes(limit)) }
+            meter .slot min="0" max="1000" high="500" optimum="0" value=(share) aria-label="Log that is kept, of what may be" {
+                (share / 10) " %"
+            }
+        }
+        dl .facts {
+            dt { "Is read" }
+            dd { @if slot.active { "yes" } @else { strong .bad { "no: nobody reads it, so it grows" } } }
+            dt { "Kept" }
+            dd { (size(slot.retained_bytes)) }
+            dt { "To spare" }
+            dd {
+                @match slot.safe_bytes {
+                    Some(safe) => { (format::bytes(safe)) " before PostgreSQL gives it up" },
+                    None => { span .muted { "no limit is set, or it is given up already" } },
+                }
+            }
+            dt { "Not in Kafka yet" }
+            dd { (size(slot.behind_bytes)) }
+            dt { "State" }
+            dd {
+                @match slot.wal_status.as_deref() {
+                    Some(status @ ("reserved" | "extended")) => (status),
+                    Some(status) => strong .bad { (status) },
+                    None => (states::unknown("PostgreSQL does not tell")),
+                }
+            }
+        }
+    }
+}
+
+fn thousandths(part: i64, whole: i64) -> i64 {
+    let share = i128::from(part.max(0)) * 1_000 / i128::from(whole.max(1));
+    i64::try_from(share).unwrap_or(1_000).min(1_000)
+}
+
+fn size(bytes: Option<i64>) -> Markup {
+    match bytes {
+        Some(bytes) => html! { (format::bytes(bytes)) },
+        None => states::unknown("nobody tells"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_within_its_bounds() {
+        assert_eq!(
+            [(0, 4), (1, 4), (9, 4), (-1, 4), (i64::MAX, 1)].map(|(a, b)| thousandths(a, b)),
+            [0, 250, 1_000, 0, 1_000]
+        );
+    }
+
+    #[test]
+    fn a_slot_that_nobody_reads_is_told() {
+        let slot = SlotView {
+            active: false,
+            wal_status: Some("lost".into()),
+            retained_bytes: Some(1 << 30),
+            safe_bytes: None,
+            behind_bytes: None,
+        };
+        let text = body(&slot).into_string();
+        assert!(
+            text.contains("nobody reads it") && text.contains("lost") && !text.contains("<meter"),
+            "{text}"
+        );
+    }
+}
