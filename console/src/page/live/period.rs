@@ -10,7 +10,8 @@ use super::{chart, figures};
 use crate::api::answer::PeriodTold;
 use crate::app::App;
 use crate::draw::tiles;
-use crate::figures::period::{Chosen, Stretch, floor, on_clock};
+use crate::figures as shop;
+use crate::figures::period::{Chosen, Compare, Stretch, floor, on_clock};
 use crate::figures::view::{Amount, Hours, PeriodView, Visitors};
 use crate::format;
 use crate::page::frame::Frame;
@@ -162,8 +163,11 @@ pub(super) fn bar(frame: &Frame, shown: &Shown) -> Markup {
 
 /// Everything of a period that does not change while one looks.
 pub(super) async fn body(app: &App, frame: &Frame, shown: &Shown) -> Result<Markup, Problem> {
-    let _ = (app, frame, shown, draw);
-    Err(refused("not yet"))
+    let Shown::Period { chosen, .. } = shown else { return Err(refused("it is no period that is over")) };
+    let compare = Compare::Against(frame.viewing.against);
+    let asked = shop::Asked { chosen: *chosen, compare, zone: frame.viewing.zone };
+    let view = shop::of_period(&app.shop, &app.watch.snapshot(), &asked, Utc::now()).await;
+    Ok(draw(&view, &frame.viewing))
 }
 
 fn draw(view: &PeriodView, viewing: &Viewing) -> Markup {
