@@ -14,6 +14,7 @@ use history::{
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use ingest::clock::Clock;
+use ingest::quarantine::{printable, printable_lines};
 use ingest::store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -41,9 +42,15 @@ A mapping, shop.toml:
   gender = { column = \"sex\", values = { f = \"female\", m = \"male\" }, default = \"other\" }
   country = { value = \"DE\" }         # a constant
   price = { column = \"preis\", decimal = \",\" }
+Orders, lists, refunds and lines that are none, in one line each:
+  orders = { carry = [\"Created at\"], number = true }     # values of an order on its first line; lines without numbers
+  lines = \"properties.products\"                          # a row for each element of this list (NDJSON, Parquet)
+  skip = [{ column = \"line_type\", values = [\"shipping\"] }] # counted, not kept
+  quantity = { column = \"Quantity\", negative = \"refund\" }   # in [fields]; order_id = { column = …, refund_prefix = \"C\" }
+Mappings for real exports: ingest/history/examples.
 Every event has event_name, occurred_at, user_id, gender, age, country, city, latitude, longitude, session_id,
-session_started_at, returning, device and channel. Those about a product have item_id, item_name, category, price, currency,
-quantity and perhaps brand; purchases and refunds have order_id, order_line, order_lines and perhaps purchased_at; payment_type.
+session_started_at, returning, device and channel. Those about a product have item_id, item_name, category, price or amount,
+currency, quantity and perhaps brand; purchases and refunds have order_id, order_line, order_lines and perhaps purchased_at; payment_type.
 
 It may be interrupted or killed at any time: the same command goes on where it was. The same file again, also under another
 name, adds nothing. Rejected rows: storepulse quarantine list --source file:NAME";
@@ -129,9 +136,11 @@ fn print_checked(path: &Path, checked: &Checked) -> anyhow::Result<()> {
     println!("{}", path.display());
     for (line, outcome) in &checked.first {
         match outcome {
-            Outcome::Event(event) => println!("line {line} becomes {}", serde_json::to_string_pretty(event)?),
+            Outcome::Event(event) => {
+                println!("line {line} becomes {}", printable_lines(&serde_json::to_string_pretty(event)?));
+            }
             Outcome::Rejected { reason, detail } => {
-                println!("line {line} would be rejected: {reason}: {detail}");
+                println!("line {line} would be rejected: {reason}: {}", printable(detail));
             }
         }
     }
@@ -153,14 +162,14 @@ fn print_checked(path: &Path, checked: &Checked) -> anyhow::Result<()> {
         println!("  {} that pass lie before the retention floor and would be kept out", notes.before_floor);
     }
     for line in notes.lines() {
-        println!("  {line}");
+        println!("  {}", printable(&line));
     }
     if let Some((first, last)) = notes.span {
         println!("  they span {} to {}", time(first), time(last));
     }
     print_sales(notes);
     if !notes.unread.is_empty() {
-        println!("  columns that the mapping does not name: {}", notes.unread.join(", "));
+        println!("  columns that the mapping does not name: {}", printable(&notes.unread.join(", ")));
     }
     Ok(())
 }
@@ -191,7 +200,7 @@ fn hundredths(sum: i128) -> String {
 
 fn refusal(reason: &str, count: u64, example: Option<&Example>) -> String {
     match example {
-        Some(Example { line, detail }) => format!("{count} {reason}, as line {line}: {detail}"),
+        Some(Example { line, detail }) => printable(&format!("{count} {reason}, as line {line}: {detail}")),
         None => format!("{count} {reason}"),
     }
 }
@@ -308,7 +317,7 @@ fn print_replayed(replayed: &Replayed) {
         );
     }
     for line in replayed.notes.lines() {
-        println!("  {line}");
+        println!("  {}", printable(&line));
     }
     if let Some(question) = replayed.notes.sales.question() {
         println!("  {question}");

@@ -19,6 +19,8 @@
 mod check;
 mod content;
 mod error;
+#[cfg(test)]
+mod examples;
 mod file;
 mod mapping;
 mod notes;

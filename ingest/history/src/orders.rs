@@ -93,8 +93,8 @@ pub(crate) struct Planner<'a> {
     waiting: VecDeque<Planned>,
     is_at_end: bool,
     current: Option<Current>,
-    /// Digests of the ids of all orders so far.
-    seen: HashSet<u64>,
+    /// Digests of the ids of all orders that were sold so far. What is paid back comes later, by the same id.
+    sold: HashSet<u64>,
 }
 
 /// The order that the newest row is of.
@@ -102,7 +102,8 @@ struct Current {
     id: String,
     order: Rc<Order>,
     carried: Rc<Vec<Option<Rc<str>>>>,
-    is_repeated: bool,
+    /// Whether it was sold further up, where it was sold at all.
+    is_repeated: Option<bool>,
 }
 
 impl<'a> Planner<'a> {
@@ -113,7 +114,7 @@ impl<'a> Planner<'a> {
             waiting: VecDeque::new(),
             is_at_end: false,
             current: None,
-            seen: HashSet::new(),
+            sold: HashSet::new(),
         }
     }
 
@@ -177,11 +178,8 @@ impl<'a> Planner<'a> {
             return Plan { skipped: cells.is_skipped(), ..Plan::default() };
         };
         if self.current.as_ref().is_none_or(|current| current.id != id) {
-            let mut hasher = DefaultHasher::new();
-            id.hash(&mut hasher);
-            let is_repeated = !self.seen.insert(hasher.finish());
             let carried = Rc::new(vec![None; orders.carry.len()]);
-            self.current = Some(Current { id, order: Rc::default(), carried, is_repeated });
+            self.current = Some(Current { id, order: Rc::default(), carried, is_repeated: None });
         }
         let Some(current) = &mut self.current else { return Plan::default() };
         for (at, column) in orders.carry.iter().enumerate() {
@@ -200,12 +198,22 @@ impl<'a> Planner<'a> {
             _ => Side::Sale,
         };
         plan.skipped = skipped;
-        if current.is_repeated {
+        if skipped {
+            return plan;
+        }
+        let sold = &mut self.sold;
+        let is_repeated = side == Side::Sale
+            && *current.is_repeated.get_or_insert_with(|| {
+                let mut hasher = DefaultHasher::new();
+                current.id.hash(&mut hasher);
+                !sold.insert(hasher.finish())
+            });
+        if is_repeated {
             plan.fault = Some(format!(
-                "order {} stood further up, with other orders in between: sort the file by order, for its lines to be one order",
+                "order {} stood further up, with other orders in between: sort the file by order",
                 current.id
             ));
-        } else if orders.number && !skipped {
+        } else if orders.number {
             let lines = current.order.lines(side);
             lines.set(lines.get() + 1);
             plan.line = Some((lines.get(), Rc::clone(&current.order), side));
