@@ -36,7 +36,7 @@ pub(crate) use gate::{Peer, Visitor, gate};
 pub(crate) use limits::Limited;
 pub(crate) use origin::{Hosts, same_origin, trusted_by_browsers};
 pub(crate) use password::Passwords;
-pub(crate) use role::assume as assume_role;
+pub(crate) use role::{assume as assume_role, connect};
 pub(crate) use signed::{Signed, token_field};
 pub(crate) use streams::StreamPermit;
 pub(crate) use token::Token;

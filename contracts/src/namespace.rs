@@ -7,8 +7,6 @@ use std::str::FromStr;
 pub const RELAY_LOCK: &str = "relay";
 /// The purpose of the advisory lock that repairs hold alone while they write, and readers share who compare the tables.
 pub const REPAIR_LOCK: &str = "repair";
-/// The role of PostgreSQL that the console takes: it reads what operations tell and writes its own tables.
-pub const CONSOLE_ROLE: &str = "storepulse_console";
 
 /// The prefix of topics, the keyspace, and the stem of the slot, publications and transactional id.
 ///

@@ -15,6 +15,7 @@ use chrono_tz::Tz;
 use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 
+use super::sign_in::sign_out_form;
 use super::{Against, Viewing};
 use crate::access::{Role, Visitor};
 use crate::app::App;
@@ -262,7 +263,10 @@ impl Frame {
             Role::Viewer => "viewer",
             Role::Operator => "operator",
         };
-        html! { span .name { (self.visitor.name) ", " (role) } }
+        html! {
+            span .name { (self.visitor.name) ", " (role) }
+            (sign_out_form(&self.visitor))
+        }
     }
 
     /// The address asked for, with these choices in the place of its own; nothing takes one away.

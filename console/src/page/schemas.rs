@@ -5,7 +5,7 @@ mod fields;
 mod list;
 mod versions;
 
-use axum::extract::{DefaultBodyLimit, Form, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::routing::{get, post};
 use axum::{Router, response::Redirect};
 use chrono::Utc;
@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::address::encoded;
 use super::frame::Frame;
 use super::states;
+use crate::access::{Signed, Visitor, token_field};
 use crate::app::App;
 use crate::hub::Panel;
 use crate::problem::Problem;
@@ -62,7 +63,7 @@ fn form(frame: &Frame, subjects: Option<&Subjects>, chosen: Option<&str>, text: 
             @match subjects.filter(|subjects| !subjects.subjects.is_empty()) {
                 None => (states::empty("There is no subject to check a schema against.", Some("storepulse setup"))),
                 Some(subjects) => form .form method="post" action="/schemas/check" {
-                    (token(frame))
+                    (token_field(&frame.visitor))
                     div .field {
                         label for="subject" { "Subject" }
                         select #subject name="subject" {
@@ -85,18 +86,17 @@ fn form(frame: &Frame, subjects: Option<&Subjects>, chosen: Option<&str>, text: 
     }
 }
 
-/// What makes a form one of this session. The gate gives each its token: this is the one place that writes it.
-fn token(_frame: &Frame) -> Markup {
-    html! {}
-}
-
 #[derive(Debug, Deserialize)]
 struct Pasted {
     subject: String,
     schema: String,
 }
 
-async fn check(State(app): State<App>, frame: Frame, Form(pasted): Form<Pasted>) -> Result<Markup, Problem> {
+async fn check(
+    State(app): State<App>,
+    frame: Frame,
+    Signed { form: pasted, .. }: Signed<Visitor, Pasted>,
+) -> Result<Markup, Problem> {
     // Browsers send a form's lines with two characters at their ends; an editor counts one.
     let text = pasted.schema.replace("\r\n", "\n");
     let checked = view::check(&app, &pasted.subject, &text).await?;

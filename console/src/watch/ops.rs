@@ -29,6 +29,7 @@ pub(crate) use told::{
 };
 
 use super::{Pace, Refused, keep_spawned};
+use crate::access;
 use crate::app::App;
 use told::Marks;
 
@@ -134,7 +135,7 @@ struct Asked {
 
 impl Asked {
     async fn open(pg_url: &str) -> Result<Self, Refused> {
-        let client = provision::connect(pg_url).await?;
+        let client = access::connect(pg_url).await?;
         // Times in documents are UTC; a plan made once holds, whatever the parameters.
         client
             .batch_execute("set timezone = 'UTC'; set plan_cache_mode = force_generic_plan; set jit = off")

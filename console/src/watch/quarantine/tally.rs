@@ -7,6 +7,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, IsolationLevel, Row};
 
 use super::{Counts, Hour, Summary};
+use crate::access;
 use crate::watch::Refused;
 
 /// Rows younger than this are read at each look: what is committed late by less is counted at once.
@@ -104,7 +105,7 @@ impl Counting {
         // Taken out: a look that is cut off leaves no connection behind that still owes an answer.
         let mut client = match self.client.take().filter(|client| !client.is_closed()) {
             Some(client) => client,
-            None => provision::connect(pg_url).await?,
+            None => access::connect(pg_url).await?,
         };
         let now = Utc::now();
         let told = match self.tally.take() {
