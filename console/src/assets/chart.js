@@ -125,7 +125,7 @@ function chart(figure) {
     zoomed = stretch.length > 0;
     const here = new URL(location.href);
     ['from', 'to'].forEach((name, index) => {
-      if (zoomed) here.searchParams.set(name, new Date(Math.round(stretch[index] / 60) * 60_000).toISOString().slice(0, 16) + 'Z');
+      if (zoomed) here.searchParams.set(name, new Date(Math.round(stretch[index] / 60) * 60_000).toISOString().replace('.000', ''));
       else here.searchParams.delete(name);
     });
     if ('zoom' in figure.dataset) history.replaceState(null, '', here);

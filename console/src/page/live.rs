@@ -46,10 +46,10 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn page(State(app): State<App>, frame: Frame, Query(asked): Query<Asked>) -> Result<Markup, Problem> {
-    let shown = asked.shown(&frame.viewing)?;
+    let shown = asked.shown(&frame.viewing, Utc::now())?;
     let body = match &shown {
         Shown::Live | Shown::Today => live(&app.watch.snapshot(), &frame.viewing, &shown),
-        Shown::Period { .. } => period::body(&app, &frame, &shown).await?,
+        Shown::Period { of, .. } => period::body(&app, &frame.viewing, of).await,
     };
     let title = shown.title();
     Ok(frame.page(

@@ -1,18 +1,19 @@
 //! The period that is looked at: how it is chosen, and the page of one that is over.
 
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::chart;
+use super::figures::of_period as leading;
 use super::parts::{self, Place};
-use super::{chart, figures};
 use crate::api::answer::PeriodTold;
 use crate::app::App;
 use crate::draw::tiles;
-use crate::figures as shop;
-use crate::figures::period::{Chosen, Compare, Stretch, floor, on_clock};
+use crate::figures::period::{Chosen, Stretch};
 use crate::figures::view::{Amount, Hours, PeriodView, Visitors};
+use crate::figures::{self, Asking};
 use crate::format;
 use crate::page::frame::Frame;
 use crate::page::{Against, Viewing, states};
@@ -34,7 +35,7 @@ pub(super) enum Shown {
     /// The day so far, kept new.
     Today,
     /// A stretch that does not change while one looks.
-    Period { chosen: Chosen, title: String, word: &'static str },
+    Period { of: figures::Asked, title: String, word: &'static str },
 }
 
 /// Those that have a name, as they stand in addresses and on the page.
@@ -42,58 +43,41 @@ const NAMED: &[(&str, &str)] =
     &[("live", "Live"), ("today", "Today"), ("yesterday", "Yesterday"), ("7-days", "7 days")];
 
 impl Asked {
-    pub(super) fn shown(&self, viewing: &Viewing) -> Result<Shown, Problem> {
+    pub(super) fn shown(&self, viewing: &Viewing, now: DateTime<Utc>) -> Result<Shown, Problem> {
         let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let named = |chosen, title: &str, word| Ok(Shown::Period { chosen, title: title.to_owned(), word });
-        match (text(&self.from), text(&self.to), self.period.as_deref()) {
-            (Some(from), Some(to), _) => chosen(&from, &to, viewing.zone),
-            (None, None, None | Some("live")) => Ok(Shown::Live),
-            (None, None, Some("today")) => Ok(Shown::Today),
-            (None, None, Some("yesterday")) => named(Chosen::Yesterday, "Yesterday", "yesterday"),
-            (None, None, Some("7-days")) => named(Chosen::SevenDays, "7 days", "7-days"),
-            (None, None, Some(other)) => {
-                let known: Vec<&str> = NAMED.iter().map(|(word, _)| *word).collect();
-                Err(refused(format!("{other:?} is no period: use {}, or from and to", known.join(", "))))
-            }
-            _ => Err(refused("a period has both from and to")),
+        let (period, from, to) = (text(&self.period), text(&self.from), text(&self.to));
+        match (period.as_deref(), &from, &to) {
+            (None | Some("live"), None, None) => return Ok(Shown::Live),
+            (Some("today"), None, None) => return Ok(Shown::Today),
+            _ => {}
         }
+        let asking = Asking {
+            // A stretch that was chosen goes before a name.
+            period: period.filter(|_| from.is_none() && to.is_none()),
+            compare: (from.is_none() && to.is_none()).then(|| viewing.against.word().to_owned()),
+            from,
+            to,
+            tz: None,
+        };
+        let of = asking.understand(viewing.zone, now)?;
+        let (title, word) = match of.chosen {
+            Chosen::Today => ("Today".to_owned(), "today"),
+            Chosen::Yesterday => ("Yesterday".to_owned(), "yesterday"),
+            Chosen::SevenDays => ("7 days".to_owned(), "7-days"),
+            Chosen::Given(stretch) => (title(stretch, viewing.zone), ""),
+        };
+        Ok(Shown::Period { of, title, word })
     }
 }
 
-fn refused(detail: impl Into<String>) -> Problem {
-    Problem::bad_request("bad-period", detail)
-}
-
-fn chosen(from: &str, to: &str, zone: Tz) -> Result<Shown, Problem> {
-    let (from, to) = (moment(from, zone)?, moment(to, zone)?);
-    if from >= to {
-        return Err(refused("from has to be before to"));
-    }
-    let local = |at: DateTime<Utc>| at.with_timezone(&zone);
-    let title = if local(from).date_naive() == local(to).date_naive() {
-        format!(
-            "{}, {}–{}",
-            local(from).format("%b %-d"),
-            local(from).format("%H:%M"),
-            local(to).format("%H:%M")
-        )
+/// A chosen stretch, in words.
+fn title(stretch: Stretch, zone: Tz) -> String {
+    let (from, to) = (stretch.from.with_timezone(&zone), stretch.to.with_timezone(&zone));
+    if from.date_naive() == to.date_naive() {
+        format!("{}, {}–{}", from.format("%b %-d"), from.format("%H:%M"), to.format("%H:%M"))
     } else {
-        format!("{} – {}", local(from).format("%b %-d %H:%M"), local(to).format("%b %-d %H:%M"))
-    };
-    Ok(Shown::Period { chosen: Chosen::Given(Stretch { from, to }), title, word: "" })
-}
-
-/// A whole minute: with an offset, or on the clock of the zone as a browser's field has it.
-fn moment(text: &str, zone: Tz) -> Result<DateTime<Utc>, Problem> {
-    let with_offset = DateTime::parse_from_rfc3339(text)
-        .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M%#z"))
-        .map(|at| at.to_utc());
-    let at = with_offset.or_else(|_| {
-        NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").map(|local| on_clock(local, zone))
-    });
-    at.map(floor).map_err(|_| {
-        refused(format!("{text:?} is no minute: write it as 2026-11-28T09:00, or as 2026-11-28T09:00Z"))
-    })
+        format!("{} – {}", from.format("%b %-d %H:%M"), to.format("%b %-d %H:%M"))
+    }
 }
 
 impl Shown {
@@ -120,7 +104,9 @@ pub(super) fn bar(frame: &Frame, shown: &Shown) -> Markup {
     let viewing = &frame.viewing;
     let local = |at: DateTime<Utc>| at.with_timezone(&viewing.zone).format("%Y-%m-%dT%H:%M").to_string();
     let (from, to) = match shown {
-        Shown::Period { chosen: Chosen::Given(stretch), .. } => (local(stretch.from), local(stretch.to)),
+        Shown::Period { of: figures::Asked { chosen: Chosen::Given(stretch), .. }, .. } => {
+            (local(stretch.from), local(stretch.to))
+        }
         _ => {
             let now = Utc::now();
             (local(now - TimeDelta::hours(1)), local(now))
@@ -162,19 +148,16 @@ pub(super) fn bar(frame: &Frame, shown: &Shown) -> Markup {
 }
 
 /// Everything of a period that does not change while one looks.
-pub(super) async fn body(app: &App, frame: &Frame, shown: &Shown) -> Result<Markup, Problem> {
-    let Shown::Period { chosen, .. } = shown else { return Err(refused("it is no period that is over")) };
-    let compare = Compare::Against(frame.viewing.against);
-    let asked = shop::Asked { chosen: *chosen, compare, zone: frame.viewing.zone };
-    let view = shop::of_period(&app.shop, &app.watch.snapshot(), &asked, Utc::now()).await;
-    Ok(draw(&view, &frame.viewing))
+pub(super) async fn body(app: &App, viewing: &Viewing, of: &figures::Asked) -> Markup {
+    let view = figures::of_period(&app.shop, &app.watch.snapshot(), of, Utc::now()).await;
+    draw(&view, viewing)
 }
 
 fn draw(view: &PeriodView, viewing: &Viewing) -> Markup {
     let place = |span, title, note| Place { id: None, span, title, note };
     html! {
         (compared(&view.period, viewing))
-        (figures::of_period(&view.totals, viewing))
+        (leading(&view.totals, &view.period, viewing))
         div .grid {
             (chart::of_period(&view.series, viewing))
             (parts::panel(&place("span-4", "Visitors", "distinct, of the whole period"), &view.visitors, viewing, visitors))
@@ -270,58 +253,45 @@ fn hours(hours: &Hours) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
+    use crate::figures::period::Compare;
 
-    fn asked(period: Option<&str>, from: Option<&str>, to: Option<&str>) -> Asked {
+    fn shown(period: Option<&str>, from: Option<&str>, to: Option<&str>) -> Result<Shown, Problem> {
         let owned = |text: Option<&str>| text.map(str::to_owned);
-        Asked { period: owned(period), from: owned(from), to: owned(to) }
+        let asked = Asked { period: owned(period), from: owned(from), to: owned(to) };
+        let viewing = Viewing { zone: chrono_tz::Europe::Zurich, against: Against::LastWeek };
+        asked.shown(&viewing, "2026-11-28T12:00:00Z".parse().unwrap())
     }
 
-    fn viewing(zone: Tz) -> Viewing {
-        Viewing { zone, against: Against::Yesterday }
-    }
-
-    fn at(text: &str) -> DateTime<Utc> {
-        text.parse().unwrap()
-    }
-
-    fn stretch(shown: &Shown) -> (DateTime<Utc>, DateTime<Utc>) {
+    fn of(shown: Shown) -> (figures::Asked, String) {
         match shown {
-            Shown::Period { chosen: Chosen::Given(stretch), .. } => (stretch.from, stretch.to),
+            Shown::Period { of, title, .. } => (of, title),
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn a_chosen_period_is_of_whole_minutes_of_the_zone_or_of_an_offset() {
-        let zone = viewing(chrono_tz::Europe::Zurich);
-        let shown = |from, to| asked(None, Some(from), Some(to)).shown(&zone);
-        let whole = (at("2026-11-28T08:00:00Z"), at("2026-11-28T09:30:00Z"));
-        assert_eq!(stretch(&shown("2026-11-28T09:00", "2026-11-28T10:30").unwrap()), whole);
-        assert_eq!(stretch(&shown("2026-11-28T08:00Z", "2026-11-28T09:30:59.5Z").unwrap()), whole);
-        for (from, to) in
-            [("2026-11-28T09:00", "2026-11-28T09:00"), ("x", "2026-11-28T09:00"), ("", "2026-11-28T09:00")]
-        {
-            assert!(shown(from, to).is_err(), "{from} {to}");
-        }
+    fn without_a_choice_it_is_live() {
+        assert_eq!(shown(None, None, None).unwrap(), Shown::Live);
+        assert_eq!(shown(None, Some(""), Some("")).unwrap(), Shown::Live);
+        assert_eq!(shown(Some("today"), None, None).unwrap(), Shown::Today);
+        assert!(shown(Some("tomorrow"), None, None).is_err());
     }
 
     #[test]
-    fn a_period_without_a_name_is_refused_with_those_that_have_one() {
-        let zone = viewing(chrono_tz::UTC);
-        assert_eq!(asked(None, None, None).shown(&zone).unwrap(), Shown::Live);
-        assert!(asked(Some("tomorrow"), None, None).shown(&zone).is_err());
+    fn a_named_period_is_compared_as_the_viewer_chose_and_a_given_one_with_the_stretch_before() {
+        let (yesterday, title) = of(shown(Some("yesterday"), None, None).unwrap());
+        assert_eq!((yesterday.compare, &*title), (Compare::Against(Against::LastWeek), "Yesterday"));
+        let (given, title) =
+            of(shown(Some("yesterday"), Some("2026-11-28T09:00"), Some("2026-11-28T10:30")).unwrap());
+        assert_eq!((given.compare, &*title), (Compare::Before, "Nov 28, 09:00–10:30"));
     }
 
-    proptest! {
-        #[test]
-        fn no_text_is_taken_for_a_moment_that_is_no_whole_minute(text in "\\PC{0,24}") {
-            if let Ok(at) = moment(&text, chrono_tz::Asia::Kathmandu) {
-                prop_assert_eq!(at.timestamp() % 60, 0);
-                prop_assert_eq!(at.timestamp_subsec_nanos(), 0);
-            }
-        }
+    #[test]
+    fn what_a_chart_puts_into_the_address_is_understood() {
+        let (given, _) = of(shown(None, Some("2026-11-28T08:00:00Z"), Some("2026-11-28T09:30:00Z")).unwrap());
+        let Chosen::Given(stretch) = given.chosen else { panic!("{given:?}") };
+        assert_eq!(stretch.from.to_rfc3339(), "2026-11-28T08:00:00+00:00");
+        assert!(shown(None, Some("2026-11-28T08:00:00Z"), None).is_err());
     }
 }
