@@ -1,6 +1,8 @@
 //! `/api/v1`: the figures that the pages show, as JSON. Pages and API are made from the same views.
 
 pub(crate) mod answer;
+pub(crate) mod jobs;
+pub(crate) mod line;
 pub(crate) mod topics;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -9,5 +11,5 @@ use crate::app::App;
 
 /// Every endpoint, below `/api/v1`.
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(topics::routes())
+    OpenApiRouter::new().merge(line::routes()).merge(jobs::routes()).merge(topics::routes())
 }
