@@ -2,6 +2,8 @@
 
 pub(crate) mod answer;
 pub mod described;
+pub(crate) mod jobs;
+pub(crate) mod line;
 pub(crate) mod quarantine;
 pub(crate) mod schemas;
 mod shop;
@@ -15,6 +17,8 @@ use crate::app::App;
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(shop::routes())
+        .merge(line::routes())
+        .merge(jobs::routes())
         .merge(topics::routes())
         .merge(schemas::routes())
         .merge(quarantine::routes())

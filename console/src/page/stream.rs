@@ -66,7 +66,8 @@ async fn events(
     headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
-    let seat = Hub::join(&app, &frame.viewing)
+    let pages: Vec<String> = asked.pages.split(',').map(str::to_owned).collect();
+    let seat = Hub::join(&app, &frame.viewing, &pages)
         .map_err(|_| Problem::busy("too many time zones are watched at once"))?;
     let permit = app.access.stream_permit(&frame.visitor)?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).or(asked.last.as_deref());
@@ -75,7 +76,7 @@ async fn events(
         session_due: tokio::time::Instant::now() + SESSION,
         _looking: app.watch.look(),
         _permit: permit,
-        pages: asked.pages.split(',').map(str::to_owned).collect(),
+        pages,
         app,
         frame,
         seat,
