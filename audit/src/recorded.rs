@@ -57,7 +57,7 @@ impl Verdict {
             .differences
             .iter()
             .map(|difference| difference_json(difference.table, &difference.key, &difference.kind))
-            .chain(biased.clone().map(|deviation| difference_json("", "", deviation)));
+            .chain(biased.clone().map(|deviation| difference_json("", "", &deviation)));
         Self {
             kind: "verify",
             family,
@@ -139,7 +139,7 @@ impl Verdict {
     }
 }
 
-fn difference_json(table: &str, row: impl ToString, text: impl ToString) -> Value {
+fn difference_json(table: &str, row: &(impl ToString + ?Sized), text: &(impl ToString + ?Sized)) -> Value {
     // The one character that PostgreSQL's text has no room for.
     let clean = |text: String| text.replace('\0', "");
     json!({ "table": table, "row": clean(row.to_string()), "text": clean(text.to_string()) })

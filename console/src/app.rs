@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use contracts::endpoints::Endpoints;
 use deadpool_postgres::{ClientWrapper, Hook, HookError, ManagerConfig, Pool, RecyclingMethod};
@@ -61,7 +60,6 @@ pub(crate) struct Parts {
     pub(crate) browser: topics::Browser,
     pub(crate) schemas: schemas::Cache,
     pub(crate) shop: crate::figures::Reader,
-    pub(crate) started_at: DateTime<Utc>,
     /// Cancelled when the console ends: open streams end with it.
     pub(crate) stop: CancellationToken,
 }
@@ -84,7 +82,6 @@ impl App {
             browser: topics::Browser::new(&config.endpoints),
             schemas: schemas::Cache::default(),
             shop: crate::figures::Reader::new(&config.endpoints),
-            started_at: Utc::now(),
             stop,
             config,
         })))

@@ -1,9 +1,8 @@
-//! Drawings as markup: bars, tiles, heat tables and sparklines. What is seen stands there as text too.
+//! Drawings as markup: bars, tiles and heat tables. What is seen stands there as text too.
 
 pub(crate) mod bars;
 pub(crate) mod countries;
 pub(crate) mod heat;
-pub(crate) mod spark;
 pub(crate) mod tiles;
 
 use rust_decimal::Decimal;

@@ -27,14 +27,12 @@ pub(crate) struct Known {
     pub(crate) schema: Value,
     /// As it was written; none where it is not Avro, or of a kind that is not understood here.
     pub(crate) model: Option<Model>,
-    /// For decoding; none likewise.
-    pub(crate) avro: Option<apache_avro::Schema>,
 }
 
 impl Known {
     fn read(id: u32, text: &str) -> Self {
         let schema: Value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
-        Self { id, model: Model::read(&schema).ok(), avro: apache_avro::Schema::parse(&schema).ok(), schema }
+        Self { id, model: Model::read(&schema).ok(), schema }
     }
 }
 

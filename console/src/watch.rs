@@ -165,30 +165,9 @@ pub(crate) struct Pace {
 }
 
 /// Asks a source again and again until the console stops. An answer that does not come in time counts as a refusal.
-pub(crate) async fn keep<T>(
-    watch: &Watch,
-    channel: &watch::Sender<Seen<T>>,
-    pace: Pace,
-    stop: &CancellationToken,
-    mut ask: impl AsyncFnMut(Option<Arc<T>>) -> Result<T, Refused>,
-) {
-    loop {
-        let before = channel.borrow().value.clone();
-        let answer = tokio::select! {
-            () = stop.cancelled() => return,
-            answer = tokio::time::timeout(pace.answer, ask(before)) => answer,
-        };
-        publish(channel, pace, answer);
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = watch.due(pace) => {}
-        }
-    }
-}
-
-/// [`keep`], where what is asked lends nothing of the closure to its answer: the compiler can tell that such a task may be
-/// spawned, which it cannot of a closure that lends.
-pub(crate) async fn keep_spawned<T, F>(
+///
+/// A plain closure that returns a future: of an asynchronous one the compiler cannot tell that its task may be spawned.
+pub(crate) async fn keep<T, F>(
     watch: &Watch,
     channel: &watch::Sender<Seen<T>>,
     pace: Pace,

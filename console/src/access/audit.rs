@@ -15,6 +15,7 @@ pub(crate) enum Phase {
     /// It was not let happen.
     Refused,
     /// It is about to happen.
+    #[expect(dead_code, reason = "of actions that change something, which no page has yet")]
     Intended,
     /// It has happened.
     Done,

@@ -22,7 +22,7 @@ use super::condition::Condition;
 use super::cursor::Cursor;
 use super::lane::{Lane, Match, Way, enough, merge, rest};
 use super::record::{Read, Record, read, time};
-use super::schema::{Known, Schemas};
+use super::schema::{Looked, Schemas};
 use super::{Browser, Loan, partition};
 use crate::problem::Problem;
 use crate::watch::kafka::reader::{Place, Reader, nobody_answers, passes};
@@ -173,7 +173,7 @@ struct Run {
     began: Instant,
     left: CancellationToken,
     /// The schema of the last record: mostly the next one's too.
-    known: Option<(u32, Result<Arc<Known>, Arc<str>>)>,
+    known: Option<(u32, Looked)>,
     scanned: u64,
     not_judged: u64,
     /// Of each condition whether any record had its field.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
 
 use super::decode::decode;
-use super::schema::Known;
+use super::schema::{Known, Looked};
 use super::value::Value;
 
 /// How much of one text is shown, in characters.
@@ -93,10 +93,7 @@ pub(crate) enum Read<'a> {
 }
 
 /// Reads a value by the schema it names.
-pub(crate) fn read<'a>(
-    payload: Option<&'a [u8]>,
-    known: Option<&'a Result<Arc<Known>, Arc<str>>>,
-) -> Read<'a> {
+pub(crate) fn read<'a>(payload: Option<&'a [u8]>, known: Option<&'a Looked>) -> Read<'a> {
     let Some(payload) = payload else { return Read::Tombstone };
     match (wire::split(payload), known) {
         (Ok((_, body)), Some(Ok(known))) => match decode(known, body) {

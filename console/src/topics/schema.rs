@@ -17,6 +17,9 @@ const KEPT: usize = 1_024;
 /// How long a schema may take to come.
 const ANSWER: Duration = Duration::from_secs(3);
 
+/// What asking for a schema gave: the schema, or the registry's words.
+pub(crate) type Looked = Result<Arc<Known>, Arc<str>>;
+
 /// A schema, ready to decode with.
 #[derive(Debug)]
 pub(crate) struct Known {
@@ -96,7 +99,7 @@ impl Schemas {
     }
 
     /// The schema of an id, or why there is none. Blocks where it is not known yet: not for the runtime's own threads.
-    pub(crate) fn get(&self, id: u32, runtime: &tokio::runtime::Handle) -> Result<Arc<Known>, Arc<str>> {
+    pub(crate) fn get(&self, id: u32, runtime: &tokio::runtime::Handle) -> Looked {
         match self.lock().get(&id) {
             Some(Kept::Known(known)) => return Ok(Arc::clone(known)),
             Some(Kept::Not(why, at)) if at.elapsed() < BELIEVED => return Err(Arc::clone(why)),

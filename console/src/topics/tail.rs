@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::condition::Condition;
 use super::record::{Read, Record, read};
-use super::schema::{Known, Schemas};
+use super::schema::{Looked, Schemas};
 use crate::watch::kafka::reader::{Reader, nobody_answers, passes};
 use crate::watch::words;
 
@@ -110,7 +110,7 @@ struct Thread {
     schemas: Arc<Schemas>,
     runtime: tokio::runtime::Handle,
     brokers: String,
-    known: Option<(u32, Result<Arc<Known>, Arc<str>>)>,
+    known: Option<(u32, Looked)>,
 }
 
 impl Thread {

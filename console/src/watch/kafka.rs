@@ -24,7 +24,7 @@ use self::asked::Asked;
 use self::counts::Counts;
 use self::look::Look;
 use self::subject::Subjects;
-use super::{Pace, Refused, keep_spawned};
+use super::{Pace, Refused, keep};
 use crate::app::App;
 
 const PACE: Pace =
@@ -208,7 +208,7 @@ pub(crate) async fn run(app: App) {
         asked: Asked::default(),
         subjects: Subjects::default(),
     }));
-    keep_spawned(&app.watch, &app.watch.kafka, PACE, &app.stop, move |before| {
+    keep(&app.watch, &app.watch.kafka, PACE, &app.stop, move |before| {
         let kept = Arc::clone(&kept);
         async move { kept.lock().await.look(before).await }
     })

@@ -26,7 +26,7 @@ pub(crate) use told::{
     Batch, Difference, Fault, Lease, Minute, Plan, QueryTold, Relay, Run, Slot, Standing, Verification,
 };
 
-use super::{Pace, Refused, keep_spawned};
+use super::{Pace, Refused, keep};
 use crate::access;
 use crate::app::App;
 use told::Marks;
@@ -95,16 +95,6 @@ impl Ops {
         self.standing.verifications.iter().find(|verification| verification.kind == kind)
     }
 
-    /// What every amount is in.
-    pub(crate) fn base_currency(&self) -> Option<&str> {
-        self.standing.base_currency.as_deref()
-    }
-
-    /// What occurred before is gone.
-    pub(crate) fn retention_floor(&self) -> Option<DateTime<Utc>> {
-        self.standing.retention_floor
-    }
-
     /// The plan whose figures are shown.
     pub(crate) fn plan(&self) -> Option<&Plan> {
         self.standing.plans.iter().find(|plan| plan.query == CUBE_FAMILY.name && plan.retired_at.is_none())
@@ -149,7 +139,7 @@ impl Asked {
 /// Asks PostgreSQL until the console stops.
 pub(crate) async fn run(app: App) {
     let kept = Arc::new(Mutex::new(None));
-    keep_spawned(&app.watch, &app.watch.ops, PACE, &app.stop, |before| {
+    keep(&app.watch, &app.watch.ops, PACE, &app.stop, |before| {
         ask(app.clone(), Arc::clone(&kept), before.unwrap_or_default())
     })
     .await;

@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
-use super::{Pace, keep_spawned};
+use super::{Pace, keep};
 use crate::app::App;
 use tally::Counting;
 
@@ -84,7 +84,7 @@ impl Hour {
 /// Looks again and again until the console stops.
 pub(crate) async fn run(app: App) {
     let counting = Arc::new(Mutex::new(Counting::default()));
-    keep_spawned(&app.watch, &app.watch.quarantine, PACE, &app.stop, |_| {
+    keep(&app.watch, &app.watch.quarantine, PACE, &app.stop, |_| {
         let (app, counting) = (app.clone(), Arc::clone(&counting));
         async move { counting.lock().await.look(&app.config.endpoints.pg_url).await }
     })

@@ -9,7 +9,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Pace, keep_spawned};
+use super::{Pace, keep};
 use crate::app::App;
 use crate::schemas::Cache;
 use crate::schemas::client::{Refusal, Registry};
@@ -92,7 +92,7 @@ impl Subjects {
 pub(crate) async fn run(app: App) {
     // Schemas and topics do not change by generation or partitions: any will do.
     let contract = Arc::new(topics(&app.config.endpoints.namespace, 1, EVENTS_PARTITIONS));
-    keep_spawned(&app.watch, &app.watch.registry, PACE, &app.stop, |before| {
+    keep(&app.watch, &app.watch.registry, PACE, &app.stop, |before| {
         let (app, contract) = (app.clone(), Arc::clone(&contract));
         async move {
             let registry = Registry { http: &app.http, url: &app.config.endpoints.schema_registry_url };

@@ -1,5 +1,6 @@
 //! Users: inserts, updates, tombstones, and no personal data.
 
+use apache_avro::reader::datum::GenericDatumReader;
 use contracts::wire::{GENERATION_HEADER, OPERATION_HEADER};
 
 use crate::support::{Scene, events};
@@ -38,9 +39,8 @@ async fn inserts_updates_and_deletes_become_states_and_tombstones() {
     let last = records.iter().find(|record| record.key == new.to_string()).unwrap();
     let schema = apache_avro::Schema::parse(&contracts::topics::user_schema()).unwrap();
     let mut body = last.body(scene.config.assigned.user_schema_id);
-    let apache_avro::types::Value::Record(fields) =
-        apache_avro::from_avro_datum(&schema, &mut body, None).unwrap()
-    else {
+    let reader = GenericDatumReader::builder(&schema).build().unwrap();
+    let apache_avro::types::Value::Record(fields) = reader.read_value(&mut body).unwrap() else {
         panic!("no record")
     };
     let age = fields.iter().find(|(name, _)| name == "age").unwrap();

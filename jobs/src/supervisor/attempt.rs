@@ -309,7 +309,7 @@ impl Attempt<'_> {
             }
             if let Some(ended) = answers.ended {
                 if let Some(exception) = ended.exception {
-                    reporter.kept.failed(ended.key, ended.why.clone(), exception);
+                    reporter.kept.failed(ended.key, ended.why.clone(), &exception);
                 }
                 return Err(Trouble::Query(ended.why));
             }

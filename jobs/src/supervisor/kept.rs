@@ -199,7 +199,7 @@ impl Kept {
     }
 
     /// A query ended with an exception.
-    pub(super) fn failed(&mut self, key: Key, summary: String, exception: String) {
+    pub(super) fn failed(&mut self, key: Key, summary: String, exception: &str) {
         let (query, revision) = key;
         let batch_id = self.next_batch.get(&key).copied();
         // The one character that PostgreSQL's text has no room for.
@@ -308,8 +308,8 @@ mod tests {
         let mut kept = Kept::default();
         kept.reported(CUBE, &report(4, 0));
         assert!(kept.batches.is_empty());
-        kept.failed(CUBE, "cube failed".into(), "stack".into());
-        kept.failed(ORDERS, "orders failed".into(), "stack".into());
+        kept.failed(CUBE, "cube failed".into(), "stack");
+        kept.failed(ORDERS, "orders failed".into(), "stack");
         let batches: Vec<Option<i64>> = kept.faults.iter().map(|fault| fault.batch_id).collect();
         assert_eq!(batches, [Some(5), None]);
     }

@@ -5,8 +5,10 @@
 
 use std::collections::HashMap;
 
+use apache_avro::Schema;
+use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value as Avro;
-use apache_avro::{Schema, from_avro_datum, to_avro_datum};
+use apache_avro::writer::datum::GenericDatumWriter;
 use contracts::quarantine::Reason;
 use contracts::topics;
 use jobs::checked::Expected;
@@ -94,8 +96,9 @@ impl Oracle {
     /// The fields of a body that is exactly what encoding them gives.
     fn decode(&self, body: &[u8]) -> Option<Fields> {
         let mut rest = body;
-        let record = from_avro_datum(&self.0, &mut rest, None).ok()?;
-        if to_avro_datum(&self.0, record.clone()).ok()? != body {
+        let record = GenericDatumReader::builder(&self.0).build().ok()?.read_value(&mut rest).ok()?;
+        let again = GenericDatumWriter::builder(&self.0).build().ok()?;
+        if again.write_value_to_vec(record.clone()).ok()? != body {
             return None;
         }
         let Avro::Record(fields) = record else { return None };

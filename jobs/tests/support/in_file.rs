@@ -29,7 +29,7 @@ pub(crate) fn kafka_records(session: &SparkSession, records: &[Record], file: &P
             ("generation", or_null(record.generation.clone().map(Avro::String))),
         ];
         let fields = fields.map(|(name, value)| (name.to_owned(), value));
-        writer.append(Avro::Record(fields.into())).unwrap();
+        writer.append_value(Avro::Record(fields.into())).unwrap();
     }
     writer.flush().unwrap();
     let timestamp = format!("timestamp_micros({} + 3000000 * offset)", record_time(0).timestamp_micros());

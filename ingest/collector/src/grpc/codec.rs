@@ -45,6 +45,6 @@ impl<D: Message + Default> Decoder for Decode<D> {
     fn decode(&mut self, source: &mut DecodeBuf<'_>) -> Result<Option<D>, tonic::Status> {
         // All of it lies in one piece.
         refuse_too_many(source.chunk())?;
-        Ok(Some(D::decode(source).map_err(malformed)?))
+        Ok(Some(D::decode(source).map_err(|error| malformed(&error))?))
     }
 }

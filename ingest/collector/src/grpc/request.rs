@@ -31,10 +31,10 @@ impl FromIterator<Event> for CollectRequest {
 
 /// An event of a message.
 pub(super) fn event(bytes: Bytes) -> Result<Event, Refusal> {
-    Event::decode(bytes).map_err(malformed)
+    Event::decode(bytes).map_err(|error| malformed(&error))
 }
 
-pub(super) fn malformed(error: prost::DecodeError) -> Refusal {
+pub(super) fn malformed(error: &prost::DecodeError) -> Refusal {
     Refusal::Malformed(error.to_string())
 }
 

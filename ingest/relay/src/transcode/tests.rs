@@ -1,3 +1,4 @@
+use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::event::{self, Amount, Price, Rate};
@@ -151,9 +152,8 @@ fn order(count: usize) -> impl Strategy<Value = Vec<usize>> {
 fn oracle(schema: &serde_json::Value, body: &[u8]) -> Vec<(String, Value)> {
     let schema = apache_avro::Schema::parse(schema).unwrap();
     let mut rest = body;
-    let Value::Record(fields) = apache_avro::from_avro_datum(&schema, &mut rest, None).unwrap() else {
-        panic!()
-    };
+    let reader = GenericDatumReader::builder(&schema).build().unwrap();
+    let Value::Record(fields) = reader.read_value(&mut rest).unwrap() else { panic!() };
     assert!(rest.is_empty());
     fields
 }
