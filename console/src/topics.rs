@@ -25,6 +25,8 @@ use tail::Tails;
 
 /// How many read at once.
 const READERS: usize = 4;
+/// How many stay connected while nobody searches: each keeps its buffers.
+const IDLE: usize = 1;
 /// How long a broker gathers records where there is nothing to answer with.
 const GATHER: Duration = Duration::from_millis(50);
 
@@ -72,8 +74,9 @@ impl Browser {
 impl Loan {
     /// Gives the reader back, which nothing has gone wrong with.
     fn done(self) {
-        if self.reader.assign(&[]).is_ok() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(self.reader);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE && self.reader.assign(&[]).is_ok() {
+            idle.push(self.reader);
         }
     }
 }

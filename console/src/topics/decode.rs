@@ -11,7 +11,7 @@ use contracts::avro::{ReadError, Reader};
 use super::schema::Known;
 use super::value::{Unit, Value};
 
-/// How deep records lie in records.
+/// How deep values lie in values: a record in a record through a union is three steps.
 const DEPTH: usize = 64;
 /// How many items the arrays and maps of one record may have, and fields the records in it, together.
 const ITEMS: usize = 100_000;
@@ -27,7 +27,7 @@ pub(crate) enum DecodeError {
     Symbol(i64, usize),
     #[error("{0} is neither 0 nor 1")]
     Bool(u8),
-    #[error("records lie in each other more than {DEPTH} deep")]
+    #[error("values lie in each other more than {DEPTH} deep")]
     Deep,
     #[error("more than {ITEMS} values in one")]
     Many,

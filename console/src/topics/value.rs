@@ -1,6 +1,6 @@
 //! A decoded value, borrowed from the record and its schema, and how it is written: logical types as what they mean.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use serde_json::{Map, Value as Json, json};
 
 /// A value.
@@ -139,9 +139,9 @@ fn date(days: i64) -> Option<NaiveDate> {
 
 fn time(value: i64, unit: Unit) -> String {
     let (seconds, nanos) = unit.split(value);
-    let delta = TimeDelta::seconds(seconds) + TimeDelta::nanoseconds(i64::from(nanos));
-    let of_a_day = (0..86_400).contains(&seconds);
-    let at = of_a_day.then(|| NaiveTime::MIN.overflowing_add_signed(delta).0);
+    let at = u32::try_from(seconds)
+        .ok()
+        .and_then(|seconds| NaiveTime::from_num_seconds_from_midnight_opt(seconds, nanos));
     at.map_or_else(|| value.to_string(), |at| at.format("%H:%M:%S%.f").to_string())
 }
 

@@ -37,7 +37,9 @@ async fn page(
     let known = snapshot.kafka.value.as_deref().map(|topics| topics.get(&name));
     // Away or not asked yet, a topic may be there; known and not there, it is not.
     if let Some(None) = known {
-        return Err(Problem::not_found(format!("there is no topic {name:?}")));
+        return Err(Problem::not_found(format!(
+            "there is no topic {name:?}; one that was made just now shows within ten seconds"
+        )));
     }
     let topic = known.flatten();
     let tab = pairs.iter().find(|(key, _)| key == "tab").map_or("messages", |(_, tab)| tab.as_str());
