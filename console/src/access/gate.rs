@@ -58,7 +58,7 @@ impl Visitor {
 
 /// Somebody who may act: a handler that asks for it cannot be reached by anybody else.
 #[derive(Debug, Clone)]
-#[expect(dead_code, reason = "for actions that change something, which no page has yet")]
+#[allow(dead_code, reason = "for actions that change something, which no page has yet")]
 pub(crate) struct Operator(pub(crate) Visitor);
 
 impl std::ops::Deref for Operator {

@@ -1,7 +1,6 @@
 //! A record as it is shown: decoded, with what tells of a person shut.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use contracts::personal::{Class, class};

@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn an_exception_is_shown_whole_and_as_text() {
         let exception = format!("java.lang.Error: <script>\n{}", "\tat Foo.bar(Foo.scala)\n".repeat(500));
-        let fault = Fault { exception: exception.clone(), occurred_at: ago(9), ..Fault::default() };
+        let fault = Fault { exception, occurred_at: ago(9), ..Fault::default() };
         let viewing = Viewing { zone: chrono_tz::UTC, against: Against::Yesterday };
         let text = list([&fault].into_iter(), &viewing, now()).into_string();
         assert!(text.contains("&lt;script&gt;") && !text.contains("<script>"));
