@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::assets;
 use crate::hub::Panel;
 use crate::problem::Problem;
-use crate::watch::{Snapshot, Source};
+use crate::watch::Source;
 
 /// The strip stands on every page.
 pub(crate) const PANELS: &[Panel] = &[Panel {
