@@ -44,6 +44,8 @@ struct Rendered {
 #[derive(Debug, Default)]
 struct Kept {
     viewers: usize,
+    /// How many look at each page: what nobody looks at is not rendered.
+    pages: BTreeMap<String, usize>,
     panels: BTreeMap<&'static str, Rendered>,
 }
 
@@ -53,6 +55,8 @@ pub(crate) struct Hub {
     epoch: String,
     version: watch::Sender<u64>,
     kept: Mutex<BTreeMap<(String, &'static str), Kept>>,
+    /// Held while rendering: two at once would give the same version to two panels, and a viewer would miss one.
+    rendering: Mutex<()>,
 }
 
 /// There are as many time zones and comparisons as are kept already.
@@ -65,6 +69,7 @@ impl Hub {
             epoch: format!("{:x}", chrono::Utc::now().timestamp_micros()),
             version: watch::Sender::new(0),
             kept: Mutex::default(),
+            rendering: Mutex::default(),
         }
     }
 
@@ -72,8 +77,8 @@ impl Hub {
         &self.epoch
     }
 
-    /// Begins to keep the panels of a viewing, until the guard is dropped.
-    pub(crate) fn join(app: &App, viewing: &Viewing) -> Result<Seat, Busy> {
+    /// Begins to keep the panels of these pages in a viewing, until the guard is dropped.
+    pub(crate) fn join(app: &App, viewing: &Viewing, pages: &[String]) -> Result<Seat, Busy> {
         let key = key(viewing);
         let mut kept = app.hub.lock();
         if kept.len() >= VIEWINGS && !kept.contains_key(&key) {
@@ -81,12 +86,15 @@ impl Hub {
         }
         let of_viewing = kept.entry(key.clone()).or_default();
         of_viewing.viewers += 1;
-        let first = of_viewing.panels.is_empty();
+        let first = of_viewing.viewers == 1 || pages.iter().any(|page| !of_viewing.pages.contains_key(page));
+        for page in pages {
+            *of_viewing.pages.entry(page.clone()).or_default() += 1;
+        }
         drop(kept);
         if first {
             app.hub.render(&app.watch.snapshot(), &Source::ALL);
         }
-        Ok(Seat { app: app.clone(), key })
+        Ok(Seat { app: app.clone(), key, pages: pages.to_vec() })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, &'static str), Kept>> {
@@ -95,12 +103,17 @@ impl Hub {
 
     /// Renders what is watched and drawn from these sources; says so to viewers where anything differs.
     fn render(&self, snapshot: &Snapshot, changed: &[Source]) {
+        let _alone = self.rendering.lock().unwrap_or_else(PoisonError::into_inner);
         let viewings: Vec<_> = self.lock().keys().cloned().collect();
         let mut version = *self.version.borrow();
         let before = version;
         for key in viewings {
             let Some(viewing) = viewing(&key) else { continue };
-            for panel in PANELS.iter().flat_map(|panels| panels.iter()) {
+            let pages: Vec<String> =
+                self.lock().get(&key).map(|kept| kept.pages.keys().cloned().collect()).unwrap_or_default();
+            let watched =
+                |panel: &&Panel| panel.page.is_empty() || pages.iter().any(|page| page == panel.page);
+            for panel in PANELS.iter().flat_map(|panels| panels.iter()).filter(watched) {
                 if !panel.sources.iter().any(|source| changed.contains(source)) {
                     continue;
                 }
@@ -128,10 +141,16 @@ fn viewing((zone, against): &(String, &'static str)) -> Option<Viewing> {
     Some(Viewing { zone: zone.parse::<Tz>().ok()?, against: against.parse().ok()? })
 }
 
+/// The page that a panel stands on.
+fn panel_page(id: &str) -> Option<&'static str> {
+    PANELS.iter().flat_map(|panels| panels.iter()).find(|panel| panel.id == id).map(|panel| panel.page)
+}
+
 /// A viewer's place.
 pub(crate) struct Seat {
     app: App,
     key: (String, &'static str),
+    pages: Vec<String>,
 }
 
 impl Seat {
@@ -169,6 +188,16 @@ impl Drop for Seat {
         let mut kept = self.app.hub.lock();
         if let Some(of_viewing) = kept.get_mut(&self.key) {
             of_viewing.viewers -= 1;
+            for page in &self.pages {
+                if let Some(viewers) = of_viewing.pages.get_mut(page) {
+                    *viewers -= 1;
+                    if *viewers == 0 {
+                        of_viewing.pages.remove(page);
+                        // Old when somebody comes back.
+                        of_viewing.panels.retain(|id, _| panel_page(id) != Some(page.as_str()));
+                    }
+                }
+            }
             if of_viewing.viewers == 0 {
                 kept.remove(&self.key);
             }

@@ -4,10 +4,12 @@ pub(crate) mod advice;
 mod ends;
 mod freshness;
 pub(crate) mod hops;
+pub(crate) mod jobs;
 pub(crate) mod ledger;
+pub(crate) mod phases;
 mod proof;
 pub(crate) mod view;
 
-pub(crate) use ends::{behind, kafka_ends, kafka_rate, under_replicated};
+pub(crate) use ends::{behind, behind_by_ends, kafka_ends, kafka_rate, under_replicated};
 pub(crate) use freshness::freshness;
 pub(crate) use proof::proof;

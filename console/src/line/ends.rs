@@ -38,23 +38,26 @@ fn answered(seen: &Seen<Topics>) -> Option<&Topics> {
 /// Nothing before its first micro-batch.
 pub(crate) fn behind(query: &Query, ends: Option<&Ends>) -> Option<i64> {
     let last = query.last()?;
-    let Some(ends) = ends else { return Some(last.offsets_behind) };
-    let of_topic = |topic: &String, read: &BTreeMap<String, i64>| {
-        let ends = ends.get(topic)?;
-        // A partition that was not there when the batch ended has been read up to nowhere.
-        let unread = ends
-            .iter()
-            .map(|(partition, end)| end.saturating_sub(read.get(partition).copied().unwrap_or(0)).max(0));
-        Some(unread.fold(0, i64::saturating_add))
-    };
-    let mut unread = 0_i64;
-    for (topic, read) in &last.end_offsets {
-        match of_topic(topic, read) {
-            Some(of_topic) => unread = unread.saturating_add(of_topic),
-            None => return Some(last.offsets_behind),
-        }
+    Some(unread(query, ends).unwrap_or(last.offsets_behind))
+}
+
+/// Whether [`behind`] is by where topics end now.
+pub(crate) fn behind_by_ends(query: &Query, ends: Option<&Ends>) -> bool {
+    unread(query, ends).is_some()
+}
+
+fn unread(query: &Query, ends: Option<&Ends>) -> Option<i64> {
+    let (read, ends) = (&query.last()?.end_offsets, ends?);
+    if read.is_empty() {
+        return None;
     }
-    if last.end_offsets.is_empty() { Some(last.offsets_behind) } else { Some(unread) }
+    read.iter().try_fold(0_i64, |sum, (topic, read)| {
+        // A partition that was not there when the batch ended has been read up to nowhere.
+        let of_partition = |(partition, end): (&String, &i64)| {
+            end.saturating_sub(read.get(partition).copied().unwrap_or(0)).max(0)
+        };
+        Some(ends.get(topic)?.iter().map(of_partition).fold(sum, i64::saturating_add))
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! How old a query's figures are, and why they are not newer. A quiet shop's figures are old and right.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use contracts::family::CUBE_FAMILY;
 
 use super::hops::{HopName, HopState, hops, newest_event, patience};
@@ -110,17 +110,12 @@ fn of_query(snapshot: &Snapshot, ops: &Ops, query: &Query) -> (FreshnessState, O
         let why = format!("{unread} offsets wait, and no micro-batch has ended lately");
         return (FreshnessState::Late, Some(why));
     }
-    let recent = since_last.is_some_and(|since| since <= triggers(query));
+    let recent = since_last.is_some_and(|since| since <= patience(query));
     if recent && lag_p50_ms.is_some_and(|lag| lag > super::hops::LATE_MS) && !super::hops::is_quiet(ops) {
         return (FreshnessState::Late, Some("half of the figures trail by more than 10 s".to_owned()));
     }
     // A batch is of the events before it: while some come in, the next one is on its way.
     if recent || waits { (FreshnessState::Live, None) } else { (FreshnessState::Idle, None) }
-}
-
-/// Within this, a micro-batch should have ended where there are events.
-fn triggers(query: &Query) -> TimeDelta {
-    patience(query)
 }
 
 #[cfg(test)]

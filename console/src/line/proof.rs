@@ -64,7 +64,8 @@ mod tests {
 
     use super::*;
     use crate::watch::Seen;
-    use crate::watch::ops::{Ops, Rebuild};
+    use crate::watch::ops::Ops;
+    use crate::watch::ops::told::Rebuild;
 
     const TABLE: &str = "activity_by_country";
 

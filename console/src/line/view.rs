@@ -131,7 +131,7 @@ pub(crate) fn history(ops: &Ops, from: DateTime<Utc>, to: DateTime<Utc>, step_s:
         at += TimeDelta::seconds(step_s);
     }
     let start = floor(from);
-    for point in ops.history.iter().filter(|point| point.at >= from && point.at < to) {
+    for point in ops.history.iter().chain([&ops.step]).filter(|point| point.at >= from && point.at < to) {
         let index = (floor(point.at) - start).num_seconds() / step_s;
         if let Some(of_step) = usize::try_from(index).ok().and_then(|index| points.get_mut(index)) {
             take_in(of_step, point);

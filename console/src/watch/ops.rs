@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contracts::console::ROLE;
 use contracts::family::{CUBE_FAMILY, FAMILIES_BESIDE};
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -24,11 +23,11 @@ pub(crate) use history::Point;
 pub(crate) use ingest::{Ingest, Rates};
 pub(crate) use meter::Meter;
 pub(crate) use told::{
-    Batch, Counts, Difference, Fault, Generation, Lease, Minute, Plan, Progress, QueryTold, Rebuild, Relay,
-    Run, Slot, Standing, Verification,
+    Batch, Difference, Fault, Lease, Minute, Plan, QueryTold, Relay, Run, Slot, Standing, Verification,
 };
 
 use super::{Pace, Refused, keep_spawned};
+use crate::access;
 use crate::app::App;
 use told::Marks;
 
@@ -68,8 +67,10 @@ pub(crate) struct Ops {
     pub(crate) minutes: Vec<Minute>,
     pub(crate) ingest: Ingest,
     pub(crate) standing: Arc<Standing>,
-    /// The last day, oldest first.
+    /// The last day, oldest first, without the step that is not over.
     pub(crate) history: Arc<VecDeque<Point>>,
+    /// That one.
+    pub(crate) step: Point,
     pub(crate) marks: told::Marks,
     pub(crate) standing_at: DateTime<Utc>,
 }
@@ -134,7 +135,7 @@ struct Asked {
 
 impl Asked {
     async fn open(pg_url: &str) -> Result<Self, Refused> {
-        let client = provision::connect(pg_url).await?;
+        let client = access::connect(pg_url).await?;
         // Times in documents are UTC; a plan made once holds, whatever the parameters.
         client
             .batch_execute("set timezone = 'UTC'; set plan_cache_mode = force_generic_plan; set jit = off")
@@ -239,7 +240,7 @@ fn after(
         }
     }
     let point = Point {
-        at,
+        at: history::step(at),
         lag_p50_ms,
         lag_p99_ms,
         rates: ingest.rates,
@@ -249,7 +250,15 @@ fn after(
             .and_then(&behind)
             .or_else(|| progress.filter(|_| cube.is_none()).map(|progress| progress.offsets_behind)),
     };
-    history::add(Arc::make_mut(&mut history), point);
+    // A day of steps is copied when one is over, not every second.
+    let step = if before.step.at == point.at {
+        history::merged(before.step, point)
+    } else {
+        if before.at > DateTime::<Utc>::default() {
+            history::add(Arc::make_mut(&mut history), before.step);
+        }
+        point
+    };
     let relayed = moving.relay.as_ref().map_or_else(Meter::default, |relay| {
         before.relayed.read(at, relay.events_out.saturating_add(relay.users_out))
     });
@@ -272,6 +281,7 @@ fn after(
         ingest,
         standing,
         history,
+        step,
         marks: moving.marks,
         standing_at,
     }

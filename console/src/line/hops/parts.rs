@@ -308,7 +308,7 @@ pub(crate) fn newest_event(ops: &Ops) -> Option<DateTime<Utc>> {
 }
 
 fn growth(ops: &Ops, of: impl Fn(&crate::watch::ops::Point) -> Option<i64>) -> Option<f64> {
-    let now = ops.history.back()?;
+    let now = &ops.step;
     let then = ops.history.iter().rev().find(|point| {
         now.at - point.at >= TimeDelta::seconds(GROWTH_S)
             && now.at - point.at < TimeDelta::seconds(4 * GROWTH_S)

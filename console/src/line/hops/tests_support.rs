@@ -6,9 +6,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Hop, HopName, HopState};
-use crate::watch::ops::{
-    Batch, Ingest, Lease, Minute, Ops, Progress, Query, QueryTold, Relay, Run, Slot, query_names,
-};
+use crate::watch::ops::told::{Counts, Progress};
+use crate::watch::ops::{Batch, Ingest, Lease, Minute, Ops, Query, QueryTold, Relay, Run, Slot, query_names};
 use crate::watch::{Away, Seen, Snapshot};
 
 /// Now.
@@ -58,7 +57,7 @@ pub(crate) fn query(name: &str, batch: Batch) -> Query {
 pub(crate) fn well() -> Ops {
     let minute = |records| Minute {
         minute: ago(0),
-        counts: crate::watch::ops::Counts { records_in: records, records_out: records, ..Default::default() },
+        counts: Counts { records_in: records, records_out: records, ..Default::default() },
     };
     let ingest =
         Ingest::default().read(ago(1), &[minute(0)], Some(ago(0))).read(now(), &[minute(30)], Some(ago(0)));

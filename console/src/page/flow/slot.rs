@@ -3,6 +3,7 @@
 use chrono::Utc;
 use maud::{Markup, html};
 
+use crate::draw::bars::bar;
 use crate::format;
 use crate::line::view::{SlotView, line};
 use crate::page::{Viewing, states};
@@ -25,13 +26,12 @@ pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
 
 fn body(slot: &SlotView) -> Markup {
     let limit = slot.retained_bytes.zip(slot.safe_bytes).map(|(kept, safe)| kept.saturating_add(safe).max(1));
-    let share = slot.retained_bytes.zip(limit).map(|(kept, limit)| thousandths(kept, limit));
+    let share = slot.retained_bytes.zip(limit).map(|(kept, limit)| share(kept, limit));
     html! {
         @if let (Some(kept), Some(limit), Some(share)) = (slot.retained_bytes, limit, share) {
             p { strong { (format::bytes(kept)) } " of " (format::bytes(limit)) }
-            meter .slot min="0" max="1000" high="500" optimum="0" value=(share) aria-label="Log that is kept, of what may be" {
-                (share / 10) " %"
-            }
+            // The text before says it.
+            (bar(share, None))
         }
         dl .facts {
             dt { "Is read" }
@@ -59,9 +59,10 @@ fn body(slot: &SlotView) -> Markup {
     }
 }
 
-fn thousandths(part: i64, whole: i64) -> i64 {
-    let share = i128::from(part.max(0)) * 1_000 / i128::from(whole.max(1));
-    i64::try_from(share).unwrap_or(1_000).min(1_000)
+/// From 0 to 1.
+#[expect(clippy::cast_precision_loss, reason = "it is drawn in thousandths")]
+fn share(part: i64, whole: i64) -> f64 {
+    (part.max(0) as f64 / whole.max(1) as f64).min(1.0)
 }
 
 fn size(bytes: Option<i64>) -> Markup {
@@ -78,8 +79,8 @@ mod tests {
     #[test]
     fn a_share_is_within_its_bounds() {
         assert_eq!(
-            [(0, 4), (1, 4), (9, 4), (-1, 4), (i64::MAX, 1)].map(|(a, b)| thousandths(a, b)),
-            [0, 250, 1_000, 0, 1_000]
+            [(0, 4), (1, 4), (9, 4), (-1, 4), (i64::MAX, 1)].map(|(a, b)| share(a, b)),
+            [0.0, 0.25, 1.0, 0.0, 1.0]
         );
     }
 
@@ -94,7 +95,7 @@ mod tests {
         };
         let text = body(&slot).into_string();
         assert!(
-            text.contains("nobody reads it") && text.contains("lost") && !text.contains("<meter"),
+            text.contains("nobody reads it") && text.contains("lost") && !text.contains("<svg"),
             "{text}"
         );
     }

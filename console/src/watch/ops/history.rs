@@ -34,18 +34,24 @@ pub(crate) fn step(at: DateTime<Utc>) -> DateTime<Utc> {
     at.duration_trunc(TimeDelta::seconds(STEP_S)).unwrap_or(at)
 }
 
-/// Adds what was seen: into the newest step where it is of that one. What is not known leaves what is known.
+/// A step with what was seen later in it. What is not known leaves what is known.
+pub(super) fn merged(step: Point, seen: Point) -> Point {
+    Point {
+        at: step.at,
+        lag_p50_ms: seen.lag_p50_ms.or(step.lag_p50_ms),
+        lag_p99_ms: seen.lag_p99_ms.or(step.lag_p99_ms),
+        rates: seen.rates.or(step.rates),
+        retained_bytes: seen.retained_bytes.or(step.retained_bytes),
+        relay_behind_bytes: seen.relay_behind_bytes.or(step.relay_behind_bytes),
+        offsets_behind: seen.offsets_behind.or(step.offsets_behind),
+    }
+}
+
+/// Adds what was seen: into the newest step where it is of that one.
 pub(super) fn add(points: &mut VecDeque<Point>, seen: Point) {
     let at = step(seen.at);
     match points.back_mut() {
-        Some(last) if last.at == at => {
-            last.lag_p50_ms = seen.lag_p50_ms.or(last.lag_p50_ms);
-            last.lag_p99_ms = seen.lag_p99_ms.or(last.lag_p99_ms);
-            last.rates = seen.rates.or(last.rates);
-            last.retained_bytes = seen.retained_bytes.or(last.retained_bytes);
-            last.relay_behind_bytes = seen.relay_behind_bytes.or(last.relay_behind_bytes);
-            last.offsets_behind = seen.offsets_behind.or(last.offsets_behind);
-        }
+        Some(last) if last.at == at => *last = merged(*last, seen),
         // PostgreSQL's clock was put back: the steps stay in order.
         Some(last) if last.at > at => {}
         _ => {
