@@ -272,7 +272,7 @@ mod tests {
         let problems = [
             Problem::bad_request("bad-period", ""),
             Problem::bad_request("before-floor", ""),
-            Problem::period_too_long(chrono::TimeDelta::hours(1), ""),
+            Problem::period_too_long(chrono::TimeDelta::hours(1)),
             Problem::not_found(""),
             Problem::store_away("kafka", ""),
             Problem::busy(""),
