@@ -140,7 +140,7 @@ function chart(figure) {
     const times = (_, at) => at.map((second) => (at[1] - at[0] >= 86_400 || clock.format(second * 1000) === '00:00' ? day : clock).format(second * 1000));
     plot = new uPlot({
       width: box.clientWidth || 600, height: box.clientHeight || 240, tzDate: (/** @type {number} */ at) => uPlot.tzDate(new Date(at * 1000), zone),
-      legend: { show: false }, padding: [8, 8, 0, 0],
+      legend: { show: false }, padding: [8, 20, 0, 0],
       cursor: { points: { size: 7 }, drag: { x: true, y: false, setScale: true }, y: false },
       scales: { y: { range: (/** @type {any} */ _, /** @type {number?} */ min, /** @type {number?} */ max) => [Math.min(0, min ?? 0), (max ?? 0) * 1.06 || 1] } },
       axes: [

@@ -85,6 +85,7 @@ function watch() {
   } else if (strip && !lost) {
     const text = document.createElement('span');
     text.className = 'lost';
+    text.role = 'status';
     text.dataset.kept = '';
     text.textContent = 'The console does not answer: what you see is as old as it says. Trying again.';
     strip.prepend(text);

@@ -214,7 +214,7 @@ impl Frame {
                         }
                         (self.viewer())
                     }
-                    (strip::strip(&snapshot, &self.viewing))
+                    section .around aria-label="State of the line" { (strip::strip(&snapshot, &self.viewing)) }
                     main #main tabindex="-1" { (body) }
                     (keys())
                 }

@@ -146,7 +146,8 @@ pub(crate) fn figure(figure: &Figure, viewing: &Viewing, now: DateTime<Utc>) -> 
 
 /// A value, the currency before it smaller than the amount.
 fn value(value: &str) -> Markup {
-    let parts = value.split_once('\u{a0}').filter(|(unit, _)| unit.len() == 3);
+    let parts =
+        value.split_once('\u{a0}').filter(|(unit, _)| unit.chars().all(|letter| letter.is_ascii_uppercase()));
     html! {
         span .long[value.chars().count() > 12] {
             @match parts {

@@ -75,7 +75,10 @@ pub(super) fn of_period(totals: &Part<Totals>, period: &PeriodTold, viewing: &Vi
         of_stretch(totals, &stretch, "refunds", "Refunds", |totals| Some(totals), |totals| &totals.refunds),
     ];
     html! {
-        div .figures { @for figure in &figures { (states::figure(figure, viewing, now)) } }
+        section {
+            h2 .sr { "Leading figures" }
+            div .figures { @for figure in &figures { (states::figure(figure, viewing, now)) } }
+        }
     }
 }
 

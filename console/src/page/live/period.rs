@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::chart;
 use super::figures::of_period as leading;
 use super::parts::{self, Place};
-use crate::api::answer::PeriodTold;
+use crate::api::answer::{Freshness, FreshnessState, PeriodTold};
 use crate::app::App;
 use crate::draw::tiles;
 use crate::figures::period::{Chosen, Stretch};
@@ -149,8 +149,22 @@ pub(super) fn bar(frame: &Frame, shown: &Shown) -> Markup {
 
 /// Everything of a period that does not change while one looks.
 pub(super) async fn body(app: &App, viewing: &Viewing, of: &figures::Asked) -> Markup {
-    let view = figures::of_period(&app.shop, &app.watch.snapshot(), of, Utc::now()).await;
+    let mut view = figures::of_period(&app.shop, &app.watch.snapshot(), of, Utc::now()).await;
+    let to = view.period.to;
+    macro_rules! settle {
+        ($($part:ident)+) => { $(view.$part.freshness = settled(&view.$part.freshness, to);)+ };
+    }
+    settle!(totals series countries categories funnel products who channels hours visitors);
     draw(&view, viewing)
+}
+
+/// What was over before the line stood still is whole: only a period that reaches further lacks something.
+fn settled(freshness: &Freshness, to: DateTime<Utc>) -> Freshness {
+    let trails = matches!(freshness.state, FreshnessState::Late | FreshnessState::Stalled);
+    if trails && freshness.as_of.is_some_and(|as_of| as_of >= to) {
+        return Freshness { state: FreshnessState::Live, why: None, ..freshness.clone() };
+    }
+    freshness.clone()
 }
 
 fn draw(view: &PeriodView, viewing: &Viewing) -> Markup {
@@ -285,6 +299,19 @@ mod tests {
         let (given, title) =
             of(shown(Some("yesterday"), Some("2026-11-28T09:00"), Some("2026-11-28T10:30")).unwrap());
         assert_eq!((given.compare, &*title), (Compare::Before, "Nov 28, 09:00–10:30"));
+    }
+
+    #[test]
+    fn a_period_that_was_over_before_the_line_stood_still_is_whole() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let stalled = Freshness {
+            state: FreshnessState::Stalled,
+            as_of: Some(at("2026-11-29T00:32:23Z")),
+            age_ms: Some(100_000),
+            why: Some("the relay has stopped".to_owned()),
+        };
+        assert_eq!(settled(&stalled, at("2026-11-29T00:00:00Z")).state, FreshnessState::Live);
+        assert_eq!(settled(&stalled, at("2026-11-29T01:00:00Z")), stalled);
     }
 
     #[test]
