@@ -136,8 +136,10 @@ struct Asked {
 impl Asked {
     async fn open(pg_url: &str) -> Result<Self, Refused> {
         let client = provision::connect(pg_url).await?;
-        // Where set-up could not make the role, everything works without.
-        if client.query_opt("select from pg_roles where rolname = $1", &[&ROLE]).await?.is_some() {
+        // Where set-up could not make the role, or was an earlier version's, everything works without.
+        let usable = "select from pg_roles where rolname = $1 and pg_has_role(current_user, oid, 'member')
+                      and has_schema_privilege(oid, 'ops', 'usage')";
+        if client.query_opt(usable, &[&ROLE]).await?.is_some() {
             client.batch_execute(&format!("set role {ROLE}")).await?;
         }
         // Times in documents are UTC; a plan made once holds, whatever the parameters.
