@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The whole trigger among the durations.
 const TRIGGER: &str = "triggerExecution";
@@ -60,10 +60,21 @@ pub struct StateOperator {
 pub struct Source {
     /// Records read. The server leaves the sum over sources out of what it sends over Connect.
     pub num_input_rows: i64,
-    /// Where the micro-batch ended: `{topic: {partition: offset}}` for Kafka, nothing before the first.
+    /// Where the micro-batch ended: `{topic: {partition: offset}}` for Kafka, nothing before the first. What the server sends
+    /// over Connect is JSON in a text.
+    #[serde(deserialize_with = "unpacked")]
     pub end_offset: serde_json::Value,
     /// Kafka's figures, `maxOffsetsBehindLatest` among them.
     pub metrics: BTreeMap<String, String>,
+}
+
+/// A value, or what stands in a text as JSON.
+fn unpacked<'de, D: Deserializer<'de>>(deserializer: D) -> Result<serde_json::Value, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(match value.as_str() {
+        Some(text) => serde_json::from_str(text).unwrap_or(value),
+        None => value,
+    })
 }
 
 /// The sink.
@@ -136,8 +147,15 @@ impl SparkProgress {
         self.batch_id + i64::from(self.duration_ms.contains_key("addBatch"))
     }
 
-    pub(crate) fn sink_metric_ms(&self, name: &str) -> Option<i64> {
+    fn sink_metric_ms(&self, name: &str) -> Option<i64> {
         self.sink.metrics.get(name)?.parse().ok()
+    }
+
+    /// How far rows trailed their newest event, median and 99th percentile in ms; nothing where no row carries one.
+    #[must_use]
+    pub fn lag_ms(&self) -> Option<(i64, i64)> {
+        (self.sink_metric_ms("lag_count")? > 0)
+            .then(|| self.sink_metric_ms("lag_p50_ms").zip(self.sink_metric_ms("lag_p99_ms")))?
     }
 
     /// Whether it was not told before, by the time of the trigger.
@@ -280,9 +298,9 @@ mod tests {
         "stateOperators": [{"operatorName": "stateStoreSave", "numRowsTotal": 63, "numRowsUpdated": 10,
                             "numRowsRemoved": 3, "numRowsDroppedByWatermark": 0}],
         "sources": [{"description": "KafkaV2", "numInputRows": 1000,
-                     "startOffset": null, "endOffset": {"shop.events.v1": {"0": 510, "1": 490}},
+                     "startOffset": null, "endOffset": "{\"shop.events.v1\":{\"0\":510,\"1\":490}}",
                      "metrics": {"maxOffsetsBehindLatest": "12"}}],
-        "sink": {"description": "x", "numOutputRows": 60, "metrics": {"lag_p50_ms": "800", "lag_p99_ms": "1200"}}
+        "sink": {"description": "x", "numOutputRows": 60, "metrics": {"lag_count": "60", "lag_p50_ms": "800", "lag_p99_ms": "1200"}}
     }"#;
 
     #[test]
@@ -305,10 +323,11 @@ mod tests {
         let ends = serde_json::Value::Object(spark.end_offsets());
         assert_eq!(ends, serde_json::json!({"shop.events.v1": {"0": 510, "1": 490}}));
         assert_eq!(spark.next_batch(), 8);
-        let idle = r#"{"batchId": 8, "timestamp": "2026-11-22T10:00:10.000Z", "sources": [{"endOffset": null}],
+        assert_eq!(spark.lag_ms(), Some((800, 1200)));
+        let idle = r#"{"batchId": 8, "timestamp": "2026-11-22T10:00:10.000Z", "sources": [{"endOffset": null}, {"endOffset": "3"}],
                        "durationMs": {"latestOffset": 2, "triggerExecution": 2}}"#;
         let idle = SparkProgress::parse(idle).unwrap();
-        assert!(idle.end_offsets().is_empty());
+        assert!(idle.end_offsets().is_empty() && idle.lag_ms().is_none());
         assert_eq!(idle.next_batch(), 8);
     }
 

@@ -59,8 +59,8 @@ impl Batch {
             dropped_rows: spark.rows_dropped_by_watermark(),
             watermark: spark.event_time.watermark,
             newest_event_at: spark.event_time.max,
-            lag_p50_ms: spark.sink_metric_ms("lag_p50_ms"),
-            lag_p99_ms: spark.sink_metric_ms("lag_p99_ms"),
+            lag_p50_ms: spark.lag_ms().map(|(p50, _)| p50),
+            lag_p99_ms: spark.lag_ms().map(|(_, p99)| p99),
             end_offsets: spark.end_offsets(),
             offsets_behind: spark.offsets_behind(),
         }
@@ -286,7 +286,7 @@ mod tests {
                  "eventTime": {{"max": "2026-11-22T09:59:59.000Z"}},
                  "sources": [{{"numInputRows": {rows}, "endOffset": {{"t": {{"0": 5}}}},
                                "metrics": {{"maxOffsetsBehindLatest": "3"}}}}],
-                 "sink": {{"metrics": {{"lag_p50_ms": "800"}}}}}}"#
+                 "sink": {{"metrics": {{"lag_count": "2", "lag_p50_ms": "800", "lag_p99_ms": "900"}}}}}}"#
         );
         SparkProgress::parse(&json).unwrap()
     }
@@ -298,7 +298,7 @@ mod tests {
             "query": "cube", "revision": 7, "batch_id": 4, "started_at": "2026-11-22T10:00:00Z", "rows_in": 10,
             "duration_ms": 500, "phases_ms": {"addBatch": 400, "commitOffsets": 20}, "state_rows": 0,
             "dropped_rows": 0, "watermark": null, "newest_event_at": "2026-11-22T09:59:59Z", "lag_p50_ms": 800,
-            "lag_p99_ms": null, "end_offsets": {"t": {"0": 5}}, "offsets_behind": 3,
+            "lag_p99_ms": 900, "end_offsets": {"t": {"0": 5}}, "offsets_behind": 3,
         });
         assert_eq!(row, expected);
     }

@@ -1,6 +1,6 @@
 //! The queries of the job as they run: started, and asked how they do.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use spark_connect_rs::SparkError;
 use spark_connect_rs::streaming::StreamingQuery;
@@ -127,9 +127,12 @@ fn ask_one(
     query: &StreamingQuery,
     found_ended: &mut Option<EndedQuery>,
 ) -> Result<Answer, SparkError> {
+    let began = Instant::now();
     let status = query.status()?;
+    let told = began.elapsed();
     // Not only the last: several micro-batches may have ended since the question before.
     let progress = query.recent_progress();
+    tracing::trace!(query = key.0, status = ?told, with_progress = ?began.elapsed(), "asked");
     // Of one that ended, why it did is what counts.
     let progress = if status.is_active { progress? } else { progress.unwrap_or_default() };
     if !status.is_active {
