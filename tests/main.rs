@@ -9,6 +9,7 @@
 )]
 
 mod airflow;
+mod browser;
 mod cases;
 mod chaos_run;
 mod control;

@@ -221,7 +221,7 @@ impl Target {
 }
 
 fn messages(drafts: &[Draft]) -> Vec<CollectRequest> {
-    let message = |batch: &[Draft]| CollectRequest { events: batch.iter().map(Message::from).collect() };
+    let message = |batch: &[Draft]| batch.iter().map(Message::from).collect::<CollectRequest>();
     drafts.chunks(BATCH).map(message).collect()
 }
 

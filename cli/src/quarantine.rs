@@ -11,7 +11,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use contracts::Reason;
 use contracts::endpoints::Endpoints;
 use ingest::clock::Clock;
-use ingest::quarantine::{Plan, Replayed, Rules, describe, replay};
+use ingest::quarantine::{Example, Plan, Replayed, Rules, describe, printable, printable_lines, replay};
 use ingest::store::{Count, Filter, Quarantined, Store};
 
 use crate::rates::RatesArgs;
@@ -143,7 +143,7 @@ async fn list(store: &mut Store, args: ListArgs) -> anyhow::Result<ExitCode> {
     if args.summary {
         let counts = store.count_quarantined(&filter).await?;
         if args.json {
-            println!("{}", serde_json::to_string_pretty(&counts)?);
+            println!("{}", printable_lines(&serde_json::to_string_pretty(&counts)?));
         } else {
             println!("{}", draw_counts(&counts));
         }
@@ -151,7 +151,7 @@ async fn list(store: &mut Store, args: ListArgs) -> anyhow::Result<ExitCode> {
     }
     let records = store.quarantined(&filter, args.limit).await?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&records)?);
+        println!("{}", printable_lines(&serde_json::to_string_pretty(&records)?));
     } else if records.is_empty() {
         println!("nothing of that kind is in quarantine");
     } else {
@@ -176,7 +176,7 @@ fn draw_counts(counts: &[Count]) -> Table {
         let numbers = [count.open, count.accepted, count.repeated];
         total = std::array::from_fn(|at| total[at] + numbers[at]);
         let [open, accepted, repeated] = numbers.map(|number| number.to_string());
-        table.add_row([count.source.clone(), count.reason.to_string(), open, accepted, repeated]);
+        table.add_row([printable(&count.source), count.reason.to_string(), open, accepted, repeated]);
     }
     let [open, accepted, repeated] = total.map(|number| number.to_string());
     table.add_row(["all".to_owned(), String::new(), open, accepted, repeated]);
@@ -191,10 +191,10 @@ fn draw_records(records: &[Quarantined]) -> Table {
     for record in records {
         table.add_row([
             clock(record.quarantined_at),
-            record.source.clone(),
-            record.coordinates.clone(),
+            printable(&record.source),
+            printable(&record.coordinates),
             record.reason.to_string(),
-            record.detail.clone(),
+            printable(&record.detail),
             record.size_bytes.to_string(),
             state(record).to_owned(),
         ]);
@@ -228,10 +228,10 @@ async fn show(store: &mut Store, args: ShowArgs) -> anyhow::Result<ExitCode> {
         std::io::stdout().lock().write_all(&bytes)?;
         return Ok(ExitCode::SUCCESS);
     }
-    println!("source       {}", record.source);
-    println!("coordinates  {}", record.coordinates);
+    println!("source       {}", printable(&record.source));
+    println!("coordinates  {}", printable(&record.coordinates));
     println!("reason       {}", record.reason);
-    println!("detail       {}", record.detail);
+    println!("detail       {}", printable(&record.detail));
     println!("set aside    {} UTC", clock(record.quarantined_at));
     println!("size         {} bytes, sha256 {}", record.size_bytes, record.sha256);
     match (record.replayed_at, record.outcome) {
@@ -242,7 +242,7 @@ async fn show(store: &mut Store, args: ShowArgs) -> anyhow::Result<ExitCode> {
         println!("is now       {id}");
     }
     if let (Some(reason), Some(detail)) = (record.outcome_reason, &record.outcome_detail) {
-        println!("for          {reason}: {detail}");
+        println!("for          {reason}: {}", printable(detail));
     }
     match payload {
         Some(bytes) => println!("payload      {}", describe(&bytes)),
@@ -272,7 +272,7 @@ async fn run_replay(store: &mut Store, endpoints: &Endpoints, args: ReplayArgs) 
     .await
     .context("not all was judged again; what was is settled, and running this again goes on")?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&replayed)?);
+        println!("{}", printable_lines(&serde_json::to_string_pretty(&replayed)?));
     } else {
         println!("{}", account(&replayed, plan.dry_run));
     }
@@ -306,7 +306,8 @@ fn account(replayed: &Replayed, dry_run: bool) -> String {
     for (reason, count) in &replayed.refused {
         text += &format!("\n  {count} {reason}");
         if let Some(example) = replayed.examples.get(reason) {
-            text += &format!(", as {} {}: {}", example.source, example.coordinates, example.detail);
+            let Example { source, coordinates, detail } = example;
+            text += &printable(&format!(", as {source} {coordinates}: {detail}"));
         }
     }
     text

@@ -4,13 +4,17 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
-use history::{Checked, Example, Mapping, Outcome, Progress, Replayed, Shop, SourceName, check, replay};
+use history::{
+    Checked, Example, Mapping, Notes, Outcome, Progress, Replayed, Shop, SourceName, check, replay,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 use ingest::clock::Clock;
+use ingest::quarantine::{printable, printable_lines};
 use ingest::store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -38,15 +42,23 @@ A mapping, shop.toml:
   gender = { column = \"sex\", values = { f = \"female\", m = \"male\" }, default = \"other\" }
   country = { value = \"DE\" }         # a constant
   price = { column = \"preis\", decimal = \",\" }
+Orders, lists, refunds and lines that are none, in one line each:
+  orders = { carry = [\"Created at\"], number = true }     # values of an order on its first line; lines without numbers
+  lines = \"properties.products\"                          # a row for each element of this list (NDJSON, Parquet)
+  skip = [{ column = \"line_type\", values = [\"shipping\"] }] # counted, not kept
+  quantity = { column = \"Quantity\", negative = \"refund\" }   # in [fields]; order_id = { column = …, refund_prefix = \"C\" }
+Mappings for real exports: ingest/history/examples.
 Every event has event_name, occurred_at, user_id, gender, age, country, city, latitude, longitude, session_id,
-session_started_at, returning, device and channel. Those about a product have item_id, item_name, category, price, currency,
-quantity and perhaps brand; purchases and refunds have order_id, order_line, order_lines and perhaps purchased_at; payment_type.
+session_started_at, returning, device and channel. Those about a product have item_id, item_name, category, price or amount,
+currency, quantity and perhaps brand; purchases and refunds have order_id, order_line, order_lines and perhaps purchased_at; payment_type.
 
 It may be interrupted or killed at any time: the same command goes on where it was. The same file again, also under another
 name, adds nothing. Rejected rows: storepulse quarantine list --source file:NAME";
 
 /// Rows that `--check` shows of each file.
 const SHOWN: usize = 3;
+/// How long a check waits for the retention floor.
+const FLOOR_WITHIN: Duration = Duration::from_secs(3);
 
 #[derive(Args)]
 #[command(after_help = HELP)]
@@ -77,9 +89,20 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let named = || format!("the mapping {}", args.mapping.display());
     let mapping = Mapping::load(&args.mapping).with_context(named)?;
     let source = mapping.source(args.source.clone()).with_context(named)?;
-    let shop = Arc::new(Shop { mapping, source, rates: args.rates.load()? });
+    let floor = if args.check { floor().await } else { None };
+    let shop = Arc::new(Shop { mapping, source, rates: args.rates.load()?, floor });
     let cancel = interrupt::token()?;
     if args.check { check_all(&args, &shop, &cancel).await } else { replay_all(&args, &shop, &cancel).await }
+}
+
+/// The retention floor in force, where there is a PostgreSQL that says it: a check does without.
+async fn floor() -> Option<DateTime<Utc>> {
+    let pg_url = connect::pg_url().ok()?;
+    let asked = async {
+        let client = provision::connect(&pg_url).await.ok()?;
+        provision::retention::floor(&client).await.ok().flatten()
+    };
+    tokio::time::timeout(FLOOR_WITHIN, asked).await.ok().flatten()
 }
 
 async fn check_all(
@@ -87,44 +110,97 @@ async fn check_all(
     shop: &Arc<Shop>,
     cancel: &CancellationToken,
 ) -> anyhow::Result<ExitCode> {
-    let mut accepted = 0;
+    let (mut rows, mut accepted) = (0, 0);
     for path in &args.files {
         let (file, shop, token) = (path.clone(), Arc::clone(shop), cancel.clone());
         let checking =
             tokio::task::spawn_blocking(move || check(&file, &shop, SHOWN, &Clock::wall(), &token));
         let checked = checking.await.context("checking failed, which is a defect")??;
         print_checked(path, &checked)?;
+        rows += checked.rows;
         accepted += checked.accepted;
     }
     if cancel.is_cancelled() {
         eprintln!("interrupted: the rest was not read");
         return Ok(ExitCode::FAILURE);
     }
-    Ok(if accepted > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(exit(rows, accepted))
+}
+
+/// Rows of which none passes are a failure; a day without sales is none.
+fn exit(rows: u64, passed: u64) -> ExitCode {
+    if rows == 0 || passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn print_checked(path: &Path, checked: &Checked) -> anyhow::Result<()> {
     println!("{}", path.display());
     for (line, outcome) in &checked.first {
         match outcome {
-            Outcome::Event(event) => println!("line {line} becomes {}", serde_json::to_string_pretty(event)?),
+            Outcome::Event(event) => {
+                println!("line {line} becomes {}", printable_lines(&serde_json::to_string_pretty(event)?));
+            }
             Outcome::Rejected { reason, detail } => {
-                println!("line {line} would be rejected: {reason}: {detail}");
+                println!("line {line} would be rejected: {reason}: {}", printable(detail));
             }
         }
     }
-    let Checked { rows, accepted, refused, examples, .. } = checked;
+    let Checked { rows, accepted, refused, examples, repeated, notes, .. } = checked;
     let rejected: u64 = refused.values().sum();
     println!("{rows} rows read = {accepted} that pass + {rejected} rejected; nothing was stored");
     for (reason, count) in refused {
         println!("  {}", refusal(&reason.to_string(), *count, examples.get(reason)));
     }
+    if *rows == 0 {
+        println!("  it has no row: right for a day without sales");
+    }
+    if *repeated > 0 {
+        println!(
+            "  {repeated} that pass have the id of a row before them, and only the first would be stored"
+        );
+    }
+    if notes.before_floor > 0 {
+        println!("  {} that pass lie before the retention floor and would be kept out", notes.before_floor);
+    }
+    for line in notes.lines() {
+        println!("  {}", printable(&line));
+    }
+    if let Some((first, last)) = notes.span {
+        println!("  they span {} to {}", time(first), time(last));
+    }
+    print_sales(notes);
+    if !notes.unread.is_empty() {
+        println!("  columns that the mapping does not name: {}", printable(&notes.unread.join(", ")));
+    }
     Ok(())
+}
+
+fn print_sales(notes: &Notes) {
+    let sales = &notes.sales;
+    if sales.lines + sales.refunds == 0 {
+        return;
+    }
+    println!(
+        "  {} orders of {} lines, gross {}, and {} lines paid back, {}: net {}",
+        sales.counted_orders,
+        sales.lines,
+        hundredths(sales.gross),
+        sales.refunds,
+        hundredths(sales.refunded),
+        hundredths(sales.gross - sales.refunded)
+    );
+    if let Some(question) = sales.question() {
+        println!("  {question}");
+    }
+}
+
+fn hundredths(sum: i128) -> String {
+    let (sign, sum) = (if sum < 0 { "-" } else { "" }, sum.unsigned_abs());
+    format!("{sign}{}.{:02}", sum / 100, sum % 100)
 }
 
 fn refusal(reason: &str, count: u64, example: Option<&Example>) -> String {
     match example {
-        Some(Example { line, detail }) => format!("{count} {reason}, as line {line}: {detail}"),
+        Some(Example { line, detail }) => printable(&format!("{count} {reason}, as line {line}: {detail}")),
         None => format!("{count} {reason}"),
     }
 }
@@ -188,7 +264,7 @@ async fn replay_all(
         println!("  storepulse reconcile --from {} --to {}", time(windows.start), time(windows.end));
     }
     // A file whose rows are all there is as good as one that was replayed now.
-    Ok(if accepted + repeated > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(exit(rows, accepted + repeated))
 }
 
 fn time(at: DateTime<Utc>) -> String {
@@ -231,6 +307,21 @@ fn print_replayed(replayed: &Replayed) {
     for (reason, count) in &replayed.refused {
         println!("  {}", refusal(&reason.to_string(), *count, replayed.examples.get(reason)));
     }
+    if *rows == 0 && replayed.is_finished {
+        println!("  it has no row: right for a day without sales");
+    }
+    if replayed.kept_out > 0 {
+        println!(
+            "  {} are from before the retention floor or of an erased person, and kept out",
+            replayed.kept_out
+        );
+    }
+    for line in replayed.notes.lines() {
+        println!("  {}", printable(&line));
+    }
+    if let Some(question) = replayed.notes.sales.question() {
+        println!("  {question}");
+    }
 }
 
 #[cfg(test)]
@@ -248,6 +339,8 @@ mod tests {
             rejected: 0,
             refused: BTreeMap::new(),
             examples: BTreeMap::new(),
+            kept_out: 0,
+            notes: Notes::default(),
             windows: windows.map(|(from, to)| from.parse().unwrap()..to.parse().unwrap()),
             rows_before: 0,
             is_finished: true,

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::rates::RatesArgs;
 use crate::simulate::{self, SimulateArgs, Span};
 use crate::users::{self, UsersArgs};
-use crate::{connect, interrupt, job, ledger, relaying, services, verify};
+use crate::{connect, console, interrupt, job, ledger, relaying, services, verify};
 use view::View;
 
 #[derive(Args)]
@@ -58,13 +58,17 @@ const RATE_OVER: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(args: RunJobArgs) -> anyhow::Result<ExitCode> {
     let cancel = interrupt::token()?;
-    let endpoints = services_up(args.no_stack, &cancel).await?;
+    let (endpoints, page) = services_up(args.no_stack, &cancel).await?;
     heading("set-up");
     let provisioned = provision::apply(&endpoints).await?;
     eprintln!(
         "  topics, schemas, tables and slot are there; topic generation {}",
         provisioned.assigned.generation
     );
+
+    if let Some(page) = &page {
+        eprintln!("  {}", console::invitation(page, &endpoints.pg_url).await);
+    }
 
     heading("users");
     users::fetch(&endpoints, &UsersArgs::plain(args.users, args.users_source, args.seed)).await?;
@@ -74,6 +78,9 @@ pub(crate) async fn run(args: RunJobArgs) -> anyhow::Result<ExitCode> {
     let outcome = drive(&args, &endpoints, &mut line, &cancel).await;
     line.stop().await;
     let passed = outcome?;
+    if let Some(page) = page {
+        println!("{}", console::invitation(&page, &endpoints.pg_url).await);
+    }
     println!("the stack stays up: `make down` stops it");
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -82,14 +89,18 @@ fn heading(text: &str) {
     eprintln!("{text}");
 }
 
-async fn services_up(no_stack: bool, cancel: &CancellationToken) -> anyhow::Result<Endpoints> {
+/// The services, and the page of the Control Center where the stack serves one.
+async fn services_up(
+    no_stack: bool,
+    cancel: &CancellationToken,
+) -> anyhow::Result<(Endpoints, Option<String>)> {
     if no_stack {
-        return Ok(Endpoints::from_env()?);
+        return Ok((Endpoints::from_env()?, None));
     }
     heading("stack");
-    let stack = Stack::open(StackConfig::main())?;
+    let stack = Stack::open(services::with_console(StackConfig::main())?)?;
     services::up(&stack, cancel).await?;
-    connect::of_stack(&stack.env()?)
+    Ok((connect::of_stack(&stack.env()?)?, stack.console_page()))
 }
 
 /// Relay, quarantine and job, running beside each other until stopped.

@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use stack::{Health, PlainText, Service, ServiceStatus, Stack, StackConfig};
 use tokio_util::sync::CancellationToken;
 
-use crate::interrupt;
+use crate::{connect, console, interrupt};
 
 #[derive(Subcommand)]
 pub(crate) enum StackCommand {
@@ -44,6 +45,9 @@ pub(crate) struct UpArgs {
     /// What to start beside the line.
     #[arg(long, value_name = "EXTRA")]
     with: Vec<Extra>,
+    /// Do not serve the Control Center, as where its port is another's.
+    #[arg(long)]
+    no_console: bool,
 }
 
 #[derive(Args)]
@@ -74,14 +78,25 @@ pub(crate) struct LogsArgs {
 
 pub(crate) async fn run(command: StackCommand) -> anyhow::Result<ExitCode> {
     let mut config = StackConfig::main();
-    if let StackCommand::Up(args) = &command {
-        config.services.extend(args.with.iter().flat_map(|extra| extra.services()));
+    match &command {
+        StackCommand::Up(args) => {
+            config.services.extend(args.with.iter().flat_map(|extra| extra.services()));
+            if !args.no_console {
+                config = with_console(config)?;
+            }
+        }
+        StackCommand::Logs(_) => config.services.extend(Service::CONSOLE),
+        _ => {}
     }
     let stack = Stack::open(config)?;
     match command {
         StackCommand::Up(args) => {
             up(&stack, &interrupt::token()?).await?;
             println!("the stack is up; `storepulse stack env` prints its addresses");
+            if let Some(page) = stack.console_page() {
+                let pg_url = connect::of_stack(&stack.env()?)?.pg_url;
+                println!("{}", console::invitation(&page, &pg_url).await);
+            }
             if args.with.contains(&Extra::Airflow) {
                 let (page, login, password_file) = stack.airflow_page();
                 println!("airflow: {page} as {login}, password in {}", password_file.display());
@@ -103,6 +118,12 @@ pub(crate) async fn run(command: StackCommand) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// With the Control Center, which this very command serves.
+pub(crate) fn with_console(config: StackConfig) -> anyhow::Result<StackConfig> {
+    let command = std::env::current_exe().context("the command does not know its own path")?;
+    Ok(config.with_console(command))
 }
 
 /// Starts the stack; an interrupt stops what had been started.

@@ -1,8 +1,12 @@
 //! `/api/v1`: the figures that the pages show, as JSON. Pages and API are made from the same views.
 
 pub(crate) mod answer;
+pub mod described;
 pub(crate) mod jobs;
 pub(crate) mod line;
+pub(crate) mod quarantine;
+pub(crate) mod schemas;
+mod shop;
 pub(crate) mod topics;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -11,5 +15,11 @@ use crate::app::App;
 
 /// Every endpoint, below `/api/v1`.
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(line::routes()).merge(jobs::routes()).merge(topics::routes())
+    OpenApiRouter::new()
+        .merge(shop::routes())
+        .merge(line::routes())
+        .merge(jobs::routes())
+        .merge(topics::routes())
+        .merge(schemas::routes())
+        .merge(quarantine::routes())
 }

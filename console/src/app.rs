@@ -6,11 +6,11 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use contracts::endpoints::Endpoints;
-use deadpool_postgres::{ManagerConfig, Pool, RecyclingMethod};
+use deadpool_postgres::{ClientWrapper, Hook, HookError, ManagerConfig, Pool, RecyclingMethod};
 use tokio_postgres::NoTls;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::Access;
+use crate::access::{Access, assume_role};
 use crate::hub::Hub;
 use crate::metrics::Scraper;
 use crate::server::ServeError;
@@ -75,11 +75,11 @@ impl App {
             .build()
             .map_err(ServeError::HttpClient)?;
         Ok(Self(Arc::new(Parts {
-            pool: pool(&config.endpoints.pg_url)?,
+            pool: pool(&config.endpoints.pg_url, CONNECTIONS)?,
             http,
             watch: Arc::default(),
             hub: Hub::new(),
-            access: Access::new(&config),
+            access: Access::new(&config)?,
             scraper,
             browser: topics::Browser::new(&config.endpoints),
             schemas: schemas::Cache::default(),
@@ -91,10 +91,14 @@ impl App {
     }
 }
 
-fn pool(pg_url: &str) -> Result<Pool, ServeError> {
+/// Connections that are made when they are wanted, each in the console's role.
+pub(crate) fn pool(pg_url: &str, size: usize) -> Result<Pool, ServeError> {
     let config: tokio_postgres::Config = pg_url.parse().map_err(ServeError::PostgresUrl)?;
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = deadpool_postgres::Manager::from_config(config, NoTls, recycling);
+    let in_its_role = Hook::async_fn(|client: &mut ClientWrapper, _| {
+        Box::pin(async move { assume_role(client).await.map_err(HookError::Backend) })
+    });
     // Without time-outs of its own building a pool cannot fail; whoever takes a connection has one.
-    Pool::builder(manager).max_size(CONNECTIONS).build().map_err(ServeError::Pool)
+    Pool::builder(manager).max_size(size).post_create(in_its_role).build().map_err(ServeError::Pool)
 }

@@ -1,5 +1,6 @@
 //! The shop's figures of a period: how they compare, how old they are, whether they are proved.
 
+mod asked;
 pub(crate) mod breakdown;
 pub(crate) mod compare;
 pub(crate) mod coverage;
@@ -8,29 +9,30 @@ pub(crate) mod funnel;
 pub(crate) mod label;
 pub(crate) mod live;
 pub(crate) mod period;
+pub(crate) mod reader;
+pub(crate) mod series;
 pub(crate) mod sums;
 pub(crate) mod view;
+mod whole;
 
-use std::sync::Arc;
-
-use contracts::endpoints::Endpoints;
-
+pub(crate) use asked::{Asked, Asking};
 pub(crate) use live::live;
+pub(crate) use reader::Reader;
+pub(crate) use whole::Look;
 
-use crate::watch::shop::store::Store;
+use chrono::{DateTime, Utc};
 
-/// Reads figures that the poller does not keep.
-pub(crate) struct Reader {
-    store: Arc<Store>,
-}
+use crate::watch::Snapshot;
 
-impl Reader {
-    pub(crate) fn new(endpoints: &Endpoints) -> Self {
-        Self { store: Arc::new(Store::new(endpoints)) }
-    }
-
-    /// The tables, over the session that the poller uses too.
-    pub(crate) fn store(&self) -> &Store {
-        &self.store
+/// Everything that is shown of a period. Each part says by itself where it cannot be told.
+pub(crate) async fn of_period(
+    reader: &Reader,
+    snapshot: &Snapshot,
+    asked: &Asked,
+    now: DateTime<Utc>,
+) -> view::PeriodView {
+    match Look::at(reader, snapshot, asked, now) {
+        Some(look) => look.view().await,
+        None => whole::nothing_yet(snapshot, asked, now),
     }
 }

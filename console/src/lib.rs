@@ -16,10 +16,14 @@ mod line;
 pub mod metrics;
 mod page;
 mod problem;
+mod quarantined;
 mod schemas;
 mod server;
 mod topics;
+mod visible;
 mod watch;
 
+pub use access::accounts;
+pub use api::described;
 pub use app::Config;
 pub use server::{ServeError, Serving, serve, serve_metrics};

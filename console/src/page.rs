@@ -1,9 +1,11 @@
 //! Pages: a file a view. What is live in them is a [`Panel`], drawn by the same function for the first answer and for each patch.
 
+pub(crate) mod address;
 pub(crate) mod flow;
 pub(crate) mod frame;
 pub(crate) mod jobs;
 pub(crate) mod live;
+pub(crate) mod plain;
 pub(crate) mod quarantine;
 pub(crate) mod schemas;
 pub(crate) mod sign_in;

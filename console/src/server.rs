@@ -1,23 +1,38 @@
 //! The port: pages, API, event stream and `/metrics`.
 
+mod connections;
+mod dress;
+mod guard;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use utoipa_axum::router::OpenApiRouter;
 
+use crate::access::{Hosts, gate};
 use crate::app::{App, Config};
 use crate::metrics::Scraper;
-use crate::{api, assets, hub, page, watch};
+use crate::page::sign_in;
+use crate::{api, assets, hub, page, problem, watch};
 
 /// The media type of OpenMetrics 1.0.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Of a request's body.
+pub(crate) const LARGEST_BODY: usize = 256 * 1024;
+/// How long the pollers may take to end.
+const ENDING: Duration = Duration::from_millis(400);
 
 /// Why it does not serve, or no longer.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +46,6 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
-    /// The server ended by itself.
-    #[error("the server failed")]
-    Server(#[source] std::io::Error),
     /// The HTTP client could not be made.
     #[error("could not make the HTTP client")]
     HttpClient(#[source] reqwest::Error),
@@ -59,8 +71,10 @@ pub struct Serving {
 ///
 /// # Errors
 /// [`ServeError`].
-pub async fn serve(config: Config, stop: CancellationToken) -> Result<Serving, ServeError> {
+pub async fn serve(mut config: Config, stop: CancellationToken) -> Result<Serving, ServeError> {
     let (listener, address) = listen(config.listen).await?;
+    // A free port is known only now; the session's cookie has it in its name.
+    config.listen = address;
     let app = App::new(config, stop.clone())?;
     let mut tasks = JoinSet::new();
     tasks.spawn(hub::run(app.clone()));
@@ -68,15 +82,43 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<Serving, S
     tasks.spawn(watch::kafka::run(app.clone()));
     tasks.spawn(watch::orders::run(app.clone()));
     tasks.spawn(watch::shop::run(app.clone()));
-    let (api, _described) = api::routes().split_for_parts();
-    let router = Router::new()
-        .merge(page::routes())
-        .nest("/api/v1", api)
+    tasks.spawn(watch::registry::run(app.clone()));
+    tasks.spawn(watch::quarantine::run(app.clone()));
+    let warmed = app.clone();
+    // The first who signs in shall not wait longer than the second, nor tell by it whether a name exists.
+    tasks.spawn_blocking(move || warmed.access.passwords().warm());
+    Ok(Serving { address, listener, router: router(app), stop, tasks })
+}
+
+fn router(app: App) -> Router {
+    let hosts = Hosts::new(app.config.listen, &app.config.hosts, app.config.public_url.as_deref());
+    let (api, described) = OpenApiRouter::new().nest("/api/v1", api::routes()).split_for_parts();
+    let description = api::described::text(described);
+    // All of these need a session; what is merged below does not.
+    let gated = page::routes().merge(api).route_layer(from_fn_with_state(app.clone(), gate));
+    let guarded = gated
+        .merge(sign_in::routes())
         .merge(assets::routes())
+        .merge(problem::routes())
+        .route(
+            "/api/v1/openapi.json",
+            get(async move || ([(CONTENT_TYPE, "application/json")], description.clone())),
+        )
+        .fallback(async || problem::Problem::not_found("There is no page and no endpoint at this address."))
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(from_fn(guard::size))
+        .layer(from_fn_with_state(app.clone(), guard::origin))
+        .layer(from_fn_with_state(Arc::new(hosts), guard::host));
+    // Health checks of containers and Prometheus come by the service's name, and change and tell nothing personal.
+    Router::new()
         .route("/metrics", get(async |State(app): State<App>| openmetrics(app.scraper.scrape().await)))
         .route("/healthz", get(async || "ok\n"))
-        .with_state(app);
-    Ok(Serving { address, listener, router, stop, tasks })
+        .merge(guarded)
+        .layer(from_fn(guard::time))
+        .layer(CatchPanicLayer::custom(dress::panicked))
+        .layer(from_fn_with_state(app.clone(), dress::dress))
+        .layer(CompressionLayer::new().gzip(true))
+        .with_state(app)
 }
 
 /// Listens with `/metrics` alone.
@@ -114,15 +156,15 @@ impl Serving {
     /// Answers until the token is cancelled; open streams end with it.
     ///
     /// # Errors
-    /// [`ServeError::Server`].
+    /// None so far: a server that listens goes on until it is told to end.
     pub async fn run(self) -> Result<(), ServeError> {
         let Self { listener, router, stop, mut tasks, .. } = self;
-        let served = axum::serve(listener, router)
-            .with_graceful_shutdown(stop.clone().cancelled_owned())
-            .await
-            .map_err(ServeError::Server);
-        stop.cancel();
-        while tasks.join_next().await.is_some() {}
-        served
+        connections::serve(listener, router, &stop).await;
+        let ended = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(ENDING, ended).await.is_err() {
+            tracing::warn!("a poller did not end in time and was cut off");
+            tasks.abort_all();
+        }
+        Ok(())
     }
 }

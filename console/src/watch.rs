@@ -178,11 +178,7 @@ pub(crate) async fn keep<T>(
             () = stop.cancelled() => return,
             answer = tokio::time::timeout(pace.answer, ask(before)) => answer,
         };
-        match answer {
-            Ok(Ok(value)) => told(channel, value),
-            Ok(Err(error)) => refused(channel, words(&*error)),
-            Err(_) => refused(channel, format!("no answer within {} s", pace.answer.as_secs_f32())),
-        }
+        publish(channel, pace, answer);
         tokio::select! {
             () = stop.cancelled() => return,
             () = watch.due(pace) => {}
@@ -207,15 +203,24 @@ pub(crate) async fn keep_spawned<T, F>(
             () = stop.cancelled() => return,
             answer = tokio::time::timeout(pace.answer, ask(before)) => answer,
         };
-        match answer {
-            Ok(Ok(value)) => told(channel, value),
-            Ok(Err(error)) => refused(channel, words(&*error)),
-            Err(_) => refused(channel, format!("no answer within {} s", pace.answer.as_secs_f32())),
-        }
+        publish(channel, pace, answer);
         tokio::select! {
             () = stop.cancelled() => return,
             () = watch.due(pace) => {}
         }
+    }
+}
+
+/// Publishes an answer, or why there is none.
+fn publish<T>(
+    channel: &watch::Sender<Seen<T>>,
+    pace: Pace,
+    answer: Result<Result<T, Refused>, tokio::time::error::Elapsed>,
+) {
+    match answer {
+        Ok(Ok(value)) => told(channel, value),
+        Ok(Err(error)) => refused(channel, words(&*error)),
+        Err(_) => refused(channel, format!("no answer within {} s", pace.answer.as_secs_f32())),
     }
 }
 

@@ -23,6 +23,7 @@ pub mod namespace;
 pub mod personal;
 pub mod pg_binary;
 pub mod position;
+pub mod printable;
 pub mod publications;
 pub mod quarantine;
 pub mod record;

@@ -1,9 +1,16 @@
 //! Money: decimal, converted once, at ingest.
 
+mod exact;
+mod minor;
+
+pub use exact::{Cost, Exact};
+pub use minor::minor_units;
+
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use chrono::NaiveDate;
-use rust_decimal::{Decimal, RoundingStrategy};
+use rust_decimal::Decimal;
 
 use crate::event::{Amount, Currency, Price, Rate};
 
@@ -29,10 +36,10 @@ pub enum MoneyError {
         date: NaiveDate,
     },
     /// The amount has more than twelve digits before the point.
-    #[error("{price} x {quantity} x {rate} does not fit decimal(14,2)")]
+    #[error("{sum} x {quantity} x {rate} does not fit decimal(14,2)")]
     Overflow {
-        /// Price of one unit.
-        price: Price,
+        /// Price of one unit, or 1 x the amount of the line.
+        sum: Exact,
         /// Units.
         quantity: i32,
         /// The rate.
@@ -131,19 +138,29 @@ fn one() -> Rate {
     Rate::from_unscaled(100_000_000).expect("1.00000000 fits decimal(18,8)")
 }
 
-/// Price × quantity × rate, rounded half up (away from zero) to two digits.
+/// What a line costs × rate, from all digits, rounded once, half up (away from zero), to two digits.
 ///
 /// # Errors
 /// [`MoneyError::Overflow`].
-pub fn amount_base(price: Price, quantity: i32, rate: Rate) -> Result<Amount, MoneyError> {
-    let overflow = MoneyError::Overflow { price, quantity, rate };
-    let exact = price
-        .to_decimal()
-        .checked_mul(Decimal::from(quantity))
-        .and_then(|gross| gross.checked_mul(rate.to_decimal()));
-    let Some(exact) = exact else { return Err(overflow) };
-    let rounded = exact.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
-    Amount::try_from_decimal(rounded).map_err(|_| overflow)
+pub fn amount_base(cost: Cost, quantity: i32, rate: Rate) -> Result<Amount, MoneyError> {
+    let quantity = match cost {
+        Cost::Unit(_) => quantity,
+        Cost::Line(_) => 1,
+    };
+    cost.amount(quantity, rate).map_err(|_| MoneyError::Overflow { sum: cost.sum(), quantity, rate })
+}
+
+/// What [`amount_base`] may have given for a line of which the price is known as it is kept, to two digits: its source may
+/// have told more, so that every price that is rounded to it counts.
+///
+/// # Errors
+/// [`MoneyError::Overflow`].
+pub fn amounts_base(price: Price, quantity: i32, rate: Rate) -> Result<RangeInclusive<Amount>, MoneyError> {
+    let half = Decimal::new(5, 3);
+    let of = |price: Decimal| amount_base(Cost::Unit(price.into()), quantity, rate);
+    let least = of((price.to_decimal() - half).max(Decimal::ZERO))?;
+    // An exact price may fit where one that was rounded to it does not.
+    Ok(least..=of(price.to_decimal() + half).or_else(|_| of(price.to_decimal()))?)
 }
 
 #[cfg(test)]
@@ -182,7 +199,8 @@ mod tests {
     #[test]
     fn half_cents_go_up() {
         let amount = |price: &str, rate: &str| {
-            amount_base(price.parse().unwrap(), 1, rate.parse().unwrap()).unwrap().to_string()
+            let cost = Cost::Unit(price.parse().unwrap());
+            amount_base(cost, 1, rate.parse().unwrap()).unwrap().to_string()
         };
         assert_eq!(amount("0.01", "0.5"), "0.01");
         assert_eq!(amount("0.01", "0.49999999"), "0.00");
@@ -196,10 +214,21 @@ mod tests {
             let rate_value = Rate::from_unscaled(rate).unwrap();
             let exact = i128::from(cents) * i128::from(quantity) * i128::from(rate);
             let expected = (exact + 50_000_000) / 100_000_000;
-            match amount_base(price, quantity, rate_value) {
+            match amount_base(Cost::Unit(price.into()), quantity, rate_value) {
                 Ok(amount) => prop_assert_eq!(i128::from(amount.unscaled()), expected),
                 Err(_) => prop_assert!(expected >= 100_000_000_000_000),
             }
+        }
+
+        #[test]
+        fn what_was_booked_is_among_what_its_kept_price_allows(
+            mantissa in 0i64..10_000_000_000, scale in 0u32..9, quantity in 1i32..100, rate in 1i64..1_000_000_000, of_line: bool,
+        ) {
+            let sum = Exact::from(Decimal::new(mantissa, scale));
+            let cost = if of_line { Cost::Line(sum) } else { Cost::Unit(sum) };
+            let rate = Rate::from_unscaled(rate).unwrap();
+            let (Ok(amount), Ok(price)) = (amount_base(cost, quantity, rate), cost.price(quantity)) else { return Ok(()) };
+            prop_assert!(amounts_base(price, quantity, rate).unwrap().contains(&amount));
         }
     }
 }

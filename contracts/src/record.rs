@@ -5,10 +5,12 @@
 
 mod code;
 mod fixed;
+mod number;
 mod text;
 
 pub use code::{Code, CodeError};
-pub use fixed::{Fixed, FixedError};
+pub use fixed::{Fixed, FixedError, decimal_digits};
+pub use number::{decimal_number, whole_number};
 pub use text::{Text, TextError};
 
 use chrono::{DateTime, NaiveDate, Utc};

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::event::{Country, Currency, Event, Price};
 use crate::ids;
 use crate::lateness::{self, Lateness};
-use crate::money::{self, MoneyError, Rates};
+use crate::money::{self, Cost, MoneyError, Rates};
 use crate::quarantine::Reason;
 use crate::record::Text;
 use crate::user::coarse_degrees;
@@ -83,8 +83,8 @@ pub struct Line {
     pub category: Text<64>,
     /// See [`Event::brand`].
     pub brand: Option<Text<64>>,
-    /// See [`Event::price`].
-    pub price: Price,
+    /// What one unit or the whole line costs; the stored price is rounded, and the amount computed from all digits.
+    pub cost: Cost,
     /// See [`Event::currency`].
     pub currency: Currency,
     /// See [`Event::quantity`].
@@ -169,8 +169,9 @@ pub fn accept(
 
     let converted = match &line {
         None => None,
-        Some(line) => Some(convert(line, order.as_ref(), occurred_at, rates)?),
+        Some(line) => Some((kept_price(line)?, convert(line, order.as_ref(), occurred_at, rates)?)),
     };
+    let (kept, converted) = converted.unzip();
     let (item_id, item_name, category, brand, price, currency, quantity) = match line {
         None => (None, None, None, None, None, None, None),
         Some(line) => (
@@ -178,7 +179,7 @@ pub fn accept(
             Some(line.item_name),
             Some(line.category),
             line.brand,
-            Some(line.price),
+            kept,
             Some(line.currency),
             Some(line.quantity),
         ),
@@ -295,8 +296,9 @@ fn check_order(name: EventName, line: Option<&Line>, order: Option<&OrderLine>) 
             let detail = format!("{} is not between 1 and {MAX_QUANTITY}", line.quantity);
             return Err(reject(Reason::InvalidField, "quantity", detail));
         }
-        if line.price.unscaled() < 0 {
-            return Err(reject(Reason::InvalidField, "price", format!("{} is negative", line.price)));
+        let sum = line.cost.sum();
+        if sum.is_negative() {
+            return Err(reject(Reason::InvalidField, line.cost.field(), format!("{sum} is negative")));
         }
     }
     let of_order = matches!(name, EventName::Purchase | EventName::Refund);
@@ -318,6 +320,13 @@ fn check_order(name: EventName, line: Option<&Line>, order: Option<&OrderLine>) 
     }
 }
 
+/// The price of one unit as it is kept.
+fn kept_price(line: &Line) -> Result<Price, Rejection> {
+    line.cost
+        .price(line.quantity)
+        .map_err(|error| reject(Reason::InvalidField, line.cost.field(), error.to_string()))
+}
+
 type Converted = (crate::event::Amount, crate::event::Rate, chrono::NaiveDate);
 
 fn convert(
@@ -331,11 +340,11 @@ fn convert(
     let money = |error: MoneyError| {
         let (reason, field) = match &error {
             MoneyError::MissingRate { .. } => (Reason::MissingRate, "currency"),
-            MoneyError::Overflow { .. } => (Reason::AmountOverflow, "price"),
+            MoneyError::Overflow { .. } => (Reason::AmountOverflow, line.cost.field()),
         };
         reject(reason, field, error.to_string())
     };
     let (rate, rate_date) = rates.rate(line.currency, priced_at.date_naive()).map_err(money)?;
-    let amount = money::amount_base(line.price, line.quantity, rate).map_err(money)?;
+    let amount = money::amount_base(line.cost, line.quantity, rate).map_err(money)?;
     Ok((amount, rate, rate_date))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use crate::install::{Tools, run};
 use crate::launch::{HOST, Launch, Parts};
 use crate::layout::Home;
 use crate::postgres;
+use crate::private;
 use crate::service::Service;
 use crate::state::Secrets;
 
@@ -36,7 +37,7 @@ impl Parts<'_> {
     pub(crate) fn airflow(&self, service: Service, launch: &mut Launch) -> Result<String, StackError> {
         let dags = self.checkout.root().join("airflow/dags");
         let home = self.home.data("airflow");
-        fs::create_dir_all(&home).doing(|| format!("create {}", home.display()))?;
+        private::closed(&home)?;
         let values = self
             .values(service)
             .set("DAGS_DIR", dags.display())

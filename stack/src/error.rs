@@ -59,6 +59,17 @@ pub enum StackError {
         /// Highest port tried.
         high: u16,
     },
+    /// What another account has prepared would be believed.
+    #[error(
+        "{} {found}, so what stands in it cannot be trusted: remove it if nobody needs it, \
+         or run this as the account that it belongs to", .path.display()
+    )]
+    ForeignFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Whose it is, or what.
+        found: String,
+    },
     /// Too little room to start: a database on a full disk ends badly.
     #[error("{} has {available_mib} MiB free and {needed_mib} MiB are needed; free some, or remove old data with `storepulse stack down --purge`", .path.display())]
     DiskFull {
@@ -120,6 +131,12 @@ pub enum StackError {
         service: Service,
         /// The stack.
         stack: String,
+    },
+    /// A service that the command serves, on a stack that was opened without one.
+    #[error("{service} is served by the storepulse command: start it with `storepulse stack up`")]
+    NoCommand {
+        /// The service.
+        service: Service,
     },
     /// Another service failed, so this one was not tried.
     #[error("{service} was not started because a service it needs failed")]

@@ -26,7 +26,7 @@ pub async fn isolated(services: &[Service], progress: Arc<dyn Progress>) -> Resu
     let name = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
     let home = Home::new(stacks.join(&name));
     let config =
-        StackConfig { name, services: services.to_vec(), ports: Ports::free()?, restart_changed: true };
+        StackConfig { name, services: services.to_vec(), ports: Ports::free()?, ..StackConfig::main() };
     // Held from here on, so that a failed start leaves no folder either.
     let isolated = Isolated { stack: Stack::open_in(config, checkout, home, ProcessId::own())? };
     isolated.stack.up(progress).await?;
@@ -57,6 +57,7 @@ fn sweep(checkout: &Checkout) {
             services: Service::every().collect(),
             ports: state.ports,
             restart_changed: false,
+            command: None,
         };
         let swept =
             Stack::open_in(config, checkout.clone(), home, Some(owner)).and_then(|stack| stack.destroy());

@@ -33,6 +33,8 @@ pub(crate) async fn check(service: Service, ports: &Ports, secrets: &Secrets) ->
             Service::AirflowApiServer => airflow(port, "metadatabase").await,
             Service::AirflowScheduler => airflow(port, "scheduler").await,
             Service::AirflowDagProcessor => airflow(port, "dag_processor").await,
+            // Whether it serves, whoever else does: it tells on its page what is away.
+            Service::Console => http(port, "/healthz").await.map(drop),
         }
     };
     match timeout(PATIENCE, check).await {

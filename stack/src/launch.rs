@@ -1,19 +1,20 @@
 //! How each service is started: its rendered configuration, command line and environment.
 
+mod console;
 mod spark;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
-use nix::unistd::{User, chown};
+use nix::unistd::User;
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{Doing, StackError};
+use crate::error::StackError;
 use crate::install::Tools;
 use crate::layout::{Checkout, Home};
 use crate::ports::Ports;
 use crate::postgres;
+use crate::private;
 use crate::service::Service;
 use crate::state::Secrets;
 use crate::template::Values;
@@ -43,6 +44,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) tools: &'a Tools,
     pub(crate) ports: &'a Ports,
     pub(crate) secrets: &'a Secrets,
+    /// What serves the Control Center.
+    pub(crate) command: Option<&'a Path>,
     /// Whether the stack belongs to a test, which may arm the sink's failpoints.
     pub(crate) for_a_test: bool,
 }
@@ -68,6 +71,7 @@ impl Parts<'_> {
             Service::AirflowApiServer | Service::AirflowScheduler | Service::AirflowDagProcessor => {
                 self.airflow(service, &mut launch)?
             }
+            Service::Console => self.console(&mut launch)?,
         };
         let decisive = format!("{:?} {:?} {rendered}", launch.words, launch.environment);
         launch.fingerprint = hex::encode(Sha256::digest(decisive))[..16].to_owned();
@@ -99,8 +103,7 @@ impl Parts<'_> {
     }
 
     fn data(&self, service: Service) -> Result<(), StackError> {
-        let data = self.home.data(service.name());
-        fs::create_dir_all(&data).doing(|| format!("create {}", data.display()))
+        private::closed(&self.home.data(service.name()))
     }
 
     /// `java @jvm.options <properties> -cp <jars> <rest>`, as in a container.
@@ -118,6 +121,10 @@ impl Parts<'_> {
         let values = self.values(Service::Postgres).set("CLIENT_CIDR", "127.0.0.1/32");
         let rendered = self.render("postgres", &values)?;
         let conf = self.home.conf("postgres");
+        launch.account = postgres::account()?;
+        if let Some(user) = &launch.account {
+            postgres::share(&conf, user)?;
+        }
         launch.words = vec![
             self.tools.postgres_bin.join("postgres").display().to_string(),
             "-D".to_owned(),
@@ -125,7 +132,6 @@ impl Parts<'_> {
             format!("--config-file={}", conf.join("postgresql.conf").display()),
             format!("--hba-file={}", conf.join("pg_hba.conf").display()),
         ];
-        launch.account = postgres::account()?;
         Ok(rendered)
     }
 
@@ -218,22 +224,19 @@ impl Parts<'_> {
     }
 }
 
-/// The folders that every service finds there, and the account of PostgreSQL can pass through.
-pub(crate) fn prepare_home(home: &Home) -> Result<(), StackError> {
-    for folder in
-        [home.conf(""), home.data(""), home.data("checkpoints"), home.root().join("log"), home.tmp()]
-    {
-        fs::create_dir_all(&folder).doing(|| format!("create {}", folder.display()))?;
-    }
-    if let Some(user) = postgres::account().ok().flatten() {
-        // initdb reads its password file from here and PostgreSQL may write here.
-        chown(&home.tmp(), None, Some(user.gid)).doing(|| format!("share {}", home.tmp().display()))?;
-    }
-    Ok(())
+/// The folders that every service finds there, and the account of PostgreSQL can pass through; `stacks` holds all stacks.
+pub(crate) fn prepare_home(stacks: &Path, home: &Home) -> Result<(), StackError> {
+    let down_to_it: Vec<_> =
+        home.root().ancestors().take_while(|folder| folder.starts_with(stacks)).collect();
+    down_to_it.into_iter().rev().try_for_each(private::passage)?;
+    [home.conf(""), home.data(""), home.tmp()].iter().try_for_each(|folder| private::passage(folder))?;
+    [home.data("checkpoints"), home.root().join("log")].iter().try_for_each(|folder| private::closed(folder))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::spark::FAILPOINT_FILE;
     use super::*;
     use crate::state::State;
@@ -245,6 +248,7 @@ mod tests {
             rand::random::<u32>()
         ));
         let home = Home::new(root.clone());
+        prepare_home(&root, &home).unwrap();
         let state = State::new(Ports::MAIN, None);
         let checkout = Checkout::find().unwrap();
         let tools = Tools::default();
@@ -254,6 +258,8 @@ mod tests {
             tools: &tools,
             ports: &state.ports,
             secrets: &state.secrets,
+            // Any file that is there.
+            command: Some(&checkout.root().join("Cargo.toml")),
             for_a_test: false,
         });
         fs::remove_dir_all(root).unwrap();

@@ -19,6 +19,7 @@ mod launch;
 mod layout;
 mod ports;
 mod postgres;
+mod private;
 mod process;
 mod progress;
 mod service;

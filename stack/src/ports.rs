@@ -46,11 +46,19 @@ pub struct Ports {
     /// Airflow's page and API.
     #[serde(default = "airflow_of_main")]
     pub airflow: u16,
+    /// The Control Center. Stacks that were made before it get the main stack's port.
+    #[serde(default = "console_of_main")]
+    pub console: u16,
 }
 
 /// For stacks that were made before there was Airflow.
 fn airflow_of_main() -> u16 {
     Ports::MAIN.airflow
+}
+
+/// For stacks that were made before there was a Control Center.
+fn console_of_main() -> u16 {
+    Ports::MAIN.console
 }
 
 impl Ports {
@@ -70,6 +78,7 @@ impl Ports {
         spark_connect: 15_002,
         spark_ui: 57_040,
         airflow: 58_080,
+        console: 56_090,
     };
 
     /// Ports that nobody listens on now, for a stack of its own.
@@ -101,6 +110,7 @@ impl Ports {
             spark_connect: next()?,
             spark_ui: next()?,
             airflow: next()?,
+            console: next()?,
         })
     }
 
@@ -119,6 +129,7 @@ impl Ports {
             Service::AirflowApiServer | Service::AirflowScheduler | Service::AirflowDagProcessor => {
                 self.airflow
             }
+            Service::Console => self.console,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
 use std::process::Command;
 
 use nix::unistd::{User, chown, geteuid};
@@ -12,6 +13,7 @@ use crate::error::{Doing, StackError};
 use crate::install::{Tools, run};
 use crate::layout::Home;
 use crate::ports::Ports;
+use crate::private;
 use crate::state::Secrets;
 
 /// Owner of the cluster and of the pipeline's database.
@@ -31,6 +33,18 @@ pub(crate) fn account() -> Result<Option<User>, StackError> {
     }
     let user = User::from_name(NAME).doing(|| format!("look up user {NAME}"))?;
     user.map(Some).ok_or_else(|| StackError::UserMissing { user: NAME.to_owned() })
+}
+
+/// Lets the account read a folder of configuration, which stays ours: it could put a link where we write next time.
+pub(crate) fn share(folder: &Path, account: &User) -> Result<(), StackError> {
+    let doing = || format!("share {}", folder.display());
+    let entries = fs::read_dir(folder).doing(doing)?;
+    let files = entries.flatten().map(|entry| (entry.path(), 0o640));
+    for (path, mode) in files.chain([(folder.to_owned(), 0o750)]) {
+        chown(&path, None, Some(account.gid)).doing(doing)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).doing(doing)?;
+    }
+    Ok(())
 }
 
 /// Words that start a command as the account.
@@ -54,9 +68,7 @@ pub(crate) fn initialise(home: &Home, tools: &Tools, secrets: &Secrets) -> Resul
     let account = account()?;
     // What an interrupted initdb leaves is no cluster, and initdb would refuse it.
     let _ = fs::remove_dir_all(&data);
-    fs::create_dir_all(&data).doing(|| format!("create {}", data.display()))?;
-    fs::set_permissions(&data, fs::Permissions::from_mode(0o700))
-        .doing(|| format!("protect {}", data.display()))?;
+    private::closed(&data)?;
     let password_file = home.tmp().join("initdb-password");
     let _ = fs::remove_file(&password_file);
     let write = || {

@@ -34,6 +34,8 @@ pub enum Service {
     AirflowScheduler,
     /// Reads the DAG files.
     AirflowDagProcessor,
+    /// The Control Center, which the command itself serves.
+    Console,
 }
 
 impl Service {
@@ -53,9 +55,12 @@ impl Service {
     pub const AIRFLOW: [Self; 3] =
         [Self::AirflowApiServer, Self::AirflowScheduler, Self::AirflowDagProcessor];
 
+    /// What a command that can serve it adds: see [`crate::StackConfig::with_console`].
+    pub const CONSOLE: [Self; 1] = [Self::Console];
+
     /// Every service there is, dependencies first.
     pub fn every() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().chain(Self::AIRFLOW)
+        Self::ALL.into_iter().chain(Self::AIRFLOW).chain(Self::CONSOLE)
     }
 
     /// The name used on the command line, in files and in messages.
@@ -72,6 +77,7 @@ impl Service {
             Self::AirflowApiServer => "airflow-api-server",
             Self::AirflowScheduler => "airflow-scheduler",
             Self::AirflowDagProcessor => "airflow-dag-processor",
+            Self::Console => "console",
         }
     }
 
@@ -86,6 +92,10 @@ impl Service {
             Self::AirflowApiServer => &[Self::Postgres],
             // The API server makes the metadata database, and hands tasks what they need.
             Self::AirflowScheduler | Self::AirflowDagProcessor => &[Self::Postgres, Self::AirflowApiServer],
+            // It says so itself where they are away, but what comes up with them should not begin by saying so.
+            Self::Console => {
+                &[Self::Postgres, Self::Kafka, Self::SchemaRegistry, Self::Cassandra, Self::SparkConnect]
+            }
             Self::Postgres | Self::Zookeeper | Self::Cassandra | Self::SparkMaster => &[],
         }
     }
@@ -109,7 +119,7 @@ impl Service {
 
     /// Whether the service runs on a JVM.
     pub(crate) fn needs_java(self) -> bool {
-        self != Self::Postgres && !self.is_airflow()
+        !matches!(self, Self::Postgres | Self::Console) && !self.is_airflow()
     }
 }
 

@@ -11,6 +11,7 @@ use std::thread;
 use crate::error::{Doing, StackError};
 use crate::launch::Launch;
 use crate::postgres::as_account;
+use crate::private::SHUT_TO_OTHERS;
 use crate::process::ProcessId;
 
 /// A process just started by us.
@@ -40,7 +41,8 @@ pub(crate) fn spawn(
     let error_output = output.try_clone().doing(|| format!("open {}", log.display()))?;
 
     // Each of these programs replaces itself by the next, so the pid stays.
-    let mut words = vec!["setsid".to_owned()];
+    let mut words = SHUT_TO_OTHERS.map(str::to_owned).to_vec();
+    words.push("setsid".to_owned());
     let mut as_account = as_account(launch.account.as_ref());
     if tied {
         if as_account.is_empty() {

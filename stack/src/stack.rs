@@ -18,6 +18,7 @@ use crate::install::Tools;
 use crate::launch::{self, Parts, prepare_home};
 use crate::layout::{Checkout, Home, tail};
 use crate::ports::Ports;
+use crate::private;
 use crate::process::{self, ProcessId};
 use crate::progress::{Event, Progress};
 use crate::service::Service;
@@ -48,6 +49,8 @@ pub struct StackConfig {
     pub ports: Ports,
     /// Whether `up` restarts a running service whose configuration or version has changed since it was started.
     pub restart_changed: bool,
+    /// The command that serves [`Service::Console`]; needed where that is wanted.
+    pub command: Option<PathBuf>,
 }
 
 impl StackConfig {
@@ -58,7 +61,16 @@ impl StackConfig {
             services: Service::ALL.to_vec(),
             ports: Ports::MAIN,
             restart_changed: true,
+            command: None,
         }
+    }
+
+    /// With the Control Center, which this command serves. The stack knows of it nothing but how to start it.
+    #[must_use]
+    pub fn with_console(mut self, command: PathBuf) -> Self {
+        self.services.extend(Service::CONSOLE);
+        self.command = Some(command);
+        self
     }
 }
 
@@ -72,6 +84,7 @@ struct Inner {
     name: String,
     services: BTreeSet<Service>,
     restart_changed: bool,
+    command: Option<PathBuf>,
     checkout: Checkout,
     home: Home,
     /// Whether its processes die with this one.
@@ -86,7 +99,10 @@ impl Stack {
     /// Opens a stack, without starting anything.
     pub fn open(config: StackConfig) -> Result<Self, StackError> {
         let checkout = Checkout::find()?;
-        let home = Home::new(checkout.stacks().join(&config.name));
+        let stacks = checkout.stacks();
+        let home = Home::new(stacks.join(&config.name));
+        private::refuse_foreign(&stacks)?;
+        private::refuse_foreign(home.root())?;
         Self::open_in(config, checkout, home, None)
     }
 
@@ -104,6 +120,7 @@ impl Stack {
             name: config.name,
             services: Service::closure(&config.services),
             restart_changed: config.restart_changed,
+            command: config.command,
             checkout,
             home,
             tied: owner.is_some(),
@@ -279,6 +296,12 @@ impl Stack {
         (url, airflow::LOGIN, airflow::passwords_file(&self.inner.home))
     }
 
+    /// Where the Control Center is, where this stack has one that runs.
+    pub fn console_page(&self) -> Option<String> {
+        let state = self.inner.state();
+        state.alive(Service::Console).map(|_| format!("http://{}:{}", launch::HOST, state.ports.console))
+    }
+
     /// Waits until a service answers.
     pub async fn wait_healthy(&self, service: Service, limit: Duration) -> Result<(), StackError> {
         let process = self.process(service)?;
@@ -327,13 +350,14 @@ impl Inner {
             tools,
             ports: &state.ports,
             secrets: &state.secrets,
+            command: self.command.as_deref(),
             for_a_test: self.tied,
         }
     }
 
     /// Excludes every other command on the same stack for as long as the file is held.
     async fn lock(&self, progress: &dyn Progress) -> Result<File, StackError> {
-        prepare_home(&self.home)?;
+        prepare_home(&self.checkout.stacks(), &self.home)?;
         let path = self.home.lock();
         let file = File::create(&path).doing(|| format!("create {}", path.display()))?;
         let mut told = false;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::error::{Doing, StackError};
+use crate::private;
 
 /// The values for one service's placeholders.
 #[derive(Debug, Default, Clone)]
@@ -51,7 +52,7 @@ impl Values {
 
     /// Renders every file of a folder (poms and Dockerfiles aside) into another; returns all that was written, for a fingerprint.
     pub(crate) fn render_dir(&self, from: &Path, to: &Path) -> Result<String, StackError> {
-        fs::create_dir_all(to).doing(|| format!("create {}", to.display()))?;
+        private::closed(to)?;
         let mut paths = fs::read_dir(from)
             .and_then(|entries| {
                 entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()

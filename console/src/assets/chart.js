@@ -5,7 +5,6 @@
 // `figure[data-unit]` stands before values; with `data-zoom` a stretch that is dragged over ends up in the address as from, to.
 // @ts-ignore: the build puts it beside this file
 import uPlot from './uplot.js';
-import { refresh } from './stream.js';
 
 const zone = document.body.dataset.zone || 'UTC';
 const format = (/** @type {Intl.DateTimeFormatOptions} */ parts) =>
@@ -47,7 +46,22 @@ function read(figure) {
     if (row.cells[1]?.querySelector('.hatched')) unknown.add(at);
     if (row.classList.contains('open')) open = Math.min(open, at);
   }
-  return { heads, columns, unknown, open };
+  // What is not over is a line of its own, lighter, from the last value that is.
+  const first = columns[0].findIndex((at) => Number(at) >= open);
+  const light = columns[1].map((value, index) => (first >= 0 && index >= first - 1 ? value : null));
+  const whole = columns[1].map((value, index) => (first >= 0 && index >= first ? null : value));
+  return { heads, columns, drawn: [columns[0], whole, ...columns.slice(2), light], unknown, open };
+}
+
+/**
+ * @param {HTMLElement} head
+ * @param {string} line
+ */
+function series(head, line) {
+  const ink = colour(line === 'limit' ? 'bad' : line === 'dashed' ? 'edge' : [...head.classList].find((name) => /^s[1-6]$/.test(name)) ?? 's1');
+  return { stroke: ink, width: line === 'solid' ? 2 : 1.25, points: { show: false },
+    dash: line === 'dashed' ? [5, 4] : line === 'limit' ? [2, 3] : undefined,
+    ...(line === 'bars' ? { fill: ink, paths: uPlot.paths.bars({ size: [.8] }) } : {}) };
 }
 
 /** @param {HTMLElement} figure */
@@ -60,6 +74,7 @@ function chart(figure) {
   box.dataset.kept = told.dataset.kept = '';
   figure.querySelector('details')?.before(box, told);
   let zoomed = false;
+  let inks = { rule: '', wash: '' };
   /** @type {any} */
   let plot = null;
 
@@ -72,9 +87,8 @@ function chart(figure) {
       path.rect(left, bbox.top, Math.max(right - left, 0), bbox.height);
       return { path, left, right };
     };
-    const [rule, wash] = ['rule', 'sunk'].map(colour);
     if (data.open < Infinity) {
-      ctx.fillStyle = wash;
+      ctx.fillStyle = inks.wash;
       ctx.fill(area(data.open - step / 2, u.scales.x.max).path);
     }
     const at = [...data.unknown].sort((a, b) => a - b);
@@ -83,7 +97,7 @@ function chart(figure) {
       const { path, left, right } = area(at[first] - step / 2, at[end - 1] + step / 2);
       ctx.save();
       ctx.clip(path);
-      ctx.strokeStyle = rule;
+      ctx.strokeStyle = inks.rule;
       ctx.lineWidth = devicePixelRatio;
       ctx.beginPath();
       for (let x = left - bbox.height; x < right; x += 7 * devicePixelRatio) {
@@ -106,60 +120,53 @@ function chart(figure) {
       : `${moment.format(Number(data.columns[0][index]) * 1000)}: ${parts.join(' · ')}`;
   }
 
-  /** The stretch shown ends up in the address, so that a link shows it to others. @param {any} u */
-  function address(u) {
-    if (!('zoom' in figure.dataset)) return;
+  /** The stretch shown ends up in the address, so that a link shows it to others. @param {number[]} stretch */
+  function address(stretch) {
+    zoomed = stretch.length > 0;
     const here = new URL(location.href);
-    for (const [name, at] of [['from', u.scales.x.min], ['to', u.scales.x.max]]) {
-      if (zoomed) here.searchParams.set(name, new Date(Math.round(at / 60) * 60_000).toISOString().slice(0, 16) + 'Z');
+    ['from', 'to'].forEach((name, index) => {
+      if (zoomed) here.searchParams.set(name, new Date(Math.round(stretch[index] / 60) * 60_000).toISOString().replace('.000', ''));
       else here.searchParams.delete(name);
-    }
-    history.replaceState(null, '', here);
+    });
+    if ('zoom' in figure.dataset) history.replaceState(null, '', here);
+    tell(plot);
   }
 
   function build() {
     plot?.destroy();
+    inks = { rule: colour('rule'), wash: colour('sunk') };
     const axis = { stroke: colour('soft'), grid: { stroke: colour('line'), width: 1 }, ticks: { show: false }, font: '12px system-ui, sans-serif' };
     /** @param {any} _ @param {number[]} at */
     const times = (_, at) => at.map((second) => (at[1] - at[0] >= 86_400 || clock.format(second * 1000) === '00:00' ? day : clock).format(second * 1000));
     plot = new uPlot({
-      width: box.clientWidth || 600, height: 240, tzDate: (/** @type {number} */ at) => uPlot.tzDate(new Date(at * 1000), zone),
-      legend: { show: false }, padding: [8, 8, 0, 0],
+      width: box.clientWidth || 600, height: box.clientHeight || 240, tzDate: (/** @type {number} */ at) => uPlot.tzDate(new Date(at * 1000), zone),
+      legend: { show: false }, padding: [8, 20, 0, 0],
       cursor: { points: { size: 7 }, drag: { x: true, y: false, setScale: true }, y: false },
       scales: { y: { range: (/** @type {any} */ _, /** @type {number?} */ min, /** @type {number?} */ max) => [Math.min(0, min ?? 0), (max ?? 0) * 1.06 || 1] } },
       axes: [
-        { ...axis, space: 64, values: times },
+        { ...axis, space: 64, size: 28, values: times },
         { ...axis, size: 52, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((number) => short.format(number)) },
       ],
-      series: [{}, ...data.heads.map((head) => {
-        const line = head.dataset.line ?? 'solid';
-        const ink = colour(line === 'limit' ? 'bad' : line === 'dashed' ? 'edge' : [...head.classList].find((name) => /^s[1-6]$/.test(name)) ?? 's1');
-        return { label: head.textContent, stroke: ink, width: line === 'solid' ? 2 : 1.25, spanGaps: false, points: { show: false },
-          dash: line === 'dashed' ? [5, 4] : line === 'limit' ? [2, 3] : undefined, fill: line === 'bars' ? ink : undefined,
-          paths: line === 'bars' ? uPlot.paths.bars({ size: [.8] }) : undefined };
-      })],
+      series: [{}, ...data.heads.map((head) => series(head, head.dataset.line ?? 'solid')), { ...series(data.heads[0], 'solid'), alpha: .45, dash: [2, 3] }],
       hooks: {
         drawClear: [behind], setCursor: [tell],
-        setSelect: [(/** @type {any} */ u) => { if (u.select.width > 0) { zoomed = true; queueMicrotask(() => { address(u); tell(u); }); } }],
-        ready: [(/** @type {any} */ u) => u.over.addEventListener('dblclick', () => { zoomed = false; address(u); tell(u); })],
+        setSelect: [(/** @type {any} */ { select, posToVal }) => select.width > 0 && address([select.left, select.left + select.width].map((x) => posToVal(x, 'x')))],
+        ready: [(/** @type {any} */ u) => u.over.addEventListener('dblclick', () => address([]))],
       },
-    }, data.columns, box);
+    }, data.drawn, box);
     tell(plot);
   }
 
   build();
-  new ResizeObserver(() => plot.setSize({ width: box.clientWidth || 600, height: 240 })).observe(box);
+  new ResizeObserver(() => plot.setSize({ width: box.clientWidth || 600, height: box.clientHeight || 240 })).observe(box);
   return { build, end: () => plot.destroy(), update };
 
   function update() {
     const newer = read(figure);
     if (JSON.stringify(newer.columns) === JSON.stringify(data.columns) && newer.open === data.open) return;
-    const before = data.columns[0].at(-1) ?? Infinity;
-    // Asleep for longer than the live rows reach back: what lies between is asked for.
-    if (newer.columns[0].some((at, index, all) => index > 0 && Number(at) > Number(before) && Number(at) - Number(all[index - 1]) > 2 * step)) refresh();
     data = newer;
     const { min, max } = plot.scales.x;
-    plot.setData(data.columns, !zoomed);
+    plot.setData(data.drawn, !zoomed);
     if (zoomed) plot.setScale('x', { min, max });
   }
 }

@@ -120,9 +120,7 @@ function children(from, to) {
     const name = key(node);
     if (name !== null) have.set(name, node);
   }
-  /** Rows that the newer part no longer has stay where the table grows at its end. */
-  const grows = from.hasAttribute('data-grows');
-  const stays = (/** @type {Node} */ node) => kept(node) || (key(node) !== null && (grows || held(node)));
+  const stays = (/** @type {Node} */ node) => kept(node) || (key(node) !== null && held(node));
   let at = from.firstChild;
   const pass = () => {
     while (at && (kept(at) || (key(at) !== null && !wanted.has(key(at))))) {

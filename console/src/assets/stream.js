@@ -3,7 +3,7 @@
 // An element with `data-pages` names parts of the page that not everybody who looks at it has open; one with
 // `data-events="tail=shop.events.g1"` adds that to what is asked. Each event but `panels` is passed on as
 // `storepulse:NAME` on the document, with its data parsed in `detail`. `storepulse:drawn` follows each round of replaced parts.
-import { morph, parse, replace } from './part.js';
+import { replace } from './part.js';
 
 const { page = '', zone = '', against = '' } = document.body.dataset;
 /** After so long without a word from the console the page says so; it is told that it lives every 3 s. */
@@ -76,14 +76,6 @@ export function pause(hold = !paused) {
   draw();
 }
 
-/** Asks for the whole page again and turns this one into it. */
-export async function refresh() {
-  const answer = await fetch(location.href, { headers: { accept: 'text/html' } });
-  const old = document.getElementById('main');
-  const part = answer.ok ? parse(await answer.text()).querySelector('#main') : null;
-  if (old && part) morph(old, part);
-}
-
 /** Says in the strip that nothing comes. */
 function watch() {
   const strip = document.getElementById('strip');
@@ -93,6 +85,7 @@ function watch() {
   } else if (strip && !lost) {
     const text = document.createElement('span');
     text.className = 'lost';
+    text.role = 'status';
     text.dataset.kept = '';
     text.textContent = 'The console does not answer: what you see is as old as it says. Trying again.';
     strip.prepend(text);

@@ -52,8 +52,15 @@ impl Coverage {
         }
     }
 
-    /// Whether a step of a series without a row is 0; otherwise it is not known. One that is not over is drawn as open where
-    /// it is known up to now.
+    /// Whether figures reach into a step that is not over.
+    pub(crate) fn begun(&self, step: Stretch) -> bool {
+        let begun = |first: DateTime<Utc>| floor(first) <= step.from || step.contains(first);
+        self.whole(step).is_ok()
+            && self.first_row.is_some_and(begun)
+            && self.known_to().is_some_and(|to| step.from <= to)
+    }
+
+    /// Whether a step of a series without a row is 0; otherwise it is not known.
     pub(crate) fn knows(&self, step: Stretch) -> bool {
         self.whole(step).is_ok()
             && self.first_row.is_some_and(|first| floor(first) <= step.from)

@@ -12,9 +12,9 @@ use super::distinct::{self, Distinct};
 use super::period::{Chosen, Compare, Period, Stretch, floor};
 use super::sums::Sums;
 use super::view::{
-    Breakdown, By, Funnel, LiveView, Matrix, Measure, Now, OpenMinute, Part, Point, Series, Totals, Visitors,
+    Breakdown, By, Funnel, LiveView, Matrix, Measure, Now, OpenMinute, Part, Series, Totals, Visitors,
 };
-use super::{funnel, label};
+use super::{funnel, label, series};
 use crate::api::answer::{Freshness, FreshnessState};
 use crate::line;
 use crate::page::Viewing;
@@ -217,84 +217,14 @@ fn recent(shop: &Shop, coverage: &Coverage, period: &Period, now: DateTime<Utc>)
     let stretch = Stretch { from: to - RECENT, to };
     // Before midnight too: the same distance back as today's.
     let shift = period.compared.as_ref().map(|compared| period.closed.to - compared.to);
-    series(shop, coverage, stretch, shift.map_err(Clone::clone), Measure::Net, TimeDelta::minutes(1), now)
+    let steps = series::steps(stretch, TimeDelta::minutes(1), period.zone);
+    series::in_memory(shop, coverage, &steps, shift.map_err(Clone::clone), Measure::Net, now)
 }
 
 fn day(shop: &Shop, coverage: &Coverage, period: &Period, now: DateTime<Utc>) -> Series {
     let shift = period.compared.as_ref().map(|compared| period.closed.to - compared.to);
-    series(shop, coverage, period.whole, shift.map_err(Clone::clone), Measure::Net, DAY_STEP, now)
-}
-
-/// A measure in steps, from memory. Each step is compared with the same one `shift` before.
-pub(crate) fn series(
-    shop: &Shop,
-    coverage: &Coverage,
-    stretch: Stretch,
-    shift: Result<TimeDelta, String>,
-    measure: Measure,
-    step: TimeDelta,
-    now: DateTime<Utc>,
-) -> Series {
-    let mut rows = |stretch: Stretch| {
-        let table = shop.table(Kept::Activity)?;
-        table.minutes(stretch).ok()
-    };
-    let value = rows(stretch);
-    let before = shift
-        .as_ref()
-        .ok()
-        .and_then(|shift| rows(Stretch { from: stretch.from - *shift, to: stretch.to - *shift }));
-    points(coverage, stretch, shift, measure, step, now, shop.currency.clone(), value, before)
-}
-
-/// The points of a series from rows by their start, which lie within single steps.
-#[expect(clippy::too_many_arguments, reason = "what a curve is made of")]
-pub(crate) fn points(
-    coverage: &Coverage,
-    stretch: Stretch,
-    shift: Result<TimeDelta, String>,
-    measure: Measure,
-    step: TimeDelta,
-    now: DateTime<Utc>,
-    currency: Option<String>,
-    value: Option<BTreeMap<DateTime<Utc>, Sums>>,
-    before: Option<BTreeMap<DateTime<Utc>, Sums>>,
-) -> Series {
-    let sum = |rows: &BTreeMap<DateTime<Utc>, Sums>, stretch: Stretch| {
-        let mut sum = Sums::default();
-        rows.range(stretch.from..stretch.to).for_each(|(_, row)| sum += row);
-        sum.get(measure)
-    };
-    let mut why = value.is_none().then(|| NOT_LOADED.to_owned());
-    let mut points = Vec::new();
-    let mut at = stretch.from;
-    while at < stretch.to {
-        let one = Stretch { from: at, to: (at + step).min(stretch.to) };
-        let open = one.to > floor(now) || coverage.known_to().is_some_and(|to| one.contains(to));
-        let begun = coverage.whole(one).is_ok() && coverage.known_to().is_some_and(|to| at <= to);
-        let known = coverage.knows(one) || (open && begun);
-        let own = value.as_ref().filter(|_| known).map(|rows| sum(rows, one));
-        let compared = shift.as_ref().ok().and_then(|shift| {
-            let earlier = Stretch { from: one.from - *shift, to: one.to - *shift };
-            coverage.comparable(earlier).ok()?;
-            Some(sum(before.as_ref()?, earlier))
-        });
-        if own.is_none() && why.is_none() {
-            why = Some(match coverage.whole(one) {
-                Err(why) => why,
-                Ok(()) => "no figures reach there".to_owned(),
-            });
-        }
-        points.push(Point { at, value: own, compared, known: own.is_some(), open });
-        at += step;
-    }
-    Series {
-        measure,
-        currency: currency.filter(|_| measure.is_money()),
-        step_s: step.num_seconds(),
-        points,
-        why: why.or(shift.err()),
-    }
+    let steps = series::steps(period.whole, DAY_STEP, period.zone);
+    series::in_memory(shop, coverage, &steps, shift.map_err(Clone::clone), Measure::Net, now)
 }
 
 /// The table and the place of a dimension in its keys.
@@ -380,13 +310,12 @@ fn matrix(
 ) -> Result<Matrix, String> {
     coverage.whole(period.whole)?;
     let cells = shop.sums(kept, period.whole).map_err(|_| NOT_LOADED.to_owned())?;
-    Ok(matrix_of(&cells, kept, measure, shop.currency.clone()))
+    Ok(matrix_of(&cells, measure, shop.currency.clone()))
 }
 
 /// A table's two dimensions against each other.
-pub(crate) fn matrix_of(cells: &Cells, kept: Kept, measure: Measure, currency: Option<String>) -> Matrix {
+pub(crate) fn matrix_of(cells: &Cells, measure: Measure, currency: Option<String>) -> Matrix {
     let words = |place: usize| -> Vec<String> { groups(cells, place).into_keys().collect() };
-    // Ages across, genders down; channels down, devices across.
     let (rows, columns) = (words(0), words(1));
     let cell = |row: &String, column: &String| {
         cells
@@ -395,7 +324,6 @@ pub(crate) fn matrix_of(cells: &Cells, kept: Kept, measure: Measure, currency: O
             .map(|(_, sums)| sums.get(measure))
     };
     let grid = rows.iter().map(|row| columns.iter().map(|column| cell(row, column)).collect()).collect();
-    debug_assert!(kept.grouping().dimensions.len() == 2);
     Matrix { measure, currency: currency.filter(|_| measure.is_money()), rows, columns, cells: grid }
 }
 

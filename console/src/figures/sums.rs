@@ -6,7 +6,7 @@ use contracts::cube::{Grouping, MEASURE};
 use contracts::record::Column;
 use rust_decimal::Decimal;
 
-use super::view::{Amount, Measure};
+use super::view::{Amount, By, Measure};
 
 /// Sums over the minutes of a stretch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -87,6 +87,36 @@ impl Measure {
     /// Whether a table has it.
     pub(crate) fn is_in(self, grouping: &Grouping) -> bool {
         grouping.measures.iter().any(|measure| measure.column == self.column())
+    }
+}
+
+impl By {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Country,
+        Self::Category,
+        Self::Channel,
+        Self::Device,
+        Self::Gender,
+        Self::AgeBand,
+        Self::Product,
+    ];
+
+    /// As it stands in addresses and answers.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Country => "country",
+            Self::Category => "category",
+            Self::Channel => "channel",
+            Self::Device => "device",
+            Self::Gender => "gender",
+            Self::AgeBand => "age_band",
+            Self::Product => "product",
+        }
+    }
+
+    /// The one of a word.
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|by| by.word() == word)
     }
 }
 

@@ -4,6 +4,8 @@ use contracts::endpoints::Endpoints;
 use tokio::sync::Mutex;
 use tokio_postgres::{Client, Row};
 
+use crate::access;
+
 use super::names::{
     INGESTED, JOB_BATCH, JOB_BATCHES, JOB_BEHIND, JOB_DROPPED, JOB_LAG, JOB_RECORDS, JOB_REPORT_AGE,
     JOB_RESTARTS, JOB_RUNNING, JOB_STATE_ROWS, JOB_WATERMARK, QUARANTINE_OPEN, REBUILD_OPEN, RELAY_BEHIND,
@@ -58,7 +60,7 @@ pub(super) async fn ask(
     // Taken out: whoever is cut off in the middle of an answer leaves no connection behind that still owes it.
     let client = match kept.take().filter(|client| !client.is_closed()) {
         Some(client) => client,
-        None => provision::connect(&endpoints.pg_url).await?,
+        None => access::connect(&endpoints.pg_url).await?,
     };
     read(&client, &endpoints.namespace.slot(), page).await?;
     *kept = Some(client);

@@ -15,6 +15,7 @@ use chrono_tz::Tz;
 use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 
+use super::sign_in::sign_out_form;
 use super::{Against, Viewing};
 use crate::access::{Role, Visitor};
 use crate::app::App;
@@ -185,7 +186,7 @@ impl FromRequestParts<App> for Frame {
 }
 
 impl Frame {
-    /// A whole page: `page` is its id in the navigation.
+    /// A whole page: `page` is its id in the navigation; `topics.one` lies below `topics` and has live parts of its own.
     pub(crate) fn page(&self, app: &App, page: &str, title: &str, body: &Markup) -> Markup {
         let snapshot = app.watch.snapshot();
         html! {
@@ -208,12 +209,12 @@ impl Frame {
                         a .brand href="/" { img src=(assets::path("icon.svg")) alt="" width="22" height="22"; "Storepulse" }
                         nav aria-label="Pages" {
                             @for (path, name, id) in PAGES {
-                                a href=(path) aria-current=[(*id == page).then_some("page")] { (name) }
+                                a href=(path) aria-current=[(page.split('.').next() == Some(id)).then_some("page")] { (name) }
                             }
                         }
                         (self.viewer())
                     }
-                    (strip::strip(&snapshot, &self.viewing))
+                    section .around aria-label="State of the line" { (strip::strip(&snapshot, &self.viewing)) }
                     main #main tabindex="-1" { (body) }
                     (keys())
                 }
@@ -262,7 +263,10 @@ impl Frame {
             Role::Viewer => "viewer",
             Role::Operator => "operator",
         };
-        html! { span .name { (self.visitor.name) ", " (role) } }
+        html! {
+            span .name { (self.visitor.name) ", " (role) }
+            (sign_out_form(&self.visitor))
+        }
     }
 
     /// The address asked for, with these choices in the place of its own; nothing takes one away.

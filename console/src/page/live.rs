@@ -49,7 +49,7 @@ async fn page(State(app): State<App>, frame: Frame, Query(asked): Query<Asked>) 
     let shown = asked.shown(&frame.viewing, Utc::now())?;
     let body = match &shown {
         Shown::Live | Shown::Today => live(&app.watch.snapshot(), &frame.viewing, &shown),
-        Shown::Period { .. } => period::body(&app, &frame, &shown).await?,
+        Shown::Period { of, .. } => period::body(&app, &frame.viewing, of).await,
     };
     let title = shown.title();
     Ok(frame.page(
@@ -72,16 +72,18 @@ fn live(snapshot: &Snapshot, viewing: &Viewing, shown: &Shown) -> Markup {
             @if *shown == Shown::Today { (chart::day(snapshot, viewing)) } @else { (chart::recent(snapshot, viewing)) }
             (orders::panel(snapshot, viewing))
             section .panel.span-8 {
-                header { h2 { "Where" } p .panel-note { "net sales today, by country" } }
+                header { h2 { "Where" } p .panel-note { "net sales today by country; the tick is where it was before" } }
                 div .where {
                     div .world { (tiles::base()) (parts::world_panel(snapshot, viewing)) }
                     (parts::countries_panel(snapshot, viewing))
                 }
             }
-            (parts::funnel_panel(snapshot, viewing))
+            div .column.span-4 {
+                (parts::funnel_panel(snapshot, viewing))
+                (parts::who_panel(snapshot, viewing))
+            }
             (parts::products_panel(snapshot, viewing))
             (parts::categories_panel(snapshot, viewing))
-            (parts::who_panel(snapshot, viewing))
             (parts::channels_panel(snapshot, viewing))
         }
     }
@@ -89,7 +91,15 @@ fn live(snapshot: &Snapshot, viewing: &Viewing, shown: &Shown) -> Markup {
 
 /// All of it, as each panel takes its own part from it.
 fn view(snapshot: &Snapshot, viewing: &Viewing) -> LiveView {
-    shop::live(snapshot, viewing, Utc::now())
+    let mut view = shop::live(snapshot, viewing, Utc::now());
+    // The notice above tells why, once for all of them.
+    if snapshot.shop.value.is_none() && snapshot.shop.away.is_some() {
+        macro_rules! not_known {
+            ($($part:ident)+) => { $(view.$part.why = Some("not known, see above".to_owned());)+ };
+        }
+        not_known!(now recent day countries categories funnel products who channels visitors);
+    }
+    view
 }
 
 /// What stands above everything: that nothing has come yet, that a clock is wrong, that the store is away.
@@ -97,7 +107,7 @@ fn notices(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let (view, now) = (view(snapshot, viewing), Utc::now());
     html! {
         div id="live.notices" .notices {
-            @if let Some(away) = &snapshot.shop.away { (states::away("Cassandra", away, viewing, now)) }
+            @if let Some(away) = &snapshot.shop.away { (states::unread("The shop's figures", away, viewing, now)) }
             @if view.empty {
                 (states::empty("No event has come yet: this page fills as soon as one is in the figures.", Some("storepulse simulate")))
             }

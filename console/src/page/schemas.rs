@@ -1,21 +1,159 @@
-//! Schemas.
+//! Schemas: subjects, what changed between their versions, and whether a pasted schema may come in.
 
-use axum::Router;
-use axum::extract::State;
-use axum::routing::get;
+mod checked;
+mod fields;
+mod list;
+mod versions;
+
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::routing::{get, post};
+use axum::{Router, response::Redirect};
+use chrono::Utc;
 use maud::{Markup, html};
+use serde::Deserialize;
 
+use super::address::encoded;
 use super::frame::Frame;
+use super::states;
+use crate::access::{Signed, Visitor, token_field};
 use crate::app::App;
 use crate::hub::Panel;
+use crate::problem::Problem;
+use crate::schemas::check::LARGEST;
+use crate::schemas::view;
+use crate::watch::Source;
+use crate::watch::registry::Subjects;
 
 /// Its live parts.
-pub(crate) const PANELS: &[Panel] = &[];
+pub(crate) const PANELS: &[Panel] = &[Panel {
+    id: "schemas.subjects",
+    page: "schemas",
+    sources: &[Source::Registry],
+    draw: |snapshot, viewing| list::subjects(&snapshot.registry, viewing, Utc::now()),
+}];
 
 pub(crate) fn routes() -> Router<App> {
-    Router::new().route("/schemas", get(page))
+    Router::new()
+        .route("/schemas", get(page))
+        .route("/schemas/{subject}", get(subject))
+        // A form writes most of JSON's characters in three bytes.
+        .route("/schemas/check", post(check).get(async || Redirect::to("/schemas#check")))
+        .layer(DefaultBodyLimit::max(3 * LARGEST + 64 * 1024))
 }
 
 async fn page(State(app): State<App>, frame: Frame) -> Markup {
-    frame.page(&app, "schemas", "Schemas", &html! { h1 { "Schemas" } })
+    let snapshot = app.watch.snapshot();
+    let subjects = snapshot.registry.value.as_deref();
+    let body = html! {
+        h1 { "Schemas" }
+        (list::subjects(&snapshot.registry, &frame.viewing, Utc::now()))
+        (form(&frame, subjects, None, ""))
+    };
+    frame.page(&app, "schemas", "Schemas", &body)
+}
+
+/// What a pasted schema is checked by. It is outside of every live part: what is typed stays.
+fn form(frame: &Frame, subjects: Option<&Subjects>, chosen: Option<&str>, text: &str) -> Markup {
+    html! {
+        section #check .panel {
+            header { h2 { "Check a schema" } }
+            p .note {
+                "Asks the registry, and judges the schema against each version here. Nothing is registered."
+            }
+            @match subjects.filter(|subjects| !subjects.subjects.is_empty()) {
+                None => (states::empty("There is no subject to check a schema against.", Some("storepulse setup"))),
+                Some(subjects) => form .form method="post" action="/schemas/check" {
+                    (token_field(&frame.visitor))
+                    div .field {
+                        label for="subject" { "Subject" }
+                        select #subject name="subject" {
+                            @for subject in &subjects.subjects {
+                                option value=(subject.name) selected[chosen == Some(&*subject.name)] { (subject.name) }
+                            }
+                        }
+                    }
+                    div .field {
+                        label for="schema" { "Schema, in JSON" }
+                        textarea #schema name="schema" rows="14" maxlength=(LARGEST) spellcheck="false"
+                            autocomplete="off" required
+                            placeholder=r#"{"type": "record", "name": "Event", "fields": [ … ]}"# { "\n" (text) }
+                        p .hint { "256 KiB at most. A field that is added needs a default, so that earlier records can be read." }
+                    }
+                    p { button .primary type="submit" { "Check" } }
+                }
+            }
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Pasted {
+    subject: String,
+    schema: String,
+}
+
+async fn check(
+    State(app): State<App>,
+    frame: Frame,
+    Signed { form: pasted, .. }: Signed<Visitor, Pasted>,
+) -> Result<Markup, Problem> {
+    // Browsers send a form's lines with two characters at their ends; an editor counts one.
+    let text = pasted.schema.replace("\r\n", "\n");
+    let checked = view::check(&app, &pasted.subject, &text).await?;
+    let subjects = view::subjects(&app)?;
+    let body = html! {
+        p .crumbs { a href="/schemas" { "Schemas" } }
+        h1 { "Check against " (pasted.subject) }
+        (checked::judged(&checked, &text))
+        (form(&frame, Some(&subjects), Some(&pasted.subject), &text))
+    };
+    Ok(frame.page(&app, "schemas", "Check a schema", &body))
+}
+
+/// Which versions, and how their difference is told.
+#[derive(Debug, Deserialize)]
+struct Shown {
+    from: Option<i32>,
+    to: Option<i32>,
+    /// `meaning` or `text`.
+    view: Option<String>,
+}
+
+async fn subject(
+    State(app): State<App>,
+    frame: Frame,
+    Path(name): Path<String>,
+    Query(shown): Query<Shown>,
+) -> Result<Markup, Problem> {
+    let subjects = view::subjects(&app)?;
+    let subject = view::subject(&subjects, &name)?;
+    let to = view::version(subject, shown.to)?;
+    let from = match shown.from {
+        Some(from) => Some(view::version(subject, Some(from))?),
+        None => subject.before(to.version),
+    };
+    let new = view::known(&app, to.id).await?;
+    let compared = match from {
+        Some(from) => {
+            let old = view::known(&app, from.id).await?;
+            Some(view::compared(&subject.name, (from, &old), (to, &new)))
+        }
+        None => None,
+    };
+    let schema = view::schema(&subject.name, to, &new);
+    let by_text = shown.view.as_deref() == Some("text");
+    let body = html! {
+        p .crumbs { a href="/schemas" { "Schemas" } }
+        h1 { (subject.name) }
+        (versions::about(subject, to))
+        (versions::difference(subject, from, to, compared.as_ref(), by_text))
+        (fields::table(&schema))
+        (fields::text(&schema))
+    };
+    Ok(frame.page(&app, "schemas", &subject.name, &body))
+}
+
+/// A subject's own page.
+fn address(subject: &str) -> String {
+    format!("/schemas/{}", encoded(subject))
 }

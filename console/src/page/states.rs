@@ -126,7 +126,7 @@ pub(crate) fn figure(figure: &Figure, viewing: &Viewing, now: DateTime<Utc>) -> 
             h3 { (figure.label) }
             p .value {
                 @match &figure.value {
-                    Some(value) => span { (value) },
+                    Some(value) => (self::value(value)),
                     None => span .hatched { span .sr { "not known" } },
                 }
                 @if let Some(change) = &figure.change { " " (self::change(change, figure.provisional)) }
@@ -140,6 +140,20 @@ pub(crate) fn figure(figure: &Figure, viewing: &Viewing, now: DateTime<Utc>) -> 
             }
             @if let Some(note) = &figure.note { p .note { (note) } }
             @if let Some(href) = &figure.explain { a .explain href=(href) { "how" span .sr { " " (figure.label) " is computed" } } }
+        }
+    }
+}
+
+/// A value, the currency before it smaller than the amount.
+fn value(value: &str) -> Markup {
+    let parts =
+        value.split_once('\u{a0}').filter(|(unit, _)| unit.chars().all(|letter| letter.is_ascii_uppercase()));
+    html! {
+        span .long[value.chars().count() > 12] {
+            @match parts {
+                Some((unit, amount)) => { span .unit { (unit) "\u{a0}" } (amount) },
+                None => (value),
+            }
         }
     }
 }
@@ -224,9 +238,18 @@ pub(crate) fn empty(text: &str, command: Option<&str>) -> Markup {
 
 /// A source that does not answer: its own words, since when, and what to do.
 pub(crate) fn away(service: &str, away: &Away, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
+    no_answer(&format!("{service} does not answer"), away, viewing, now)
+}
+
+/// As [`away`], of what is read from more than one source: the words say which of them it is.
+pub(crate) fn unread(what: &str, away: &Away, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
+    no_answer(&format!("{what} cannot be read"), away, viewing, now)
+}
+
+fn no_answer(said: &str, away: &Away, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     html! {
         div .away {
-            p { strong { (service) " does not answer" } " since " (moment(away.since, viewing, now)) "." }
+            p { strong { (said) } " since " (moment(away.since, viewing, now)) "." }
             p .why { (away.why) }
             p .todo { "Other panels go on. Look at " a href="/flow" { "Flow" } " or run " code { "storepulse stack status" } "." }
         }

@@ -13,6 +13,7 @@ use futures::Stream;
 use serde::{Deserialize, Serialize};
 
 use super::frame::Frame;
+use crate::access::StreamPermit;
 use crate::app::App;
 use crate::hub::{Hub, Seat};
 use crate::problem::Problem;
@@ -55,6 +56,8 @@ struct Reader {
     session_due: tokio::time::Instant,
     /// Named, so that sources are asked more often while the stream is open.
     _looking: Looking,
+    /// Named, so that the stream counts as open until it ends.
+    _permit: StreamPermit,
 }
 
 async fn events(
@@ -66,12 +69,13 @@ async fn events(
     let pages: Vec<String> = asked.pages.split(',').map(str::to_owned).collect();
     let seat = Hub::join(&app, &frame.viewing, &pages)
         .map_err(|_| Problem::busy("too many time zones are watched at once"))?;
-    let _ = app.access.stream_permit(&frame.visitor)?;
+    let permit = app.access.stream_permit(&frame.visitor)?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).or(asked.last.as_deref());
     let reader = Reader {
         seen: seen(last, app.hub.epoch()),
         session_due: tokio::time::Instant::now() + SESSION,
         _looking: app.watch.look(),
+        _permit: permit,
         pages,
         app,
         frame,

@@ -116,7 +116,7 @@ fn row(topic: &Topic) -> Markup {
                     None => (states::unknown("it takes two looks to tell a rate")),
                 }
             }
-            td { (kept(topic)) }
+            td .nowrap { (kept(topic)) }
             td { @if let Some(subject) = &topic.subject { (schema(subject)) } }
         }
     }
@@ -153,9 +153,9 @@ fn kept(topic: &Topic) -> Markup {
         @match cleanup {
             Some(Cleanup::Deleted(Some(ms))) => (format::ms(ms)),
             Some(Cleanup::Deleted(None)) => "for ever",
-            Some(Cleanup::Compacted) => span title="a later record of the same key replaces an earlier one" { "last of each key" },
-            Some(Cleanup::Both(Some(ms))) => { "last of each key, " (format::ms(ms)) },
-            Some(Cleanup::Both(None)) => "last of each key",
+            Some(Cleanup::Compacted) => span title="a later record of the same key replaces an earlier one" { "compacted" },
+            Some(Cleanup::Both(Some(ms))) => { "compacted, " (format::ms(ms)) },
+            Some(Cleanup::Both(None)) => "compacted",
             None => (states::unknown("the brokers did not tell the settings")),
         }
     }

@@ -39,22 +39,6 @@ impl Known {
         };
         Ok(Self { id, schema, names, of_the_contract })
     }
-
-    /// The name of the record, where it is one.
-    pub(crate) fn name(&self) -> Option<&str> {
-        match &self.schema {
-            Schema::Record(record) => Some(record.name.name()),
-            _ => None,
-        }
-    }
-
-    /// The record's fields, in order.
-    pub(crate) fn fields(&self) -> Vec<&str> {
-        match &self.schema {
-            Schema::Record(record) => record.fields.iter().map(|field| field.name.as_str()).collect(),
-            _ => Vec::new(),
-        }
-    }
 }
 
 /// Gathers what a schema defines, so that references are resolved by their full name.

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contracts::console::ROLE;
 use contracts::family::{CUBE_FAMILY, FAMILIES_BESIDE};
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -28,6 +27,7 @@ pub(crate) use told::{
 };
 
 use super::{Pace, Refused, keep_spawned};
+use crate::access;
 use crate::app::App;
 use told::Marks;
 
@@ -135,13 +135,7 @@ struct Asked {
 
 impl Asked {
     async fn open(pg_url: &str) -> Result<Self, Refused> {
-        let client = provision::connect(pg_url).await?;
-        // Where set-up could not make the role, or was an earlier version's, everything works without.
-        let usable = "select from pg_roles where rolname = $1 and pg_has_role(current_user, oid, 'member')
-                      and has_schema_privilege(oid, 'ops', 'usage')";
-        if client.query_opt(usable, &[&ROLE]).await?.is_some() {
-            client.batch_execute(&format!("set role {ROLE}")).await?;
-        }
+        let client = access::connect(pg_url).await?;
         // Times in documents are UTC; a plan made once holds, whatever the parameters.
         client
             .batch_execute("set timezone = 'UTC'; set plan_cache_mode = force_generic_plan; set jit = off")

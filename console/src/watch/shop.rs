@@ -14,7 +14,7 @@ use contracts::cube::{GROUPINGS, Grouping};
 use contracts::event::EVENT;
 use contracts::record::Column;
 
-pub(crate) use poller::run;
+pub(crate) use poller::{asks, run};
 
 use self::table::{Cells, NotKept, Table};
 use crate::figures::coverage::Coverage;

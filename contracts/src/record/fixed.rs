@@ -96,10 +96,21 @@ impl<const P: u8, const S: u8> FromStr for Fixed<P, S> {
     type Err = FixedError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let value =
-            Decimal::from_str_exact(text.trim()).map_err(|_| FixedError::NotANumber(text.to_owned()))?;
-        Self::try_from_decimal(value)
+        Self::try_from_decimal(decimal_digits(text)?)
     }
+}
+
+/// A decimal that stands in digits: no exponent, and nothing between the digits, which the parser of decimals would pass over.
+///
+/// # Errors
+/// [`FixedError::NotANumber`], also for one of more digits than can be kept.
+pub fn decimal_digits(text: &str) -> Result<Decimal, FixedError> {
+    let trimmed = text.trim();
+    let not_a_number = || FixedError::NotANumber(text.to_owned());
+    if trimmed.contains('_') {
+        return Err(not_a_number());
+    }
+    Decimal::from_str_exact(trimmed).map_err(|_| not_a_number())
 }
 
 impl<const P: u8, const S: u8> Serialize for Fixed<P, S> {
@@ -142,6 +153,7 @@ mod tests {
         assert!(matches!("0.001".parse::<Fixed<12, 2>>(), Err(FixedError::TooPrecise { .. })));
         assert!(matches!("10000000000".parse::<Fixed<12, 2>>(), Err(FixedError::OutOfRange { .. })));
         assert!("9999999999.99".parse::<Fixed<12, 2>>().is_ok());
+        assert!(matches!("12_50".parse::<Fixed<12, 2>>(), Err(FixedError::NotANumber(_))));
         assert!(matches!("1e3x".parse::<Fixed<12, 2>>(), Err(FixedError::NotANumber(_))));
     }
 }

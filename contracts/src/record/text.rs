@@ -62,6 +62,26 @@ impl<const MAX: usize> Text<MAX> {
         Ok(Self(Arc::from(text)))
     }
 
+    /// Takes a text that is only a label, which must not cost the record it stands in: control characters become spaces, spaces
+    /// around it go, what is longer than allowed is cut and ends in `…`, and the reserved word loses its brackets.
+    ///
+    /// # Errors
+    /// [`TextError::Empty`] where nothing is left.
+    pub fn label(text: &str) -> Result<Self, TextError> {
+        match Self::new(text) {
+            Ok(label) if label.trim().len() == label.len() => return Ok(label),
+            Err(TextError::Reserved) => return Self::new(text.trim_matches(['(', ')'])),
+            _ => {}
+        }
+        let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let clean = clean.trim();
+        let cut = match clean.char_indices().nth(MAX) {
+            None => clean.to_owned(),
+            Some(_) => clean.chars().take(MAX - 1).chain(['…']).collect(),
+        };
+        if cut == text { Self::new(text) } else { Self::label(&cut) }
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -131,5 +151,33 @@ mod tests {
         assert!(Text::<3>::new("äöü").is_ok(), "characters count, not bytes");
         assert_eq!(Text::<9>::new("a\u{0}b"), Err(TextError::Control('\u{0}')));
         assert_eq!(Text::<9>::new("(none)"), Err(TextError::Reserved));
+    }
+
+    #[test]
+    fn a_label_is_cut_and_cleaned_and_never_refused_but_for_nothing_in_it() {
+        for (text, label) in [
+            ("Lamp", "Lamp"),
+            (" Lamp\t", "Lamp"),
+            ("La\u{0}mp\r\n", "La mp"),
+            ("äöüäöüäöü", "äöüäöüäöü"),
+            ("äöüäöüäöüä", "äöüäöüäö…"),
+            ("12345678 xyz", "12345678…"),
+            ("(none)", "none"),
+        ] {
+            assert_eq!(Text::<9>::label(text).unwrap().as_str(), label, "{text:?}");
+        }
+        for nothing in ["", " ", "\u{7}\n"] {
+            assert_eq!(Text::<9>::label(nothing), Err(TextError::Empty));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_label_is_a_text_and_stays_what_it_is(text in "\\PC{0,12}|[a-b\u{0}-\u{20}]{0,12}|\\(none\\) ?") {
+            if let Ok(label) = Text::<6>::label(&text) {
+                proptest::prop_assert_eq!(Text::<6>::new(&label), Ok(label.clone()));
+                proptest::prop_assert_eq!(Text::<6>::label(&label), Ok(label));
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Line, OrderLine, Rejection, check_order, check_shopper, check_times, reject};
 use crate::event::Event;
+use crate::money::Cost;
 use crate::quarantine::Reason;
 use crate::user::coarse_degrees;
 use crate::vocabulary::AgeBand;
@@ -28,7 +29,7 @@ pub fn readmit(event: Event, ingested_at: DateTime<Utc>) -> Result<Event, Reject
     }
     let line = line(&event)?;
     check_order(event.event_name, line.as_ref(), order(&event)?.as_ref())?;
-    check_money(&event, line.as_ref())?;
+    check_money(&event)?;
     Ok(Event {
         ingested_at,
         latitude: coarse_degrees(event.latitude),
@@ -53,7 +54,7 @@ fn line(event: &Event) -> Result<Option<Line>, Rejection> {
             item_name: item_name.clone(),
             category: category.clone(),
             brand: brand.clone(),
-            price: *price,
+            cost: Cost::Unit((*price).into()),
             currency: *currency,
             quantity: *quantity,
         })),
@@ -81,14 +82,18 @@ fn order(event: &Event) -> Result<Option<OrderLine>, Rejection> {
     }
 }
 
-fn check_money(event: &Event, line: Option<&Line>) -> Result<(), Rejection> {
+/// A source may have told a price of more digits than are kept, so that the amount is held to what the kept price allows.
+fn check_money(event: &Event) -> Result<(), Rejection> {
     let disagrees = |detail: String| Err(reject(Reason::Inconsistent, "amount_base", detail));
-    match (line, event.amount_base, event.rate, event.rate_date) {
-        (None, None, None, None) => Ok(()),
-        (Some(line), Some(amount), Some(rate), Some(_)) => {
-            match money::amount_base(line.price, line.quantity, rate) {
-                Ok(expected) if rate.unscaled() > 0 && expected == amount => Ok(()),
-                Ok(expected) => disagrees(format!("{amount} is not {expected} at a rate of {rate}")),
+    match (event.price, event.quantity, event.amount_base, event.rate, event.rate_date) {
+        (None, None, None, None, None) => Ok(()),
+        (Some(price), Some(quantity), Some(amount), Some(rate), Some(_)) => {
+            match money::amounts_base(price, quantity, rate) {
+                Ok(allowed) if rate.unscaled() > 0 && allowed.contains(&amount) => Ok(()),
+                Ok(allowed) => {
+                    let (least, most) = allowed.into_inner();
+                    disagrees(format!("{amount} is not between {least} and {most} at a rate of {rate}"))
+                }
                 Err(error) => Err(reject(Reason::AmountOverflow, "price", error.to_string())),
             }
         }
@@ -163,7 +168,7 @@ mod tests {
             ("age_band", Reason::Inconsistent, |e| e.age = 17),
             ("item_id", Reason::Inconsistent, |e| e.category = None),
             ("order_id", Reason::Inconsistent, |e| e.order_line = None),
-            ("amount_base", Reason::Inconsistent, |e| e.amount_base = Amount::from_unscaled(5_518).ok()),
+            ("amount_base", Reason::Inconsistent, |e| e.amount_base = Amount::from_unscaled(5_520).ok()),
             ("amount_base", Reason::Inconsistent, |e| e.rate = None),
         ];
         for (field, reason, spoil) in cases {

@@ -83,7 +83,7 @@ impl Remote {
     /// When the collector refuses it, or is away for a minute.
     pub async fn send(&mut self, events: Vec<Event>) -> Result<Vec<Verdict>, RemoteError> {
         let count = events.len();
-        let message = CollectRequest { events };
+        let message: CollectRequest = events.into_iter().collect();
         let began = Instant::now();
         loop {
             let mut request = Request::new(message.clone());

@@ -2,10 +2,14 @@
 
 pub(crate) mod codec;
 mod message;
+mod metered;
+mod request;
 /// What is generated from `proto/storepulse/collector/v1/collector.proto`.
 #[allow(missing_docs, clippy::all, clippy::clone_on_ref_ptr, reason = "generated")]
 pub mod proto {
     tonic::include_proto!("storepulse.collector.v1");
+
+    pub use super::request::CollectRequest;
 
     /// The definition as reflection gives it.
     pub const DESCRIPTOR: &[u8] = tonic::include_file_descriptor_set!("collector");
@@ -14,8 +18,10 @@ mod status;
 
 use std::sync::Arc;
 
+use axum::http;
 use futures::StreamExt;
 use futures::stream::{BoxStream, unfold};
+use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Response, Status, Streaming};
@@ -23,9 +29,11 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::gate::{Caller, Gate};
 use crate::intake::{Intake, Pending, beside};
 use crate::refusal::Refusal;
+use prost::bytes::Bytes;
 use proto::collector_server::{Collector, CollectorServer};
-use proto::{CollectRequest, CollectResponse, Event};
+use proto::{CollectRequest, CollectResponse};
 
+use metered::Metered;
 use status::standard_code;
 pub(crate) use status::standard_response;
 
@@ -53,6 +61,14 @@ impl tonic::service::Interceptor for Guard {
     }
 }
 
+/// Lets the body of a call be read only as far as its name has room for it; without a key it is refused before any is read.
+pub(crate) fn metered(gate: &Gate, request: http::Request<Body>) -> http::Request<Body> {
+    match gate.share(request.headers()) {
+        Some(share) => request.map(|body| Body::new(Metered::new(body, share))),
+        None => request,
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Service(Arc<Intake>);
 
@@ -61,10 +77,10 @@ impl Collector for Service {
     async fn collect(&self, request: Request<CollectRequest>) -> Result<Response<CollectResponse>, Status> {
         let caller = caller(&request)?;
         let events = request.into_inner().events;
-        let room = self.0.room(&caller, events.len())?;
+        let room = self.0.room(&caller, events.len(), size_bytes(&events))?;
         // The place among the requests is held until the answer.
         let (intake, sender) = (Arc::clone(&self.0), caller.clone());
-        let judged = move || intake.judge(&sender, room, events.iter());
+        let judged = move || intake.judge(&sender, room, events.into_iter().map(request::event));
         let verdicts = beside(judged).await?.verdicts().await?;
         Ok(Response::new(verdicts.into()))
     }
@@ -103,17 +119,24 @@ struct Reading {
 impl Reading {
     /// Queues the next message, when there is room.
     async fn next(&mut self) -> Result<Option<Pending>, Status> {
+        let idle_within = self.intake.limits.idle_within;
         let message = tokio::select! {
             biased;
-            message = self.messages.message() => message.map_err(standard_code)?,
+            message = tokio::time::timeout(idle_within, self.messages.message()) => message,
             () = self.intake.stopping.cancelled() => return Err(Refusal::Stopping.into()),
         };
+        let message = message.map_err(|_| Refusal::Idle(idle_within))?.map_err(standard_code)?;
         let Some(CollectRequest { events }) = message else { return Ok(None) };
-        let room = self.intake.room_later(&self.caller, events.len()).await?;
+        let room = self.intake.room_later(&self.caller, events.len(), size_bytes(&events)).await?;
         let (intake, caller) = (Arc::clone(&self.intake), self.caller.clone());
-        let pending = beside(move || intake.judge::<Event>(&caller, room, events.iter())).await?;
+        let judged = move || intake.judge(&caller, room, events.into_iter().map(request::event));
+        let pending = beside(judged).await?;
         Ok(Some(pending))
     }
+}
+
+fn size_bytes(events: &[Bytes]) -> usize {
+    events.iter().map(Bytes::len).sum()
 }
 
 /// Whom the guard let in.

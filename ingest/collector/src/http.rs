@@ -1,20 +1,22 @@
 //! The HTTP interface: JSON, packed by gzip or not. What it says of itself is in [`openapi`].
 
+mod batch;
 mod problem;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::body::HttpBody as _;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
-use axum::http::header::{CONTENT_TYPE, HeaderMap};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, extract::rejection::BytesRejection};
 use contracts::validation::{Draft, Rejection};
 use ingest::source::draft;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use tower_http::decompression::RequestDecompressionLayer;
 
@@ -43,12 +45,6 @@ pub(crate) fn router(intake: &Arc<Intake>) -> Router {
         .with_state(Arc::clone(intake))
 }
 
-/// A batch. Fields that are not known are passed over, as in its events.
-#[derive(Deserialize)]
-struct Batch {
-    events: Vec<Box<RawValue>>,
-}
-
 /// What became of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Answer {
@@ -73,9 +69,13 @@ impl From<Vec<Verdict>> for Answer {
     }
 }
 
-impl Told for Box<RawValue> {
+impl Told for &RawValue {
     fn draft(&self) -> Result<Draft, Rejection> {
         draft::read(self.get().as_bytes())
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.get().len()
     }
 
     fn payload(&self) -> Vec<u8> {
@@ -88,16 +88,25 @@ async fn collect(State(intake): State<Arc<Intake>>, request: Request) -> Result<
     if !is_json(request.headers()) {
         return Err(Refusal::ContentType);
     }
+    let room = caller.share.bytes_within(declared_bytes(&request), intake.limits.body_within).await?;
     let body = read(&intake, request).await?;
     // The place among the requests is held until the answer.
     let sender = caller.clone();
     let judged = move || {
-        let Batch { events } =
-            serde_json::from_slice(&body).map_err(|error| Refusal::Malformed(error.to_string()))?;
-        let room = intake.room(&sender, events.len())?;
-        intake.judge(&sender, room, events.iter())
+        let events = batch::read(&body, intake.limits.request_events)?;
+        let room = intake.room(&sender, events.len(), body.len())?;
+        intake.judge(&sender, room, events.into_iter().map(Ok))
     };
-    Ok(Json(beside(judged).await?.verdicts().await?.into()))
+    let answer = beside(judged).await?.verdicts().await?;
+    drop(room);
+    Ok(Json(answer.into()))
+}
+
+/// How large a body will be, where that is known; one that is packed may become as large as any.
+fn declared_bytes(request: &Request) -> usize {
+    let packed = request.headers().contains_key(CONTENT_ENCODING);
+    let declared = request.body().size_hint().upper().filter(|_| !packed);
+    declared.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

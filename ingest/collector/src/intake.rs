@@ -15,6 +15,9 @@ use crate::told::Told;
 use crate::verdict::Verdict;
 use crate::writer::Waiting;
 
+/// Bytes that count as an event: some times what a real one has.
+const EVENT_WORTH_BYTES: usize = 2048;
+
 /// What takes events in, whatever the protocol.
 #[derive(Debug)]
 pub(crate) struct Intake {
@@ -56,19 +59,24 @@ impl Intake {
     }
 
     /// Room for so many events now, or a refusal with the time to wait.
-    pub(crate) fn room(&self, caller: &Caller, events: usize) -> Result<Room, Refusal> {
+    pub(crate) fn room(&self, caller: &Caller, events: usize, bytes: usize) -> Result<Room, Refusal> {
         let permits = self.permits(events)?;
         // Before the rate is counted: who is refused for want of room has sent nothing.
         let room = Arc::clone(&self.room).try_acquire_many_owned(permits).map_err(|_| Refusal::Busy)?;
-        caller.key.take(permits).map_err(|retry_after| Refusal::TooFast { retry_after })?;
+        caller.key.take(cost(permits, bytes)).map_err(|retry_after| Refusal::TooFast { retry_after })?;
         Ok(Room { _permits: room })
     }
 
     /// Room for so many events as soon as there is some: who calls this reads nothing more meanwhile.
-    pub(crate) async fn room_later(&self, caller: &Caller, events: usize) -> Result<Room, Refusal> {
+    pub(crate) async fn room_later(
+        &self,
+        caller: &Caller,
+        events: usize,
+        bytes: usize,
+    ) -> Result<Room, Refusal> {
         let permits = self.permits(events)?;
         let room = async {
-            while let Err(wait) = caller.key.take(permits) {
+            while let Err(wait) = caller.key.take(cost(permits, bytes)) {
                 tokio::time::sleep(wait).await;
             }
             Arc::clone(&self.room).acquire_many_owned(permits).await.map_err(|_| Refusal::Stopping)
@@ -94,23 +102,29 @@ impl Intake {
         let limit = self.limits.request_events;
         match u32::try_from(events) {
             Ok(permits) if events <= limit => Ok(permits),
-            _ => Err(Refusal::TooManyEvents { events, limit }),
+            _ => Err(Refusal::TooManyEvents { limit }),
         }
     }
 
     /// Judges records and hands them to the writer. Takes milliseconds for thousands: not for a thread that polls.
-    pub(crate) fn judge<'a, T: Told + 'a>(
+    pub(crate) fn judge<T: Told>(
         &self,
         caller: &Caller,
         room: Room,
-        records: impl ExactSizeIterator<Item = &'a T>,
+        records: impl ExactSizeIterator<Item = Result<T, Refusal>>,
     ) -> Result<Pending, Refusal> {
-        let judged = Judged::new(records, &caller.source, self.clock.now(), &self.rates);
+        let now = self.clock.now();
+        let judged = Judged::new(records, &caller.source, now, &self.rates, self.limits.event_bytes)?;
         let (answer, pending) = oneshot::channel();
         let waiting = Waiting { judged, answer, _room: room };
         self.to_writer.send(waiting).map_err(|_| Refusal::Stopping)?;
         Ok(Pending(pending))
     }
+}
+
+/// What a request counts for against the rate of its key, in events: many bytes count as many events.
+fn cost(events: u32, bytes: usize) -> u32 {
+    events.max(u32::try_from(bytes.div_ceil(EVENT_WORTH_BYTES)).unwrap_or(u32::MAX))
 }
 
 impl Pending {

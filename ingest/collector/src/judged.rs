@@ -1,12 +1,15 @@
 //! From records as they are told to rows and verdicts in waiting.
 
 use chrono::{DateTime, Utc};
+use contracts::Reason;
 use contracts::money::Rates;
+use contracts::printable::printable;
 use contracts::validation::{self, Rejection};
 use ingest::store::{Committed, EncodedRows, Fresh, SetAside};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::refusal::Refusal;
 use crate::told::Told;
 use crate::verdict::Verdict;
 
@@ -22,20 +25,39 @@ pub(crate) struct Judged {
 #[derive(Debug)]
 pub(crate) struct JudgedEvents(Vec<Result<Uuid, Rejection>>);
 
+/// Characters of what is wrong, quotation included.
+const DETAIL_CHARS: usize = 200;
+
+/// An event that is larger than any real one is not read; of its bytes so many are kept.
+fn within(record: &impl Told, limit_bytes: usize) -> Result<(), Rejection> {
+    let size_bytes = record.size_bytes();
+    if size_bytes <= limit_bytes {
+        return Ok(());
+    }
+    let detail = format!("it has {size_bytes} bytes, {limit_bytes} are read; those are kept");
+    Err(Rejection { reason: Reason::Malformed, field: "event", detail })
+}
+
 impl Judged {
     /// Judges the records of a request; there are no more of them than rows in a commit.
-    pub(crate) fn new<'a, T: Told + 'a>(
-        records: impl ExactSizeIterator<Item = &'a T>,
+    ///
+    /// # Errors
+    /// The first record that cannot be read at all: nothing of the request is taken.
+    pub(crate) fn new<T: Told>(
+        records: impl ExactSizeIterator<Item = Result<T, Refusal>>,
         source: &str,
         ingested_at: DateTime<Utc>,
         rates: &Rates,
-    ) -> Self {
+        event_bytes: usize,
+    ) -> Result<Self, Refusal> {
         let mut rows = EncodedRows::with_capacity(records.len()).from_source(source);
         let mut set_aside = Vec::new();
         let mut events = Vec::with_capacity(records.len());
         for record in records {
-            let accepted =
-                record.draft().and_then(|draft| validation::accept(draft, source, ingested_at, rates));
+            let record = record?;
+            let accepted = within(&record, event_bytes)
+                .and_then(|()| record.draft())
+                .and_then(|draft| validation::accept(draft, source, ingested_at, rates));
             match accepted {
                 Ok(event) => {
                     let taken = rows.push(&event);
@@ -43,10 +65,15 @@ impl Judged {
                     events.push(Ok(event.event_id));
                 }
                 Err(rejection) => {
-                    let payload = record.payload();
+                    // What breaks a rule is quoted, and may be anything.
+                    let detail = printable(&rejection.detail, DETAIL_CHARS);
+                    let rejection = Rejection { detail, ..rejection };
+                    let mut payload = record.payload();
+                    let coordinates = hex::encode(Sha256::digest(&payload));
+                    payload.truncate(event_bytes);
                     set_aside.push(SetAside {
                         source: source.to_owned(),
-                        coordinates: hex::encode(Sha256::digest(&payload)),
+                        coordinates,
                         reason: rejection.reason,
                         detail: rejection.to_string(),
                         payload,
@@ -56,7 +83,7 @@ impl Judged {
                 }
             }
         }
-        Self { rows, set_aside, events: JudgedEvents(events) }
+        Ok(Self { rows, set_aside, events: JudgedEvents(events) })
     }
 
     /// How many events there are, rejected ones included.

@@ -11,6 +11,7 @@
 //! and commas may stand for line ends, as is handy in an environment variable. Two keys may have one name while one is
 //! replaced by the other. A name belongs to the records: it is part of the ids that are made for those without a UUIDv7.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -94,6 +95,11 @@ impl Keys {
             keys.push(Arc::new(key));
         }
         if keys.is_empty() { Err(KeysError::None) } else { Ok(Self(keys)) }
+    }
+
+    /// Whose keys there are, each once.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        self.0.iter().map(|key| key.name.clone()).collect()
     }
 
     /// The key that was presented. Every key is looked at, and how alike two digests are does not show in the time.

@@ -4,8 +4,9 @@
 //!   [`Verdict`]; those of one request are committed together. What is not answered may be sent again: the key of
 //!   `raw.events` drops what was there, and its verdict says so.
 //! - **Group commit.** Requests are judged side by side and committed one group after another (`writer`).
-//! - **Nothing grows.** Requests at a time, bytes and events a request, events in the queue and events a second of a key
-//!   are bounded ([`Limits`]); what is too fast is refused with the time to wait, or, on a stream, read more slowly.
+//! - **Nothing grows.** Requests at a time, their bytes, events a request, bytes an event, events in the queue, connections,
+//!   and events a second of a key are bounded ([`Limits`]); events are counted before they are read. What is too fast is
+//!   refused with the time to wait, or, on a stream, read more slowly. Each name of a key has a share of its own (`share`).
 //! - A rejected event goes to `raw.quarantine`, under its sender's name and the digest of its bytes, so that sending it
 //!   again adds nothing. A request that cannot be read at all is refused as a whole and kept nowhere.
 //! - Keys are compared in constant time and known only by their digests ([`keys`]). There is no TLS here: a proxy in
@@ -16,6 +17,7 @@
 
 mod bucket;
 mod client;
+mod connections;
 mod gate;
 mod grpc;
 mod http;
@@ -26,6 +28,7 @@ mod limits;
 pub mod openapi;
 mod refusal;
 mod server;
+mod share;
 mod told;
 mod verdict;
 mod writer;

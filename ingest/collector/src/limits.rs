@@ -9,14 +9,22 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Events of a request: at most a commit's, because those of one request are committed together.
     pub request_events: usize,
+    /// Bytes of an event: real ones have a few hundred.
+    pub event_bytes: usize,
     /// Events that wait for their commit, of all requests: a second of what the store takes, or less.
     pub queued_events: usize,
-    /// Requests at a time, streams included: with the bytes of each this bounds memory.
+    /// Requests at a time, streams included. Each name of a key has an equal share of them, which nobody else can take.
     pub requests: usize,
+    /// Bytes of requests that are not answered yet, shared out in the same way: this bounds memory.
+    pub bytes_in_flight: usize,
+    /// Connections at a time, of each protocol.
+    pub connections: usize,
     /// A small group waits until this long after the commit before it: each commit is a Kafka transaction.
     pub commit_every: Duration,
     /// How long a client may take to send the body of a request.
     pub body_within: Duration,
+    /// How long a stream may be open without a batch; a connection may be without a byte for twice as long.
+    pub idle_within: Duration,
     /// How long PostgreSQL may be away before requests are refused.
     pub patience: Duration,
     /// How long requests may take to end once the collector stops.
@@ -28,10 +36,14 @@ impl Default for Limits {
         Self {
             body_bytes: 8 * 1024 * 1024,
             request_events: MAX_ROWS_PER_COMMIT,
+            event_bytes: 64 * 1024,
             queued_events: 50_000,
             requests: 64,
+            bytes_in_flight: 48 * 1024 * 1024,
+            connections: 400,
             commit_every: Duration::from_millis(50),
             body_within: Duration::from_secs(30),
+            idle_within: Duration::from_secs(120),
             patience: Duration::from_secs(10),
             grace: Duration::from_secs(15),
         }

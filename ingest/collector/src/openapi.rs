@@ -163,6 +163,11 @@ fn required() -> Vec<&'static str> {
 
 fn told_only(name: &str) -> Value {
     match name {
+        "amount" => json!({
+            "type": "string",
+            "pattern": SUM,
+            "description": "What the whole line costs, as of weighed goods; instead of the price.",
+        }),
         "purchased_at" => json!({
             "type": "string",
             "format": "date-time",
@@ -176,7 +181,25 @@ fn told_only(name: &str) -> Value {
     }
 }
 
+/// Sums may have more digits than are kept: they count, and a line is rounded once.
+const SUM: &str = "^[0-9]{1,10}(\\.[0-9]{1,18})?$";
+
 fn property(field: &Field) -> Value {
+    if field.name == "price" {
+        return json!({
+            "type": "string",
+            "pattern": SUM,
+            "description": "Price of one unit in the line's currency, with all its digits: the line is rounded once. The amount of the \
+                            line may stand instead.",
+        });
+    }
+    if field.name == "event_id" {
+        return json!({
+            "type": "string",
+            "format": "uuid",
+            "description": format!("{} It decides also where source_id is told beside it.", field.doc),
+        });
+    }
     let mut schema = match field.kind {
         Kind::Uuid => json!({ "type": "string", "format": "uuid" }),
         Kind::Bool => json!({ "type": "boolean" }),

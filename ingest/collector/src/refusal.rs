@@ -23,18 +23,19 @@ pub(crate) enum Refusal {
         limit_bytes: usize,
     },
     /// It has more events than fit into a commit.
-    #[error("the request has {events} events, {limit} are allowed; send smaller batches")]
+    #[error("the request has more than {limit} events; send smaller batches")]
     TooManyEvents {
-        /// How many it has.
-        events: usize,
         /// How many it may have.
         limit: usize,
     },
     /// Its body came too slowly.
     #[error("the body did not come within {} s", .0.as_secs())]
     TooSlow(Duration),
+    /// Nothing came on its stream.
+    #[error("no batch came for {} s; open a stream again when there is one", .0.as_secs())]
+    Idle(Duration),
     /// Its key sends more than it may.
-    #[error("the key sends more events a second than it may")]
+    #[error("the key sends more events or bytes a second than it may")]
     TooFast {
         /// When it may send again.
         retry_after: Duration,
@@ -64,7 +65,7 @@ impl Refusal {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge { .. } | Self::TooManyEvents { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::TooSlow(_) | Self::Idle(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooFast { .. } | Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::Defect => StatusCode::INTERNAL_SERVER_ERROR,
@@ -79,7 +80,7 @@ impl Refusal {
                 tonic::Code::InvalidArgument
             }
             Self::TooLarge { .. } | Self::TooFast { .. } | Self::Busy => tonic::Code::ResourceExhausted,
-            Self::TooSlow(_) => tonic::Code::DeadlineExceeded,
+            Self::TooSlow(_) | Self::Idle(_) => tonic::Code::DeadlineExceeded,
             Self::Unavailable | Self::Stopping => tonic::Code::Unavailable,
             Self::Defect => tonic::Code::Internal,
         }

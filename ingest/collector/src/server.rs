@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use contracts::money::Rates;
+use futures::Stream;
 use ingest::clock::Clock;
 use ingest::store::{Store, StoreError};
 use tokio::net::TcpListener;
@@ -13,11 +13,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
-use tower::util::MapResponseLayer;
+use tower::util::{MapRequestLayer, MapResponseLayer};
 
+use crate::connections::{Connection, Port};
 use crate::gate::Gate;
 use crate::grpc::{self, proto};
 use crate::http;
@@ -114,10 +114,13 @@ pub async fn start(config: CollectorConfig) -> Result<Running, CollectorError> {
     let (grpc_listener, grpc) = listen(grpc).await?;
 
     let stopping = CancellationToken::new();
-    let gate = Gate::new(keys, limits.requests, stopping.clone());
+    let gate = Gate::new(keys, &limits, stopping.clone());
     let (to_writer, waiting) = mpsc::unbounded_channel();
     let (healthy, store_answers) = watch::channel(true);
     let (commit_every, grace) = (limits.commit_every, limits.grace);
+    // Later than a stream without a batch, which is told why it ends.
+    let port = |listener| Port::new(listener, limits.connections, limits.idle_within * 2);
+    let (http_port, grpc_port) = (port(http_listener), port(grpc_listener));
     let intake =
         Arc::new(Intake::new(gate, limits, rates, clock, stopping.clone(), to_writer, store_answers.clone()));
     // On a thread of its own: the store's futures cannot move between threads.
@@ -127,8 +130,8 @@ pub async fn start(config: CollectorConfig) -> Result<Running, CollectorError> {
     });
 
     let mut servers = JoinSet::new();
-    servers.spawn(serve_http(http_listener, http::router(&intake), stopping.clone()));
-    servers.spawn(serve_grpc(grpc_listener, intake, store_answers, stopping.clone())?);
+    servers.spawn(serve_http(http_port, http::router(&intake), stopping.clone()));
+    servers.spawn(serve_grpc(grpc_port, intake, store_answers, stopping.clone())?);
     Ok(Running { http, grpc, servers, writer, stopping, grace })
 }
 
@@ -142,22 +145,18 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Collec
 }
 
 async fn serve_http(
-    listener: TcpListener,
+    port: Port,
     router: axum::Router,
     stopping: CancellationToken,
 ) -> Result<(), CollectorError> {
-    let listener = listener.tap_io(|connection| {
-        // An answer must not wait for more of it.
-        let _ = connection.set_nodelay(true);
-    });
-    axum::serve(listener, router)
+    axum::serve(port, router)
         .with_graceful_shutdown(stopping.cancelled_owned())
         .await
         .map_err(|source| CollectorError::Server { protocol: "http", source: source.into() })
 }
 
 fn serve_grpc(
-    listener: TcpListener,
+    port: Port,
     intake: Arc<Intake>,
     store_answers: watch::Receiver<bool>,
     stopping: CancellationToken,
@@ -173,6 +172,9 @@ fn serve_grpc(
     let (reporter, health) = tonic_health::server::health_reporter();
     let service = grpc::service(&intake);
     let name = service_name(&service);
+    let gate = intake.gate.clone();
+    // A call that has not come as a whole by then is not answered; a stream is answered at once and has its own patience.
+    let answered_within = intake.limits.body_within + intake.limits.patience + intake.limits.grace;
     // The intake goes with the services, so that the writer ends after the last request.
     drop(intake);
     Ok(async move {
@@ -180,18 +182,25 @@ fn serve_grpc(
         let served = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE))
             .max_concurrent_streams(Some(STREAMS_A_CONNECTION))
+            .timeout(answered_within)
             .layer(MapResponseLayer::new(grpc::standard_response))
+            .layer(MapRequestLayer::new(move |request| grpc::metered(&gate, request)))
             .add_service(service)
             .add_service(health)
             .add_service(reflection)
             .add_service(reflection_alpha)
-            .serve_with_incoming_shutdown(
-                TcpIncoming::from(listener).with_nodelay(Some(true)),
-                stopping.cancelled_owned(),
-            )
+            .serve_with_incoming_shutdown(incoming(port), stopping.cancelled_owned())
             .await;
         reporting.abort();
         served.map_err(|source| CollectorError::Server { protocol: "grpc", source: source.into() })
+    })
+}
+
+/// A port's connections as tonic takes them: there is always a next one.
+fn incoming(port: Port) -> impl Stream<Item = Result<Connection, std::convert::Infallible>> {
+    futures::stream::unfold(port, async |mut port| {
+        let (connection, _) = port.next().await;
+        Some((Ok(connection), port))
     })
 }
 

@@ -5,6 +5,9 @@ pub(crate) trait Told {
     /// Reads it: typed, but not yet judged.
     fn draft(&self) -> Result<Draft, Rejection>;
 
+    /// How large it is as it was sent.
+    fn size_bytes(&self) -> usize;
+
     /// Its bytes in the JSON of [`ingest::source::draft`], in which it can be judged again.
     fn payload(&self) -> Vec<u8>;
 }

@@ -112,7 +112,7 @@ async fn what_is_too_large_is_not_to_be_sent_again() {
     let many = client.collect(scene.call(messages(&many))).await.unwrap_err();
     assert_eq!((many.code(), retry_delay(&many)), (Code::InvalidArgument, None));
     let mut message = messages(&events(1));
-    message.events[0].city = Some("x".repeat(64 * 1024));
+    message.events[0] = vec![b'x'; 64 * 1024].into();
     let plain = client.collect(scene.call(message.clone())).await.unwrap_err();
     let mut packing = collector.client().await.send_compressed(CompressionEncoding::Gzip);
     let packed = packing.collect(scene.call(message.clone())).await.unwrap_err();

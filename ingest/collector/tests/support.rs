@@ -257,6 +257,7 @@ pub(crate) fn message(event: &Value) -> Event {
         category: text("category"),
         brand: text("brand"),
         price: text("price"),
+        amount: text("amount"),
         currency: text("currency"),
         quantity: int("quantity"),
         order_id: text("order_id"),
@@ -268,5 +269,5 @@ pub(crate) fn message(event: &Value) -> Event {
 }
 
 pub(crate) fn messages(events: &[Value]) -> CollectRequest {
-    CollectRequest { events: events.iter().map(message).collect() }
+    events.iter().map(message).collect()
 }

@@ -1,6 +1,6 @@
 //! What would become of a file, without a store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use contracts::{Event, Reason};
@@ -9,9 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::HistoryError;
 use crate::file::Source;
+use crate::notes::Notes;
+use crate::orders::{Plan, Planner};
 use crate::pages::Pages;
 use crate::replay::Shop;
-use crate::translate::{Example, Refusals, Translator};
+use crate::translate::{Cells, Example, Refusals, Translator};
 
 /// What would become of a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +42,10 @@ pub struct Checked {
     pub examples: BTreeMap<Reason, Example>,
     /// The first rows, with the lines they stand on.
     pub first: Vec<(u64, Outcome)>,
+    /// Rows that have the id of a row before them, and of which one alone would be stored.
+    pub repeated: u64,
+    /// What else is to be said of it.
+    pub notes: Notes,
 }
 
 /// Reads a whole file, or as far as it is let, and stores nothing. It blocks: not for a task.
@@ -56,17 +62,34 @@ pub fn check(
     let source = Source::open(path, &shop.mapping)?;
     let source_of_rows = shop.source_of_rows();
     let mut translator = Translator::new(&shop.mapping, &source_of_rows);
-    let mut pages = Pages::open(&source, &shop.mapping)?;
+    let mut planner = Planner::new(&shop.mapping, Pages::open(&source, &shop.mapping)?);
     let (mut checked, mut refusals) = (Checked::default(), Refusals::default());
+    let mut ids = HashSet::new();
     while !cancel.is_cancelled()
-        && let Some(page) = pages.next()?
+        && let Some(planned) = planner.next()?
     {
         let ingested_at = clock.now();
-        for row in &page.rows {
+        let page = &planned.page;
+        checked.notes.page(page);
+        for (row, plan) in planned.rows() {
+            checked.notes.row(row, plan);
+            if plan.is_some_and(Plan::is_skipped) {
+                continue;
+            }
             checked.rows += 1;
-            let judged = translator.event(&page, row, ingested_at, &shop.rates);
+            let judged = translator.event(page, row, plan, ingested_at, &shop.rates);
             match &judged {
-                Ok(_) => checked.accepted += 1,
+                Ok(event) => {
+                    checked.accepted += 1;
+                    if ids.insert(event.event_id) {
+                        if let Ok(at) = row.cells {
+                            let cells = Cells { mapping: &shop.mapping, page, row, at, plan };
+                            checked.notes.passed(&cells, event, shop.floor);
+                        }
+                    } else {
+                        checked.repeated += 1;
+                    }
+                }
                 Err(rejection) => refusals.count(row.line, rejection),
             }
             if checked.first.len() < first {
@@ -80,5 +103,6 @@ pub fn check(
             }
         }
     }
+    checked.notes.end(&shop.mapping, planner.pages().known());
     Ok(Checked { refused: refusals.counts, examples: refusals.examples, ..checked })
 }

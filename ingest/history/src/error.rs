@@ -56,17 +56,50 @@ pub enum HistoryError {
         #[source]
         source: arrow_schema::ArrowError,
     },
-    /// A line without an end.
+    /// A column that is there twice, so that nobody can tell which is meant.
+    #[error("{} has two columns {column:?}, which the mapping names: rename one of them", path.display())]
+    TwoColumns {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+    },
+    /// The mapping names a value, and there is a list.
     #[error(
-        "line {line} of {} is longer than {max_bytes} bytes: is it of another format?", path.display()
+        "{} holds a list at {list:?}, of which the mapping names {column:?}: `lines = {list:?}` at the head of the mapping makes a row of \
+         each element, and `pairs = {{ {list:?} = \"key\" }}` reads a list of named values", path.display()
     )]
-    TooLong {
+    List {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Where the list stands.
+        list: String,
+    },
+    /// A list that cannot be unfolded in this format.
+    #[error("{}: {list:?} is no list of values at the outermost level, which alone can be unfolded in Parquet", path.display())]
+    NotUnfolded {
+        /// The file.
+        path: PathBuf,
+        /// Where the list would stand.
+        list: String,
+    },
+    /// It is text of two bytes a character.
+    #[error("{} is written in UTF-16: save it as UTF-8", path.display())]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The line that names the columns is damaged.
+    #[error("the header of {}, on line {line}, cannot be read: {fault}; is it of another format?", path.display())]
+    BadHeader {
         /// The file.
         path: PathBuf,
         /// The line.
         line: u64,
-        /// How long one may be.
-        max_bytes: u64,
+        /// What is wrong.
+        fault: String,
     },
     /// The header of a CSV file is none.
     #[error("{} has no header", path.display())]

@@ -19,16 +19,22 @@
 mod check;
 mod content;
 mod error;
+#[cfg(test)]
+mod examples;
 mod file;
 mod mapping;
+mod notes;
+mod orders;
 mod pages;
 mod replay;
 mod time;
 mod translate;
+mod value;
 
 pub use check::{Checked, Outcome, check};
 pub use error::HistoryError;
 pub use file::Format;
 pub use mapping::{Mapping, MappingError, SourceName};
+pub use notes::{Notes, Sales};
 pub use replay::{Progress, Replayed, Shop, replay};
 pub use translate::Example;

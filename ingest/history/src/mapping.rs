@@ -20,17 +20,33 @@
 //! - **`default`**: where there is no value.
 //! - **`format`** (times): `iso` (the default: RFC 3339, or local in `timezone`), `unix_s`, `unix_ms`, `unix_us`, or a `strftime` pattern. Parquet's
 //!   own timestamps need none.
-//! - **`decimal = ","`** (numbers): the comma is the decimal point and the point separates thousands.
+//! - **`decimal`** (numbers): `","` where a comma stands before decimals and a point or a space between thousands, `"."` where it
+//!   is a point and a comma. Where it is left out nothing stands between thousands. What separates no groups of three is refused.
+//! - **`unit = "minor"`** (`price`, `amount`): in cents, or what the currency has by ISO 4217.
+//! - **`price`** of one unit or **`amount`** of the line, with any number of digits: the line is rounded once, to the base currency.
+//! - **`negative = "refund"`** (`quantity`, `price`, `amount`): a purchase of less than nothing is a refund of as much.
+//! - **`refund_prefix = "C"`** (`order_id`): a purchase whose order number begins so is a refund; a sign before its quantity says
+//!   the same.
 //! - **`columns`** (ids): the values of several columns together.
+//! - **`as_written = true`** (ids, `item_id`, `order_id`): otherwise `17850`, `17850.0` and `1.785E+04` are one id, as of a file that holds
+//!   numbers; one that may have lost digits is refused, and so are `nan`, `NULL` and their like.
 //! - **`keep = true`** (`user_id`): the column holds our ids. Otherwise a shopper's id is the UUIDv5 of the shop's own, a UUID by the rule
 //!   for those of the users' API, so that shoppers of both are the same.
 //! - **`event_id`** may be left out: a row's id then follows from its values in all fields that have a column, or in those of
 //!   `event_id = { content = ["occurred_at", "user_id", …] }`, and from how many equal rows stand before it in its file.
+//! - **`orders = { carry = ["Created at", …], number = true }`**: rows that follow each other with one `order_id` are an order. Where a
+//!   row has no value in a column that is carried, it has that of the order's row before it. Numbered, lines need no `order_line` and
+//!   `order_lines`; refunds are numbered by themselves.
+//! - **`lines = "properties.products"`** (NDJSON, Parquet): a record is a row for each element of this list, and columns lead into the
+//!   element as if it stood in the list's place. A record without elements is one row.
+//! - **`pairs = { event_params = "key" }`** (NDJSON): a list of named values; `event_params.page.value` is of the one that is named `page`.
+//! - **`skip = [{ column = "type", values = ["shipping"] }]`**: rows that are no events; they are counted and not kept. `""` is no value.
 //! - Fields of a product or an order (with their constants and defaults) take part only in rows with an `item_id` or an `order_id`.
 
 mod checker;
 mod error;
 pub(crate) mod field;
+mod whole;
 mod written;
 
 pub use error::MappingError;
@@ -43,9 +59,12 @@ use std::str::FromStr;
 use sha2::{Digest, Sha256};
 
 use crate::file::Format;
+use crate::pages::Shape;
 use crate::time::TimeFormat;
+use crate::value::Marks;
 use checker::{Checker, zone};
 use field::{EVENT_ID, FIELDS, Field, Kind, OCCURRED_AT};
+use whole::{check_parts, orders, shape, skips, unfolded_identity_text};
 use written::{Written, WrittenCsv};
 
 /// Whose rows they are: part of their ids and of their place in quarantine.
@@ -82,6 +101,9 @@ pub struct Mapping {
     identity: Identity,
     /// Every column that a rule names, once.
     columns: Vec<String>,
+    shape: Shape,
+    skips: Vec<Skip>,
+    orders: Orders,
     sha256: String,
     identity_sha256: String,
 }
@@ -112,8 +134,41 @@ pub(crate) struct Rule {
     pub(crate) default: Option<String>,
     /// For times only.
     pub(crate) time: Option<TimeFormat>,
-    pub(crate) decimal_comma: bool,
+    /// For numbers only.
+    pub(crate) marks: Marks,
+    /// Whether a sum is in cents, or what its currency has.
+    pub(crate) in_minor_units: bool,
+    /// Whether a row with less than nothing here is a refund.
+    pub(crate) negative_refunds: bool,
+    /// What an order's id begins with where the row is a refund.
+    pub(crate) refund_prefix: Option<String>,
+    /// Whether an id that reads like a number is one only in the form that it has.
+    pub(crate) as_written: bool,
     pub(crate) keep: bool,
+}
+
+/// Rows that are no events, by what stands in a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Skip {
+    /// A place in [`Mapping::columns`].
+    pub(crate) column: usize,
+    /// Without spaces around them; the empty one is no value.
+    pub(crate) values: Vec<String>,
+}
+
+/// What rows that follow each other with one order id have in common.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Orders {
+    /// Columns, as places in [`Mapping::columns`], in which a row without a value has that of the row before it.
+    pub(crate) carry: Vec<usize>,
+    /// Whether lines are numbered here.
+    pub(crate) number: bool,
+}
+
+impl Orders {
+    pub(crate) fn is_used(&self) -> bool {
+        self.number || !self.carry.is_empty()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,11 +216,29 @@ impl Mapping {
             return Err(MappingError::MissingFields(missing));
         }
         check_parts(&rules)?;
+        let orders = orders(written.orders, &rules, &mut checker)?;
+        let shape = shape(written.lines, written.pairs)?;
+        let skips = skips(written.skip, &mut checker);
         let identity = identity(&rules, checker.content)?;
         let columns = checker.columns;
-        let identity_sha256 = digest(&identity_text(&rules, &identity, &columns));
+        let mut identity_text = identity_text(&rules, &identity, &columns);
+        identity_text += &unfolded_identity_text(&rules, &identity, &columns, &shape, &orders);
+        let identity_sha256 = digest(&identity_text);
         let csv = csv(&written.csv)?;
-        Ok(Self { source, format: written.format, csv, rules, identity, columns, sha256, identity_sha256 })
+        let format = written.format;
+        Ok(Self {
+            source,
+            format,
+            csv,
+            rules,
+            identity,
+            columns,
+            shape,
+            skips,
+            orders,
+            sha256,
+            identity_sha256,
+        })
     }
 
     /// The source that it names.
@@ -195,6 +268,23 @@ impl Mapping {
 
     pub(crate) fn columns(&self) -> &[String] {
         &self.columns
+    }
+
+    pub(crate) const fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    pub(crate) fn skips(&self) -> &[Skip] {
+        &self.skips
+    }
+
+    pub(crate) const fn orders(&self) -> &Orders {
+        &self.orders
+    }
+
+    /// The rule of a field.
+    pub(crate) fn rule(&self, field: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.field.name == field)
     }
 
     /// SHA-256 of all that it says, whatever its comments and order.
@@ -227,18 +317,6 @@ fn csv(written: &WrittenCsv) -> Result<Csv, MappingError> {
         delimiter: written.delimiter.map(|value| byte("delimiter", value)).transpose()?,
         quote: byte("quote", written.quote.unwrap_or('"'))?,
     })
-}
-
-/// A part's fields mean nothing without its key.
-fn check_parts(rules: &[Rule]) -> Result<(), MappingError> {
-    for rule in rules {
-        let Some(key) = rule.field.part.key() else { continue };
-        if !rules.iter().any(|rule| rule.field.name == key) {
-            let what = format!("takes part only in rows with an {key}, which no column is named for");
-            return Err(MappingError::Rule { field: rule.field.name, what });
-        }
-    }
-    Ok(())
 }
 
 fn identity(rules: &[Rule], content: Option<Vec<String>>) -> Result<Identity, MappingError> {
@@ -289,7 +367,7 @@ fn identity_text(rules: &[Rule], identity: &Identity, columns: &[String]) -> Str
             text,
             "{} {from} {time:?} {} {changed:?}",
             rule.field.name,
-            if rule.decimal_comma { "comma" } else { "point" }
+            if rule.marks == Marks::Comma { "comma" } else { "point" }
         );
     }
     text

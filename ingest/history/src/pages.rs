@@ -5,10 +5,12 @@
 
 mod cells;
 mod columnar;
+mod lists;
 mod records;
 mod text;
 
-pub(crate) use cells::Column;
+pub(crate) use cells::{Column, Held};
+pub(crate) use lists::Shape;
 
 use std::ops::Range;
 
@@ -29,6 +31,8 @@ pub(crate) struct Page {
     pub(crate) columns: Vec<Column>,
     /// The records themselves, where the file is text.
     bytes: Vec<u8>,
+    /// Whether they are JSON.
+    is_json: bool,
     /// How far the file is read: in bytes, or in rows of a Parquet file.
     pub(crate) read_to: u64,
 }
@@ -37,13 +41,34 @@ pub(crate) struct Page {
 pub(crate) struct Row {
     /// The line that it begins on, or the row of a Parquet file, from 1.
     pub(crate) line: u64,
+    /// Which element of a list in that record it is, from 1; 0 where it is the record.
+    pub(crate) part: u32,
     /// Its place in the columns, or what is wrong with it.
     pub(crate) cells: Result<usize, String>,
     /// Its place in the bytes.
     bytes: Range<usize>,
 }
 
+impl Row {
+    /// Where it stands in its file.
+    pub(crate) fn place(&self) -> String {
+        match self.part {
+            0 => self.line.to_string(),
+            part => format!("{}.{part}", self.line),
+        }
+    }
+}
+
 impl Page {
+    /// Whether a value is a number in its file, of which no mark of a decimal is left to say.
+    pub(crate) fn is_number(&self, row: &Row, column: usize, name: &str) -> bool {
+        match self.columns[column].how() {
+            Held::Exact | Held::Float { .. } => true,
+            Held::Time => false,
+            Held::Text => self.is_json && lists::is_number(&self.bytes[row.bytes.clone()], name),
+        }
+    }
+
     /// A row as it stands in the file, without the end of its line. Parquet has no such form: there it is the columns that were
     /// read, as JSON.
     pub(crate) fn record(&self, row: &Row, names: &[String]) -> Vec<u8> {
@@ -79,6 +104,14 @@ impl Pages {
         match self {
             Self::Text(pages) => pages.size_bytes(),
             Self::Columnar(pages) => pages.size_rows(),
+        }
+    }
+
+    /// Columns that the file names and nobody reads, where it has a header.
+    pub(crate) fn known(&self) -> &[String] {
+        match self {
+            Self::Text(pages) => pages.known(),
+            Self::Columnar(pages) => pages.known(),
         }
     }
 

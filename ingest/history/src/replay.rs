@@ -22,8 +22,9 @@ use tokio_util::sync::CancellationToken;
 use crate::error::HistoryError;
 use crate::file::Source;
 use crate::mapping::{Mapping, SourceName};
+use crate::notes::Notes;
 use crate::translate::{Example, Refusals};
-use reader::{Batch, Reader};
+use reader::{Batch, Read, Reader};
 
 /// Steps between reader and store.
 const QUEUED_STEPS: usize = 2;
@@ -41,6 +42,8 @@ pub struct Shop {
     pub source: SourceName,
     /// What money is converted with.
     pub rates: Rates,
+    /// What lies before it is kept out, as far as that is known; only for [`check()`](crate::check()) to say how much that is.
+    pub floor: Option<DateTime<Utc>>,
 }
 
 impl Shop {
@@ -91,6 +94,10 @@ pub struct Replayed {
     pub refused: BTreeMap<Reason, u64>,
     /// One of each.
     pub examples: BTreeMap<Reason, Example>,
+    /// Rows of this run that the store kept out, from before the retention floor or of an erased person; they are among `rejected`.
+    pub kept_out: u64,
+    /// What else is to be said of this run.
+    pub notes: Notes,
     /// The windows that hold the events that the stream leaves to reconciliation.
     pub windows: Option<Range<DateTime<Utc>>>,
     /// Rows that were done before this run.
@@ -153,12 +160,16 @@ pub async fn replay(
     drop(steps);
     let read =
         reading.await.map_err(|cause| HistoryError::Reader { path: path.to_owned(), source: cause })?;
-    let rows_before = stored?;
-    let (refusals, is_at_end) = read?;
-    if is_at_end {
+    let (rows_before, kept_out) = stored?;
+    let Read { refusals, notes, is_at_end } = read?;
+    // A file that gave nothing is not taken for one that was read: it is looked at again, whatever was wrong with it.
+    if is_at_end && state.rows_done > 0 {
         store.finish_file(state.file_id).await?;
     }
-    Ok(Replayed { is_finished: is_at_end, ..replayed(state, refusals, Some(rows_before)) })
+    let mut replayed =
+        Replayed { is_finished: is_at_end, notes, ..replayed(state, refusals, Some(rows_before)) };
+    replayed.kept_out = kept_out;
+    Ok(replayed)
 }
 
 /// A file that was cancelled before anything was known of it.
@@ -184,6 +195,8 @@ fn replayed(state: FileState, refusals: Refusals, rows_before: Option<u64>) -> R
         rejected: state.rejected,
         refused: refusals.counts,
         examples: refusals.examples,
+        kept_out: 0,
+        notes: Notes::default(),
         windows: state.late.map(windows),
         rows_before: rows_before.unwrap_or(state.rows_done),
         is_finished: state.finished_at.is_some(),
@@ -226,18 +239,20 @@ async fn hash(
     hashed.map_err(|cause| HistoryError::Reader { path: source.path.clone(), source: cause })?
 }
 
-/// Commits steps as they come; returns how many rows were done before the first.
+/// Commits steps as they come; returns how many rows were done before the first, and how many events the store kept out.
 async fn store_all(
     store: &mut Store,
     steps: &mut mpsc::Receiver<Batch>,
     state: &mut FileState,
     progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<u64, HistoryError> {
+) -> Result<(u64, u64), HistoryError> {
     let rows_before = state.rows_done;
+    let mut kept_out = 0;
     let mut told: Option<Instant> = None;
     while let Some(Batch { rows, step, read_to, of, .. }) = steps.recv().await {
         let appended = store.append_step(rows, &step).await?;
         let rejected = step.set_aside.len() as u64 + appended.refused;
+        kept_out += appended.refused;
         state.accepted += appended.committed;
         state.repeated += appended.repeated;
         state.rejected += rejected;
@@ -252,5 +267,5 @@ async fn store_all(
             progress(Progress::Reading { done: read_to, of, rows, rejected });
         }
     }
-    Ok(rows_before)
+    Ok((rows_before, kept_out))
 }

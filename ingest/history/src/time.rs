@@ -1,8 +1,9 @@
 //! Times as files write them.
 
-use chrono::format::{Item, Parsed, StrftimeItems};
+use chrono::format::{Fixed, Item, Parsed, StrftimeItems};
 use chrono::{DateTime, FixedOffset, LocalResult, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::Tz;
+use contracts::record::decimal_number;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
@@ -23,15 +24,47 @@ impl Zone {
         Some(Self::Offset(*at.offset()))
     }
 
-    /// A local time as an instant. Of the two in the night when clocks are put back it is the first one; the one that
-    /// clocks leave out when they are put forward does not exist.
-    fn instant(self, local: NaiveDateTime) -> Option<DateTime<Utc>> {
-        fn first<T: TimeZone>(result: LocalResult<DateTime<T>>) -> Option<DateTime<Utc>> {
-            result.earliest().map(|at| at.to_utc())
+    /// A local time as an instant: of the hour that is there twice when clocks are put back, both. The one that clocks leave out
+    /// when they are put forward does not exist.
+    fn instant(self, local: NaiveDateTime) -> Option<Instant> {
+        fn all<T: TimeZone>(result: LocalResult<DateTime<T>>) -> Option<Instant> {
+            let (first, last) = (result.clone().earliest()?.to_utc(), result.latest()?.to_utc());
+            Some(Instant { at: first, again: (last != first).then_some(last) })
         }
         match self {
-            Self::Named(zone) => first(zone.from_local_datetime(&local)),
-            Self::Offset(zone) => first(zone.from_local_datetime(&local)),
+            Self::Named(zone) => all(zone.from_local_datetime(&local)),
+            Self::Offset(zone) => all(zone.from_local_datetime(&local)),
+        }
+    }
+
+    /// What an instant's offset is called there.
+    fn abbreviation(self, at: DateTime<Utc>) -> String {
+        match self {
+            Self::Named(zone) => at.with_timezone(&zone).format("%Z").to_string(),
+            Self::Offset(zone) => zone.to_string(),
+        }
+    }
+}
+
+/// An instant, and the second one that a local time names in the hour that is there twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Instant {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) again: Option<DateTime<Utc>>,
+}
+
+impl From<DateTime<Utc>> for Instant {
+    fn from(at: DateTime<Utc>) -> Self {
+        Self { at, again: None }
+    }
+}
+
+impl Instant {
+    /// The first one, or the second where only that is not before an instant.
+    pub(crate) fn not_before(self, least: DateTime<Utc>) -> DateTime<Utc> {
+        match self.again {
+            Some(again) if self.at < least && again >= least => again,
+            _ => self.at,
         }
     }
 }
@@ -51,8 +84,8 @@ enum Pattern {
     Iso,
     /// Seconds, or parts of them, since 1970; how many µs one is.
     Unix { unit_us: i64 },
-    /// What `strftime` knows.
-    Strftime(Vec<Item<'static>>),
+    /// What `strftime` knows; where it has the name of a zone, what stands before and after that.
+    Strftime(Vec<Item<'static>>, Option<Vec<Item<'static>>>),
 }
 
 /// How a column writes times.
@@ -69,8 +102,16 @@ pub(crate) struct TimeFormat {
 pub(crate) enum TimeError {
     #[error("{text:?} is not of the form {format}")]
     Form { text: String, format: String },
-    #[error("{text:?} does not exist in {zone}")]
+    #[error("{text:?} does not exist in {zone}: clocks are put forward over it")]
     LeftOut { text: String, zone: String },
+    #[error(
+        "{text:?} is in {name}, which is not what {zone} has then: name the zone it is of, or write the offset"
+    )]
+    OtherZone { text: String, name: String, zone: String },
+    #[error("{text:?} may have lost digits as a number with an exponent: export the column as text")]
+    Lossy { text: String },
+    #[error("{text:?} as {format} would be {at}: is the column in another unit?")]
+    Unit { text: String, format: String, at: DateTime<Utc> },
 }
 
 pub(crate) const ISO: &str = "iso";
@@ -85,7 +126,16 @@ impl TimeFormat {
             "unix_us" => Pattern::Unix { unit_us: 1 },
             // A name without any part of a time would take every text or none.
             _ if !name.contains('%') => return None,
-            _ => Pattern::Strftime(StrftimeItems::new(name).parse_to_owned().ok()?),
+            _ => {
+                let mut items = StrftimeItems::new(name).parse_to_owned().ok()?;
+                let is_name = |item: &Item<'_>| matches!(item, Item::Fixed(Fixed::TimezoneName));
+                let rest = items.iter().position(is_name).map(|at| items.split_off(at).split_off(1));
+                // Of two names one would not be looked at.
+                if rest.as_ref().is_some_and(|rest| rest.iter().any(is_name)) {
+                    return None;
+                }
+                Pattern::Strftime(items, rest)
+            }
         };
         Some(Self { pattern, name: name.to_owned(), zone })
     }
@@ -95,37 +145,97 @@ impl TimeFormat {
     }
 
     /// Reads a time. One that the file holds as such comes `typed`: in the ISO form, whatever the format of texts.
-    pub(crate) fn read(&self, text: &str, typed: bool) -> Result<DateTime<Utc>, TimeError> {
-        let form = || TimeError::Form { text: text.to_owned(), format: self.name.clone() };
+    pub(crate) fn read(&self, text: &str, typed: bool) -> Result<Instant, TimeError> {
         match &self.pattern {
             _ if typed => self.iso(text),
             Pattern::Iso => self.iso(text),
-            Pattern::Unix { unit_us } => {
-                let units = Decimal::from_str_exact(text).map_err(|_| form())?;
-                let unix_us = units.checked_mul(Decimal::from(*unit_us)).and_then(|us| us.floor().to_i64());
-                unix_us.and_then(DateTime::from_timestamp_micros).ok_or_else(form)
+            Pattern::Unix { unit_us } => self.unix(text, *unit_us).map(Instant::from),
+            Pattern::Strftime(items, rest) => self.strftime(text, items, rest.as_deref()),
+        }
+    }
+
+    fn form(&self, text: &str) -> TimeError {
+        TimeError::Form { text: text.to_owned(), format: self.name.clone() }
+    }
+
+    fn unix(&self, text: &str, unit_us: i64) -> Result<DateTime<Utc>, TimeError> {
+        let units = decimal_number(text).ok_or_else(|| self.form(text))?;
+        // A spreadsheet keeps six digits of such a number.
+        if let Some((mantissa, _)) = text.split_once(['e', 'E'])
+            && mantissa.bytes().filter(u8::is_ascii_digit).count() < units.trunc().to_string().len()
+        {
+            return Err(TimeError::Lossy { text: text.to_owned() });
+        }
+        let unix_us = units.checked_mul(Decimal::from(unit_us)).and_then(|us| us.floor().to_i64());
+        unix_us.and_then(DateTime::from_timestamp_micros).ok_or_else(|| self.form(text))
+    }
+
+    /// Refuses an instant that only a number of another unit gives: of 1970, from a column of whole or thousandths of seconds.
+    pub(crate) fn check_unit(&self, text: &str, at: DateTime<Utc>) -> Result<(), TimeError> {
+        const EARLY_S: i64 = 365 * 86_400;
+        match self.pattern {
+            Pattern::Unix { unit_us } if unit_us < 1_000_000 && (1..EARLY_S).contains(&at.timestamp()) => {
+                Err(TimeError::Unit { text: text.to_owned(), format: self.name.clone(), at })
             }
-            Pattern::Strftime(items) => {
-                let mut parsed = Parsed::new();
-                chrono::format::parse(&mut parsed, text, items.iter()).map_err(|_| form())?;
-                if parsed.offset().is_some() || parsed.timestamp().is_some() {
-                    return parsed
-                        .to_datetime()
-                        .or_else(|_| parsed.to_datetime_with_timezone(&Utc).map(|at| at.fixed_offset()))
-                        .map(|at| at.to_utc())
-                        .map_err(|_| form());
+            _ => Ok(()),
+        }
+    }
+
+    fn strftime(
+        &self,
+        text: &str,
+        items: &[Item<'static>],
+        rest: Option<&[Item<'static>]>,
+    ) -> Result<Instant, TimeError> {
+        let form = || self.form(text);
+        let mut parsed = Parsed::new();
+        let mut name = None;
+        match rest {
+            None => chrono::format::parse(&mut parsed, text, items.iter()).map_err(|_| form())?,
+            Some(rest) => {
+                let after = chrono::format::parse_and_remainder(&mut parsed, text, items.iter());
+                let after = after.map_err(|_| form())?;
+                let end = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+                if end == 0 {
+                    return Err(form());
                 }
-                let midnight = || parsed.to_naive_date().ok()?.and_hms_opt(0, 0, 0);
-                let has_time = parsed.hour_mod_12().is_some();
-                let local = if has_time { parsed.to_naive_datetime_with_offset(0).ok() } else { midnight() };
-                self.local(text, local.ok_or_else(form)?)
+                name = Some(&after[..end]);
+                chrono::format::parse(&mut parsed, &after[end..], rest.iter()).map_err(|_| form())?;
+            }
+        }
+        if parsed.offset().is_some() || parsed.timestamp().is_some() {
+            return parsed
+                .to_datetime()
+                .or_else(|_| parsed.to_datetime_with_timezone(&Utc).map(|at| at.fixed_offset()))
+                .map(|at| at.to_utc().into())
+                .map_err(|_| form());
+        }
+        let midnight = || parsed.to_naive_date().ok()?.and_hms_opt(0, 0, 0);
+        let has_time = parsed.hour_div_12().is_some()
+            || parsed.hour_mod_12().is_some()
+            || parsed.minute().is_some()
+            || parsed.second().is_some();
+        let local = if has_time { parsed.to_naive_datetime_with_offset(0).ok() } else { midnight() };
+        let local = local.ok_or_else(form)?;
+        match name {
+            None => self.local(text, local),
+            Some("UTC" | "GMT" | "Z") => Ok(local.and_utc().into()),
+            Some(name) => {
+                let Instant { at, again } = self.local(text, local)?;
+                let mut both = [Some(at), again].into_iter().flatten();
+                let found = both.find(|at| self.zone.abbreviation(*at) == name);
+                found.map(Instant::from).ok_or_else(|| TimeError::OtherZone {
+                    text: text.to_owned(),
+                    name: name.to_owned(),
+                    zone: self.zone.to_string(),
+                })
             }
         }
     }
 
-    fn iso(&self, text: &str) -> Result<DateTime<Utc>, TimeError> {
+    fn iso(&self, text: &str) -> Result<Instant, TimeError> {
         if let Ok(at) = DateTime::parse_from_rfc3339(text) {
-            return Ok(at.to_utc());
+            return Ok(at.to_utc().into());
         }
         let local = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
             .iter()
@@ -135,7 +245,7 @@ impl TimeFormat {
         self.local(text, local)
     }
 
-    fn local(&self, text: &str, local: NaiveDateTime) -> Result<DateTime<Utc>, TimeError> {
+    fn local(&self, text: &str, local: NaiveDateTime) -> Result<Instant, TimeError> {
         self.zone
             .instant(local)
             .ok_or_else(|| TimeError::LeftOut { text: text.to_owned(), zone: self.zone.to_string() })
@@ -148,7 +258,9 @@ mod tests {
 
     fn read(format: &str, zone: &str, text: &str) -> Result<String, TimeError> {
         let format = TimeFormat::new(format, Zone::read(zone).unwrap()).unwrap();
-        format.read(text, false).map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
+        format
+            .read(text, false)
+            .map(|instant| instant.at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
     }
 
     #[test]
@@ -167,6 +279,10 @@ mod tests {
             ("unix_s", "UTC", "1772359200.25", "2026-03-01T10:00:00.250Z"),
             ("unix_ms", "UTC", "1772359200123", "2026-03-01T10:00:00.123Z"),
             ("unix_us", "UTC", "-1", "1969-12-31T23:59:59.999999Z"),
+            ("unix_s", "UTC", "1.772359200E+09", "2026-03-01T10:00:00Z"),
+            ("%d.%m.%Y %H:%M %Z", "Europe/Berlin", "25.10.2026 02:30 CEST", "2026-10-25T00:30:00Z"),
+            ("%d.%m.%Y %H:%M %Z", "Europe/Berlin", "25.10.2026 02:30 CET", "2026-10-25T01:30:00Z"),
+            ("%H:%M %Z %d.%m.%Y", "Europe/Berlin", "02:30 UTC 25.10.2026", "2026-10-25T02:30:00Z"),
         ] {
             assert_eq!(read(format, zone, text).as_deref(), Ok(expected), "{format} {zone} {text}");
         }
@@ -176,6 +292,18 @@ mod tests {
     fn an_hour_that_is_there_twice_is_the_first_and_one_that_is_not_is_refused() {
         let berlin = |text| read("iso", "Europe/Berlin", text);
         assert_eq!(berlin("2026-10-25 02:30:00").as_deref(), Ok("2026-10-25T00:30:00Z"));
+        let format = TimeFormat::new("iso", Zone::read("Europe/Berlin").unwrap()).unwrap();
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let twice = format.read("2026-10-25 02:30:00", false).unwrap();
+        assert_eq!(twice.again, Some(at("2026-10-25T01:30:00Z")));
+        for (least, expected) in [
+            ("2026-10-25T00:30:00Z", "2026-10-25T00:30:00Z"),
+            ("2026-10-25T00:30:01Z", "2026-10-25T01:30:00Z"),
+            ("2026-10-25T01:30:01Z", "2026-10-25T00:30:00Z"),
+        ] {
+            assert_eq!(twice.not_before(at(least)), at(expected), "{least}");
+        }
+        assert_eq!(format.read("2026-10-25 03:00:00", false).unwrap().again, None);
         assert!(matches!(berlin("2026-03-29 02:30:00"), Err(TimeError::LeftOut { .. })));
     }
 
@@ -188,11 +316,23 @@ mod tests {
             ("unix_ms", "99999999999999999999999"),
             ("%d.%m.%Y", "2026-03-01"),
             ("%d.%m.%Y", "01.03.2026 10:00"),
+            ("%d.%m.%Y %M", "01.03.2026 10"),
+            ("%d.%m.%Y %I:%M", "01.03.2026 10:00"),
+            ("%d.%m.%Y %H:%M %Z", "01.03.2026 10:00 "),
         ] {
             assert!(matches!(read(format, "UTC", text), Err(TimeError::Form { .. })), "{format} {text}");
         }
+        assert!(matches!(
+            read("%H:%M %d.%m.%Y %Z", "Europe/Berlin", "10:00 01.03.2026 PST"),
+            Err(TimeError::OtherZone { .. })
+        ));
+        assert!(matches!(read("unix_s", "UTC", "1.77236E+09"), Err(TimeError::Lossy { .. })));
         let utc = Zone::read("UTC").unwrap();
-        for format in ["", "YYYY-MM-DD", "%Q", "unix"] {
+        let ms = TimeFormat::new("unix_ms", utc).unwrap();
+        let of_seconds = ms.read("1772359200", false).unwrap().at;
+        assert!(matches!(ms.check_unit("1772359200", of_seconds), Err(TimeError::Unit { .. })));
+        assert_eq!(ms.check_unit("1772359200123", ms.read("1772359200123", false).unwrap().at), Ok(()));
+        for format in ["", "YYYY-MM-DD", "%Q", "unix", "%Z %H %Z"] {
             assert_eq!(TimeFormat::new(format, utc), None, "{format}");
         }
         for zone in ["Mars/Olympus", "", "2 h", "CESTX"] {
@@ -203,7 +343,7 @@ mod tests {
     #[test]
     fn a_typed_time_has_no_format_of_its_own() {
         let format = TimeFormat::new("unix_ms", Zone::read("Europe/Berlin").unwrap()).unwrap();
-        let at = |text: &str| format.read(text, true).unwrap().to_rfc3339();
+        let at = |text: &str| format.read(text, true).unwrap().at.to_rfc3339();
         assert_eq!(at("2026-03-01T10:00:00Z"), "2026-03-01T10:00:00+00:00");
         assert_eq!(at("2026-03-01T10:00:00"), "2026-03-01T09:00:00+00:00");
     }

@@ -1,10 +1,16 @@
 //! From a row to an event: its cells become a draft in JSON, which is typed and judged by the rules that all drafts are.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+mod cells;
+mod object;
+
+pub(crate) use cells::{Cells, Sign};
+
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use contracts::money::Rates;
+use contracts::event::Currency;
+use contracts::money::{Rates, minor_units};
+use contracts::record::whole_number;
 use contracts::validation::{self, Rejection};
 use contracts::{Event, Reason, ids};
 use ingest::source::draft;
@@ -12,13 +18,18 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use uuid::Uuid;
 
-use crate::content::{Content, Occurrences, number};
-use crate::mapping::field::{Field, Kind, Part};
-use crate::mapping::{From, Identity, Mapping, Rule};
+use crate::content::{Content, Occurrences};
+use crate::mapping::field::{
+    CURRENCY, EVENT_ID, EVENT_NAME, Field, ITEM_ID, Kind, OCCURRED_AT, ORDER_ID, ORDER_LINE, ORDER_LINES,
+    Part, QUANTITY, SESSION_STARTED_AT,
+};
+use crate::mapping::{Identity, Mapping, Rule};
+use crate::orders::Plan;
 use crate::pages::{Page, Row};
-
-/// Between the values of several columns that are one id.
-const JOINT: &str = "\u{1f}";
+use crate::time::Instant;
+use crate::value::{self, Marks};
+use cells::{JOINT, unsigned};
+use object::Object;
 
 /// A row that did not pass.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -51,22 +62,30 @@ pub(crate) struct Translator<'a> {
     /// The source in re-keyed ids.
     source: &'a str,
     occurrences: Occurrences,
+    /// The ids of the elements of one record, and how often each stood there.
+    of_record: (u64, HashMap<String, u32>),
 }
 
 impl<'a> Translator<'a> {
     pub(crate) fn new(mapping: &'a Mapping, source: &'a str) -> Self {
-        Self { mapping, source, occurrences: Occurrences::default() }
+        Self { mapping, source, occurrences: Occurrences::default(), of_record: (0, HashMap::new()) }
     }
 
     /// Whether rows before the first one that counts must be passed through [`pass_over`](Self::pass_over).
     pub(crate) fn needs_all_rows(&self) -> bool {
-        matches!(self.mapping.identity(), Identity::Content(_))
+        let mapping = self.mapping;
+        matches!(mapping.identity(), Identity::Content(_))
+            || mapping.orders().is_used()
+            || !mapping.skips().is_empty()
+            || !mapping.shape().is_plain()
     }
 
     /// Counts a row as one of its equals without judging it.
-    pub(crate) fn pass_over(&mut self, page: &Page, row: &Row) {
+    pub(crate) fn pass_over(&mut self, page: &Page, row: &Row, plan: Option<&Plan>) {
         if let Ok(at) = row.cells {
-            self.content_id(&Cells { page, at });
+            let cells = Cells { mapping: self.mapping, page, row, at, plan };
+            self.content_id(&cells);
+            self.repeats_in_record(&cells);
         }
     }
 
@@ -75,6 +94,7 @@ impl<'a> Translator<'a> {
         &mut self,
         page: &Page,
         row: &Row,
+        plan: Option<&Plan>,
         ingested_at: DateTime<Utc>,
         rates: &Rates,
     ) -> Result<Event, Rejection> {
@@ -84,11 +104,20 @@ impl<'a> Translator<'a> {
                 return Err(Rejection { reason: Reason::Malformed, field: "record", detail: fault.clone() });
             }
         };
-        let cells = Cells { page, at };
+        let cells = Cells { mapping: self.mapping, page, row, at, plan };
         let content_id = self.content_id(&cells);
-        let json = self.draft(&cells, content_id)?;
-        let draft = draft::read(&json)?;
-        validation::accept(draft, self.source, ingested_at, rates)
+        let repeats = self.repeats_in_record(&cells);
+        if let Some(fault) = plan.and_then(Plan::fault) {
+            return Err(Rejection {
+                reason: Reason::Inconsistent,
+                field: ORDER_ID,
+                detail: fault.to_owned(),
+            });
+        }
+        let json = self.draft(&cells, content_id, repeats)?;
+        let judged =
+            draft::read(&json).and_then(|draft| validation::accept(draft, self.source, ingested_at, rates));
+        judged.map_err(|rejection| self.explained(rejection, &cells))
     }
 
     /// The id of a row that has none of its own.
@@ -97,22 +126,48 @@ impl<'a> Translator<'a> {
         let mut content = Content::default();
         for index in rules {
             let rule = &self.mapping.rules()[*index];
-            let Some(value) = cells.of(rule) else { continue };
+            let Some(value) = cells.content(rule) else { continue };
             let instant = rule.time.as_ref().and_then(|time| time.read(&value, cells.is_time(rule)).ok());
             match instant {
-                Some(at) => content.add(rule, &rfc3339(at)),
+                Some(Instant { at, .. }) => content.add(rule, &rfc3339(at)),
                 None => content.add(rule, &value),
             }
         }
         Some(self.occurrences.id(content))
     }
 
+    /// How many elements before this one in its record have its id: they are other lines all the same.
+    fn repeats_in_record(&mut self, cells: &Cells<'_>) -> u32 {
+        if cells.row.part == 0 || *self.mapping.identity() != Identity::Own {
+            return 0;
+        }
+        let Some(id) = self.mapping.rule(EVENT_ID).and_then(|rule| cells.of(rule)) else { return 0 };
+        let (line, seen) = &mut self.of_record;
+        if *line != cells.row.line {
+            *line = cells.row.line;
+            seen.clear();
+        }
+        let count = seen.entry(id.into_owned()).or_default();
+        *count += 1;
+        *count - 1
+    }
+
     /// A row in the form of [`draft`].
-    fn draft(&self, cells: &Cells<'_>, content_id: Option<String>) -> Result<Vec<u8>, Rejection> {
+    fn draft(
+        &self,
+        cells: &Cells<'_>,
+        content_id: Option<String>,
+        repeats: u32,
+    ) -> Result<Vec<u8>, Rejection> {
         let rules = self.mapping.rules();
         let has =
-            |key: &str| rules.iter().any(|rule| rule.field.name == key && self.value(rule, cells).is_some());
-        let (has_product, has_order) = (has("item_id"), has("order_id"));
+            |field: &str| rules.iter().any(|rule| rule.field.name == field && cells.value(rule).is_some());
+        let (has_product, has_order) = (has(ITEM_ID), has(ORDER_ID));
+        let sign = cells.sign().map_err(|detail| Rejection {
+            reason: Reason::Inconsistent,
+            field: QUANTITY,
+            detail,
+        })?;
         let mut json = Object::new();
         for rule in rules {
             let takes_part = match rule.field.part {
@@ -120,9 +175,24 @@ impl<'a> Translator<'a> {
                 Part::Product => has_product,
                 Part::Order => has_order,
             };
-            if takes_part && let Some(value) = self.value(rule, cells) {
-                self.put(&mut json, rule, &value, cells)?;
+            if takes_part && let Some(value) = cells.value(rule) {
+                if rule.field.name == EVENT_NAME && sign == Sign::Refund {
+                    json.text(EVENT_NAME, "refund");
+                } else if rule.field.kind == Kind::EventId && repeats > 0 {
+                    json.text("source_id", &format!("{value}{JOINT}{}", repeats + 1));
+                } else {
+                    let put = self.put(&mut json, rule, &value, cells, sign);
+                    put.map_err(|detail| Rejection {
+                        reason: Reason::InvalidField,
+                        field: rule.field.name,
+                        detail,
+                    })?;
+                }
             }
+        }
+        if has_order && let Some((line, lines)) = cells.plan.and_then(Plan::numbers) {
+            json.raw(ORDER_LINE, &line.to_string());
+            json.raw(ORDER_LINES, &lines.to_string());
         }
         if let Some(id) = content_id {
             json.text("source_id", &id);
@@ -130,73 +200,154 @@ impl<'a> Translator<'a> {
         Ok(json.end())
     }
 
-    /// A field's value in the words of ours.
-    fn value<'v>(&self, rule: &'v Rule, cells: &'v Cells<'_>) -> Option<Cow<'v, str>> {
-        if let From::Constant(value) = &rule.from {
-            return Some(Cow::Borrowed(value));
-        }
-        let value = cells.of(rule).map(|value| match rule.values.get(value.as_ref()) {
-            Some(ours) => Cow::Borrowed(ours.as_str()),
-            None => value,
-        });
-        // A word may be mapped to none.
-        value.filter(|value| !value.is_empty()).or_else(|| rule.default.as_deref().map(Cow::Borrowed))
-    }
-
-    /// Writes a value as the draft's reader takes it; one that is not of its kind goes along as text, and is refused there.
-    fn put(&self, json: &mut Object, rule: &Rule, value: &str, cells: &Cells<'_>) -> Result<(), Rejection> {
+    /// Writes a value as the draft's reader takes it; an error says why it is none of its kind.
+    fn put(
+        &self,
+        json: &mut Object,
+        rule: &Rule,
+        value: &str,
+        cells: &Cells<'_>,
+        sign: Sign,
+    ) -> Result<(), String> {
         let Field { name, kind, .. } = rule.field;
         match kind {
+            Kind::Text if rule.field.is_key() => json.text(name, &self.id(rule, value, cells)?),
             Kind::Text => json.text(name, value),
-            Kind::Time => json.text(name, &self.time(rule, value, cells)?),
-            Kind::Decimal => json.text(name, &number(value, rule.decimal_comma)),
-            Kind::Int => match whole(&number(value, rule.decimal_comma)) {
-                Some(whole) => json.raw(name, &whole.to_string()),
-                None => json.text(name, value),
+            Kind::Time => json.text(name, &rfc3339(self.time(rule, value, cells)?)),
+            Kind::Decimal if self.is_plain(rule, value) && sign == Sign::AsTold => json.text(name, value),
+            Kind::Decimal => {
+                let sum = unsigned(value::number(value, cells.marks(rule))?, sign);
+                json.text(name, &self.in_units(rule, sum, cells)?.to_string());
+            }
+            Kind::Int => json.raw(name, &self.whole(rule, value, cells, sign)?.to_string()),
+            Kind::Double => {
+                let plain;
+                let text = match cells.marks(rule) {
+                    Marks::Plain => value,
+                    marks => {
+                        plain = value::number(value, marks)?.to_string();
+                        &plain
+                    }
+                };
+                match text.parse::<f64>() {
+                    Ok(double) if double.is_finite() => json.raw(name, &double.to_string()),
+                    _ => return Err(format!("{value:?} is no number")),
+                }
+            }
+            Kind::Bool => match value::truth(value) {
+                Some(truth) => json.raw(name, if truth { "true" } else { "false" }),
+                None => return Err(format!("{value:?} is neither true nor false, nor 1 nor 0")),
             },
-            Kind::Double => match number(value, rule.decimal_comma).parse::<f64>() {
-                Ok(double) if double.is_finite() => json.raw(name, &double.to_string()),
-                _ => json.text(name, value),
-            },
-            Kind::Bool => match value.to_ascii_lowercase().as_str() {
-                "true" | "1" => json.raw(name, "true"),
-                "false" | "0" => json.raw(name, "false"),
-                _ => json.text(name, value),
-            },
-            Kind::EventId => match value.parse::<Uuid>() {
-                Ok(id) => json.text(name, &id.to_string()),
-                Err(_) => json.text("source_id", value),
-            },
-            Kind::UserId => json.text(name, &self.user_id(rule, value)),
+            Kind::EventId => {
+                // It stays as it is written, since rows that are stored have it so; but one that is none is refused.
+                self.id(rule, value, cells)?;
+                match value.parse::<Uuid>() {
+                    Ok(id) => json.text(name, &id.to_string()),
+                    Err(_) => json.text("source_id", value),
+                }
+            }
+            Kind::UserId => json.text(name, &self.user_id(rule, value, cells)?),
             Kind::SessionId => match value.parse::<Uuid>() {
                 Ok(id) => json.text(name, &id.to_string()),
-                Err(_) => json.text(name, &self.named("session", value).to_string()),
+                Err(_) => json.text(name, &self.named("session", &self.id(rule, value, cells)?).to_string()),
             },
         }
         Ok(())
     }
 
-    fn time(&self, rule: &Rule, value: &str, cells: &Cells<'_>) -> Result<String, Rejection> {
-        // Without a format it is no time, which cannot be.
-        let Some(format) = &rule.time else { return Ok(value.to_owned()) };
-        // What the mapping says instead of the file is written in the mapping's format.
-        let is_typed = cells.is_time(rule) && cells.of(rule).as_deref() == Some(value);
-        let at = format.read(value, is_typed);
-        at.map(rfc3339).map_err(|error| Rejection {
-            reason: Reason::InvalidField,
-            field: rule.field.name,
-            detail: error.to_string(),
+    /// Whether the draft's reader reads a sum as it stands.
+    fn is_plain(&self, rule: &Rule, value: &str) -> bool {
+        rule.marks == Marks::Plain
+            && !rule.in_minor_units
+            && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+    }
+
+    fn whole(&self, rule: &Rule, value: &str, cells: &Cells<'_>, sign: Sign) -> Result<i64, String> {
+        let marks = cells.marks(rule);
+        if marks == Marks::Plain
+            && sign == Sign::AsTold
+            && let Some(whole) = whole_number(value)
+        {
+            return Ok(whole);
+        }
+        let number = unsigned(value::number(value, marks)?, sign);
+        let whole = if number.fract().is_zero() { number.to_i64() } else { None };
+        whole.ok_or_else(|| match rule.field.name {
+            QUANTITY => format!(
+                "{value} is no whole number: of goods that are weighed name the line's `amount` instead of the price, and let the quantity be 1"
+            ),
+            _ => format!("{value} is no whole number"),
         })
     }
 
-    fn user_id(&self, rule: &Rule, value: &str) -> String {
-        match value.parse::<Uuid>() {
+    /// A sum in units of its currency.
+    fn in_units(&self, rule: &Rule, sum: Decimal, cells: &Cells<'_>) -> Result<Decimal, String> {
+        if !rule.in_minor_units {
+            return Ok(sum);
+        }
+        let currency = self.mapping.rule(CURRENCY).and_then(|rule| cells.value(rule));
+        let currency: Currency = currency
+            .and_then(|currency| currency.parse().ok())
+            .ok_or("is in minor units of a currency that the row does not name")?;
+        let sum = sum.normalize();
+        let places = sum.scale() + minor_units(currency);
+        Decimal::try_from_i128_with_scale(sum.mantissa(), places)
+            .map_err(|_| format!("{sum} has too many digits"))
+    }
+
+    fn time(&self, rule: &Rule, value: &str, cells: &Cells<'_>) -> Result<DateTime<Utc>, String> {
+        // Without a format it is no time, which cannot be.
+        let Some(format) = &rule.time else { return Err(format!("{value:?} is no time")) };
+        let instant = self.instant(rule, value, cells)?;
+        format.check_unit(value, instant.at).map_err(|error| error.to_string())?;
+        if instant.again.is_none() || rule.field.name != OCCURRED_AT {
+            return Ok(instant.at);
+        }
+        // Of an hour that is there twice the row is in the one that does not lie before its visit.
+        let session = self.mapping.rule(SESSION_STARTED_AT);
+        let session = session.and_then(|rule| self.instant(rule, &cells.value(rule)?, cells).ok());
+        Ok(session.map_or(instant.at, |session| instant.not_before(session.at)))
+    }
+
+    fn instant(&self, rule: &Rule, value: &str, cells: &Cells<'_>) -> Result<Instant, String> {
+        let Some(format) = &rule.time else { return Err(format!("{value:?} is no time")) };
+        // What the mapping says instead of the file is written in the mapping's format.
+        let is_typed = cells.is_time(rule) && cells.of(rule).as_deref() == Some(value);
+        format.read(value, is_typed).map_err(|error| error.to_string())
+    }
+
+    /// A refusal with what the row's time has to do with it.
+    fn explained(&self, mut rejection: Rejection, cells: &Cells<'_>) -> Rejection {
+        let occurred = self.mapping.rule(OCCURRED_AT).filter(|_| rejection.field == SESSION_STARTED_AT);
+        let is_twice = occurred.is_some_and(|rule| {
+            let value = cells.value(rule);
+            value
+                .and_then(|value| self.instant(rule, &value, cells).ok())
+                .is_some_and(|at| at.again.is_some())
+        });
+        if is_twice {
+            rejection.detail += "; the event's local hour is there twice, since clocks were put back, and neither is after it";
+        }
+        rejection
+    }
+
+    fn id<'v>(
+        &self,
+        rule: &Rule,
+        value: &'v str,
+        cells: &Cells<'v>,
+    ) -> Result<std::borrow::Cow<'v, str>, String> {
+        cells.id(rule, value)
+    }
+
+    fn user_id(&self, rule: &Rule, value: &str, cells: &Cells<'_>) -> Result<String, String> {
+        Ok(match value.parse::<Uuid>() {
             Ok(ours) if rule.keep => ours.to_string(),
             // Not of the kind that the mapping says: refused as it is.
             Err(_) if rule.keep => value.to_owned(),
             Ok(theirs) => ids::user_id(&theirs).to_string(),
-            Err(_) => self.named("user", value).to_string(),
-        }
+            Err(_) => self.named("user", &self.id(rule, value, cells)?).to_string(),
+        })
     }
 
     /// The id of what a shop names in its own words.
@@ -206,77 +357,6 @@ impl<'a> Translator<'a> {
     }
 }
 
-/// The cells of one row.
-struct Cells<'a> {
-    page: &'a Page,
-    at: usize,
-}
-
-impl Cells<'_> {
-    /// What stands in the row for a rule.
-    fn of(&self, rule: &Rule) -> Option<Cow<'_, str>> {
-        let From::Columns(columns) = &rule.from else { return None };
-        if let [column] = columns.as_slice() {
-            return self.page.columns[*column].text(self.at).map(Cow::Borrowed);
-        }
-        // Half an id is none.
-        let parts: Option<Vec<&str>> =
-            columns.iter().map(|column| self.page.columns[*column].text(self.at)).collect();
-        parts.map(|parts| Cow::Owned(parts.join(JOINT)))
-    }
-
-    fn is_time(&self, rule: &Rule) -> bool {
-        match &rule.from {
-            From::Columns(columns) => columns.iter().all(|column| self.page.columns[*column].is_time),
-            From::Constant(_) => false,
-        }
-    }
-}
-
 fn rfc3339(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
-}
-
-/// A whole number, also where a table wrote it as a decimal.
-fn whole(text: &str) -> Option<i64> {
-    if let Ok(whole) = text.parse() {
-        return Some(whole);
-    }
-    let decimal = Decimal::from_str_exact(text).ok()?;
-    if decimal.fract().is_zero() { decimal.to_i64() } else { None }
-}
-
-/// A JSON object that is written from its start to its end; its keys are names of fields, which need no escape.
-struct Object(Vec<u8>);
-
-impl Object {
-    fn new() -> Self {
-        Self(Vec::with_capacity(768))
-    }
-
-    fn raw(&mut self, key: &str, value: &str) {
-        self.key(key);
-        self.0.extend_from_slice(value.as_bytes());
-    }
-
-    fn text(&mut self, key: &str, value: &str) {
-        self.key(key);
-        // Writing a string to memory does not fail.
-        let _ = serde_json::to_writer(&mut self.0, value);
-    }
-
-    fn key(&mut self, key: &str) {
-        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
-        self.0.push(b'"');
-        self.0.extend_from_slice(key.as_bytes());
-        self.0.extend_from_slice(b"\":");
-    }
-
-    fn end(mut self) -> Vec<u8> {
-        if self.0.is_empty() {
-            self.0.push(b'{');
-        }
-        self.0.push(b'}');
-        self.0
-    }
 }

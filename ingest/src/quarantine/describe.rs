@@ -2,6 +2,8 @@ use contracts::avro::ReadError;
 use contracts::{Event, User, wire};
 use serde_json::Value;
 
+use super::printable::{printable, printable_lines};
+
 /// A record's bytes for a person to read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Payload {
@@ -73,12 +75,18 @@ fn hex_dump(bytes: &[u8]) -> String {
 impl std::fmt::Display for Payload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Json(json) => write!(f, "json\n{json:#}"),
-            Self::Avro { schema_id, record } => write!(f, "avro of schema {schema_id}\n{record:#}"),
-            Self::Undecodable { schema_id, error, hex } => {
-                write!(f, "avro of schema {schema_id}, which is no event of ours: {error}\n{hex}")
+            Self::Json(json) => write!(f, "json\n{}", printable_lines(&format!("{json:#}"))),
+            Self::Avro { schema_id, record } => {
+                write!(f, "avro of schema {schema_id}\n{}", printable_lines(&format!("{record:#}")))
             }
-            Self::Text(text) => write!(f, "text\n{text}"),
+            Self::Undecodable { schema_id, error, hex } => {
+                write!(
+                    f,
+                    "avro of schema {schema_id}, which is no event of ours: {}\n{hex}",
+                    printable(&error.to_string())
+                )
+            }
+            Self::Text(text) => write!(f, "text\n{}", printable_lines(text)),
             Self::Hex(hex) => write!(f, "bytes\n{hex}"),
         }
     }
@@ -93,6 +101,12 @@ mod tests {
         assert!(matches!(describe(b"{\"a\":1}"), Payload::Json(_)));
         assert!(matches!(describe("half a {\n".as_bytes()), Payload::Text(_)));
         assert!(matches!(describe(&[0xff, 0]), Payload::Hex(_)));
+        let json = "{\"name\":\"\\u001b[2J\u{9b}\u{202e}\"}";
+        assert_eq!(
+            describe(json.as_bytes()).to_string(),
+            "json\n{\n  \"name\": \"\\u001b[2J\\u009b\\u202e\"\n}"
+        );
+        assert_eq!(describe("a\tb\u{202e}\n".as_bytes()).to_string(), "text\na\\u0009b\\u202e\n");
         let shown = describe(&[0, 0, 0, 0, 7, 72, b'a']).to_string();
         assert!(shown.starts_with("avro of schema 7, which is no event of ours: "), "{shown}");
         assert!(

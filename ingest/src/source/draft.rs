@@ -2,20 +2,27 @@
 //!
 //! One flat object, absent values left out or null. It is lossless: what [`write`](write()) gives, [`read`] gives back, so that a record
 //! can be judged again by other rules than those that refused it. A UUID stands as `event_id`, an id in the source's own text
-//! as `source_id`. Fields that are not known are passed over.
+//! as `source_id`; where both are told, the UUID is the event's id. Fields that are not known are passed over, and one that is known
+//! and there twice is refused. A whole number may be written as `1.0` or `1e0`.
+//!
+//! What a line costs is told as the `price` of one unit or as the `amount` of the line, with any number of digits. Texts that are
+//! only labels (names, categories, brands, cities, means of payment) are cut and cleaned and cost no event.
 //!
 //! What makes a draft out of fields stands once, in [`assemble`]; another encoding brings only its own [`Fields`].
 
-use std::collections::HashMap;
+mod json;
 
 use contracts::Reason;
+use contracts::money::{Cost, Exact};
+use contracts::record::Text;
 use contracts::validation::{Draft, Line, OrderLine, Rejection, Shopper, SourceId, Visit};
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use serde_json::value::RawValue;
+
+use json::Json;
 
 /// The names of the fields, in the order in which [`write`](write()) gives them.
-pub const FIELDS: [&str; 28] = [
+pub const FIELDS: [&str; 29] = [
     "event_id",
     "source_id",
     "event_name",
@@ -37,6 +44,7 @@ pub const FIELDS: [&str; 28] = [
     "category",
     "brand",
     "price",
+    "amount",
     "currency",
     "quantity",
     "order_id",
@@ -56,6 +64,14 @@ pub trait Fields {
     /// # Errors
     /// [`Reason::InvalidField`] for what is not of the type.
     fn optional<T: DeserializeOwned>(&self, field: &'static str) -> Result<Option<T>, Rejection>;
+
+    /// A whole number, however its encoding writes it.
+    ///
+    /// # Errors
+    /// As [`optional`](Self::optional).
+    fn whole(&self, field: &'static str) -> Result<Option<i32>, Rejection> {
+        self.optional(field)
+    }
 
     /// A number with all its digits.
     ///
@@ -97,7 +113,8 @@ pub fn write(draft: &Draft) -> Vec<u8> {
         "item_name": line.map(|line| &line.item_name),
         "category": line.map(|line| &line.category),
         "brand": line.and_then(|line| line.brand.as_ref()),
-        "price": line.map(|line| line.price),
+        "price": line.and_then(|line| matches!(line.cost, Cost::Unit(_)).then(|| line.cost.sum())),
+        "amount": line.and_then(|line| matches!(line.cost, Cost::Line(_)).then(|| line.cost.sum())),
         "currency": line.map(|line| line.currency),
         "quantity": line.map(|line| line.quantity),
         "order_id": order.map(|order| &order.order_id),
@@ -116,9 +133,7 @@ pub fn write(draft: &Draft) -> Vec<u8> {
 /// [`Reason::Malformed`] for what is no JSON object, [`Reason::MissingField`] and [`Reason::InvalidField`] for the first
 /// field that is not there or not of its type.
 pub fn read(json: &[u8]) -> Result<Draft, Rejection> {
-    let fields: HashMap<String, &RawValue> = serde_json::from_slice(json)
-        .map_err(|error| rejected(Reason::Malformed, "record", error.to_string()))?;
-    assemble(&Json(fields))
+    assemble(&Json::read(json)?)
 }
 
 /// Makes a draft out of fields: typed, but not yet judged.
@@ -130,25 +145,24 @@ pub fn assemble(fields: &impl Fields) -> Result<Draft, Rejection> {
         (Some(id), _) => Some(SourceId::Uuid(id)),
         (None, id) => id.map(SourceId::Text),
     };
-    let line =
-        if some_of(fields, &["item_id", "item_name", "category", "brand", "price", "currency", "quantity"]) {
-            Some(Line {
-                item_id: required(fields, "item_id")?,
-                item_name: required(fields, "item_name")?,
-                category: required(fields, "category")?,
-                brand: fields.optional("brand")?,
-                price: required(fields, "price")?,
-                currency: required(fields, "currency")?,
-                quantity: required(fields, "quantity")?,
-            })
-        } else {
-            None
-        };
+    let line = if some_of(fields, &LINE) {
+        Some(Line {
+            item_id: required(fields, "item_id")?,
+            item_name: label(fields, "item_name")?,
+            category: label(fields, "category")?,
+            brand: optional_label(fields, "brand")?,
+            cost: cost(fields)?,
+            currency: required(fields, "currency")?,
+            quantity: whole(fields, "quantity")?,
+        })
+    } else {
+        None
+    };
     let order = if some_of(fields, &["order_id", "order_line", "order_lines", "purchased_at"]) {
         Some(OrderLine {
             order_id: required(fields, "order_id")?,
-            order_line: required(fields, "order_line")?,
-            order_lines: required(fields, "order_lines")?,
+            order_line: whole(fields, "order_line")?,
+            order_lines: whole(fields, "order_lines")?,
             purchased_at: fields.optional("purchased_at")?,
         })
     } else {
@@ -161,9 +175,9 @@ pub fn assemble(fields: &impl Fields) -> Result<Draft, Rejection> {
         shopper: Shopper {
             user_id: required(fields, "user_id")?,
             gender: required(fields, "gender")?,
-            age: required(fields, "age")?,
+            age: whole(fields, "age")?,
             country: required(fields, "country")?,
-            city: required(fields, "city")?,
+            city: label(fields, "city")?,
             latitude: present("latitude", fields.degrees("latitude")?)?,
             longitude: present("longitude", fields.degrees("longitude")?)?,
         },
@@ -176,7 +190,7 @@ pub fn assemble(fields: &impl Fields) -> Result<Draft, Rejection> {
         },
         line,
         order,
-        payment_type: fields.optional("payment_type")?,
+        payment_type: optional_label(fields, "payment_type")?,
     })
 }
 
@@ -196,154 +210,51 @@ fn present<T>(field: &'static str, value: Option<T>) -> Result<T, Rejection> {
     value.ok_or_else(|| rejected(Reason::MissingField, field, "is missing".to_owned()))
 }
 
-struct Json<'a>(HashMap<String, &'a RawValue>);
+/// The fields that make an event one about a product.
+const LINE: [&str; 8] =
+    ["item_id", "item_name", "category", "brand", "price", "amount", "currency", "quantity"];
 
-impl Json<'_> {
-    /// The text of a value; null counts as absent.
-    fn raw(&self, field: &str) -> Option<&str> {
-        self.0.get(field).map(|raw| raw.get()).filter(|raw| *raw != "null")
+fn whole(fields: &impl Fields, field: &'static str) -> Result<i32, Rejection> {
+    present(field, fields.whole(field)?)
+}
+
+/// What a line costs, told in one of two ways, or in both where they say the same.
+fn cost(fields: &impl Fields) -> Result<Cost, Rejection> {
+    let (price, amount) = (fields.optional::<Exact>("price")?, fields.optional::<Exact>("amount")?);
+    match (price, amount) {
+        (Some(price), None) => Ok(Cost::Unit(price)),
+        (None, Some(amount)) => Ok(Cost::Line(amount)),
+        (None, None) => Err(rejected(
+            Reason::MissingField,
+            "price",
+            "is missing, and so is the line's amount: one of the two is needed".to_owned(),
+        )),
+        (Some(price), Some(amount)) => {
+            let quantity = whole(fields, "quantity")?;
+            let product = price.to_decimal().checked_mul(quantity.into());
+            if product == Some(amount.to_decimal()) {
+                return Ok(Cost::Unit(price));
+            }
+            let detail =
+                format!("the line's amount is {amount} and not {quantity} x {price}: tell one of the two");
+            Err(rejected(Reason::Inconsistent, "amount", detail))
+        }
     }
 }
 
-impl Fields for Json<'_> {
-    fn has(&self, field: &'static str) -> bool {
-        self.raw(field).is_some()
-    }
+fn label<const MAX: usize>(fields: &impl Fields, field: &'static str) -> Result<Text<MAX>, Rejection> {
+    let text: String = required(fields, field)?;
+    Text::label(&text).map_err(|error| rejected(Reason::InvalidField, field, error.to_string()))
+}
 
-    fn optional<T: DeserializeOwned>(&self, field: &'static str) -> Result<Option<T>, Rejection> {
-        let Some(raw) = self.raw(field) else { return Ok(None) };
-        serde_json::from_str(raw)
-            .map(Some)
-            .map_err(|error| rejected(Reason::InvalidField, field, error.to_string()))
-    }
-
-    /// Read by Rust: `serde_json` may miss the nearest double by one.
-    fn degrees(&self, field: &'static str) -> Result<Option<f64>, Rejection> {
-        // Refuses what is no JSON number, such as a string or `inf`.
-        let Some(_) = self.optional::<f64>(field)? else { return Ok(None) };
-        let raw = self.raw(field).unwrap_or_default();
-        raw.parse().map(Some).map_err(|_| rejected(Reason::InvalidField, field, "is no number".to_owned()))
-    }
+/// A label without anything in it is none.
+fn optional_label<const MAX: usize>(
+    fields: &impl Fields,
+    field: &'static str,
+) -> Result<Option<Text<MAX>>, Rejection> {
+    let text: Option<String> = fields.optional(field)?;
+    Ok(text.and_then(|text| Text::label(&text).ok()))
 }
 
 #[cfg(test)]
-mod tests {
-    use chrono::{DateTime, TimeDelta};
-    use contracts::event::Price;
-    use contracts::ids;
-    use contracts::vocabulary::{Channel, Device, EventName, Gender};
-    use proptest::prelude::*;
-    use proptest::strategy::ValueTree;
-    use uuid::Uuid;
-
-    use super::*;
-
-    fn source_ids() -> impl Strategy<Value = Option<SourceId>> {
-        prop_oneof![
-            Just(None),
-            any::<u128>().prop_map(|id| Some(SourceId::Uuid(Uuid::from_u128(id)))),
-            any::<u128>().prop_map(|id| Some(SourceId::Text(Uuid::from_u128(id).to_string()))),
-            ".{0,20}".prop_map(|id| Some(SourceId::Text(id))),
-        ]
-    }
-
-    fn drafts() -> impl Strategy<Value = Draft> {
-        let line = (0..1_000_000i64, any::<i32>(), prop::option::of("[a-zß-ž]{1,9}")).prop_map(
-            |(cents, quantity, brand)| Line {
-                item_id: "sku-1".parse().unwrap(),
-                item_name: "Lämp \"x\"".parse().unwrap(),
-                category: "home".parse().unwrap(),
-                brand: brand.map(|brand| brand.parse().unwrap()),
-                price: Price::from_unscaled(cents).unwrap(),
-                currency: "XXX".parse().unwrap(),
-                quantity,
-            },
-        );
-        let order = (any::<i32>(), any::<i32>(), prop::option::of(0..4_000_000_000_000_000i64)).prop_map(
-            |(order_line, order_lines, purchased_us)| OrderLine {
-                order_id: "o-1".parse().unwrap(),
-                order_line,
-                order_lines,
-                purchased_at: purchased_us.map(|us| DateTime::from_timestamp_micros(us).unwrap()),
-            },
-        );
-        let finite = || any::<f64>().prop_filter("JSON has no other", |degrees| degrees.is_finite());
-        (
-            source_ids(),
-            (-4_000_000_000_000_000i64..9_000_000_000_000_000, any::<i32>(), finite(), finite()),
-            prop::option::of(line),
-            prop::option::of(order),
-            prop::option::of(Just("card")),
-        )
-            .prop_map(|(source_id, (unix_us, age, latitude, longitude), line, order, payment)| {
-                let occurred_at = DateTime::from_timestamp_micros(unix_us).unwrap();
-                Draft {
-                    source_id,
-                    event_name: EventName::Refund,
-                    occurred_at,
-                    shopper: Shopper {
-                        user_id: Uuid::from_u128(1),
-                        gender: Gender::Other,
-                        age,
-                        country: "CH".parse().unwrap(),
-                        city: "Zürich".parse().unwrap(),
-                        latitude,
-                        longitude,
-                    },
-                    visit: Visit {
-                        session_id: ids::v7(occurred_at, [3; 10]),
-                        session_started_at: occurred_at + TimeDelta::nanoseconds(1),
-                        returning: true,
-                        device: Device::Mobile,
-                        channel: Channel::PaidSearch,
-                    },
-                    line,
-                    order,
-                    payment_type: payment.map(|text| text.parse().unwrap()),
-                }
-            })
-    }
-
-    #[test]
-    fn the_names_are_those_that_are_written() {
-        let mut runner = proptest::test_runner::TestRunner::deterministic();
-        let draft = drafts().new_tree(&mut runner).unwrap().current();
-        let written: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_slice(&write(&draft)).unwrap();
-        let (mut names, mut written) = (FIELDS.to_vec(), written.keys().collect::<Vec<_>>());
-        names.sort_unstable();
-        written.sort_unstable();
-        assert_eq!(names, written);
-    }
-
-    proptest! {
-        #[test]
-        fn a_draft_survives_both_ways(draft in drafts()) {
-            prop_assert_eq!(read(&write(&draft)), Ok(draft));
-        }
-
-        #[test]
-        fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
-            let _ = read(&bytes);
-        }
-    }
-
-    #[test]
-    fn each_fault_has_its_reason() {
-        let whole = |spoil: &str, by: &str| {
-            let draft = r#"{"event_name":"view_item_list","occurred_at":"2026-03-01T00:00:00Z","user_id":
-                "6d0ac2ce-2d3b-4d5c-a1a0-5e5d2c9d7e11","gender":"male","age":5,"country":"DE","city":"K","latitude":1,
-                "longitude":2,"session_id":"6d0ac2ce-2d3b-4d5c-a1a0-5e5d2c9d7e11","session_started_at":
-                "2026-03-01T00:00:00Z","returning":true,"device":"other","channel":"other"}"#;
-            read(draft.replacen(spoil, by, 1).as_bytes())
-                .map_err(|rejection| (rejection.reason, rejection.field))
-        };
-        assert!(whole("", "").is_ok());
-        assert_eq!(whole("{", "["), Err((Reason::Malformed, "record")));
-        assert_eq!(whole("age", "aged"), Err((Reason::MissingField, "age")));
-        assert_eq!(whole("\"male\"", "\"cat\""), Err((Reason::InvalidField, "gender")));
-        assert_eq!(whole("\"latitude\":1", "\"latitude\":\"1\""), Err((Reason::InvalidField, "latitude")));
-        assert_eq!(whole("{", "{\"price\":\"1.00\","), Err((Reason::MissingField, "item_id")));
-        assert_eq!(whole("{", "{\"event_id\":7,"), Err((Reason::InvalidField, "event_id")));
-    }
-}
+mod tests;

@@ -68,9 +68,27 @@ fn profile_has_nul(record: &Value) -> bool {
     record.to_string().replace("\\\\", "").contains("\\u0000")
 }
 
+/// A label is kept in a shorter or cleaner form; only nothing is no label.
+fn label(value: &Value) -> Option<String> {
+    owned(value).filter(|text| text.chars().any(|c| !c.is_control() && !c.is_whitespace()))
+}
+
 struct Fields(HashMap<String, Box<RawValue>>);
 
 impl Fields {
+    /// All pairs of an object; of what is known nothing stands there twice.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let pairs: Pairs = serde_json::from_slice(bytes).ok()?;
+        let mut fields = HashMap::new();
+        for (name, raw) in pairs.0 {
+            let is_known = ingest::source::draft::FIELDS.contains(&name.as_str());
+            if fields.insert(name, raw).is_some() && is_known {
+                return None;
+            }
+        }
+        Some(Self(fields))
+    }
+
     fn get(&self, name: &str) -> Result<Option<Value>, Reason> {
         let Some(raw) = self.0.get(name) else { return Ok(None) };
         let value: Value = serde_json::from_str(raw.get()).map_err(|_| InvalidField)?;
@@ -103,8 +121,38 @@ fn word(words: &'static str) -> impl Fn(&Value) -> Option<String> {
     move |value| owned(value).filter(|text| words.split(' ').any(|word| word == text))
 }
 
+/// `1`, `1.0` and `1e0` are one number. A double has room for every one of 32 bits.
 fn int(value: &Value) -> Option<i64> {
-    value.as_i64().filter(|int| i32::try_from(*int).is_ok())
+    let double = value.as_f64()?;
+    #[expect(clippy::cast_possible_truncation, reason = "what does not fit is not equal to it")]
+    let int = double as i64;
+    #[expect(clippy::cast_precision_loss, reason = "32 bits")]
+    (i32::try_from(int).is_ok() && int as f64 == double).then_some(int)
+}
+
+/// The pairs of an object in their order.
+struct Pairs(Vec<(String, Box<RawValue>)>);
+
+impl<'de> serde::Deserialize<'de> for Pairs {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> serde::de::Visitor<'de> for Object {
+            type Value = Pairs;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
 }
 
 fn id(value: &Value) -> Option<Uuid> {
@@ -117,8 +165,12 @@ fn instant(value: &Value) -> Option<DateTime<Utc>> {
 }
 
 fn price(value: &Value) -> Option<Decimal> {
-    let price = Decimal::from_str_exact(value.as_str()?.trim()).ok()?.normalize();
-    (price.scale() <= 2 && price.abs() < Decimal::from(10_000_000_000i64)).then_some(price)
+    let text = value.as_str()?.trim();
+    Decimal::from_str_exact(text).ok().filter(|_| !text.contains('_'))
+}
+
+fn half_up(sum: Decimal) -> Decimal {
+    sum.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero)
 }
 
 fn currency(value: &Value) -> Option<String> {
@@ -126,6 +178,9 @@ fn currency(value: &Value) -> Option<String> {
 }
 
 struct Item {
+    /// What the line costs in its currency.
+    sum: Decimal,
+    /// What of it is kept as the price of one unit.
     price: Decimal,
     currency: String,
     quantity: i64,
@@ -138,15 +193,29 @@ struct Order {
 }
 
 fn item(fields: &Fields) -> Result<Option<Item>, Reason> {
-    if !fields.any(&["item_id", "item_name", "category", "brand", "price", "currency", "quantity"]) {
+    if !fields.any(&["item_id", "item_name", "category", "brand", "price", "amount", "currency", "quantity"])
+    {
         return Ok(None);
     }
     fields.must("item_id", spelled(64))?;
-    fields.must("item_name", spelled(200))?;
-    fields.must("category", spelled(64))?;
-    fields.may("brand", spelled(64))?;
-    let (price, currency) = (fields.must("price", price)?, fields.must("currency", currency)?);
-    Ok(Some(Item { price, currency, quantity: fields.must("quantity", int)? }))
+    fields.must("item_name", label)?;
+    fields.must("category", label)?;
+    fields.may("brand", owned)?;
+    let (unit, line) = (fields.may("price", price)?, fields.may("amount", price)?);
+    let quantity = || fields.must("quantity", int);
+    let sum = match (unit, line) {
+        (None, None) => return Err(MissingField),
+        (Some(unit), None) => Err(unit),
+        (None, Some(line)) => Ok(line),
+        (Some(unit), Some(line)) if unit * Decimal::from(quantity()?) == line => Err(unit),
+        (Some(_), Some(_)) => return Err(Inconsistent),
+    };
+    let (currency, quantity) = (fields.must("currency", currency)?, quantity()?);
+    let (sum, price) = match sum {
+        Err(unit) => (unit.checked_mul(Decimal::from(quantity)).unwrap_or(Decimal::MAX), unit),
+        Ok(line) => (line, line.checked_div(Decimal::from(quantity)).unwrap_or_default()),
+    };
+    Ok(Some(Item { sum, price: half_up(price), currency, quantity }))
 }
 
 fn order(fields: &Fields) -> Result<Option<Order>, Reason> {
@@ -160,7 +229,7 @@ fn order(fields: &Fields) -> Result<Option<Order>, Reason> {
 
 /// The amount in cents of an event that passes, or what it is refused for.
 pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<Option<i64>, Reason> {
-    let fields = Fields(serde_json::from_slice(bytes).map_err(|_| Malformed)?);
+    let fields = Fields::read(bytes).ok_or(Malformed)?;
     let (event_id, source_id) = (fields.may("event_id", id)?, fields.may("source_id", owned)?);
     let (item, order) = (item(&fields)?, order(&fields)?);
     let name = fields.must(
@@ -172,7 +241,7 @@ pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<O
     fields.must("gender", word("female male other"))?;
     let age = fields.must("age", int)?;
     fields.must("country", |value| owned(value).filter(|text| is_code(text, 2)))?;
-    fields.must("city", spelled(100))?;
+    fields.must("city", label)?;
     let latitude = fields.must("latitude", Value::as_f64)?;
     let longitude = fields.must("longitude", Value::as_f64)?;
     fields.must("session_id", id)?;
@@ -180,7 +249,7 @@ pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<O
     fields.must("returning", Value::as_bool)?;
     fields.must("device", word("desktop mobile tablet other"))?;
     fields.must("channel", word("direct organic_search paid_search social email referral display other"))?;
-    fields.may("payment_type", spelled(32))?;
+    fields.may("payment_type", owned)?;
 
     let check = |right: bool, reason: Reason| if right { Ok(()) } else { Err(reason) };
     let of_an_age = |at: DateTime<Utc>| (0..=7_258_118_400_000_000).contains(&at.timestamp_micros());
@@ -194,7 +263,7 @@ pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<O
     let about_item = ordered || ["view_item", "add_to_cart", "remove_from_cart"].contains(&name.as_str());
     check(item.is_some() || !about_item, MissingField)?;
     if let Some(item) = &item {
-        check((1..=100_000).contains(&item.quantity) && item.price >= Decimal::ZERO, InvalidField)?;
+        check((1..=100_000).contains(&item.quantity) && item.sum >= Decimal::ZERO, InvalidField)?;
     }
     check(order.is_some() || !ordered, MissingField)?;
     if let Some(order) = &order {
@@ -206,14 +275,10 @@ pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<O
         }
     }
     let Some(item) = item else { return Ok(None) };
+    check(item.price < Decimal::from(10_000_000_000i64), InvalidField)?;
     let day = order.and_then(|order| order.purchased_at).unwrap_or(occurred_at).date_naive();
     let (rate, _) = rates.rate(item.currency.parse().unwrap(), day).map_err(|_| MissingRate)?;
-    let exact = item
-        .price
-        .checked_mul(Decimal::from(item.quantity))
-        .and_then(|gross| gross.checked_mul(rate.to_decimal()));
-    let amount =
-        exact.ok_or(AmountOverflow)?.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
+    let amount = half_up(item.sum.checked_mul(rate.to_decimal()).ok_or(AmountOverflow)?);
     check(amount < Decimal::from(1_000_000_000_000i64), AmountOverflow)?;
     Ok(Some(i64::try_from((amount * Decimal::from(100)).trunc()).unwrap()))
 }

@@ -1,9 +1,8 @@
 //! Spark: one configuration for master, worker and Connect server, and what each is started with.
 
-use std::fs;
-
 use super::{CASSANDRA_DATACENTER, HOST, Launch, Parts};
-use crate::error::{Doing, StackError};
+use crate::error::StackError;
+use crate::private;
 use crate::service::Service;
 use crate::template::Values;
 
@@ -73,7 +72,7 @@ impl Parts<'_> {
                 let ui = self.ports.spark_master_ui.to_string();
                 // Without it a master that was killed forgets its applications, and has their executors end for good.
                 let recovery = self.home.master_recovery();
-                fs::create_dir_all(&recovery).doing(|| format!("create {}", recovery.display()))?;
+                private::closed(&recovery)?;
                 let options = format!(
                     "-Dspark.deploy.recoveryMode=FILESYSTEM -Dspark.deploy.recoveryDirectory={}",
                     recovery.display()

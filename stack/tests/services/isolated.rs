@@ -1,6 +1,7 @@
 //! Starting, crashing and stopping services of one's own.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -129,4 +130,29 @@ async fn an_abandoned_start_leaves_nothing() {
     assert_eq!(stack.status().await.unwrap()[0].health, Health::Stopped);
     let error = stack.process(Service::Zookeeper).unwrap_err();
     assert!(matches!(error, StackError::NotRunning { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_stack_can_be_read_by_another_account() {
+    let stack = stack::isolated(&[Service::Postgres, Service::Kafka], silent()).await.unwrap();
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can look as another account");
+        return;
+    }
+    // Folders on the way may be passed through and not listed, so that each is asked for by its name.
+    let of = ["", "state.json", "conf/postgres", "conf/postgres/pg_hba.conf", "conf/kafka/server.properties"];
+    let more =
+        ["data/postgres", "data/postgres/PG_VERSION", "data/kafka", "data/zookeeper", "log", "log/kafka.log"];
+    for name in of.into_iter().chain(more) {
+        let path = stack.home().join(name);
+        assert!(path.exists(), "{}", path.display());
+        let mut look = std::process::Command::new("setpriv");
+        look.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "test", "-r"]).arg(&path);
+        assert_eq!(look.status().unwrap().code(), Some(1), "nobody can read {}", path.display());
+    }
+    let kafka = std::fs::read_dir(stack.home().join("data/kafka")).unwrap();
+    for entry in kafka.flatten() {
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}", entry.path().display());
+    }
 }

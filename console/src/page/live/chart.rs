@@ -12,14 +12,14 @@ use crate::watch::Snapshot;
 pub(super) fn recent(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let view = view(snapshot, viewing);
     let title = Title { id: Some("live.recent"), title: "Net sales a minute", note: "last 60 minutes" };
-    series(&title, &view.recent, before(viewing), viewing, |body| parts::around(snapshot, viewing, body))
+    series(&title, &view.recent, before(viewing), viewing)
 }
 
 /// Today, in steps of ten minutes.
 pub(super) fn day(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let view = view(snapshot, viewing);
     let title = Title { id: Some("live.day"), title: "Net sales in 10 minutes", note: "today" };
-    series(&title, &view.day, before(viewing), viewing, |body| parts::around(snapshot, viewing, body))
+    series(&title, &view.day, before(viewing), viewing)
 }
 
 /// A period that is over.
@@ -28,7 +28,7 @@ pub(super) fn of_period(part: &Part<Series>, viewing: &Viewing) -> Markup {
         format!("in steps of {}", crate::format::stretch(TimeDelta::seconds(series.step_s)))
     });
     let title = Title { id: None, title: "Net sales", note: &step };
-    series(&title, part, "the equal stretch before", viewing, |body| body)
+    series(&title, part, "the equal stretch before", viewing)
 }
 
 fn before(viewing: &Viewing) -> &'static str {
@@ -44,16 +44,10 @@ struct Title<'a> {
     note: &'a str,
 }
 
-fn series(
-    title: &Title<'_>,
-    part: &Part<Series>,
-    before: &str,
-    viewing: &Viewing,
-    around: impl FnOnce(Markup) -> Markup,
-) -> Markup {
+fn series(title: &Title<'_>, part: &Part<Series>, before: &str, viewing: &Viewing) -> Markup {
     let body = match &part.data {
         Some(series) => figure(title.title, series, before, viewing),
-        None => around(parts::not_known(part.why.as_deref())),
+        None => parts::not_known(part.why.as_deref()),
     };
     html! {
         section id=[title.id] .panel.span-8 {

@@ -1,10 +1,10 @@
 //! The six leading figures.
 
-use chrono::Utc;
+use chrono::{DateTime, SecondsFormat, Utc};
 use maud::{Markup, html};
 
 use super::view;
-use crate::api::answer::{Freshness, FreshnessState, Proof};
+use crate::api::answer::{Freshness, FreshnessState, PeriodTold, Proof};
 use crate::figures::view::{Compared, Estimate, Now, Part, Totals};
 use crate::format;
 use crate::page::Viewing;
@@ -15,28 +15,32 @@ use crate::watch::Snapshot;
 pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let (view, now) = (view(snapshot, viewing), Utc::now());
     let told = view.now.data.as_ref();
+    let today = format!("period=today&tz={}&compare={}", viewing.zone.name(), viewing.against.word());
     let visitors = told.and_then(|now| now.visitors_5m);
     let figures = [
         five_minutes(visitors, view.visitors.freshness.clone(), view.visitors.why.as_deref(), viewing),
         rate(&view.now),
         of_stretch(
             &view.now,
-            "orders-today",
+            &today,
+            "orders",
             "Orders today",
             |now| Some(&now.today),
             |totals| &totals.orders,
         ),
-        of_stretch(&view.now, "net-today", "Net sales today", |now| Some(&now.today), |totals| &totals.net),
+        of_stretch(&view.now, &today, "net", "Net sales today", |now| Some(&now.today), |totals| &totals.net),
         of_stretch(
             &view.now,
-            "conversion-today",
+            &today,
+            "conversion",
             "Conversion today",
             |now| Some(&now.today),
             |totals| &totals.conversion,
         ),
         of_stretch(
             &view.now,
-            "visits-today",
+            &today,
+            "visits",
             "Visits today",
             |now| Some(&now.today),
             |totals| &totals.visits,
@@ -51,23 +55,38 @@ pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
 }
 
 /// Those of a period that is over.
-pub(super) fn of_period(totals: &Part<Totals>, viewing: &Viewing) -> Markup {
+pub(super) fn of_period(totals: &Part<Totals>, period: &PeriodTold, viewing: &Viewing) -> Markup {
     let now = Utc::now();
+    let text = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let stretch = format!("from={}&to={}&tz={}", text(period.from), text(period.to), period.time_zone);
     let figures = [
-        of_stretch(totals, "net", "Net sales", |totals| Some(totals), |totals| &totals.net),
-        of_stretch(totals, "orders", "Orders", |totals| Some(totals), |totals| &totals.orders),
-        of_stretch(totals, "conversion", "Conversion", |totals| Some(totals), |totals| &totals.conversion),
-        of_stretch(totals, "visits", "Visits", |totals| Some(totals), |totals| &totals.visits),
-        of_stretch(totals, "units", "Units", |totals| Some(totals), |totals| &totals.units),
-        of_stretch(totals, "refunds", "Refunds", |totals| Some(totals), |totals| &totals.refunds),
+        of_stretch(totals, &stretch, "net", "Net sales", |totals| Some(totals), |totals| &totals.net),
+        of_stretch(totals, &stretch, "orders", "Orders", |totals| Some(totals), |totals| &totals.orders),
+        of_stretch(
+            totals,
+            &stretch,
+            "conversion",
+            "Conversion",
+            |totals| Some(totals),
+            |totals| &totals.conversion,
+        ),
+        of_stretch(totals, &stretch, "visits", "Visits", |totals| Some(totals), |totals| &totals.visits),
+        of_stretch(totals, &stretch, "units", "Units", |totals| Some(totals), |totals| &totals.units),
+        of_stretch(totals, &stretch, "refunds", "Refunds", |totals| Some(totals), |totals| &totals.refunds),
     ];
     html! {
         div .figures { @for figure in &figures { (states::figure(figure, viewing, now)) } }
     }
 }
 
+/// Where it is told how a figure came about; `of` says in an address what it is a figure of.
+fn how(figure: &str, of: &str) -> Option<String> {
+    Some(format!("/api/v1/shop/explain?figure={figure}&{of}"))
+}
+
 fn of_stretch<T>(
     part: &Part<T>,
+    of: &str,
     id: &'static str,
     label: &str,
     totals: fn(&T) -> Option<&Totals>,
@@ -86,7 +105,7 @@ fn of_stretch<T>(
         freshness: part.freshness.clone(),
         proof: Some(part.proof.clone()),
         note: value.is_none().then(|| html! { (why.unwrap_or("not known")) }),
-        explain: None,
+        explain: how(id, of),
         value,
     }
 }
@@ -101,7 +120,7 @@ fn rate(part: &Part<Now>) -> Figure {
     };
     Figure {
         note,
-        ..plain("events-per-s", "Events a second", value, part.freshness.clone(), Some(part.proof.clone()))
+        ..plain("events", "Events a second", value, part.freshness.clone(), Some(part.proof.clone()))
     }
 }
 
@@ -126,7 +145,7 @@ fn five_minutes(
         _ => freshness,
     };
     let value = told.map(|told| format::distinct(told.estimate));
-    Figure { note: Some(note), ..plain("visitors-5m", "Visitors, 5 min", value, freshness, None) }
+    Figure { note: Some(note), ..plain("visitors_5m", "Visitors, 5 min", value, freshness, None) }
 }
 
 fn plain(

@@ -17,7 +17,7 @@ pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     html! {
         section id="live.orders" .panel.span-4 {
             header { h2 { "Orders as they come in" } p .panel-note { "from Kafka, not yet in the figures" } }
-            @if let Some(away) = &orders.away { (states::away("Kafka", away, viewing, now)) }
+            @if let Some(away) = &orders.away { (states::unread("Orders", away, viewing, now)) }
             @match orders.value.as_deref() {
                 Some(ticker) if !ticker.orders.is_empty() => (list(ticker, viewing)),
                 Some(_) => (states::empty("No order among the newest events.", Some("storepulse simulate"))),

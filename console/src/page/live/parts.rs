@@ -53,11 +53,6 @@ pub(super) fn not_known(why: Option<&str>) -> Markup {
     html! { div .empty { p { span .hatched {} } p { (why.unwrap_or("not known")) } } }
 }
 
-/// Where the store is away and has never told anything, the page says so once, above.
-pub(super) fn around(_snapshot: &Snapshot, _viewing: &Viewing, body: Markup) -> Markup {
-    body
-}
-
 pub(super) fn world_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let view = view(snapshot, viewing);
     html! { div id="live.world" { @if let Some(countries) = &view.countries.data { (world(countries)) } } }
@@ -69,19 +64,15 @@ pub(super) fn countries_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup 
 }
 
 pub(super) fn funnel_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
-    let place = Place {
-        id: Some("live.funnel"),
-        span: "span-4",
-        title: "Per 100 visits",
-        note: "events, not visitors",
-    };
+    let place =
+        Place { id: Some("live.funnel"), span: "", title: "Per 100 visits", note: "events, not visitors" };
     panel(&place, &view(snapshot, viewing).funnel, viewing, funnel)
 }
 
 pub(super) fn products_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let place = Place {
         id: Some("live.products"),
-        span: "span-6",
+        span: "span-5",
         title: "Top products",
         note: "net sales of this hour, and of the whole hour before",
     };
@@ -92,21 +83,22 @@ pub(super) fn products_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
 
 pub(super) fn categories_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let place =
-        Place { id: Some("live.categories"), span: "span-6", title: "Categories", note: "net sales today" };
+        Place { id: Some("live.categories"), span: "span-3", title: "Categories", note: "net sales today" };
     panel(&place, &view(snapshot, viewing).categories, viewing, |categories| {
         list(categories, "Net sales by category", "category")
     })
 }
 
 pub(super) fn who_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
-    let place =
-        Place { id: Some("live.who"), span: "span-6", title: "Who", note: "visits today, gender by age" };
-    panel(&place, &view(snapshot, viewing).who, viewing, |who| matrix(who, "Visits by age and gender", "age"))
+    let place = Place { id: Some("live.who"), span: "", title: "Who", note: "visits today, gender by age" };
+    panel(&place, &view(snapshot, viewing).who, viewing, |who| {
+        matrix(who, "Visits by gender and age", "gender")
+    })
 }
 
 pub(super) fn channels_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let place =
-        Place { id: Some("live.channels"), span: "span-6", title: "Channel by device", note: "visits today" };
+        Place { id: Some("live.channels"), span: "span-4", title: "Channel by device", note: "visits today" };
     panel(&place, &view(snapshot, viewing).channels, viewing, |channels| {
         matrix(channels, "Visits by channel and device", "channel")
     })
@@ -251,9 +243,15 @@ pub(super) fn matrix(matrix: &Matrix, caption: &str, corner: &str) -> Markup {
         .rows
         .iter()
         .zip(&matrix.cells)
-        .map(|(label, cells)| (label.clone(), cells.iter().map(cell).collect()))
+        .map(|(label, cells)| (words(label), cells.iter().map(cell).collect()))
         .collect();
-    heat(caption, corner, &matrix.columns, &rows)
+    let columns: Vec<String> = matrix.columns.iter().map(|label| words(label)).collect();
+    heat(caption, corner, &columns, &rows)
+}
+
+/// A word of a vocabulary as people read it.
+fn words(word: &str) -> String {
+    word.replace('_', " ")
 }
 
 fn exact(amount: Amount) -> Decimal {

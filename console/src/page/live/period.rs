@@ -1,16 +1,19 @@
 //! The period that is looked at: how it is chosen, and the page of one that is over.
 
-use chrono::{DateTime, Days, LocalResult, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::chart;
+use super::figures::of_period as leading;
 use super::parts::{self, Place};
-use super::{chart, figures};
 use crate::api::answer::PeriodTold;
 use crate::app::App;
 use crate::draw::tiles;
+use crate::figures::period::{Chosen, Stretch};
 use crate::figures::view::{Amount, Hours, PeriodView, Visitors};
+use crate::figures::{self, Asking};
 use crate::format;
 use crate::page::frame::Frame;
 use crate::page::{Against, Viewing, states};
@@ -32,7 +35,7 @@ pub(super) enum Shown {
     /// The day so far, kept new.
     Today,
     /// A stretch that does not change while one looks.
-    Period { from: DateTime<Utc>, to: DateTime<Utc>, title: String, word: &'static str },
+    Period { of: figures::Asked, title: String, word: &'static str },
 }
 
 /// Those that have a name, as they stand in addresses and on the page.
@@ -42,86 +45,39 @@ const NAMED: &[(&str, &str)] =
 impl Asked {
     pub(super) fn shown(&self, viewing: &Viewing, now: DateTime<Utc>) -> Result<Shown, Problem> {
         let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        match (text(&self.from), text(&self.to), self.period.as_deref()) {
-            (Some(from), Some(to), _) => chosen(&from, &to, viewing.zone),
-            (None, None, None | Some("live")) => Ok(Shown::Live),
-            (None, None, Some("today")) => Ok(Shown::Today),
-            (None, None, Some("yesterday")) => days(viewing.zone, now, 1, 1, "Yesterday", "yesterday"),
-            (None, None, Some("7-days")) => days(viewing.zone, now, 7, 7, "7 days", "7-days"),
-            (None, None, Some(other)) => {
-                let known: Vec<&str> = NAMED.iter().map(|(word, _)| *word).collect();
-                Err(refused(format!("{other:?} is no period: use {}, or from and to", known.join(", "))))
-            }
-            _ => Err(refused("a period has both from and to")),
+        let (period, from, to) = (text(&self.period), text(&self.from), text(&self.to));
+        match (period.as_deref(), &from, &to) {
+            (None | Some("live"), None, None) => return Ok(Shown::Live),
+            (Some("today"), None, None) => return Ok(Shown::Today),
+            _ => {}
         }
+        let asking = Asking {
+            // A stretch that was chosen goes before a name.
+            period: period.filter(|_| from.is_none() && to.is_none()),
+            compare: (from.is_none() && to.is_none()).then(|| viewing.against.word().to_owned()),
+            from,
+            to,
+            tz: None,
+        };
+        let of = asking.understand(viewing.zone, now)?;
+        let (title, word) = match of.chosen {
+            Chosen::Today => ("Today".to_owned(), "today"),
+            Chosen::Yesterday => ("Yesterday".to_owned(), "yesterday"),
+            Chosen::SevenDays => ("7 days".to_owned(), "7-days"),
+            Chosen::Given(stretch) => (title(stretch, viewing.zone), ""),
+        };
+        Ok(Shown::Period { of, title, word })
     }
 }
 
-fn refused(detail: impl Into<String>) -> Problem {
-    Problem::bad_request("bad-period", detail)
-}
-
-/// Whole days of the zone: the first `back` days before today, and how many.
-fn days(
-    zone: Tz,
-    now: DateTime<Utc>,
-    back: u64,
-    count: u64,
-    title: &str,
-    word: &'static str,
-) -> Result<Shown, Problem> {
-    let today = now.with_timezone(&zone).date_naive();
-    let day = |back: u64| today.checked_sub_days(Days::new(back)).ok_or_else(|| refused("too long ago"));
-    let (from, to) = (start_of(day(back)?, zone), start_of(day(back - count)?, zone));
-    Ok(Shown::Period { from, to, title: title.to_owned(), word })
-}
-
-/// Where a day begins in a zone: at midnight, or where the clock is put forward over it, right after.
-fn start_of(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
-    let mut at = day.and_time(chrono::NaiveTime::MIN);
-    for _ in 0..48 {
-        match at.and_local_timezone(zone) {
-            LocalResult::Single(found) | LocalResult::Ambiguous(found, _) => return found.to_utc(),
-            LocalResult::None => at += TimeDelta::minutes(30),
-        }
-    }
-    day.and_time(chrono::NaiveTime::MIN).and_utc()
-}
-
-fn chosen(from: &str, to: &str, zone: Tz) -> Result<Shown, Problem> {
-    let (from, to) = (moment(from, zone)?, moment(to, zone)?);
-    if from >= to {
-        return Err(refused("from has to be before to"));
-    }
-    let local = |at: DateTime<Utc>| at.with_timezone(&zone);
-    let title = if local(from).date_naive() == local(to).date_naive() {
-        format!(
-            "{}, {}–{}",
-            local(from).format("%b %-d"),
-            local(from).format("%H:%M"),
-            local(to).format("%H:%M")
-        )
+/// A chosen stretch, in words.
+fn title(stretch: Stretch, zone: Tz) -> String {
+    let (from, to) = (stretch.from.with_timezone(&zone), stretch.to.with_timezone(&zone));
+    if from.date_naive() == to.date_naive() {
+        format!("{}, {}–{}", from.format("%b %-d"), from.format("%H:%M"), to.format("%H:%M"))
     } else {
-        format!("{} – {}", local(from).format("%b %-d %H:%M"), local(to).format("%b %-d %H:%M"))
-    };
-    Ok(Shown::Period { from, to, title, word: "" })
-}
-
-/// A whole minute: with an offset, or on the clock of the zone as a browser's field has it.
-fn moment(text: &str, zone: Tz) -> Result<DateTime<Utc>, Problem> {
-    let with_offset = DateTime::parse_from_rfc3339(text)
-        .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M%#z"))
-        .map(|at| at.to_utc());
-    let at = with_offset.ok().or_else(|| {
-        let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").ok()?;
-        local.and_local_timezone(zone).earliest().map(|at| at.to_utc())
-    });
-    let at = at.ok_or_else(|| {
-        refused(format!("{text:?} is no minute of {zone}: write it as 2026-11-28T09:00 or 2026-11-28T09:00Z"))
-    })?;
-    Ok(at
-        - TimeDelta::seconds(at.timestamp().rem_euclid(60))
-        - TimeDelta::nanoseconds(at.timestamp_subsec_nanos().into()))
+        format!("{} – {}", from.format("%b %-d %H:%M"), to.format("%b %-d %H:%M"))
+    }
 }
 
 impl Shown {
@@ -148,7 +104,9 @@ pub(super) fn bar(frame: &Frame, shown: &Shown) -> Markup {
     let viewing = &frame.viewing;
     let local = |at: DateTime<Utc>| at.with_timezone(&viewing.zone).format("%Y-%m-%dT%H:%M").to_string();
     let (from, to) = match shown {
-        Shown::Period { from, to, .. } => (local(*from), local(*to)),
+        Shown::Period { of: figures::Asked { chosen: Chosen::Given(stretch), .. }, .. } => {
+            (local(stretch.from), local(stretch.to))
+        }
         _ => {
             let now = Utc::now();
             (local(now - TimeDelta::hours(1)), local(now))
@@ -190,19 +148,19 @@ pub(super) fn bar(frame: &Frame, shown: &Shown) -> Markup {
 }
 
 /// Everything of a period that does not change while one looks.
-pub(super) async fn body(app: &App, frame: &Frame, shown: &Shown) -> Result<Markup, Problem> {
-    let _ = (app, frame, shown, draw);
-    Err(refused("not yet"))
+pub(super) async fn body(app: &App, viewing: &Viewing, of: &figures::Asked) -> Markup {
+    let view = figures::of_period(&app.shop, &app.watch.snapshot(), of, Utc::now()).await;
+    draw(&view, viewing)
 }
 
 fn draw(view: &PeriodView, viewing: &Viewing) -> Markup {
     let place = |span, title, note| Place { id: None, span, title, note };
     html! {
         (compared(&view.period, viewing))
-        (figures::of_period(&view.totals, viewing))
+        (leading(&view.totals, &view.period, viewing))
         div .grid {
             (chart::of_period(&view.series, viewing))
-            (parts::panel(&place("span-4", "Per 100 visits", "events, not visitors"), &view.funnel, viewing, parts::funnel))
+            (parts::panel(&place("span-4", "Visitors", "distinct, of the whole period"), &view.visitors, viewing, visitors))
             section .panel.span-8 {
                 header { h2 { "Where" } p .panel-note { "net sales by country" } }
                 div .where {
@@ -210,17 +168,19 @@ fn draw(view: &PeriodView, viewing: &Viewing) -> Markup {
                     div { (parts::list_of(&view.countries, "Net sales by country", "country", viewing)) }
                 }
             }
-            (parts::panel(&place("span-4", "Visitors", "distinct, of the whole period"), &view.visitors, viewing, visitors))
-            (parts::panel(&place("span-6", "Top products", "net sales"), &view.products, viewing, |products| {
+            div .column.span-4 {
+                (parts::panel(&place("", "Per 100 visits", "events, not visitors"), &view.funnel, viewing, parts::funnel))
+                (parts::panel(&place("", "Who", "visits, gender by age"), &view.who, viewing, |who| {
+                    parts::matrix(who, "Visits by gender and age", "gender")
+                }))
+            }
+            (parts::panel(&place("span-5", "Top products", "net sales"), &view.products, viewing, |products| {
                 parts::ranking(products, "Net sales by product", "before")
             }))
-            (parts::panel(&place("span-6", "Categories", "net sales"), &view.categories, viewing, |categories| {
+            (parts::panel(&place("span-3", "Categories", "net sales"), &view.categories, viewing, |categories| {
                 parts::list(categories, "Net sales by category", "category")
             }))
-            (parts::panel(&place("span-6", "Who", "visits, gender by age"), &view.who, viewing, |who| {
-                parts::matrix(who, "Visits by age and gender", "age")
-            }))
-            (parts::panel(&place("span-6", "Channel by device", "visits"), &view.channels, viewing, |channels| {
+            (parts::panel(&place("span-4", "Channel by device", "visits"), &view.channels, viewing, |channels| {
                 parts::matrix(channels, "Visits by channel and device", "channel")
             }))
             (parts::panel(&place("span-12 flush", "Hours", "the newest first"), &view.hours, viewing, hours))
@@ -293,75 +253,45 @@ fn hours(hours: &Hours) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
+    use crate::figures::period::Compare;
 
-    fn asked(period: Option<&str>, from: Option<&str>, to: Option<&str>) -> Asked {
+    fn shown(period: Option<&str>, from: Option<&str>, to: Option<&str>) -> Result<Shown, Problem> {
         let owned = |text: Option<&str>| text.map(str::to_owned);
-        Asked { period: owned(period), from: owned(from), to: owned(to) }
+        let asked = Asked { period: owned(period), from: owned(from), to: owned(to) };
+        let viewing = Viewing { zone: chrono_tz::Europe::Zurich, against: Against::LastWeek };
+        asked.shown(&viewing, "2026-11-28T12:00:00Z".parse().unwrap())
     }
 
-    fn viewing(zone: Tz) -> Viewing {
-        Viewing { zone, against: Against::Yesterday }
-    }
-
-    fn at(text: &str) -> DateTime<Utc> {
-        text.parse().unwrap()
-    }
-
-    fn stretch(shown: &Shown) -> (DateTime<Utc>, DateTime<Utc>) {
+    fn of(shown: Shown) -> (figures::Asked, String) {
         match shown {
-            Shown::Period { from, to, .. } => (*from, *to),
+            Shown::Period { of, title, .. } => (of, title),
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn yesterday_is_as_long_as_the_zone_makes_it() {
-        let zone = chrono_tz::Europe::Zurich;
-        let yesterday =
-            |now| stretch(&asked(Some("yesterday"), None, None).shown(&viewing(zone), now).unwrap());
-        // The clock was put back on October 25: that day had 25 hours.
-        assert_eq!(
-            yesterday(at("2026-10-26T00:30:00+01:00")),
-            (at("2026-10-25T00:00:00+02:00"), at("2026-10-26T00:00:00+01:00"))
-        );
-        // In Santiago the day of September 6 begins at one.
-        let (from, _) = days(chrono_tz::America::Santiago, at("2026-09-07T12:00:00Z"), 1, 1, "", "")
-            .map(|shown| stretch(&shown))
-            .unwrap();
-        assert_eq!(from, at("2026-09-06T04:00:00Z"));
+    fn without_a_choice_it_is_live() {
+        assert_eq!(shown(None, None, None).unwrap(), Shown::Live);
+        assert_eq!(shown(None, Some(""), Some("")).unwrap(), Shown::Live);
+        assert_eq!(shown(Some("today"), None, None).unwrap(), Shown::Today);
+        assert!(shown(Some("tomorrow"), None, None).is_err());
     }
 
     #[test]
-    fn a_chosen_period_is_of_whole_minutes_of_the_zone_or_of_an_offset() {
-        let zone = viewing(chrono_tz::Europe::Zurich);
-        let shown = |from, to| asked(None, Some(from), Some(to)).shown(&zone, Utc::now());
-        let whole = (at("2026-11-28T08:00:00Z"), at("2026-11-28T09:30:00Z"));
-        assert_eq!(stretch(&shown("2026-11-28T09:00", "2026-11-28T10:30").unwrap()), whole);
-        assert_eq!(stretch(&shown("2026-11-28T08:00Z", "2026-11-28T09:30:59.5Z").unwrap()), whole);
-        for (from, to) in
-            [("2026-11-28T09:00", "2026-11-28T09:00"), ("x", "2026-11-28T09:00"), ("", "2026-11-28T09:00")]
-        {
-            assert!(shown(from, to).is_err(), "{from} {to}");
-        }
+    fn a_named_period_is_compared_as_the_viewer_chose_and_a_given_one_with_the_stretch_before() {
+        let (yesterday, title) = of(shown(Some("yesterday"), None, None).unwrap());
+        assert_eq!((yesterday.compare, &*title), (Compare::Against(Against::LastWeek), "Yesterday"));
+        let (given, title) =
+            of(shown(Some("yesterday"), Some("2026-11-28T09:00"), Some("2026-11-28T10:30")).unwrap());
+        assert_eq!((given.compare, &*title), (Compare::Before, "Nov 28, 09:00–10:30"));
     }
 
     #[test]
-    fn a_period_without_a_name_is_refused_with_those_that_have_one() {
-        let zone = viewing(chrono_tz::UTC);
-        assert_eq!(asked(None, None, None).shown(&zone, Utc::now()).unwrap(), Shown::Live);
-        assert!(asked(Some("tomorrow"), None, None).shown(&zone, Utc::now()).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_is_taken_for_a_moment_that_is_no_whole_minute(text in "\\PC{0,24}") {
-            if let Ok(at) = moment(&text, chrono_tz::Asia::Kathmandu) {
-                prop_assert_eq!(at.timestamp() % 60, 0);
-                prop_assert_eq!(at.timestamp_subsec_nanos(), 0);
-            }
-        }
+    fn what_a_chart_puts_into_the_address_is_understood() {
+        let (given, _) = of(shown(None, Some("2026-11-28T08:00:00Z"), Some("2026-11-28T09:30:00Z")).unwrap());
+        let Chosen::Given(stretch) = given.chosen else { panic!("{given:?}") };
+        assert_eq!(stretch.from.to_rfc3339(), "2026-11-28T08:00:00+00:00");
+        assert!(shown(None, Some("2026-11-28T08:00:00Z"), None).is_err());
     }
 }

@@ -59,6 +59,9 @@ fn instant(text: &str, viewing: &Viewing) -> Option<DateTime<Utc>> {
 /// The address of a search; the API's and the page's take the same.
 fn address(base: &str, asked: &Asked) -> String {
     let pairs = asked.pairs();
+    if pairs.is_empty() {
+        return base.to_owned();
+    }
     match reqwest::Url::parse_with_params("http://console/", pairs) {
         Ok(url) => format!("{base}?{}", url.query().unwrap_or_default()),
         Err(_) => base.to_owned(),
@@ -72,10 +75,13 @@ pub(super) async fn tab(
     name: &str,
     topic: Option<&Topic>,
     pairs: Vec<(String, String)>,
+    away: bool,
 ) -> Markup {
     let (asked, wrong) = asked(pairs, viewing);
     let answer = match wrong {
         Some(wrong) => Err(wrong),
+        // It is known already, and to ask would only keep the page waiting.
+        None if away => Err("Nothing is searched while Kafka does not answer.".to_owned()),
         None => match asked.search(name, TIME) {
             Ok(search) => app.browser.search(search).await.map_err(|error| capital(&error.to_string())),
             Err(problem) => Err(capital(problem.detail())),

@@ -72,11 +72,14 @@ fn whole(topic: &str, record: &Record, viewing: &Viewing, now: DateTime<Utc>) ->
                     caption .sr { "Fields of the record at " (partition) "/" (offset) }
                     thead { tr { th scope="col" { "field" } th scope="col" { "value" } } }
                     tbody {
-                        @for field in &record.fields {
+                        @for field in record.fields.iter().filter(|field| !null(field)) {
                             tr { th .key scope="row" { (field.name) } td .key { (value(field, viewing, now)) } }
                         }
                     }
                 }
+            }
+            @if record.fields.iter().any(null) {
+                p .note { "null: " (record.fields.iter().filter(|field| null(field)).map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ")) }
             }
             @if let Some(why) = &record.why_not { p { span .warn { "Not decoded: " } (why) "." } }
             dl .facts {
@@ -102,11 +105,14 @@ fn whole(topic: &str, record: &Record, viewing: &Viewing, now: DateTime<Utc>) ->
     }
 }
 
+fn null(field: &Field) -> bool {
+    field.text.is_none() && !field.shut
+}
+
 fn value(field: &Field, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     html! {
         @match (&field.text, field.shut) {
-            (None, false) => span .muted { "null" },
-            (None, true) => span .tag { "shut" },
+            (None, _) => span .tag { "shut" },
             (Some(text), shut) => {
                 (text)
                 @if shut { " " span .tag { "shut" } }

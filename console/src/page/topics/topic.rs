@@ -44,11 +44,14 @@ async fn page(
     let content = match tab {
         "partitions" => partitions(topic),
         "settings" => settings(topic),
-        _ => messages::tab(&app, &frame.viewing, &name, topic, pairs.clone()).await,
+        _ => {
+            let away = snapshot.kafka.away.is_some();
+            messages::tab(&app, &frame.viewing, &name, topic, pairs.clone(), away).await
+        }
     };
     let body = html! {
         nav .crumbs aria-label="Where you are" { a href="/topics" { "Topics" } }
-        h1 .mono { (name) }
+        h1 { (name) }
         (lead(topic, &snapshot, &frame.viewing))
         nav .tabs aria-label="Parts of this topic" {
             @for (word, title) in TABS {
@@ -57,7 +60,7 @@ async fn page(
         }
         (content)
     };
-    Ok(frame.page(&app, "topic", &name, &body).into_response())
+    Ok(frame.page(&app, "topics.one", &name, &body).into_response())
 }
 
 fn lead(topic: Option<&Topic>, snapshot: &Snapshot, viewing: &Viewing) -> Markup {
@@ -65,11 +68,10 @@ fn lead(topic: Option<&Topic>, snapshot: &Snapshot, viewing: &Viewing) -> Markup
         @if let Some(away) = &snapshot.kafka.away { (states::away("Kafka", away, viewing, Utc::now())) }
         @if let Some(topic) = topic {
             @if let Some(doc) = topic.doc { p .lead { (capital(doc)) "." } }
-            dl .facts {
-                dt { "records" } dd { (records(topic)) }
-                dt { "bytes" } dd { (bytes(topic.bytes, topic.bytes_why_not.as_deref())) }
-                @if let Some(key) = topic.key { dt { "key" } dd { (key) } }
-                @if let Some(subject) = &topic.subject { dt { "schema" } dd { (schema(subject)) } }
+            p .note {
+                (records(topic)) @if topic.records.count.is_some() { " records" } " · " (bytes(topic.bytes, topic.bytes_why_not.as_deref()))
+                @if let Some(key) = topic.key { " · key: " (key) }
+                @if let Some(subject) = &topic.subject { " · schema: " (schema(subject)) }
             }
         }
     }

@@ -37,6 +37,8 @@ impl Reader {
             .set("fetch.wait.max.ms", wait.as_millis().to_string())
             .set("fetch.min.bytes", fetch_bytes.to_string())
             .set("fetch.error.backoff.ms", "50")
+            // A queue that is full is looked at again soon: librdkafka would leave it alone for a second.
+            .set("fetch.queue.backoff.ms", "5")
             .set("reconnect.backoff.max.ms", "1000")
             .set("socket.keepalive.enable", "true")
             .create_with_context(Quiet)
@@ -128,3 +130,57 @@ impl ClientContext for Quiet {
 }
 
 impl ConsumerContext for Quiet {}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// Every source file of the console.
+    fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_in_the_console_can_write_to_kafka() {
+        // Put together here, so that this file is none that is found.
+        let forbidden = [
+            ["rdkafka::", "admin"],
+            ["rdkafka::", "producer"],
+            ["Admin", "Client"],
+            ["Future", "Producer"],
+            ["Base", "Producer"],
+            ["Produce", "Request"],
+            ["Topics", "Request"],
+            ["AlterConfigs", "Request"],
+            ["DeleteRecords", "Request"],
+            ["commit_", "message"],
+            ["commit_", "consumer_state"],
+            ["store_", "offset"],
+            [".subscribe", "(&["],
+        ]
+        .map(|parts| parts.concat());
+        let mut found = Vec::new();
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+        assert!(found.len() > 20, "the sources are where they are looked for");
+        for (path, text) in &found {
+            for word in &forbidden {
+                assert!(!text.contains(word), "{path} has {word}");
+            }
+        }
+        let readers = found.iter().filter(|(_, text)| text.contains(&["Base", "Consumer"].concat()));
+        let readers: Vec<_> = readers.map(|(path, _)| path).collect();
+        assert!(
+            readers
+                .iter()
+                .all(|path| path.ends_with("kafka/reader.rs") || path.ends_with("metrics/kafka.rs")),
+            "a consumer is made elsewhere: {readers:?}"
+        );
+    }
+}

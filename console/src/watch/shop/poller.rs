@@ -180,6 +180,9 @@ impl Poller {
         if self.times.due("swept", SWEPT) && self.loads.is_empty() {
             self.sweep(now).await?;
             self.times.done("swept");
+            let (queries, rows) = self.app.shop.store().asked();
+            let cells: usize = self.tables.values().map(Table::cells).sum();
+            tracing::debug!(rounds = self.rounds, queries, rows, cells, "looks at the shop's tables");
         }
         self.want_minutes(now);
         let begun = Instant::now();

@@ -3,10 +3,11 @@
 use std::marker::PhantomData;
 
 use prost::Message;
+use prost::bytes::Buf;
 use tonic::codec::{DecodeBuf, Decoder};
 use tonic_prost::{ProstCodec, ProstEncoder};
 
-use crate::refusal::Refusal;
+use super::request::{malformed, refuse_too_many};
 
 /// As tonic's own codec, but for [`Decode`].
 #[derive(Debug)]
@@ -42,6 +43,8 @@ impl<D: Message + Default> Decoder for Decode<D> {
     type Error = tonic::Status;
 
     fn decode(&mut self, source: &mut DecodeBuf<'_>) -> Result<Option<D>, tonic::Status> {
-        D::decode(source).map(Some).map_err(|error| Refusal::Malformed(error.to_string()).into())
+        // All of it lies in one piece.
+        refuse_too_many(source.chunk())?;
+        Ok(Some(D::decode(source).map_err(malformed)?))
     }
 }

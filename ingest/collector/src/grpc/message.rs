@@ -3,8 +3,10 @@
 //! The message has the fields of [`ingest::source::draft`] under the same names; a test holds the definition to them.
 
 use contracts::Reason;
+use contracts::money::Cost;
 use contracts::validation::{Draft, Rejection, SourceId};
 use ingest::source::draft::{self, FIELDS, Fields};
+use prost::Message as _;
 use serde::de::DeserializeOwned;
 use serde::de::value::{
     BoolDeserializer, Error as ValueError, F64Deserializer, I32Deserializer, StrDeserializer,
@@ -49,6 +51,7 @@ impl Event {
             "category" => text(self.category.as_ref()),
             "brand" => text(self.brand.as_ref()),
             "price" => text(self.price.as_ref()),
+            "amount" => text(self.amount.as_ref()),
             "currency" => text(self.currency.as_ref()),
             "quantity" => self.quantity.map(Value::Int),
             "order_id" => text(self.order_id.as_ref()),
@@ -85,6 +88,10 @@ impl Fields for Event {
 impl Told for Event {
     fn draft(&self) -> Result<Draft, Rejection> {
         draft::assemble(self)
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.encoded_len()
     }
 
     /// The message in JSON: the form in which records are judged again.
@@ -137,7 +144,10 @@ impl From<&Draft> for Event {
             item_name: line.map(|line| line.item_name.to_string()),
             category: line.map(|line| line.category.to_string()),
             brand: line.and_then(|line| line.brand.as_ref()).map(ToString::to_string),
-            price: line.map(|line| line.price.to_string()),
+            price: line
+                .and_then(|line| matches!(line.cost, Cost::Unit(_)).then(|| line.cost.sum().to_string())),
+            amount: line
+                .and_then(|line| matches!(line.cost, Cost::Line(_)).then(|| line.cost.sum().to_string())),
             currency: line.map(|line| line.currency.to_string()),
             quantity: line.map(|line| line.quantity),
             order_id: order.map(|order| order.order_id.to_string()),
@@ -172,7 +182,7 @@ mod tests {
     fn a_draft_survives_the_message_and_its_json() {
         let draft = whole();
         let message = Event::from(&draft);
-        assert!(FIELDS.iter().all(|field| message.has(field) != (*field == "source_id")));
+        assert!(FIELDS.iter().all(|field| message.has(field) != ["source_id", "amount"].contains(field)));
         assert_eq!(message.draft().unwrap(), draft);
         assert_eq!(draft::read(&message.payload()).unwrap(), draft);
     }
@@ -187,7 +197,7 @@ mod tests {
             |event| event.age = None,
             |event| event.country = Some("Switzerland".into()),
             |event| event.latitude = Some(f64::NAN),
-            |event| event.price = Some("1.999".into()),
+            |event| event.price = Some("1.9x".into()),
             |event| event.item_id = Some(String::new()),
             |event| event.order_id = None,
         ];

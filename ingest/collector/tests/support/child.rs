@@ -19,7 +19,7 @@ async fn process() {
     let Ok(setting) = std::env::var(VARIABLE) else { return };
     let (pg_url, keys) = setting.split_once('\n').unwrap();
     let running = collector::start(config(pg_url, keys, Limits::default())).await.unwrap();
-    println!("\n{READY}{}", running.grpc);
+    println!("\n{READY}{} {}", running.grpc, running.http);
     running.until(&CancellationToken::new()).await.unwrap();
 }
 
@@ -28,6 +28,8 @@ pub(crate) struct Process {
     child: Child,
     /// Where its gRPC is.
     pub(crate) grpc: String,
+    /// Where its HTTP is.
+    pub(crate) http: String,
 }
 
 impl Scene {
@@ -41,20 +43,29 @@ impl Scene {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address = in_time(async {
+        let addresses = in_time(async {
             loop {
                 let line = lines.next_line().await.unwrap().expect("the child ended");
-                if let Some(address) = line.strip_prefix(READY) {
-                    return address.to_owned();
+                if let Some(addresses) = line.strip_prefix(READY) {
+                    return addresses.to_owned();
                 }
             }
         })
         .await;
-        Process { child, grpc: format!("http://{address}") }
+        let (grpc, http) = addresses.split_once(' ').unwrap();
+        Process { child, grpc: format!("http://{grpc}"), http: format!("http://{http}") }
     }
 }
 
 impl Process {
+    /// The most memory that it has ever held, in MiB.
+    pub(crate) fn peak_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        kib / 1024
+    }
+
     /// As a machine that loses its power.
     pub(crate) async fn kill_9(mut self) {
         self.child.kill().await.unwrap();

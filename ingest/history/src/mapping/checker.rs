@@ -1,9 +1,10 @@
 //! Whether a rule is one, and suits its field.
 
-use super::field::{Field, Kind};
+use super::field::{Field, Kind, ORDER_ID, QUANTITY};
 use super::written::{Scalar, WrittenTable};
 use super::{From, MappingError, Rule};
 use crate::time::{ISO, TimeFormat, Zone};
+use crate::value::Marks;
 
 /// Checks rules one after the other, and collects what they name.
 pub(super) struct Checker {
@@ -33,6 +34,10 @@ impl Checker {
             format,
             timezone,
             decimal,
+            unit,
+            negative,
+            refund_prefix,
+            as_written,
             keep,
         } = written;
         let has_words = values.is_some() || default.is_some();
@@ -72,12 +77,34 @@ impl Checker {
         if keep && field.kind != Kind::UserId {
             return Err(bad("`keep` is for user_id"));
         }
-        let decimal_comma = match decimal {
-            None | Some('.') => false,
-            Some(',') if field.kind.is_number() => true,
-            Some(',') => return Err(bad("`decimal` is for numbers")),
+        let marks = match decimal {
+            None => Marks::Plain,
+            Some(',' | '.') if !field.kind.is_number() => return Err(bad("`decimal` is for numbers")),
+            Some('.') => Marks::Point,
+            Some(',') => Marks::Comma,
             Some(_) => return Err(bad("`decimal` is \",\" or \".\"")),
         };
+        let is_sum = field.kind == Kind::Decimal;
+        let in_minor_units = match unit.as_deref() {
+            None => false,
+            Some("minor") if is_sum => true,
+            Some(_) => {
+                return Err(bad(
+                    "`unit` is \"minor\", for a price or an amount in cents or what its currency has",
+                ));
+            }
+        };
+        let negative_refunds = match negative.as_deref() {
+            None => false,
+            Some("refund") if is_sum || field.name == QUANTITY => true,
+            Some(_) => return Err(bad("`negative` is \"refund\", for a quantity, a price or an amount")),
+        };
+        if refund_prefix.as_deref().is_some_and(|prefix| prefix.is_empty() || field.name != ORDER_ID) {
+            return Err(bad("`refund_prefix` is for order_id: what numbers of cancellations begin with"));
+        }
+        if as_written && !field.is_key() {
+            return Err(bad("`as_written` is for ids: other fields are read by what they are"));
+        }
         let time = match field.kind {
             Kind::Time => Some(self.time(field, format.as_deref(), timezone.as_deref())?),
             _ => None,
@@ -88,7 +115,19 @@ impl Checker {
         let values =
             values.unwrap_or_default().into_iter().map(|(theirs, Scalar(ours))| (theirs, ours)).collect();
         let default = default.map(|Scalar(default)| default);
-        Ok(Some(Rule { field, from, values, default, time, decimal_comma, keep }))
+        Ok(Some(Rule {
+            field,
+            from,
+            values,
+            default,
+            time,
+            marks,
+            in_minor_units,
+            negative_refunds,
+            refund_prefix,
+            as_written,
+            keep,
+        }))
     }
 
     fn time(
@@ -107,7 +146,7 @@ impl Checker {
         })
     }
 
-    fn column(&mut self, name: String) -> usize {
+    pub(super) fn column(&mut self, name: String) -> usize {
         if let Some(at) = self.columns.iter().position(|known| *known == name) {
             return at;
         }

@@ -34,6 +34,14 @@ pub enum MappingError {
         /// What is wrong.
         what: String,
     },
+    /// What it says of whole records does not go together.
+    #[error("`{key}`: {what}")]
+    Whole {
+        /// The key.
+        key: &'static str,
+        /// What is wrong.
+        what: String,
+    },
     /// A time zone that is not known.
     #[error("{0:?} is no time zone: use a name as Europe/Berlin or an offset as +02:00")]
     TimeZone(String),

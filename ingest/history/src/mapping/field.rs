@@ -41,8 +41,8 @@ impl Part {
     pub(crate) const fn key(self) -> Option<&'static str> {
         match self {
             Self::Event => None,
-            Self::Product => Some("item_id"),
-            Self::Order => Some("order_id"),
+            Self::Product => Some(ITEM_ID),
+            Self::Order => Some(ORDER_ID),
         }
     }
 }
@@ -56,16 +56,38 @@ pub(crate) struct Field {
     pub(crate) required: bool,
 }
 
+impl Field {
+    /// Whether its value says which of several things is meant, so that two forms of it would be two things.
+    pub(crate) fn is_key(&self) -> bool {
+        self.kind.is_id() || matches!(self.name, ITEM_ID | ORDER_ID)
+    }
+
+    /// Whether it is only a label, which is cut and cleaned rather than refused.
+    pub(crate) fn is_label(&self) -> bool {
+        matches!(self.name, "city" | "item_name" | "category" | "brand" | "payment_type")
+    }
+}
+
 const fn field(name: &'static str, kind: Kind, part: Part, required: bool) -> Field {
     Field { name, kind, part, required }
 }
 
 pub(crate) const EVENT_ID: &str = "event_id";
 pub(crate) const OCCURRED_AT: &str = "occurred_at";
+pub(crate) const SESSION_STARTED_AT: &str = "session_started_at";
+pub(crate) const EVENT_NAME: &str = "event_name";
+pub(crate) const ITEM_ID: &str = "item_id";
+pub(crate) const ORDER_ID: &str = "order_id";
+pub(crate) const ORDER_LINE: &str = "order_line";
+pub(crate) const ORDER_LINES: &str = "order_lines";
+pub(crate) const QUANTITY: &str = "quantity";
+pub(crate) const PRICE: &str = "price";
+pub(crate) const AMOUNT: &str = "amount";
+pub(crate) const CURRENCY: &str = "currency";
 
 pub(crate) const FIELDS: &[Field] = &[
     field(EVENT_ID, Kind::EventId, Part::Event, false),
-    field("event_name", Kind::Text, Part::Event, true),
+    field(EVENT_NAME, Kind::Text, Part::Event, true),
     field(OCCURRED_AT, Kind::Time, Part::Event, true),
     field("user_id", Kind::UserId, Part::Event, true),
     field("gender", Kind::Text, Part::Event, true),
@@ -75,20 +97,21 @@ pub(crate) const FIELDS: &[Field] = &[
     field("latitude", Kind::Double, Part::Event, true),
     field("longitude", Kind::Double, Part::Event, true),
     field("session_id", Kind::SessionId, Part::Event, true),
-    field("session_started_at", Kind::Time, Part::Event, true),
+    field(SESSION_STARTED_AT, Kind::Time, Part::Event, true),
     field("returning", Kind::Bool, Part::Event, true),
     field("device", Kind::Text, Part::Event, true),
     field("channel", Kind::Text, Part::Event, true),
-    field("item_id", Kind::Text, Part::Product, false),
+    field(ITEM_ID, Kind::Text, Part::Product, false),
     field("item_name", Kind::Text, Part::Product, false),
     field("category", Kind::Text, Part::Product, false),
     field("brand", Kind::Text, Part::Product, false),
-    field("price", Kind::Decimal, Part::Product, false),
-    field("currency", Kind::Text, Part::Product, false),
-    field("quantity", Kind::Int, Part::Product, false),
-    field("order_id", Kind::Text, Part::Order, false),
-    field("order_line", Kind::Int, Part::Order, false),
-    field("order_lines", Kind::Int, Part::Order, false),
+    field(PRICE, Kind::Decimal, Part::Product, false),
+    field(AMOUNT, Kind::Decimal, Part::Product, false),
+    field(CURRENCY, Kind::Text, Part::Product, false),
+    field(QUANTITY, Kind::Int, Part::Product, false),
+    field(ORDER_ID, Kind::Text, Part::Order, false),
+    field(ORDER_LINE, Kind::Int, Part::Order, false),
+    field(ORDER_LINES, Kind::Int, Part::Order, false),
     field("purchased_at", Kind::Time, Part::Order, false),
     field("payment_type", Kind::Text, Part::Event, false),
 ];

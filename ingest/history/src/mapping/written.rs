@@ -17,6 +17,13 @@ pub(super) struct Written {
     pub(super) timezone: Option<String>,
     #[serde(default)]
     pub(super) csv: WrittenCsv,
+    pub(super) lines: Option<String>,
+    #[serde(default)]
+    pub(super) pairs: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) skip: Vec<WrittenSkip>,
+    #[serde(default)]
+    pub(super) orders: WrittenOrders,
     pub(super) fields: BTreeMap<String, WrittenRule>,
 }
 
@@ -25,6 +32,24 @@ pub(super) struct Written {
 pub(super) struct WrittenCsv {
     pub(super) delimiter: Option<char>,
     pub(super) quote: Option<char>,
+}
+
+/// Rows that are no events: those with one of these values in a column.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenSkip {
+    pub(super) column: String,
+    pub(super) values: Vec<Scalar>,
+}
+
+/// What lines that follow each other with one order id have in common.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenOrders {
+    #[serde(default)]
+    pub(super) carry: Vec<String>,
+    #[serde(default)]
+    pub(super) number: bool,
 }
 
 /// Where a field comes from: `field = "column"`, or a table of what follows.
@@ -40,6 +65,11 @@ pub(super) struct WrittenTable {
     pub(super) format: Option<String>,
     pub(super) timezone: Option<String>,
     pub(super) decimal: Option<char>,
+    pub(super) unit: Option<String>,
+    pub(super) negative: Option<String>,
+    pub(super) refund_prefix: Option<String>,
+    #[serde(default)]
+    pub(super) as_written: bool,
     #[serde(default)]
     pub(super) keep: bool,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type, TimestampMicrosecondType};
+use arrow_array::types::{Date64Type, Float32Type, Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, StructArray, make_array};
 use arrow_buffer::NullBuffer;
 use arrow_cast::{CastOptions, cast, cast_with_options};
@@ -15,14 +15,49 @@ use uuid::Uuid;
 #[derive(Debug, Clone)]
 pub(crate) struct Column {
     texts: StringArray,
-    /// Whether they are times that the file holds as such, in the ISO form.
-    pub(crate) is_time: bool,
+    held: Held,
+    /// Values that have no text, and why.
+    faults: Vec<(usize, String)>,
 }
+
+/// How a file holds the values of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    Text,
+    /// As times, in the ISO form.
+    Time,
+    /// As numbers with all their digits.
+    Exact,
+    /// As floats, of which those are exact that are less.
+    Float {
+        exact_below: u64,
+    },
+}
+
+const DOUBLE: Held = Held::Float { exact_below: 1 << f64::MANTISSA_DIGITS };
+const SINGLE: Held = Held::Float { exact_below: 1 << f32::MANTISSA_DIGITS };
 
 impl Column {
     /// One without any value.
     pub(super) fn absent(rows: usize) -> Self {
-        Self { texts: StringArray::new_null(rows), is_time: false }
+        Self::held(StringArray::new_null(rows), Held::Text)
+    }
+
+    const fn held(texts: StringArray, held: Held) -> Self {
+        Self { texts, held, faults: Vec::new() }
+    }
+
+    pub(crate) const fn how(&self) -> Held {
+        self.held
+    }
+
+    pub(super) fn faults(&self) -> &[(usize, String)] {
+        &self.faults
+    }
+
+    /// Whether no row has a value.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.texts.null_count() == self.texts.len()
     }
 
     /// A value without the spaces around it; nothing where there is none.
@@ -35,48 +70,105 @@ impl Column {
 
     /// Any array as text: integers and decimals digit by digit, floats as short as they are exact, times in the ISO form.
     pub(crate) fn of(array: &ArrayRef) -> Result<Self, ArrowError> {
-        let plain = |texts: StringArray| Ok(Self { texts, is_time: false });
         match array.data_type() {
-            DataType::Utf8 => plain(array.as_string::<i32>().clone()),
+            DataType::Utf8 => Ok(Self::held(array.as_string::<i32>().clone(), Held::Text)),
             // A column of whole numbers with gaps is one of floats in many tools: 12 must not become 12.0.
-            DataType::Float64 => plain(array.as_primitive::<Float64Type>().iter().map(float).collect()),
-            DataType::Float32 => plain(array.as_primitive::<Float32Type>().iter().map(float).collect()),
-            DataType::Float16 => Self::of(&cast(array, &DataType::Float32)?),
-            DataType::Timestamp(_, zone) => {
-                let unit = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
-                let unit = cast(array, &unit)?;
-                let has_zone = zone.is_some();
-                let texts = unit.as_primitive::<TimestampMicrosecondType>().iter().map(|us| {
-                    let at = DateTime::from_timestamp_micros(us?)?;
-                    let mut text = at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
-                    if !has_zone {
-                        text.pop();
-                    }
-                    Some(text)
-                });
-                Ok(Self { texts: texts.collect(), is_time: true })
+            DataType::Float64 => {
+                Ok(Self::held(array.as_primitive::<Float64Type>().iter().map(double).collect(), DOUBLE))
             }
-            DataType::Date32 | DataType::Date64 => {
-                let days = cast(array, &DataType::Date32)?;
-                let texts = cast(&days, &DataType::Utf8)?.as_string::<i32>().clone();
-                Ok(Self { texts, is_time: true })
+            // Of its own digits: as a double, 19.9 would be 19.899999618530273.
+            DataType::Float32 => {
+                Ok(Self::held(array.as_primitive::<Float32Type>().iter().map(single).collect(), SINGLE))
+            }
+            DataType::Float16 => Self::of(&cast(array, &DataType::Float32)?),
+            DataType::Timestamp(unit, zone) => Self::timestamps(array, *unit, zone.is_some()),
+            DataType::Date32 => Self::days(array),
+            DataType::Date64 => {
+                const DAY_MS: i64 = 86_400_000;
+                let ms = array.as_primitive::<Date64Type>();
+                // Dates, but for a writer that keeps times in there.
+                if ms.iter().flatten().all(|ms| ms % DAY_MS == 0) {
+                    return Self::days(&cast(array, &DataType::Date32)?);
+                }
+                Self::timestamps(
+                    &cast(array, &DataType::Timestamp(TimeUnit::Millisecond, None))?,
+                    TimeUnit::Millisecond,
+                    false,
+                )
             }
             DataType::FixedSizeBinary(16) => {
                 let ids = array.as_fixed_size_binary().iter();
-                plain(ids.map(|id| Some(Uuid::from_slice(id?).ok()?.to_string())).collect())
+                Ok(Self::held(
+                    ids.map(|id| Some(Uuid::from_slice(id?).ok()?.to_string())).collect(),
+                    Held::Text,
+                ))
             }
-            _ => {
+            DataType::Binary => Ok(Self::bytes(array.as_binary::<i32>().iter())),
+            DataType::LargeBinary => Ok(Self::bytes(array.as_binary::<i64>().iter())),
+            DataType::BinaryView => Ok(Self::bytes(array.as_binary_view().iter())),
+            kind if kind.is_nested() && !matches!(kind, DataType::Dictionary(..)) => {
+                Err(ArrowError::CastError(format!("a value was expected and it holds {kind}")))
+            }
+            kind => {
                 // A value that has no text is an error and not an absent value.
                 let options = CastOptions { safe: false, ..CastOptions::default() };
-                plain(cast_with_options(array, &DataType::Utf8, &options)?.as_string::<i32>().clone())
+                let held = if kind.is_numeric() { Held::Exact } else { Held::Text };
+                let texts = cast_with_options(array, &DataType::Utf8, &options)?;
+                Ok(Self::held(texts.as_string::<i32>().clone(), held))
             }
         }
     }
+
+    fn days(array: &ArrayRef) -> Result<Self, ArrowError> {
+        let texts = cast(array, &DataType::Utf8)?.as_string::<i32>().clone();
+        Ok(Self::held(texts, Held::Time))
+    }
+
+    fn timestamps(array: &ArrayRef, unit: TimeUnit, has_zone: bool) -> Result<Self, ArrowError> {
+        let units = cast(array, &DataType::Int64)?;
+        let texts = units.as_primitive::<Int64Type>().iter().map(|units| {
+            let units = units?;
+            let at = match unit {
+                TimeUnit::Second => DateTime::from_timestamp(units, 0),
+                TimeUnit::Millisecond => DateTime::from_timestamp_millis(units),
+                TimeUnit::Microsecond => DateTime::from_timestamp_micros(units),
+                TimeUnit::Nanosecond => DateTime::from_timestamp_micros(units.div_euclid(1_000)),
+            };
+            // One that no calendar has is refused as the number that it is, and not taken for absent.
+            let Some(at) = at else { return Some(units.to_string()) };
+            let mut text = at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+            if !has_zone {
+                text.pop();
+            }
+            Some(text)
+        });
+        Ok(Self::held(texts.collect(), Held::Time))
+    }
+
+    /// Bytes are text or the fault of their row alone.
+    fn bytes<'a>(values: impl Iterator<Item = Option<&'a [u8]>>) -> Self {
+        let mut faults = Vec::new();
+        let texts: StringArray = values
+            .enumerate()
+            .map(|(at, bytes)| match std::str::from_utf8(bytes?) {
+                Ok(text) => Some(text.to_owned()),
+                Err(error) => {
+                    faults.push((at, error.to_string()));
+                    None
+                }
+            })
+            .collect();
+        Self { texts, held: Held::Text, faults }
+    }
 }
 
-fn float<T: Into<f64>>(value: Option<T>) -> Option<String> {
-    // What tables write for no number.
-    value.map(Into::into).filter(|value| !value.is_nan()).map(|value| value.to_string())
+/// What tables write for no number is none.
+fn double(value: Option<f64>) -> Option<String> {
+    value.filter(|value| !value.is_nan()).map(|value| value.to_string())
+}
+
+fn single(value: Option<f32>) -> Option<String> {
+    value.filter(|value| !value.is_nan()).map(|value| value.to_string())
 }
 
 /// The column of a name; a dot leads into a column of columns.

@@ -1,5 +1,6 @@
 //! Text cut into records, with the lines they begin on.
 
+use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
 use std::ops::Range;
 
@@ -13,14 +14,26 @@ pub(super) struct Quoting {
     pub(super) quote: u8,
 }
 
+/// Bytes that are kept of a record that is longer than that.
+const KEPT_BYTES: usize = 64 << 10;
+
 pub(super) struct Records<R> {
     input: R,
     /// Read, but given back: lines that a quote without an end had swallowed.
-    given_back: Vec<u8>,
+    given_back: VecDeque<Given>,
     quoting: Option<Quoting>,
+    /// What lines end in.
+    terminator: u8,
     /// The line that comes next, from 1.
     line: u64,
     read_bytes: u64,
+}
+
+/// A line that was read.
+struct Given {
+    bytes: Vec<u8>,
+    /// How many bytes it has, where only its beginning is kept.
+    cut: Option<u64>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -28,51 +41,86 @@ pub(super) struct Record {
     pub(super) line: u64,
     /// In the buffer it was read into, with the end of its line.
     pub(super) bytes: Range<usize>,
-    /// Whether a quote in it has no end.
-    pub(super) unclosed: bool,
+    pub(super) fault: Option<Fault>,
 }
 
-/// Why there is no next record.
-#[derive(Debug)]
-pub(super) enum RecordError {
-    Io(io::Error),
-    TooLong { line: u64 },
+/// Why a record cannot be a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// A quote in it has no end.
+    Unclosed,
+    /// It has so many bytes, and only its beginning is kept.
+    TooLong(u64),
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unclosed => f.write_str("a quote has no end"),
+            Self::TooLong(bytes) => write!(
+                f,
+                "the line has {bytes} bytes, of which {MAX_RECORD_BYTES} are allowed and the first {KEPT_BYTES} kept"
+            ),
+        }
+    }
+}
+
+/// What lines of a text end in, by its beginning: a carriage return alone where the first line does, as some spreadsheets
+/// write; else a line feed, before which a carriage return may stand.
+pub(super) fn terminator(beginning: &[u8], quoting: Option<Quoting>) -> u8 {
+    let mut state = State::FieldStart;
+    for (at, &byte) in beginning.iter().enumerate() {
+        if state != State::Quoted {
+            match byte {
+                b'\n' => return b'\n',
+                b'\r' if beginning.get(at + 1) != Some(&b'\n') => return b'\r',
+                _ => {}
+            }
+        }
+        if let Some(quoting) = quoting {
+            state = state.after(byte, quoting);
+        }
+    }
+    b'\n'
 }
 
 impl<R: BufRead> Records<R> {
-    pub(super) fn new(input: R, quoting: Option<Quoting>) -> Self {
-        Self { input, given_back: Vec::new(), quoting, line: 1, read_bytes: 0 }
+    pub(super) fn new(input: R, quoting: Option<Quoting>, terminator: u8) -> Self {
+        Self { input, given_back: VecDeque::new(), quoting, terminator, line: 1, read_bytes: 0 }
     }
 
     pub(super) fn read_bytes(&self) -> u64 {
-        self.read_bytes - self.given_back.len() as u64
+        let given_back = self.given_back.iter().map(|given| given.cut.unwrap_or(given.bytes.len() as u64));
+        self.read_bytes - given_back.sum::<u64>()
     }
 
     /// Appends the next record that is not blank to a buffer.
-    pub(super) fn next(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Record>, RecordError> {
+    pub(super) fn next(&mut self, buffer: &mut Vec<u8>) -> io::Result<Option<Record>> {
         loop {
             let start = buffer.len();
             let line = self.line;
-            if !self.read_line(buffer)? {
-                return Ok(None);
-            }
+            let Some(cut) = self.read_line(buffer)? else { return Ok(None) };
             // A mark that some programs write before all text.
             if line == 1 && buffer[start..].starts_with(b"\xef\xbb\xbf") {
                 buffer.drain(start..start + 3);
             }
-            if buffer[start..].trim_ascii().is_empty() {
+            if cut.is_none() && buffer[start..].trim_ascii().is_empty() {
                 buffer.truncate(start);
                 continue;
             }
-            let unclosed = match self.quoting {
-                Some(quoting) => !self.read_to_end_of_quotes(quoting, start, buffer)?,
-                None => false,
+            let fault = match (cut, self.quoting) {
+                (Some(bytes), _) => Some(Fault::TooLong(bytes)),
+                (None, Some(quoting)) => {
+                    let is_closed = self.read_to_end_of_quotes(quoting, start, buffer)?;
+                    (!is_closed).then_some(Fault::Unclosed)
+                }
+                (None, None) => None,
             };
             // The decoders take a line for ended by this alone.
             if buffer.last() != Some(&b'\n') {
                 buffer.push(b'\n');
             }
-            return Ok(Some(Record { line, bytes: start..buffer.len(), unclosed }));
+            return Ok(Some(Record { line, bytes: start..buffer.len(), fault }));
         }
     }
 
@@ -82,9 +130,11 @@ impl<R: BufRead> Records<R> {
         quoting: Quoting,
         start: usize,
         buffer: &mut Vec<u8>,
-    ) -> Result<bool, RecordError> {
+    ) -> io::Result<bool> {
         let first_line_end = buffer.len();
         let next_line = self.line;
+        // Where each line after the first begins, and whether it was cut.
+        let mut lines: Vec<(usize, Option<u64>)> = Vec::new();
         let mut state = State::FieldStart;
         let mut seen = start;
         loop {
@@ -96,36 +146,62 @@ impl<R: BufRead> Records<R> {
             }
             seen = buffer.len();
             let is_too_long = (seen - start) as u64 > MAX_RECORD_BYTES;
-            if is_too_long || !self.read_line(buffer)? {
-                let mut given_back = buffer.split_off(first_line_end);
-                given_back.append(&mut self.given_back);
-                self.given_back = given_back;
-                self.line = next_line;
-                return Ok(false);
+            let is_cut = lines.last().is_some_and(|(_, cut)| cut.is_some());
+            let next = if is_too_long || is_cut { None } else { self.read_line(buffer)? };
+            match next {
+                Some(cut) => lines.push((seen, cut)),
+                None => {
+                    for (begin, cut) in lines.into_iter().rev() {
+                        self.given_back.push_front(Given { bytes: buffer.split_off(begin), cut });
+                    }
+                    debug_assert_eq!(buffer.len(), first_line_end, "only the first line is left");
+                    self.line = next_line;
+                    return Ok(false);
+                }
             }
         }
     }
 
-    /// Appends the next line, with its end; `false` when there is none.
-    fn read_line(&mut self, buffer: &mut Vec<u8>) -> Result<bool, RecordError> {
-        let start = buffer.len();
-        if self.given_back.is_empty() {
-            let line = self.input.by_ref().take(MAX_RECORD_BYTES).read_until(b'\n', buffer);
-            self.read_bytes += line.map_err(RecordError::Io)? as u64;
-        } else {
-            let end = self
-                .given_back
-                .iter()
-                .position(|byte| *byte == b'\n')
-                .map_or(self.given_back.len(), |at| at + 1);
-            buffer.extend(self.given_back.drain(..end));
+    /// Appends the next line, with its end, and says how long it is where it was cut; nothing when there is none.
+    #[expect(clippy::option_option, reason = "no line, a whole one, or one that was cut")]
+    fn read_line(&mut self, buffer: &mut Vec<u8>) -> io::Result<Option<Option<u64>>> {
+        if let Some(Given { bytes, cut }) = self.given_back.pop_front() {
+            buffer.extend(bytes);
+            self.line += 1;
+            return Ok(Some(cut));
         }
-        let length = (buffer.len() - start) as u64;
-        if length >= MAX_RECORD_BYTES && buffer.last() != Some(&b'\n') {
-            return Err(RecordError::TooLong { line: self.line });
+        let start = buffer.len();
+        let mut length =
+            self.input.by_ref().take(MAX_RECORD_BYTES).read_until(self.terminator, buffer)? as u64;
+        let is_cut = length >= MAX_RECORD_BYTES && buffer.last() != Some(&self.terminator);
+        if is_cut {
+            length += skip_line(&mut self.input, self.terminator)?;
+            buffer.truncate(start + KEPT_BYTES);
+        }
+        self.read_bytes += length;
+        if length == 0 {
+            return Ok(None);
         }
         self.line += 1;
-        Ok(length > 0)
+        Ok(Some(is_cut.then_some(length)))
+    }
+}
+
+/// Passes over what is left of a line; how many bytes that is.
+fn skip_line(input: &mut impl BufRead, terminator: u8) -> io::Result<u64> {
+    let mut skipped = 0;
+    loop {
+        let buffered = input.fill_buf()?;
+        if buffered.is_empty() {
+            return Ok(skipped);
+        }
+        let end = buffered.iter().position(|byte| *byte == terminator);
+        let count = end.map_or(buffered.len(), |at| at + 1);
+        input.consume(count);
+        skipped += count as u64;
+        if end.is_some() {
+            return Ok(skipped);
+        }
     }
 }
 
@@ -156,12 +232,12 @@ mod tests {
     use super::*;
 
     fn all(text: &str, quoting: Option<Quoting>) -> Vec<(u64, String, bool)> {
-        let mut records = Records::new(text.as_bytes(), quoting);
+        let mut records = Records::new(text.as_bytes(), quoting, terminator(text.as_bytes(), quoting));
         let mut buffer = Vec::new();
         let mut found = Vec::new();
         while let Some(record) = records.next(&mut buffer).unwrap() {
             let text = std::str::from_utf8(&buffer[record.bytes]).unwrap().trim_end().to_owned();
-            found.push((record.line, text, record.unclosed));
+            found.push((record.line, text, record.fault == Some(Fault::Unclosed)));
         }
         assert_eq!(records.read_bytes(), text.len() as u64);
         found
@@ -199,9 +275,58 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_an_end_is_refused() {
-        let text = vec![b'x'; usize::try_from(MAX_RECORD_BYTES).unwrap() + 1];
-        let mut records = Records::new(text.as_slice(), None);
-        assert!(matches!(records.next(&mut Vec::new()), Err(RecordError::TooLong { line: 1 })));
+    fn lines_may_end_in_a_carriage_return_alone() {
+        let found = all("a,b\r1,\"x\ry\"\r2,z\r", CSV);
+        let expected = [(1, "a,b", false), (2, "1,\"x\ry\"", false), (4, "2,z", false)];
+        assert_eq!(found, expected.map(|(line, text, unclosed)| (line, text.to_owned(), unclosed)));
+        for (text, quoting, expected) in [
+            ("a,b\n1,2\r", CSV, b'\n'),
+            ("a,b\r\n1,2", CSV, b'\n'),
+            ("\"a\rb\",c\n1", CSV, b'\n'),
+            ("\"a\nb\",c\r1", CSV, b'\r'),
+            ("{}\r{}", None, b'\r'),
+            ("", None, b'\n'),
+        ] {
+            assert_eq!(terminator(text.as_bytes(), quoting), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_costs_itself_alone() {
+        let long = "x".repeat(usize::try_from(MAX_RECORD_BYTES).unwrap() + 10);
+        for quoting in [None, CSV] {
+            for text in [format!("a\n{long}\nb\n"), format!("a\n{long}\n\"b\n{long}\nc")] {
+                let mut records = Records::new(text.as_bytes(), quoting, b'\n');
+                let mut found = Vec::new();
+                let mut buffer = Vec::new();
+                while let Some(record) = records.next(&mut buffer).unwrap() {
+                    assert!(record.bytes.len() <= KEPT_BYTES + 1);
+                    found.push((record.line, record.fault));
+                }
+                let too_long = Some(Fault::TooLong(MAX_RECORD_BYTES + 11));
+                let quote = quoting.map(|_| Fault::Unclosed);
+                let expected = if text.ends_with('c') {
+                    vec![(1, None), (2, too_long), (3, quote), (4, too_long), (5, None)]
+                } else {
+                    vec![(1, None), (2, too_long), (3, None)]
+                };
+                assert_eq!(found, expected);
+                assert_eq!(records.read_bytes(), text.len() as u64);
+            }
+        }
+    }
+
+    proptest::proptest! {
+        /// Whatever stands in a text, each of its bytes is in one record or blank, in order.
+        #[test]
+        fn nothing_between_records_is_lost(text in "[ab,\"\r\n ]{0,60}", quoted: bool) {
+            let quoting = quoted.then_some(Quoting { delimiter: b',', quote: b'"' });
+            let mut records = Records::new(text.as_bytes(), quoting, terminator(text.as_bytes(), quoting));
+            let mut buffer = Vec::new();
+            while records.next(&mut buffer).unwrap().is_some() {}
+            let kept = |bytes: &[u8]| bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect::<Vec<_>>();
+            proptest::prop_assert_eq!(kept(&buffer), kept(text.as_bytes()));
+            proptest::prop_assert_eq!(records.read_bytes(), text.len() as u64);
+        }
     }
 }

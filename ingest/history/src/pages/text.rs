@@ -1,7 +1,7 @@
 //! CSV and NDJSON: records decoded by arrow, many at once, and one by one where that fails.
 
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch};
@@ -10,7 +10,8 @@ use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 
 use super::cells::{Column, resolve};
-use super::records::{MAX_RECORD_BYTES, Quoting, Record, RecordError, Records};
+use super::lists::{self, Shape};
+use super::records::{Quoting, Record, Records, terminator};
 use super::{PAGE_ROWS, Page, Row};
 use crate::error::HistoryError;
 use crate::file::Source;
@@ -26,8 +27,13 @@ pub(crate) struct TextPages {
     records: Records<Input>,
     decoder: Decoder,
     names: Vec<String>,
+    /// The columns of a header.
+    known: Vec<String>,
     path: std::path::PathBuf,
     size_bytes: u64,
+    /// What a record is unfolded by.
+    shape: Shape,
+    is_first_page: bool,
 }
 
 /// How records become columns of text. Numbers stay as they are written, so that no price goes through a float.
@@ -42,7 +48,13 @@ impl TextPages {
         let mut pages = Self::new(source, mapping, Some(quoting))?;
         let mut header = Vec::new();
         // An empty file has no header, and that is what the error says.
-        pages.record(&mut header)?;
+        if let Some(Record { line, fault: Some(fault), .. }) = pages.record(&mut header)? {
+            return Err(HistoryError::BadHeader {
+                path: source.path.clone(),
+                line,
+                fault: fault.to_string(),
+            });
+        }
         let format = CsvFormat::default()
             .with_header(true)
             .with_delimiter(quoting.delimiter)
@@ -57,8 +69,12 @@ impl TextPages {
                 column: column.clone(),
                 known: known.join(", "),
             })?;
+            if known.iter().skip(at + 1).any(|name| name == column) {
+                return Err(HistoryError::TwoColumns { path: source.path.clone(), column: column.clone() });
+            }
             projection.push(at);
         }
+        pages.known = known.iter().map(|name| (*name).to_owned()).collect();
         let fields: Vec<Field> = known
             .iter()
             .enumerate()
@@ -81,17 +97,31 @@ impl TextPages {
 
     fn new(source: &Source, mapping: &Mapping, quoting: Option<Quoting>) -> Result<Self, HistoryError> {
         let input: Box<dyn Read + Send> = Box::new(source.bytes()?);
+        let mut input = BufReader::with_capacity(READ_BYTES, input);
+        let beginning = input.fill_buf().map_err(|error| source.unreadable(error))?;
+        if beginning.starts_with(&[0xff, 0xfe]) || beginning.starts_with(&[0xfe, 0xff]) {
+            return Err(HistoryError::Encoding { path: source.path.clone() });
+        }
+        let terminator = terminator(beginning, quoting);
         Ok(Self {
-            records: Records::new(BufReader::with_capacity(READ_BYTES, input), quoting),
+            records: Records::new(input, quoting, terminator),
             decoder: Decoder::Ndjson { schema: Arc::new(Schema::empty()) },
             names: mapping.columns().to_vec(),
+            known: Vec::new(),
             path: source.path.clone(),
             size_bytes: source.size_bytes,
+            shape: mapping.shape().clone(),
+            is_first_page: true,
         })
     }
 
     pub(super) const fn size_bytes(&self) -> u64 {
         self.size_bytes
+    }
+
+    /// The columns that the file names, where it has a header.
+    pub(super) fn known(&self) -> &[String] {
+        &self.known
     }
 
     pub(super) fn skip(&mut self, rows: u64) -> Result<(), HistoryError> {
@@ -106,12 +136,8 @@ impl TextPages {
     }
 
     fn record(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Record>, HistoryError> {
-        self.records.next(buffer).map_err(|error| match error {
-            RecordError::Io(source) => HistoryError::Read { path: self.path.clone(), source },
-            RecordError::TooLong { line } => {
-                HistoryError::TooLong { path: self.path.clone(), line, max_bytes: MAX_RECORD_BYTES }
-            }
-        })
+        let path = &self.path;
+        self.records.next(buffer).map_err(|source| HistoryError::Read { path: path.clone(), source })
     }
 
     pub(super) fn next(&mut self) -> Result<Option<Page>, HistoryError> {
@@ -123,15 +149,41 @@ impl TextPages {
         if records.is_empty() {
             return Ok(None);
         }
-        let (batch, cells) = self.decoder.decode_all(&bytes, &records);
+        let (bytes, parts) = match (self.shape.is_plain(), &self.decoder) {
+            (false, Decoder::Ndjson { .. }) => self.shape.unfold(&bytes, records),
+            _ => (bytes, records.into_iter().map(lists::Part::whole).collect()),
+        };
+        let (batch, cells) = self.decoder.decode_all(&bytes, &parts);
+        if std::mem::take(&mut self.is_first_page) && batch.is_none() {
+            self.refuse_lists(&bytes, &parts)?;
+        }
         let columns = match batch {
             Some(batch) => self.columns(&batch)?,
             None => vec![Column::absent(0); self.names.len()],
         };
-        let rows = records.into_iter().zip(cells);
-        let rows =
-            rows.map(|(record, cells)| Row { line: record.line, cells, bytes: record.bytes }).collect();
-        Ok(Some(Page { rows, columns, bytes, read_to: self.records.read_bytes() }))
+        let rows = parts.into_iter().zip(cells).map(|(part, cells)| Row {
+            line: part.record.line,
+            part: part.part,
+            cells,
+            bytes: part.record.bytes,
+        });
+        let is_json = matches!(self.decoder, Decoder::Ndjson { .. });
+        Ok(Some(Page { rows: rows.collect(), columns, bytes, is_json, read_to: self.records.read_bytes() }))
+    }
+
+    /// Where no record is a row since the mapping names a value and there is a list, the file is refused once and not each row.
+    fn refuse_lists(&self, bytes: &[u8], parts: &[lists::Part]) -> Result<(), HistoryError> {
+        if !matches!(self.decoder, Decoder::Ndjson { .. }) {
+            return Ok(());
+        }
+        let found = parts.iter().find_map(|part| {
+            let record = &bytes[part.record.bytes.clone()];
+            self.names.iter().find_map(|name| Some((name.clone(), lists::list_on_the_way(record, name)?)))
+        });
+        match found {
+            Some((column, list)) => Err(HistoryError::List { path: self.path.clone(), column, list }),
+            None => Ok(()),
+        }
     }
 
     fn columns(&self, batch: &RecordBatch) -> Result<Vec<Column>, HistoryError> {
@@ -183,18 +235,18 @@ impl Decoder {
     fn decode_all(
         &self,
         bytes: &[u8],
-        records: &[Record],
+        parts: &[lists::Part],
     ) -> (Option<RecordBatch>, Vec<Result<usize, String>>) {
-        if !records.iter().any(|record| record.unclosed)
-            && let Ok(batch) = self.decode(bytes, records)
+        if parts.iter().all(|part| part.fault().is_none())
+            && let Ok(batch) = self.decode(bytes, parts)
         {
-            return (Some(batch), (0..records.len()).map(Ok).collect());
+            return (Some(batch), (0..parts.len()).map(Ok).collect());
         }
         let (mut batches, mut cells) = (Vec::new(), Vec::new());
-        for record in records {
-            let decoded = match record.unclosed {
-                true => Err("a quote has no end".to_owned()),
-                false => self.decode(bytes, std::slice::from_ref(record)),
+        for part in parts {
+            let decoded = match part.fault() {
+                Some(fault) => Err(fault),
+                None => self.decode(bytes, std::slice::from_ref(part)),
             };
             cells.push(decoded.map(|batch| {
                 batches.push(batch);
@@ -206,7 +258,7 @@ impl Decoder {
     }
 
     /// Decodes records that are expected to be rows.
-    fn decode(&self, bytes: &[u8], records: &[Record]) -> Result<RecordBatch, String> {
+    fn decode(&self, bytes: &[u8], parts: &[lists::Part]) -> Result<RecordBatch, String> {
         match self {
             Self::Csv { schema, projection, quoting } => {
                 let mut decoder = arrow_csv::ReaderBuilder::new(Arc::clone(schema))
@@ -214,28 +266,28 @@ impl Decoder {
                     .with_quote(quoting.quote)
                     .with_projection(projection.clone())
                     // One more than there are shows a record that is two.
-                    .with_batch_size(records.len() + 1)
+                    .with_batch_size(parts.len() + 1)
                     .build_decoder();
-                for record in records {
+                for lists::Part { record, .. } in parts {
                     let mut rest = &bytes[record.bytes.clone()];
                     while !rest.is_empty() {
                         let count = decoder.decode(rest).map_err(told)?;
                         if count == 0 {
-                            return Err("is more than one row".to_owned());
+                            return Err(more_than_one(&bytes[record.bytes.clone()]));
                         }
                         rest = &rest[count..];
                     }
                 }
                 // As many rows as records, or lines and rows would not belong together.
-                same(decoder.flush().map_err(told)?, records.len())
+                same(decoder.flush().map_err(told)?, parts.len())
             }
             Self::Ndjson { schema } => {
                 let mut decoder = arrow_json::ReaderBuilder::new(Arc::clone(schema))
                     .with_coerce_primitive(true)
-                    .with_batch_size(records.len() + 1)
+                    .with_batch_size(parts.len() + 1)
                     .build_decoder()
                     .map_err(told)?;
-                for (index, record) in records.iter().enumerate() {
+                for (index, lists::Part { record, .. }) in parts.iter().enumerate() {
                     let line = &bytes[record.bytes.clone()];
                     let taken = decoder.decode(line).map_err(told)?;
                     if decoder.has_partial_record() {
@@ -245,10 +297,19 @@ impl Decoder {
                         return Err("is not one JSON object".to_owned());
                     }
                 }
-                same(decoder.flush().map_err(told)?, records.len())
+                same(decoder.flush().map_err(told)?, parts.len())
             }
         }
     }
+}
+
+/// What is wrong with a record that the decoder ends before its end.
+fn more_than_one(record: &[u8]) -> String {
+    let body = record.trim_ascii_end();
+    if body.contains(&b'\r') {
+        return "holds a carriage return outside quotes, which ends a row".to_owned();
+    }
+    "is more than one row".to_owned()
 }
 
 fn same(batch: Option<RecordBatch>, rows: usize) -> Result<RecordBatch, String> {

@@ -14,8 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::{Shop, coordinates};
 use crate::error::HistoryError;
 use crate::file::Source;
+use crate::notes::Notes;
+use crate::orders::{Plan, Planner};
 use crate::pages::{PAGE_ROWS, Pages, Row};
-use crate::translate::{Refusals, Translator};
+use crate::translate::{Cells, Refusals, Translator};
 
 /// Rows set aside in one transaction: each is sent with its bytes.
 const MAX_SET_ASIDE: usize = 1_000;
@@ -79,6 +81,13 @@ impl Batch {
     }
 }
 
+/// What a run has read.
+pub(super) struct Read {
+    pub(super) refusals: Refusals,
+    pub(super) notes: Notes,
+    pub(super) is_at_end: bool,
+}
+
 /// The thread that reads.
 pub(super) struct Reader {
     pub(super) shop: Arc<Shop>,
@@ -94,44 +103,59 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Reads from where the file was left; what was refused, and whether the end was reached.
-    pub(super) fn run(self) -> Result<(Refusals, bool), HistoryError> {
-        let mut translator = Translator::new(&self.shop.mapping, &self.source_of_rows);
-        let mut pages = Pages::open(&self.source, &self.shop.mapping)?;
-        let of = pages.size();
+    pub(super) fn run(self) -> Result<Read, HistoryError> {
+        let mapping = &self.shop.mapping;
+        let mut translator = Translator::new(mapping, &self.source_of_rows);
+        let mut planner = Planner::new(mapping, Pages::open(&self.source, mapping)?);
+        let of = planner.pages().size();
         let mut to_pass_over = self.state.rows_done;
         if !translator.needs_all_rows() {
-            pages.skip(to_pass_over)?;
+            planner.pages().skip(to_pass_over)?;
             to_pass_over = 0;
         }
+        let mut notes = Notes::default();
         let mut refusals = Refusals::default();
         let mut rows_done = self.state.rows_done;
         let mut batch = self.batch(rows_done, of);
-        while let Some(page) = pages.next()? {
+        while let Some(planned) = planner.next()? {
             if self.cancel.is_cancelled() {
                 // What was judged is stored all the same: less to do for the next run.
                 let _ = self.send(batch);
-                return Ok((refusals, false));
+                return Ok(Read { refusals, notes, is_at_end: false });
             }
             let ingested_at = self.clock.now();
-            for row in &page.rows {
+            let page = &planned.page;
+            notes.page(page);
+            for (row, plan) in planned.rows() {
+                // Rows that are skipped are none of the file's, whoever counts.
+                let is_skipped = plan.is_some_and(Plan::is_skipped);
                 if to_pass_over > 0 {
-                    to_pass_over -= 1;
-                    translator.pass_over(&page, row);
+                    if !is_skipped {
+                        to_pass_over -= 1;
+                        translator.pass_over(page, row, plan);
+                    }
                     continue;
                 }
-                match translator.event(&page, row, ingested_at, &self.shop.rates) {
+                notes.row(row, plan);
+                if is_skipped {
+                    continue;
+                }
+                match translator.event(page, row, plan, ingested_at, &self.shop.rates) {
                     Ok(event) => {
                         self.note_passed(row, &event, &mut batch);
+                        if let Ok(at) = row.cells {
+                            notes.passed(&Cells { mapping, page, row, at, plan }, &event, None);
+                        }
                         batch.take(&event);
                     }
                     Err(rejection) => {
                         refusals.count(row.line, &rejection);
                         batch.set_aside(SetAside {
                             source: self.source_of_rows.clone(),
-                            coordinates: coordinates(&self.state.name, row.line),
+                            coordinates: coordinates(&self.state.name, row.place()),
                             reason: rejection.reason,
                             detail: rejection.to_string(),
-                            payload: page.record(row, self.shop.mapping.columns()),
+                            payload: page.record(row, mapping.columns()),
                             quarantined_at: ingested_at,
                         });
                     }
@@ -140,13 +164,14 @@ impl Reader {
                 if batch.is_full() {
                     rows_done += batch.len();
                     if !self.send(std::mem::replace(&mut batch, self.batch(rows_done, of))) {
-                        return Ok((refusals, false));
+                        return Ok(Read { refusals, notes, is_at_end: false });
                     }
                 }
             }
         }
         let is_at_end = self.send(batch);
-        Ok((refusals, is_at_end))
+        notes.end(mapping, planner.pages().known());
+        Ok(Read { refusals, notes, is_at_end })
     }
 
     fn batch(&self, rows_before: u64, of: u64) -> Batch {
@@ -162,7 +187,7 @@ impl Reader {
         if self.open.is_empty() {
             return;
         }
-        let coordinates = coordinates(&self.state.name, row.line);
+        let coordinates = coordinates(&self.state.name, row.place());
         if self.open.contains(&coordinates) {
             batch.step.passed.push(Passed { coordinates, event_id: event.event_id });
         }

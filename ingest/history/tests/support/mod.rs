@@ -106,7 +106,7 @@ pub(crate) fn at(text: &str) -> DateTime<Utc> {
 pub(crate) fn shop(mapping: &str) -> Arc<Shop> {
     let mapping = Mapping::parse(mapping).unwrap();
     let source = mapping.source(None).unwrap();
-    Arc::new(Shop { mapping, source, rates: rates::built_in() })
+    Arc::new(Shop { mapping, source, rates: rates::built_in(), floor: None })
 }
 
 /// Replays with a store of its own.

@@ -1,6 +1,7 @@
 //! What the shop sells: 200 products, the same in every run, so that figures of runs can be compared.
 
 use contracts::event::Price;
+use contracts::money::Cost;
 use contracts::record::Text;
 use contracts::validation::Line;
 
@@ -143,7 +144,7 @@ impl Catalogue {
                         item_name: Text::new(&item_name).expect("short"),
                         category: Text::new(range.category).expect("short"),
                         brand: Some(Text::new(brand).expect("short")),
-                        price: list_price(eur, list).expect("fits"),
+                        cost: Cost::Unit(list_price(eur, list).expect("fits").into()),
                         currency: market::currency(list).expect("a code"),
                         quantity: 1,
                     };
@@ -202,7 +203,13 @@ mod tests {
         assert_eq!(catalogue.len(), 200);
         let ids: HashSet<_> = catalogue.lines.iter().map(|lists| lists[0].item_id.clone()).collect();
         assert_eq!(ids.len(), 200);
-        assert!(catalogue.lines.iter().flatten().all(|line| line.price.unscaled() > 0));
+        assert!(
+            catalogue
+                .lines
+                .iter()
+                .flatten()
+                .all(|line| line.cost.sum().to_decimal() > rust_decimal::Decimal::ZERO)
+        );
         let mut dice = Dice::new(1, 0);
         let seen: HashSet<usize> = (0..50_000).map(|_| catalogue.pick(&mut dice)).collect();
         assert_eq!(seen.len(), 200, "every product is looked at some time");

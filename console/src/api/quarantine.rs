@@ -1,0 +1,74 @@
+//! What is in quarantine: counts, pages of records, one record. Never their bytes.
+
+use axum::Json;
+use axum::extract::{Query, State};
+use serde::Deserialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::answer::{Answer, Freshness, FreshnessState, Proof, ProofState};
+use super::schemas::freshness;
+use crate::access::Visitor;
+use crate::app::App;
+use crate::problem::Problem;
+use crate::quarantined::{self, Record, Records, Wanted};
+use crate::watch::quarantine::Summary;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(summary)).routes(routes!(list)).routes(routes!(record))
+}
+
+/// How many records are open and how many have passed, by reason and source, and the last 24 hours.
+#[utoipa::path(get, path = "/quarantine/summary", tag = "quarantine", responses(
+    (status = 200, body = Answer<Summary>), (status = 503, body = Problem)))]
+async fn summary(_visitor: Visitor, State(app): State<App>) -> Result<Json<Answer<Summary>>, Problem> {
+    let seen = app.watch.quarantine.borrow().clone();
+    let freshness = freshness(&seen);
+    let data = seen.value.ok_or_else(|| {
+        let why = seen.away.map_or_else(|| "it has not been asked yet".to_owned(), |away| away.why);
+        Problem::store_away("PostgreSQL", why)
+    })?;
+    Ok(Json(answer(data.as_ref().clone(), freshness, None)))
+}
+
+/// A page of records, the newest first.
+#[utoipa::path(get, path = "/quarantine", tag = "quarantine", params(Wanted), responses(
+    (status = 200, body = Answer<Vec<Record>>), (status = 400, body = Problem), (status = 503, body = Problem)))]
+async fn list(
+    _visitor: Visitor,
+    State(app): State<App>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Answer<Vec<Record>>>, Problem> {
+    let Records { records, next } = quarantined::list(&app, &wanted.tidy()).await?;
+    Ok(Json(answer(records, read_now(), next)))
+}
+
+/// Where a record stands.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Place {
+    pub(crate) source: String,
+    pub(crate) coordinates: String,
+}
+
+/// One record.
+#[utoipa::path(get, path = "/quarantine/record", tag = "quarantine", params(Place), responses(
+    (status = 200, body = Answer<Record>), (status = 404, body = Problem), (status = 503, body = Problem)))]
+async fn record(
+    _visitor: Visitor,
+    State(app): State<App>,
+    Query(place): Query<Place>,
+) -> Result<Json<Answer<Record>>, Problem> {
+    let record = quarantined::record(&app, &place.source, &place.coordinates).await?;
+    Ok(Json(answer(record, read_now(), None)))
+}
+
+fn read_now() -> Freshness {
+    Freshness { state: FreshnessState::Live, as_of: Some(chrono::Utc::now()), age_ms: Some(0), why: None }
+}
+
+fn answer<T>(data: T, freshness: Freshness, next: Option<String>) -> Answer<T> {
+    let proof =
+        Proof { state: ProofState::None, kind: None, at: None, covers_to: None, late_outstanding: None };
+    Answer { data, period: None, freshness, proof, next }
+}

@@ -1,0 +1,324 @@
+//! Counts that are kept from one look to the next.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, IsolationLevel, Row};
+
+use super::{Counts, Hour, Summary};
+use crate::access;
+use crate::watch::Refused;
+
+/// Rows younger than this are read at each look: what is committed late by less is counted at once.
+const SETTLES: TimeDelta = TimeDelta::minutes(2);
+/// How soon all is counted anew where earlier rows were changed or removed, as while they are judged again.
+const CHANGED: TimeDelta = TimeDelta::minutes(1);
+/// How soon where the number of rows alone does not add up: PostgreSQL's counters trail by seconds, and count what was rolled back.
+const UNEVEN: TimeDelta = TimeDelta::minutes(5);
+/// And how soon in any case.
+const ALWAYS: TimeDelta = TimeDelta::hours(1);
+/// How many hours before the one under way are told.
+const HOURS: i64 = 24;
+
+/// All rows by kind, from an index that holds nothing else.
+const KINDS: &str = "
+    select source, reason, outcome, count(*) from raw.quarantine group by source, reason, outcome";
+
+/// The hours before a moment: for each reason a range of an index that holds both.
+const PAST_HOURS: &str = "
+    select date_trunc('hour', q.quarantined_at, 'UTC'), r.reason, count(*)
+    from unnest($1::text[]) r (reason) join raw.quarantine q on q.reason = r.reason
+    where q.quarantined_at >= $2 and q.quarantined_at < $3
+    group by 1, 2";
+
+/// What is young, apart by whether it may settle now.
+const YOUNG: &str = "
+    select quarantined_at < $2, date_trunc('hour', quarantined_at, 'UTC'), source, reason, outcome, count(*)
+    from raw.quarantine where quarantined_at >= $1
+    group by 1, 2, 3, 4, 5";
+
+/// What PostgreSQL has counted of the table since its counters began.
+const COUNTERS: &str = "
+    select n_tup_ins, n_tup_upd + n_tup_del from pg_stat_all_tables
+    where schemaname = 'raw' and relname = 'quarantine'";
+
+/// By source and reason.
+type Kinds = BTreeMap<(String, String), Counts>;
+/// By hour and reason.
+type Hours = BTreeMap<(DateTime<Utc>, String), i64>;
+
+/// PostgreSQL's counters of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counters {
+    inserted: i64,
+    changed: i64,
+}
+
+/// Rows counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Counted {
+    kinds: Kinds,
+    hours: Hours,
+}
+
+impl Counted {
+    fn add(&mut self, row: &YoungRow) {
+        *self.kinds.entry((row.source.clone(), row.reason.clone())).or_default() += row.counts;
+        *self.hours.entry((row.hour, row.reason.clone())).or_default() += row.counts.all();
+    }
+
+    fn all(&self) -> i64 {
+        self.kinds.values().map(|counts| counts.all()).sum()
+    }
+}
+
+/// What is known of all rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Rows that were set aside before `settled`.
+    before: Counted,
+    settled: DateTime<Utc>,
+    /// When all was counted, how many there were, and where the counters stood.
+    counted_at: DateTime<Utc>,
+    counted: i64,
+    counters: Counters,
+}
+
+struct YoungRow {
+    settles: bool,
+    hour: DateTime<Utc>,
+    source: String,
+    reason: String,
+    counts: Counts,
+}
+
+/// Counts over a connection of its own.
+#[derive(Default)]
+pub(super) struct Counting {
+    client: Option<Client>,
+    tally: Option<Tally>,
+}
+
+impl Counting {
+    pub(super) async fn look(&mut self, pg_url: &str) -> Result<Summary, Refused> {
+        // Taken out: a look that is cut off leaves no connection behind that still owes an answer.
+        let mut client = match self.client.take().filter(|client| !client.is_closed()) {
+            Some(client) => client,
+            None => access::connect(pg_url).await?,
+        };
+        let now = Utc::now();
+        let told = match self.tally.take() {
+            Some(tally) => add(&client, tally, now).await?,
+            None => None,
+        };
+        let (tally, young) = match told {
+            Some(told) => told,
+            None => count(&mut client, now).await?,
+        };
+        let summary = summary(&tally, &young, now);
+        self.tally = Some(tally);
+        self.client = Some(client);
+        Ok(summary)
+    }
+}
+
+/// Adds what has come; nothing where all has to be counted anew.
+async fn add(
+    client: &Client,
+    mut tally: Tally,
+    now: DateTime<Utc>,
+) -> Result<Option<(Tally, Counted)>, Refused> {
+    let settles = tally.settled.max(now - SETTLES);
+    let young_rows: [&(dyn ToSql + Sync); 2] = [&tally.settled, &settles];
+    let (rows, counters) =
+        tokio::try_join!(client.query(YOUNG, &young_rows), client.query_one(COUNTERS, &[]))?;
+    let mut young = Counted::default();
+    for row in &rows {
+        let row = young_row(row)?;
+        if row.settles { &mut tally.before } else { &mut young }.add(&row);
+    }
+    tally.settled = settles;
+    let whole = tally.before.all() + young.all();
+    Ok((!outdated(&tally, whole, read_counters(&counters)?, now)).then_some((tally, young)))
+}
+
+/// Whether earlier rows are no longer as they were counted.
+fn outdated(tally: &Tally, whole: i64, counters: Counters, now: DateTime<Utc>) -> bool {
+    let age = now - tally.counted_at;
+    let inserted = counters.inserted - tally.counters.inserted;
+    age >= ALWAYS
+        || (age >= CHANGED && counters.changed != tally.counters.changed)
+        || (age >= UNEVEN && inserted != whole - tally.counted)
+}
+
+/// Counts all rows as of one moment.
+async fn count(client: &mut Client, now: DateTime<Utc>) -> Result<(Tally, Counted), Refused> {
+    let settled = now - SETTLES;
+    let since = first_hour(now);
+    let snapshot = client
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()
+        .await?;
+    // The counters first: what is changed while all is counted then counts as changed since.
+    let counters = read_counters(&snapshot.query_one(COUNTERS, &[]).await?)?;
+    let mut before = Counted::default();
+    for row in snapshot.query(KINDS, &[]).await? {
+        let key = (row.try_get(0)?, row.try_get(1)?);
+        *before.kinds.entry(key).or_default() += counts(row.try_get(2)?, row.try_get(3)?);
+    }
+    let counted = before.all();
+    let mut young = Counted::default();
+    for row in &snapshot.query(YOUNG, &[&settled, &settled]).await? {
+        young.add(&young_row(row)?);
+    }
+    for (key, counts) in &young.kinds {
+        let of_kind = before.kinds.entry(key.clone()).or_default();
+        of_kind.open -= counts.open;
+        of_kind.accepted -= counts.accepted;
+        of_kind.repeated -= counts.repeated;
+    }
+    let mut reasons: Vec<&str> = before.kinds.keys().map(|(_, reason)| reason.as_str()).collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    for row in snapshot.query(PAST_HOURS, &[&reasons, &since, &settled]).await? {
+        before.hours.insert((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?);
+    }
+    snapshot.commit().await?;
+    Ok((Tally { before, settled, counted_at: now, counted, counters }, young))
+}
+
+fn read_counters(row: &Row) -> Result<Counters, tokio_postgres::Error> {
+    Ok(Counters { inserted: row.try_get(0)?, changed: row.try_get(1)? })
+}
+
+fn young_row(row: &Row) -> Result<YoungRow, tokio_postgres::Error> {
+    Ok(YoungRow {
+        settles: row.try_get(0)?,
+        hour: row.try_get(1)?,
+        source: row.try_get(2)?,
+        reason: row.try_get(3)?,
+        counts: counts(row.try_get(4)?, row.try_get(5)?),
+    })
+}
+
+fn counts(outcome: Option<&str>, count: i64) -> Counts {
+    match outcome {
+        Some("accepted") => Counts { accepted: count, ..Counts::default() },
+        Some("repeated") => Counts { repeated: count, ..Counts::default() },
+        // Never judged again, or refused again.
+        _ => Counts { open: count, ..Counts::default() },
+    }
+}
+
+fn hour_of(at: DateTime<Utc>) -> DateTime<Utc> {
+    at.duration_trunc(TimeDelta::hours(1)).unwrap_or(at)
+}
+
+fn first_hour(now: DateTime<Utc>) -> DateTime<Utc> {
+    hour_of(now) - TimeDelta::hours(HOURS)
+}
+
+/// What is told of it: hours without any record stand there too.
+fn summary(tally: &Tally, young: &Counted, now: DateTime<Utc>) -> Summary {
+    let mut told = Summary { counted_at: Some(tally.counted_at), ..Summary::default() };
+    let kinds = tally.before.kinds.iter().chain(&young.kinds).filter(|(_, counts)| counts.all() != 0);
+    for ((source, reason), counts) in kinds {
+        told.total += *counts;
+        *told.by_reason.entry(reason.clone()).or_default() += *counts;
+        *told.by_source.entry(source.clone()).or_default() += *counts;
+    }
+    let first = first_hour(now);
+    told.hours = (0..=HOURS)
+        .map(|hour| Hour { from: first + TimeDelta::hours(hour), by_reason: BTreeMap::new() })
+        .collect();
+    for ((hour, reason), count) in tally.before.hours.iter().chain(&young.hours) {
+        // What a sender's clock puts ahead is of the hour under way.
+        let hour = (*hour).min(hour_of(now));
+        if let Some(hour) = told.hours.iter_mut().find(|known| known.from == hour) {
+            *hour.by_reason.entry(reason.clone()).or_default() += count;
+        }
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn tally(counted_at: DateTime<Utc>) -> Tally {
+        Tally {
+            before: Counted::default(),
+            settled: counted_at,
+            counted_at,
+            counted: 10,
+            counters: Counters { inserted: 100, changed: 5 },
+        }
+    }
+
+    #[test]
+    fn all_is_counted_anew_where_earlier_rows_changed_and_not_at_each_look() {
+        let then = at("2026-01-02T03:04:05Z");
+        let tally = tally(then);
+        let (same, after) = (tally.counters, |minutes| then + TimeDelta::minutes(minutes));
+        let more = Counters { inserted: 103, ..same };
+        assert!(!outdated(&tally, 10, same, after(10)));
+        assert!(!outdated(&tally, 13, more, after(10)));
+        assert!(outdated(&tally, 12, more, after(10)), "a row that was committed late");
+        assert!(!outdated(&tally, 12, more, after(4)), "the counters may trail");
+        let changed = Counters { changed: 6, ..same };
+        assert!(outdated(&tally, 10, changed, after(1)));
+        assert!(!outdated(&tally, 10, changed, then), "at most once a minute");
+        assert!(outdated(&tally, 10, same, after(60)));
+    }
+
+    #[test]
+    fn hours_without_any_and_hours_ahead_are_told_in_their_place() {
+        let now = at("2026-01-02T03:59:59Z");
+        let mut tally = tally(now);
+        tally.before.hours.insert((at("2026-01-01T03:00:00Z"), "future".into()), 2);
+        tally.before.hours.insert((at("2026-01-01T02:00:00Z"), "future".into()), 9);
+        let mut young = Counted::default();
+        young.hours.insert((at("2026-01-02T04:00:00Z"), "future".into()), 3);
+        let summary = summary(&tally, &young, now);
+        assert_eq!(summary.hours.len(), 25);
+        let told: Vec<i64> = summary.hours.iter().map(Hour::all).collect();
+        assert_eq!((told[0], told[24], told[1..24].iter().sum::<i64>()), (2, 3, 0));
+        assert_eq!(summary.hours[0].from, at("2026-01-01T03:00:00Z"));
+    }
+
+    proptest! {
+        /// Whichever of the rows have settled, all of them are told.
+        #[test]
+        fn the_sum_is_of_all_rows(rows in prop::collection::vec((any::<bool>(), 0..3_u8, 0..3_u8, 0..3_u8, 1..50_i64), 0..40)) {
+            let now = at("2026-01-02T03:04:05Z");
+            let (mut tally, mut young) = (tally(now), Counted::default());
+            let mut expected = Counts::default();
+            for (settles, source, reason, outcome, count) in rows {
+                let counts = counts([None, Some("accepted"), Some("refused")][usize::from(outcome)], count);
+                expected += counts;
+                let row = YoungRow {
+                    settles,
+                    hour: hour_of(now),
+                    source: source.to_string(),
+                    reason: reason.to_string(),
+                    counts,
+                };
+                if settles { &mut tally.before } else { &mut young }.add(&row);
+            }
+            let summary = summary(&tally, &young, now);
+            prop_assert_eq!(summary.total, expected);
+            prop_assert_eq!(summary.by_reason.values().map(|c| c.all()).sum::<i64>(), expected.all());
+            prop_assert_eq!(summary.by_source.values().map(|c| c.open).sum::<i64>(), expected.open);
+            prop_assert_eq!(summary.hours[24].all(), expected.all());
+        }
+    }
+}

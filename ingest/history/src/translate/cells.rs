@@ -1,0 +1,176 @@
+//! What stands in a row for a rule.
+
+use std::borrow::Cow;
+
+use contracts::money::Exact;
+use rust_decimal::Decimal;
+
+use crate::mapping::field::{AMOUNT, EVENT_NAME, ORDER_ID, PRICE, QUANTITY};
+use crate::mapping::{From, Mapping, Rule};
+use crate::orders::Plan;
+use crate::pages::{Held, Page, Row};
+use crate::value::{self, Marks};
+
+/// Between the values of several columns that are one id.
+pub(crate) const JOINT: &str = "\u{1f}";
+
+/// The cells of one row.
+#[derive(Clone, Copy)]
+pub(crate) struct Cells<'a> {
+    pub(crate) mapping: &'a Mapping,
+    pub(crate) page: &'a Page,
+    pub(crate) row: &'a Row,
+    pub(crate) at: usize,
+    /// What its order gives it.
+    pub(crate) plan: Option<&'a Plan>,
+}
+
+/// What a row of a shop's sales is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// As it says.
+    AsTold,
+    /// A refund of what it says without its sign.
+    Refund,
+}
+
+impl<'a> Cells<'a> {
+    /// What stands in a column, in the row or carried down from one before it.
+    pub(crate) fn text(&self, column: usize) -> Option<&'a str> {
+        let text = self.page.columns[column].text(self.at);
+        text.or_else(|| self.plan?.carried(self.mapping.orders(), column))
+    }
+
+    /// What stands in the row for a rule.
+    pub(crate) fn of(&self, rule: &Rule) -> Option<Cow<'a, str>> {
+        let From::Columns(columns) = &rule.from else { return None };
+        if let [column] = columns.as_slice() {
+            return self.text(*column).map(Cow::Borrowed);
+        }
+        // Half an id is none.
+        let parts: Option<Vec<&str>> = columns.iter().map(|column| self.text(*column)).collect();
+        parts.map(|parts| Cow::Owned(parts.join(JOINT)))
+    }
+
+    /// The same, for an id: each column's value as one text, whatever wrote it.
+    pub(crate) fn id(&self, rule: &Rule, value: &'a str) -> Result<Cow<'a, str>, String> {
+        let From::Columns(columns) = &rule.from else { return Ok(Cow::Borrowed(value)) };
+        if rule.as_written || self.of(rule).is_none_or(|told| told != value) {
+            // What the mapping says instead of the file is what it says.
+            return Ok(Cow::Borrowed(value));
+        }
+        if let [column] = columns.as_slice() {
+            return value::id(value, self.how(*column));
+        }
+        let parts =
+            columns.iter().filter_map(|column| Some(value::id(self.text(*column)?, self.how(*column))));
+        let parts: Vec<Cow<'a, str>> = parts.collect::<Result<_, _>>()?;
+        Ok(Cow::Owned(parts.join(JOINT)))
+    }
+
+    fn how(&self, column: usize) -> Held {
+        self.page.columns[column].how()
+    }
+
+    pub(crate) fn is_time(&self, rule: &Rule) -> bool {
+        match &rule.from {
+            From::Columns(columns) => columns.iter().all(|column| self.how(*column) == Held::Time),
+            From::Constant(_) => false,
+        }
+    }
+
+    /// What stands in the row for a rule as ids have taken it from the first: a float of 32 bits as one of 64.
+    pub(crate) fn content(&self, rule: &Rule) -> Option<Cow<'a, str>> {
+        const SINGLE: Held = Held::Float { exact_below: 1 << f32::MANTISSA_DIGITS };
+        let value = self.of(rule)?;
+        match &rule.from {
+            From::Columns(columns) if columns.len() == 1 && self.how(columns[0]) == SINGLE => {
+                Some(value.parse().map_or(value, |single: f32| f64::from(single).to_string().into()))
+            }
+            _ => Some(value),
+        }
+    }
+
+    /// A field's value in the words of ours.
+    pub(crate) fn value(&self, rule: &'a Rule) -> Option<Cow<'a, str>> {
+        if let From::Constant(value) = &rule.from {
+            return Some(Cow::Borrowed(value));
+        }
+        let value = self.of(rule).map(|value| {
+            let ours = rule.values.get(value.as_ref());
+            // `1` is also meant where a column of floats has `1.0`.
+            let ours = match ours {
+                None if !rule.values.is_empty() => {
+                    value::word(&value).and_then(|word| rule.values.get(word.as_ref()))
+                }
+                ours => ours,
+            };
+            ours.map_or(value, |ours| Cow::Borrowed(ours.as_str()))
+        });
+        // A word may be mapped to none.
+        value.filter(|value| !value.is_empty()).or_else(|| rule.default.as_deref().map(Cow::Borrowed))
+    }
+
+    /// How a rule's numbers are written in this row.
+    pub(crate) fn marks(&self, rule: &Rule) -> Marks {
+        match &rule.from {
+            // A number of the file's own has no mark but the point.
+            From::Columns(columns) if rule.marks != Marks::Plain => {
+                let is_number = |at: &usize| self.page.is_number(self.row, *at, &self.mapping.columns()[*at]);
+                if columns.iter().all(is_number) { Marks::Plain } else { rule.marks }
+            }
+            _ => rule.marks,
+        }
+    }
+
+    /// Whether the row is one that the mapping leaves out.
+    pub(crate) fn is_skipped(&self) -> bool {
+        self.mapping.skips().iter().any(|skip| {
+            let value = self.text(skip.column).unwrap_or_default();
+            skip.values.iter().any(|left_out| left_out == value)
+        })
+    }
+
+    /// Whether the row is a refund though it calls itself a purchase; an error says what contradicts itself.
+    pub(crate) fn sign(&self) -> Result<Sign, String> {
+        let rule = |name| self.mapping.rule(name);
+        let prefix = rule(ORDER_ID).and_then(|rule| Some((rule.refund_prefix.as_deref()?, self.of(rule)?)));
+        let by_prefix = prefix.is_some_and(|(prefix, id)| id.starts_with(prefix));
+        let signs = [QUANTITY, PRICE, AMOUNT].into_iter().filter_map(rule);
+        let signs = signs.filter(|rule| by_prefix || rule.negative_refunds);
+        let negative: Vec<&str> =
+            signs.filter(|rule| self.is_negative(rule)).map(|rule| rule.field.name).collect();
+        if !by_prefix && negative.is_empty() {
+            return Ok(Sign::AsTold);
+        }
+        let name = rule(EVENT_NAME).and_then(|rule| self.value(rule));
+        if !name.is_some_and(|name| matches!(name.as_ref(), "purchase" | "refund")) {
+            return Ok(Sign::AsTold);
+        }
+        match negative.as_slice() {
+            [] | [_] => Ok(Sign::Refund),
+            several => {
+                Err(format!("{} are less than nothing at once, which would be a sale", several.join(" and ")))
+            }
+        }
+    }
+
+    /// Whether the row calls itself a refund.
+    pub(crate) fn is_told_refund(&self) -> bool {
+        let name = self.mapping.rule(EVENT_NAME).and_then(|rule| self.value(rule));
+        name.is_some_and(|name| name == "refund")
+    }
+
+    fn is_negative(&self, rule: &Rule) -> bool {
+        let Some(text) = self.value(rule).filter(|text| text.starts_with('-')) else { return false };
+        value::number(&text, self.marks(rule)).is_ok_and(|value| Exact::from(value).is_negative())
+    }
+}
+
+/// A number without its sign, where the row is a refund of it.
+pub(crate) fn unsigned(value: Decimal, sign: Sign) -> Decimal {
+    match sign {
+        Sign::AsTold => value,
+        Sign::Refund => value.abs(),
+    }
+}

@@ -1,0 +1,91 @@
+//! The fields of one JSON object.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use contracts::Reason;
+use contracts::validation::Rejection;
+use serde::de::{DeserializeOwned, Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::{FIELDS, Fields, rejected};
+
+/// Fields by their names, as they are written.
+pub(super) struct Json<'a>(HashMap<String, &'a RawValue>);
+
+impl<'de> Deserialize<'de> for Json<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = HashMap<String, &'de RawValue>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = HashMap::with_capacity(FIELDS.len());
+                while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+                    // Which of the two is meant nobody can tell.
+                    if fields.contains_key(&name) && FIELDS.contains(&name.as_str()) {
+                        return Err(A::Error::custom(format_args!("{name} is there twice")));
+                    }
+                    fields.insert(name, value);
+                }
+                Ok(fields)
+            }
+        }
+        deserializer.deserialize_map(Object).map(Self)
+    }
+}
+
+impl<'a> Json<'a> {
+    pub(super) fn read(json: &'a [u8]) -> Result<Self, Rejection> {
+        serde_json::from_slice(json).map_err(|error| rejected(Reason::Malformed, "record", error.to_string()))
+    }
+
+    /// The text of a value; null counts as absent.
+    fn raw(&self, field: &str) -> Option<&str> {
+        self.0.get(field).map(|raw| raw.get()).filter(|raw| *raw != "null")
+    }
+}
+
+impl Fields for Json<'_> {
+    fn has(&self, field: &'static str) -> bool {
+        self.raw(field).is_some()
+    }
+
+    fn optional<T: DeserializeOwned>(&self, field: &'static str) -> Result<Option<T>, Rejection> {
+        let Some(raw) = self.raw(field) else { return Ok(None) };
+        serde_json::from_str(raw)
+            .map(Some)
+            .map_err(|error| rejected(Reason::InvalidField, field, error.to_string()))
+    }
+
+    /// JSON has one kind of number: `1`, `1.0` and `1e0` are the same.
+    fn whole(&self, field: &'static str) -> Result<Option<i32>, Rejection> {
+        let Some(raw) = self.raw(field) else { return Ok(None) };
+        if let Ok(whole) = raw.parse() {
+            return Ok(Some(whole));
+        }
+        let invalid = |detail: String| rejected(Reason::InvalidField, field, detail);
+        if !raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+            return Err(invalid(format!("{raw} is no number")));
+        }
+        match contracts::record::whole_number(raw) {
+            Some(whole) => {
+                i32::try_from(whole).map(Some).map_err(|_| invalid(format!("{raw} does not fit 32 bits")))
+            }
+            None => Err(invalid(format!("{raw} is no whole number of 32 bits"))),
+        }
+    }
+
+    /// Read by Rust: `serde_json` may miss the nearest double by one.
+    fn degrees(&self, field: &'static str) -> Result<Option<f64>, Rejection> {
+        // Refuses what is no JSON number, such as a string or `inf`.
+        let Some(_) = self.optional::<f64>(field)? else { return Ok(None) };
+        let raw = self.raw(field).unwrap_or_default();
+        raw.parse().map(Some).map_err(|_| rejected(Reason::InvalidField, field, "is no number".to_owned()))
+    }
+}

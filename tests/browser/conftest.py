@@ -1,0 +1,116 @@
+"""One browser and one line for all tests, which run in the order of their files: faults come last."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+from processes import Line, storepulse, until
+
+SCREENSHOTS = Path(os.environ["STOREPULSE_SCREENSHOTS"])
+# What a page may ask of a machine other than the console: nothing.
+VIEWS = {
+    "live": "/",
+    "flow": "/flow",
+    "topics": "/topics",
+    "schemas": "/schemas",
+    "jobs": "/jobs",
+    "quarantine": "/quarantine",
+}
+
+
+@pytest.fixture(scope="session")
+def line():
+    """Relay, job, simulator and console at work, with a day of history behind them."""
+    line = Line()
+    try:
+        line.start("console")
+        line.start("relay")
+        line.start("job")
+        line.start("simulator")
+        yield line
+    finally:
+        line.stop_all()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=os.environ["CHROMIUM"],
+            args=["--no-sandbox", "--disable-background-networking", "--disable-component-update"],
+        )
+        yield browser
+        browser.close()
+
+
+class Watched:
+    """A page that remembers every error, every refusal of its policy and every host it asked."""
+
+    def __init__(self, page, base):
+        self.page = page
+        self.errors = []
+        self.foreign = []
+        page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", lambda request: request.url.startswith(base) or self.foreign.append(request.url))
+
+
+@pytest.fixture
+def visitor(chromium, line):
+    """Opens pages as somebody who is signed in: `visitor("/flow", role="viewer", theme="dark")`."""
+    contexts = []
+    cookies = {}
+
+    def open_page(path="/", role="operator", theme="light", width=1440, height=900, bypass_csp=False, **options):
+        context = chromium.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme=theme,
+            bypass_csp=bypass_csp,
+            base_url=line.base,
+            **options,
+        )
+        contexts.append(context)
+        if role:
+            if role not in cookies:
+                enter(context, line.link(role))
+                cookies[role] = context.cookies()
+            context.add_cookies(cookies[role])
+        page = context.new_page()
+        page.watched = Watched(page, line.base)
+        page.goto(path, wait_until="commit")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def enter(context, link):
+    """Follows a link as a person does: the page behind it asks once more before it lets anybody in."""
+    page = context.new_page()
+    page.goto(link)
+    page.get_by_role("button", name=re.compile("sign in|enter|continue", re.I)).click()
+    page.wait_for_url(re.compile(r"/$"))
+    page.close()
+
+
+def faultless(page):
+    """Axe finds nothing, the console of the browser is quiet, and no other host was asked."""
+    found = Axe().run(page).response["violations"]
+    told = [f"{v['id']}: {v['help']}: " + "; ".join(node["html"][:160] for node in v["nodes"][:3]) for v in found]
+    assert not told, "\n".join(told)
+    assert not page.watched.errors, page.watched.errors
+    assert not page.watched.foreign, page.watched.foreign
+
+
+def picture(page, name):
+    """Keeps a screenshot of the whole page."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+__all__ = ["VIEWS", "enter", "faultless", "picture", "storepulse", "until"]

@@ -1,0 +1,82 @@
+"""What stops is named with its time and its reason, the rest goes on, and nothing has to be loaded again."""
+
+import re
+import signal
+import time
+
+import pytest
+
+from conftest import picture
+from processes import Service, until
+from test_2_live import value
+
+
+def hop(page, name):
+    return page.locator(f'.hop[data-hop="{name}"]')
+
+
+def test_the_console_killed_comes_back_by_itself(visitor, line):
+    page = visitor("/")
+    until("orders are counted", lambda: (value(page, "orders-today") or 0) > 0)
+    line.kill("console")
+    until("the strip says that the console is away", lambda: page.locator("#strip.away, body.away").count(), within_s=15)
+    before = value(page, "orders-today")
+    line.start("console")
+    until("figures move again", lambda: (value(page, "orders-today") or 0) > before, within_s=60)
+    assert page.locator("#strip").count() == 1
+
+
+def test_a_quiet_shop_is_idle_and_not_stale(visitor, line):
+    line.stop("simulator")
+    page = visitor("/flow")
+    until("nothing is waiting", lambda: re.search("no event for", page.locator("main").inner_text()), within_s=60)
+    assert not page.locator(".hop.stopped, .hop.late").count(), page.locator(".hops").inner_text()
+    line.start("simulator")
+
+
+def test_a_relay_that_is_killed_is_red_with_time_and_reason(visitor, line):
+    page = visitor("/flow")
+    until("the relay runs", lambda: "runs" in hop(page, "relay").get_attribute("class"))
+    line.kill("relay")
+    begun = time.monotonic()
+    until("its hop is red", lambda: "stopped" in hop(page, "relay").get_attribute("class"), within_s=15)
+    assert time.monotonic() - begun < 12
+    assert re.search(r"since \d\d:\d\d:\d\d", hop(page, "relay").inner_text()), hop(page, "relay").inner_text()
+    picture(page, "flow-relay-killed")
+    line.start("relay")
+    until("it runs again", lambda: "runs" in hop(page, "relay").get_attribute("class"), within_s=60)
+
+
+@pytest.mark.parametrize(
+    ("service", "hop_name", "view", "elsewhere"),
+    [("cassandra", "cassandra", "/", "/topics"), ("kafka", "kafka", "/topics", "/quarantine"), ("postgres", "postgresql", "/flow", "/schemas")],
+)
+def test_a_frozen_store_is_named_and_the_rest_goes_on(visitor, line, service, hop_name, view, elsewhere):
+    shown, other = visitor(view), visitor(elsewhere)
+    flow = visitor("/flow")
+    until("all runs", lambda: flow.locator(".hop.runs").count() >= 5, within_s=120)
+    frozen = Service(service)
+    frozen.freeze()
+    try:
+        until("its hop says so", lambda: re.search("stopped|unknown", hop(flow, hop_name).get_attribute("class")), within_s=30)
+        begun = time.monotonic()
+        answer = other.request.get(elsewhere)
+        assert answer.ok and time.monotonic() - begun < 2, (answer.status, time.monotonic() - begun)
+        begun = time.monotonic()
+        assert shown.request.get(view).ok
+        assert time.monotonic() - begun < 2
+        picture(flow, f"flow-{service}-frozen")
+        picture(shown, f"{service}-frozen")
+    finally:
+        frozen.thaw()
+    until("it runs again without a reload", lambda: flow.locator(".hop.runs").count() >= 5, within_s=180)
+
+
+def test_the_console_ends_quickly_with_open_streams(visitor, line):
+    pages = [visitor("/") for _ in range(5)]
+    assert pages
+    begun = time.monotonic()
+    line.processes["console"].signal(signal.SIGTERM)
+    line.processes.pop("console").child.wait(10)
+    assert time.monotonic() - begun < 2
+    line.start("console")
