@@ -14,9 +14,10 @@ use chrono::Utc;
 use maud::{Markup, html};
 
 use super::frame::{self, Frame};
+use super::states;
 use crate::app::App;
 use crate::hub::Panel;
-use crate::watch::Source;
+use crate::watch::{Snapshot, Source};
 
 const LINE: &[Source] = &[Source::Ops, Source::Kafka, Source::Shop];
 
@@ -54,4 +55,10 @@ async fn page(State(app): State<App>, frame: Frame) -> Markup {
             }
         },
     )
+}
+
+/// In the place of what is told through PostgreSQL, while that does not tell: the notice above says why.
+fn absent(snapshot: &Snapshot) -> Markup {
+    let why = if snapshot.ops.away.is_some() { "PostgreSQL does not answer" } else { "not asked yet" };
+    html! { p .note { (states::unknown(why)) " not known: " (why) } }
 }

@@ -1,6 +1,6 @@
 //! From an event to its rows, over the last hour.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta};
 use maud::{Markup, html};
 
 use crate::line::hops::LATE_MS;
@@ -18,18 +18,12 @@ pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
         let to = DateTime::from_timestamp(end - end.rem_euclid(STEP_S), 0).unwrap_or(ops.at);
         history(ops, to - TimeDelta::minutes(MINUTES), to, STEP_S)
     });
-    let away = snapshot.ops.away.as_ref();
     html! {
         section id="flow.history" .panel.span-8 {
             header { h2 { "End to end, in seconds" } p .panel-note { "from an event to its rows in Cassandra, last 60 minutes" } }
             @match &view {
                 Some(view) => (figure(view, viewing)),
-                None => {
-                    @match away {
-                        Some(away) => (states::away("PostgreSQL", away, viewing, Utc::now())),
-                        None => p .note { (states::unknown("not asked yet")) },
-                    }
-                },
+                None => (super::absent(snapshot)),
             }
         }
     }

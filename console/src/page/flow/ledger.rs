@@ -18,10 +18,10 @@ pub(super) fn arrivals(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
         section id="flow.arrivals" .panel.span-5 {
             header { h2 { "Arrivals" } p .panel-note { "by minute of arrival, last 15 minutes" } }
             @match (snapshot.ops.value.as_deref(), &snapshot.ops.away) {
-                (_, Some(away)) => (states::away("PostgreSQL", away, viewing, now)),
+                (_, Some(_)) => (super::absent(snapshot)),
                 (Some(ops), None) if ops.minutes.is_empty() => (states::empty("Nothing has come in for 15 minutes.", Some("storepulse simulate"))),
                 (Some(ops), None) => (table(&ops.minutes, viewing, now)),
-                (None, None) => p .note { (states::unknown("not asked yet")) },
+                (None, None) => (super::absent(snapshot)),
             }
         }
     }
@@ -71,7 +71,7 @@ pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
             @match last {
                 Some(Some(ledger)) => (drawn_up(ledger, viewing, now)),
                 Some(None) => { div .empty { p { "No ledger was drawn up yet: " (with_code("`storepulse ledger` draws one up")) "." } } },
-                None => p .note { (states::unknown("not asked yet")) },
+                None => (super::absent(snapshot)),
             }
         }
     }

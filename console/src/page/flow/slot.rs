@@ -9,14 +9,14 @@ use crate::line::view::{SlotView, line};
 use crate::page::{Viewing, states};
 use crate::watch::Snapshot;
 
-pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
+pub(super) fn panel(snapshot: &Snapshot, _viewing: &Viewing) -> Markup {
     let now = Utc::now();
     let view = line(snapshot, now);
     html! {
         section id="flow.slot" .panel.span-4 {
             header { h2 { "Replication slot" } p .panel-note { "PostgreSQL's log that waits for the relay" } }
             @match (&view.slot, &snapshot.ops.away) {
-                (_, Some(away)) => (states::away("PostgreSQL", away, viewing, now)),
+                (_, Some(_)) => (super::absent(snapshot)),
                 (Some(slot), None) => (body(slot)),
                 (None, None) => (states::empty("There is no slot: the line was not set up.", Some("storepulse setup"))),
             }

@@ -15,7 +15,10 @@ pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
 
 fn draw(snapshot: &Snapshot, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     let hops = hops(snapshot, now);
-    let troubled = hops.iter().filter(|hop| !matches!(hop.state, HopState::Runs | HopState::Waits));
+    // What only reports through a store that is away has nothing to say of its own.
+    let mute = |hop: &Hop| hop.state == HopState::Unknown && hop.why.is_none();
+    let troubled =
+        hops.iter().filter(|hop| !matches!(hop.state, HopState::Runs | HopState::Waits) && !mute(hop));
     let ops = snapshot.ops.value.as_deref();
     // The newest fault belongs to this halt where it is not of another day.
     let fault =

@@ -22,8 +22,7 @@ fn draw(snapshot: &Snapshot, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     let ops = snapshot.ops.value.as_deref();
     html! {
         div #strip class={ "strip " (state.class()) } {
-            (states::mark(state))
-            span role="status" { (sentence(worst, viewing, now)) }
+            span role="status" { (states::mark(state)) " " (sentence(worst, viewing, now)) }
             @if let Some(ops) = ops {
                 @if let Some(at) = newest_event(ops) {
                     span .muted { "newest event " (states::age(at, now)) }

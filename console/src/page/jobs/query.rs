@@ -70,7 +70,10 @@ pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing, name: &str) -> Marku
 fn facts(query: &QueryView, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     let (mark, word) = table::state(query);
     let batch = query.last_batch.as_ref();
-    let unknown = || states::unknown("the job does not report it");
+    let unknown = || {
+        let silent = "the job does not report it";
+        states::unknown(if query.state.is_some() { "no micro-batch has ended yet" } else { silent })
+    };
     html! {
         section .panel.span-4 {
             header { h2 { (states::mark(mark)) " " (word) } }

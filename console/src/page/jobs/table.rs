@@ -60,7 +60,10 @@ pub(super) fn state(query: &QueryView) -> (State, &'static str) {
 fn row(query: &QueryView, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     let (mark, word) = state(query);
     let batch = query.last_batch.as_ref();
-    let unknown = || states::unknown("the job does not report it");
+    let unknown = || {
+        let silent = "the job does not report it";
+        states::unknown(if query.state.is_some() { "no micro-batch has ended yet" } else { silent })
+    };
     html! {
         tr .stopped[mark == State::Stopped] data-key=(query.query) {
             th scope="row" { a href={ "/jobs/" (query.query) } { (query.query) } }
