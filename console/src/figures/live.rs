@@ -379,3 +379,6 @@ pub(crate) fn bounds(
     };
     distinct::bounds(&users(true), &users(false)).ok_or_else(|| "no hour of it has figures".to_owned())
 }
+
+#[cfg(test)]
+mod tests;
