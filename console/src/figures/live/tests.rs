@@ -139,7 +139,13 @@ fn nothing_is_0_before_it_is_known() {
     // PostgreSQL and Cassandra are there, and nothing else ever was.
     let empty = view(&of(Shop::default(), now), Tz::UTC, now);
     assert!(empty.empty);
-    assert_eq!(empty.now.data, None);
+    assert_eq!((empty.now.data, empty.now.why.as_deref()), (None, Some("no event has come yet")));
+
+    // Spark stopped yesterday evening: of today nothing is known, and it is not 0.
+    let stopped = at("2026-11-27T22:00:30Z");
+    let told = view(&snapshot(at("2026-11-26T00:00:00Z"), at("2026-11-27T00:00:00Z"), stopped), Tz::UTC, now);
+    assert_eq!(told.now.data, None);
+    assert!(told.now.why.unwrap().contains("reach to 2026-11-27T22:00:30Z"));
 
     // The whole shop's minutes are read, the other tables' are not yet.
     let mut snapshot = snapshot(at("2026-11-26T00:00:00Z"), at("2026-11-28T00:00:00Z"), now);
