@@ -1,6 +1,6 @@
 //! Which minutes are known. The tables hold no row for a quiet minute: a missing row is 0 where the figures reach, and unknown elsewhere.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::period::{Stretch, floor};
 
@@ -39,6 +39,18 @@ impl Coverage {
         Ok(())
     }
 
+    /// Whether figures have come to a stretch at all, or why not: 0 of it would be no more than a guess. Right after its
+    /// beginning the newest event may still lie before.
+    pub(crate) fn reached(&self, stretch: Stretch) -> Result<(), String> {
+        match self.known_to() {
+            None => Err("no event has come yet".to_owned()),
+            Some(to) if to + TimeDelta::minutes(1) < stretch.from => {
+                Err(format!("figures reach to {} only", told(to)))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
     /// Whether a stretch may be compared with, or why not.
     pub(crate) fn comparable(&self, stretch: Stretch) -> Result<(), String> {
         self.whole(stretch)?;
@@ -75,7 +87,6 @@ fn told(at: DateTime<Utc>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::TimeDelta;
     use proptest::prelude::*;
 
     fn minute(number: i64) -> DateTime<Utc> {
@@ -122,6 +133,16 @@ mod tests {
         assert_eq!(coverage.comparable(stretch(120, 200)), Ok(()));
         let owned = Coverage { owned_from: Some(minute(150)), ..coverage };
         assert!(owned.whole(stretch(140, 160)).unwrap_err().contains("rebuild"));
+    }
+
+    #[test]
+    fn a_day_that_figures_have_not_come_to_is_not_known() {
+        let coverage = coverage();
+        assert_eq!(coverage.reached(stretch(150, 300)), Ok(()));
+        assert_eq!(coverage.reached(stretch(201, 300)), Ok(()), "the day has just begun");
+        assert!(coverage.reached(stretch(202, 300)).unwrap_err().contains("reach to"));
+        assert!(Coverage { quiet_to: Some(minute(250)), ..coverage }.reached(stretch(240, 300)).is_ok());
+        assert!(Coverage::default().reached(stretch(0, 1)).is_err());
     }
 
     proptest! {

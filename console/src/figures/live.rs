@@ -148,6 +148,7 @@ impl<'a> Teller<'a> {
 /// The sums of a period and of what it is compared with, where they are in memory.
 pub(crate) fn sides(shop: &Shop, coverage: &Coverage, period: &Period) -> Result<Sides, String> {
     coverage.whole(period.whole)?;
+    coverage.reached(period.whole)?;
     let total = |stretch| shop.total(stretch).map_err(|_| NOT_LOADED.to_owned());
     let (value, closed) = (total(period.whole)?, total(period.closed)?);
     let compared = compared(coverage, period).and_then(total);
@@ -265,6 +266,7 @@ fn by(
 ) -> Result<Breakdown, String> {
     let (kept, place) = kept_by(by).ok_or(NOT_LOADED)?;
     coverage.whole(period.whole)?;
+    coverage.reached(period.whole)?;
     let sums = |stretch| {
         let cells = shop.sums(kept, stretch).map_err(|_| NOT_LOADED.to_owned())?;
         Ok::<_, String>(groups(&cells, place))
@@ -309,6 +311,7 @@ fn matrix(
     measure: Measure,
 ) -> Result<Matrix, String> {
     coverage.whole(period.whole)?;
+    coverage.reached(period.whole)?;
     let cells = shop.sums(kept, period.whole).map_err(|_| NOT_LOADED.to_owned())?;
     Ok(matrix_of(&cells, measure, shop.currency.clone()))
 }
@@ -379,3 +382,6 @@ pub(crate) fn bounds(
     };
     distinct::bounds(&users(true), &users(false)).ok_or_else(|| "no hour of it has figures".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

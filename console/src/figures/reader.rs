@@ -49,6 +49,8 @@ pub(crate) enum Failure {
     TooLong(TimeDelta),
     /// What was asked for is gone, or was never computed.
     BeforeFloor(String),
+    /// The line has not written it.
+    NotReached(String),
     /// Cassandra does not answer.
     Away(String),
 }
@@ -66,7 +68,7 @@ impl Failure {
             Self::TooLong(longest) => {
                 format!("it is told of {} at most", crate::format::stretch(*longest).replace('\u{a0}', " "))
             }
-            Self::BeforeFloor(why) => why.clone(),
+            Self::BeforeFloor(why) | Self::NotReached(why) => why.clone(),
             Self::Away(why) => format!("Cassandra does not answer: {why}"),
         }
     }
@@ -78,6 +80,7 @@ impl From<Failure> for Problem {
         match failure {
             Failure::TooLong(longest) => Self::period_too_long(longest),
             Failure::BeforeFloor(_) => Self::bad_request("before-floor", words),
+            Failure::NotReached(why) => Self::store_away("The streaming job", why),
             Failure::Away(why) => Self::store_away("Cassandra", why),
         }
     }
@@ -106,7 +109,7 @@ impl Reader {
         coverage: &Coverage,
         period: &Period,
     ) -> Result<Sides, Failure> {
-        coverage.whole(period.whole).map_err(Failure::BeforeFloor)?;
+        told(coverage, period)?;
         let value = self.total(shop, period.whole).await?;
         let closed =
             if period.whole == period.closed { value } else { self.total(shop, period.closed).await? };
@@ -254,6 +257,12 @@ impl Reader {
             Err(_) => Err(Failure::Away(format!("not all was read within {} s", DEADLINE.as_secs()))),
         }
     }
+}
+
+/// Whether a period can be told at all.
+pub(crate) fn told(coverage: &Coverage, period: &Period) -> Result<(), Failure> {
+    coverage.whole(period.whole).map_err(Failure::BeforeFloor)?;
+    coverage.reached(period.whole).map_err(Failure::NotReached)
 }
 
 /// The table of products.

@@ -8,7 +8,7 @@ use super::compare::Sides;
 use super::coverage::Coverage;
 use super::live::{self, Teller, compared, coverage, groups, kept_by, matrix_of};
 use super::period::{Period, Stretch};
-use super::reader::{BY_WINDOW, Failure, Reader, by_product};
+use super::reader::{self, BY_WINDOW, Failure, Reader, by_product};
 use super::series::{self, Drawn};
 use super::view::{Breakdown, By, Hour, Hours, Matrix, Measure, Part, PeriodView, Series, Totals, Visitors};
 use super::{Asked, label};
@@ -52,7 +52,7 @@ impl<'a> Look<'a> {
     }
 
     fn whole(&self) -> Result<(), Failure> {
-        self.coverage.whole(self.period.whole).map_err(Failure::BeforeFloor)
+        reader::told(&self.coverage, &self.period)
     }
 
     pub(crate) async fn sides(&self) -> Result<Sides, Failure> {

@@ -224,6 +224,7 @@ mod tests {
         text.parse().unwrap()
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "values are written where they are asked about")]
     fn met(text: &str, value: Value<'_>) -> bool {
         condition(text).met(Some(&value))
     }

@@ -100,6 +100,16 @@ pub(crate) struct Shop {
 }
 
 impl Shop {
+    /// With tables, all of whose minutes were read in a stretch.
+    #[cfg(test)]
+    pub(crate) fn of(coverage: Coverage, stretch: Stretch, rows: Vec<(Kept, Vec<store::Stored>)>) -> Self {
+        let mut tables: HashMap<Kept, Table> = HashMap::new();
+        for (kept, rows) in rows {
+            tables.entry(kept).or_default().replace(stretch, rows, |_| true);
+        }
+        Self { coverage, tables, currency: Some("EUR".to_owned()), ..Self::default() }
+    }
+
     /// A table.
     pub(crate) fn table(&self, kept: Kept) -> Option<&Table> {
         self.tables.get(&kept)
