@@ -207,7 +207,7 @@ mod tests {
         (counts.spark.late, counts.spark.repaired, counts.store.records_in) = (5, 2, 7);
         let minute = JudgedMinute { start, closed: true, streamed: true, counts, imbalances: vec![off] };
         // Of before a generation: not through relay and stream.
-        let before = JudgedMinute { streamed: false, imbalances: Vec::new(), ..minute.clone() };
+        let before = JudgedMinute { streamed: false, imbalances: Vec::new(), ..minute };
         let report = LedgerReport { read_at: start, open: 1, minutes: vec![before, minute] };
         let verdict = Verdict::of_ledger(&report);
         assert_eq!((verdict.passed, verdict.differing, verdict.open_rows), (false, 1, 1));
