@@ -39,6 +39,10 @@ pub(crate) struct JobView {
     /// Rows that Spark dropped as too late; anything but 0 is a fault.
     pub(crate) dropped_rows: Option<i64>,
     pub(crate) plan: Option<PlanView>,
+    /// What every amount is converted to.
+    pub(crate) base_currency: Option<String>,
+    /// What occurred before is gone; nothing where retention has never run.
+    pub(crate) retention_floor: Option<DateTime<Utc>>,
     pub(crate) queries: Vec<QueryView>,
 }
 
@@ -218,6 +222,8 @@ pub(crate) fn job(snapshot: &Snapshot, now: DateTime<Utc>) -> JobView {
         restarts_15m: ops.map_or(0, |ops| ops.standing.faults_15m),
         dropped_rows: run.and_then(|run| Some(run.progress.as_ref()?.rows_dropped_by_watermark)),
         plan,
+        base_currency: ops.and_then(Ops::base_currency).map(str::to_owned),
+        retention_floor: ops.and_then(Ops::retention_floor),
         queries: query_names().map(|name| query(snapshot, ops, name, now)).collect(),
     }
 }

@@ -68,6 +68,15 @@ fn draw(job: &JobView, spark: Option<&Hop>, viewing: &Viewing, now: DateTime<Utc
                     dt { "Fingerprint" }
                     dd { code title=(plan.fingerprint) { (plan.fingerprint.get(..16).unwrap_or(&plan.fingerprint)) "…" } }
                 }
+                dt { "Amounts in" }
+                dd { @match &job.base_currency { Some(currency) => (currency), None => (states::unknown("no ingestor has recorded it yet")) } }
+                dt { "Events kept" }
+                dd {
+                    @match job.retention_floor {
+                        Some(floor) => { "since " (states::moment(floor, viewing, now)) },
+                        None => "all",
+                    }
+                }
             }
         }
     }
