@@ -51,7 +51,6 @@ pub(crate) struct ConsumerView {
 }
 
 /// A count beyond what every reader of JSON can hold is a text.
-#[expect(clippy::ref_option, reason = "serde hands it so")]
 pub(crate) fn text<S: Serializer>(count: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
     match count {
         Some(count) => serializer.collect_str(count),

@@ -95,6 +95,16 @@ impl Ops {
         self.standing.verifications.iter().find(|verification| verification.kind == kind)
     }
 
+    /// What every amount is in.
+    pub(crate) fn base_currency(&self) -> Option<&str> {
+        self.standing.base_currency.as_deref()
+    }
+
+    /// What occurred before is gone.
+    pub(crate) fn retention_floor(&self) -> Option<DateTime<Utc>> {
+        self.standing.retention_floor
+    }
+
     /// The plan whose figures are shown.
     pub(crate) fn plan(&self) -> Option<&Plan> {
         self.standing.plans.iter().find(|plan| plan.query == CUBE_FAMILY.name && plan.retired_at.is_none())
