@@ -3,17 +3,20 @@
 //! A sender's text may hold what moves a cursor, rings a bell, colours what follows or turns the direction of reading
 //! around. Such characters are shown by their numbers.
 
-/// The text with every such character as `\u{1b}`, and no longer than so many characters; `…` stands where it was cut.
+/// The text with every such character as `\u{1b}`, and no longer than so many characters as shown; `…` stands where it was cut.
 #[must_use]
 pub fn printable(text: &str, max_chars: usize) -> String {
-    let mut shown = String::new();
-    for (count, character) in text.chars().enumerate() {
-        if count == max_chars {
+    let (mut shown, mut left) = (String::new(), max_chars);
+    for character in text.chars() {
+        let escaped = character.escape_unicode();
+        let chars = if is_hidden(character) { escaped.len() } else { 1 };
+        let Some(after) = left.checked_sub(chars) else {
             shown.push('…');
             break;
-        }
+        };
+        left = after;
         if is_hidden(character) {
-            shown.extend(character.escape_unicode());
+            shown.extend(escaped);
         } else {
             shown.push(character);
         }
@@ -56,12 +59,15 @@ mod tests {
     fn a_long_text_is_cut_where_it_says_so() {
         assert_eq!(printable("abcdef", 3), "abc…");
         assert_eq!(printable("abc", 3), "abc");
+        assert_eq!(printable("a\u{1b}b", 6), "a…");
     }
 
     proptest! {
         #[test]
         fn nothing_hidden_is_left(text in any::<String>(), max_chars in 0_usize..50) {
-            prop_assert!(!printable(&text, max_chars).chars().any(is_hidden));
+            let shown = printable(&text, max_chars);
+            prop_assert!(!shown.chars().any(is_hidden));
+            prop_assert!(shown.chars().count() <= max_chars + 1);
         }
     }
 }
