@@ -73,6 +73,7 @@ def visitor(chromium, line):
             base_url=line.base,
             **options,
         )
+        context.set_default_timeout(10_000)
         contexts.append(context)
         if role:
             if role not in cookies:

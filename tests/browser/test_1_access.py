@@ -109,7 +109,7 @@ def test_every_answer_carries_the_policy(visitor, line):
 def test_a_key_reads_the_api_and_nothing_else(line):
     key = re.search(r"\S{40,}", storepulse("console", "key", "add", "notebook")).group(0)
     bearer = {"Authorization": f"Bearer {key}"}
-    assert ask(line, "/api/v1/shop/now", headers=bearer)[0] == 200
+    until("a key reads the figures", lambda: ask(line, "/api/v1/shop/now", headers=bearer)[0] == 200)
     assert ask(line, "/", headers={**bearer, "Accept": "text/html"})[0] in (303, 401)
     storepulse("console", "key", "revoke", "notebook")
     until("a revoked key is refused", lambda: ask(line, "/api/v1/shop/now", headers=bearer)[0] == 401, within_s=20)

@@ -37,5 +37,7 @@ def test_a_view_is_whole_without_script(visitor, view):
 
 def test_the_keyboard_reaches_everything(visitor):
     page = visitor("/")
+    page.locator("h1").wait_for()
+    page.wait_for_load_state()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.getAttribute('href')") == "#main"

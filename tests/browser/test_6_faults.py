@@ -12,24 +12,24 @@ from test_2_live import value
 
 
 def hop(page, name):
-    return page.locator(f'.hop[data-hop="{name}"]')
+    return page.locator(f'.hop[data-key="{name}"]')
 
 
 def test_the_console_killed_comes_back_by_itself(visitor, line):
     page = visitor("/")
-    until("orders are counted", lambda: (value(page, "orders-today") or 0) > 0)
+    until("orders are counted", lambda: (value(page, "orders") or 0) > 0)
     line.kill("console")
     until("the strip says that the console is away", lambda: page.locator("#strip.away, body.away").count(), within_s=15)
-    before = value(page, "orders-today")
+    before = value(page, "orders")
     line.start("console")
-    until("figures move again", lambda: (value(page, "orders-today") or 0) > before, within_s=60)
+    until("figures move again", lambda: (value(page, "orders") or 0) > before, within_s=60)
     assert page.locator("#strip").count() == 1
 
 
 def test_a_quiet_shop_is_idle_and_not_stale(visitor, line):
     line.stop("simulator")
     page = visitor("/flow")
-    until("nothing is waiting", lambda: re.search("no event for", page.locator("main").inner_text()), within_s=60)
+    until("nothing is waiting", lambda: re.search("quiet: nothing comes in", page.locator("main").inner_text()), within_s=60)
     assert not page.locator(".hop.stopped, .hop.late").count(), page.locator(".hops").inner_text()
     line.start("simulator")
 

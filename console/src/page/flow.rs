@@ -44,6 +44,7 @@ async fn page(State(app): State<App>, frame: Frame) -> Markup {
         "Flow",
         &html! {
             div .title { h1 { "Flow" } (frame::pause()) }
+            h2 .sr { "Hop by hop" }
             (boxes::panel(&snapshot, &viewing))
             (troubles::panel(&snapshot, &viewing))
             div .grid {

@@ -31,8 +31,11 @@ const SLOWER: Duration = Duration::from_secs(5);
 const MARKED: Duration = Duration::from_secs(10);
 /// Between two comparisons of yesterday's and today's minutes with what is in memory: what catches up after an outage lies there.
 const SWEPT: Duration = Duration::from_secs(60);
-/// Between two looks at which countries and days there are.
+/// Between two looks at which countries and days there are; a shop that has just begun has few.
 const LISTED: Duration = Duration::from_secs(300);
+const LISTED_FIRST: Duration = Duration::from_secs(5);
+/// So many countries of a day are more than a beginning.
+const COUNTRIES: usize = 15;
 /// While something is still to be loaded, a round loads this long.
 const LOADING: Duration = Duration::from_millis(400);
 /// Events may come ten minutes late, and a little while passes until they are written.
@@ -168,7 +171,8 @@ impl Poller {
         self.rounds += 1;
         let now = Utc::now();
         self.look_at_marker(now).await?;
-        if self.times.due("listed", LISTED) {
+        let today = self.countries.get(&now.date_naive()).map_or(0, BTreeSet::len);
+        if self.times.due("listed", if today < COUNTRIES { LISTED_FIRST } else { LISTED }) {
             self.list().await?;
             self.times.done("listed");
         }
