@@ -19,7 +19,7 @@ def test_the_console_killed_comes_back_by_itself(visitor, line):
     page = visitor("/")
     until("orders are counted", lambda: (value(page, "orders") or 0) > 0)
     line.kill("console")
-    until("the strip says that the console is away", lambda: page.locator("#strip.away, body.away").count(), within_s=15)
+    until("the strip says that the console is away", lambda: page.locator("#strip .lost").count(), within_s=15)
     before = value(page, "orders")
     line.start("console")
     until("figures move again", lambda: (value(page, "orders") or 0) > before, within_s=60)
@@ -28,9 +28,9 @@ def test_the_console_killed_comes_back_by_itself(visitor, line):
 
 def test_a_quiet_shop_is_idle_and_not_stale(visitor, line):
     line.stop("simulator")
-    page = visitor("/flow")
-    until("nothing is waiting", lambda: re.search("quiet: nothing comes in", page.locator("main").inner_text()), within_s=60)
-    assert not page.locator(".hop.stopped, .hop.late").count(), page.locator(".hops").inner_text()
+    live, flow = visitor("/"), visitor("/flow")
+    until("nothing is waiting", lambda: "nothing is waiting" in live.locator("main").inner_text(), within_s=120)
+    assert not flow.locator(".hop.stopped, .hop.late").count(), flow.locator(".hops").inner_text()
     line.start("simulator")
 
 
