@@ -61,12 +61,16 @@ airflow: setup $(STOREPULSE) ## scheduler, API server and DAG processor on the s
 airflow-down: $(STOREPULSE) ## stop Airflow and leave the line running
 	@$(STOREPULSE) stack down --only airflow
 
+.PHONY: test-packages
+test-packages:
+	@services/packages.sh tests
+
 .PHONY: test
-test: build ## every test on real services but the long ones
+test: build test-packages ## every test on real services but the long ones
 	@tests/run
 
 .PHONY: test-all
-test-all: build ## the tests of `make test` and the long ones
+test-all: build test-packages ## the tests of `make test` and the long ones
 	@STOREPULSE_LONG_TESTS=1 tests/run
 
 .PHONY: chaos

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages and the Rust tool chain that the build and the services need.
 # Does nothing when all of them are there. Root and sudo install; anyone else is told the exact command.
+#     services/packages.sh [tests]     with `tests`, what the tests need beside
 set -eu
 
 rust_needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$(dirname "$0")/../Cargo.toml")
@@ -24,6 +25,8 @@ need openjdk-17-jdk-headless javac java
 need maven mvn
 need util-linux setpriv
 need curl curl
+# The pages are tested in it.
+[ "${1:-}" != tests ] || need chromium chromium
 [ -x /usr/lib/postgresql/15/bin/postgres ] || missing="$missing postgresql-15"
 python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing="$missing python3-venv"
 [ -e /usr/include/google/protobuf/any.proto ] || command -v protoc >/dev/null 2>&1 || missing="$missing libprotobuf-dev"
