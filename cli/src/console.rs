@@ -58,7 +58,7 @@ struct ServeArgs {
     /// The collector to ask whether it takes events, as http://127.0.0.1:56080; none without.
     #[arg(long, value_name = "URL", env = "STOREPULSE_COLLECTOR_URL", hide_env_values = true)]
     collector: Option<String>,
-    /// Where browsers find it when that is not where it listens, as https://shop.example.
+    /// Where browsers find it when that is not where it listens, as `https://shop.example`.
     #[arg(long, value_name = "URL", env = "STOREPULSE_CONSOLE_PUBLIC_URL", value_parser = public_url)]
     public_url: Option<String>,
     /// A host name to answer to beside those of the loopback; may be repeated.
