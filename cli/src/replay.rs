@@ -297,7 +297,7 @@ fn print_replayed(replayed: &Replayed) {
         format!("{rows} rows read = {accepted} accepted + {repeated} repeated + {rejected} rejected");
     match replayed.finished_before {
         Some(at) => {
-            println!("{name} was replayed at {}: {counts}; nothing to do (--again reads it again)", time(at));
+            println!("{name} was replayed at {}: {counts}; it is not read again without --again", time(at));
         }
         None if replayed.rows_before > 0 => {
             println!("{name} went on after {} rows: {counts}", replayed.rows_before);
