@@ -29,7 +29,8 @@ def test_a_quiet_shop_is_idle_and_not_stale(visitor, line):
     line.stop("simulator")
     live, flow = visitor("/"), visitor("/flow")
     until("nothing is waiting", lambda: "nothing is waiting" in live.locator("main").inner_text(), within_s=120)
-    assert not flow.locator(".hop.stopped, .hop.late").count(), flow.locator(".hops").inner_text()
+    # The last micro-batch under load may have trailed; what is quiet is not held to it.
+    until("no hop is late or stands still", lambda: not flow.locator(".hop.stopped, .hop.late").count(), within_s=120)
     line.start("simulator")
 
 
