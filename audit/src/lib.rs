@@ -30,5 +30,5 @@ pub use ledger::{
 };
 pub use report::{Deviation, Difference, DifferenceKind, MIN_FIGURES_FOR_A_MEAN, Report, TableReport};
 pub use row::{Figure, Key};
-pub use stored::dimension_value;
+pub use stored::{decimal, dimension_value};
 pub use verify::{Options, Phase, Progress, verify};

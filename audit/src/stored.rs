@@ -211,8 +211,9 @@ fn figure(kind: MeasureKind, value: Option<CqlValue>) -> Option<Figure> {
     })
 }
 
-/// Cassandra's decimal: a two's complement of any length, and the digits after the point.
-pub(crate) fn decimal(value: &CqlDecimal) -> Option<Decimal> {
+/// Cassandra's decimal: a two's complement of any length, and the digits after the point. Nothing where it is larger than any of ours.
+#[must_use]
+pub fn decimal(value: &CqlDecimal) -> Option<Decimal> {
     let (bytes, scale) = value.as_signed_be_bytes_slice_and_exponent();
     let negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
     let mut wide = [if negative { 0xff } else { 0 }; 16];

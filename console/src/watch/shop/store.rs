@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use audit::decimal;
 use chrono::{DateTime, NaiveDate, Timelike, Utc};
 use contracts::cube::{CUBE, Grouping, MEASURE, MeasureKind};
 use contracts::endpoints::Endpoints;
 use contracts::family;
 use contracts::ledger::PIPELINE_LEDGER;
 use contracts::record::Column;
-use rust_decimal::Decimal;
 use scylla::response::PagingState;
-use scylla::value::{CqlDecimal, CqlTimestamp, CqlValue, Row};
+use scylla::value::{CqlTimestamp, CqlValue, Row};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::read_only::{ReadOnly, Rows, Select};
@@ -299,20 +299,13 @@ impl Plan {
     }
 }
 
-/// Cassandra's decimal: a two's complement of any length, and the digits after the point.
-fn decimal(value: &CqlDecimal) -> Option<Decimal> {
-    let (bytes, scale) = value.as_signed_be_bytes_slice_and_exponent();
-    let negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
-    let mut wide = [if negative { 0xff } else { 0 }; 16];
-    wide.get_mut(16usize.checked_sub(bytes.len())?..)?.copy_from_slice(bytes);
-    Decimal::try_from_i128_with_scale(i128::from_be_bytes(wide), u32::try_from(scale).ok()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use contracts::cube::GROUPINGS;
     use contracts::family::{FAMILIES_BESIDE, PRODUCTS};
+    use rust_decimal::Decimal;
+    use scylla::value::CqlDecimal;
 
     #[test]
     fn every_table_of_the_shop_has_its_sums_read() {
