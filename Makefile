@@ -30,6 +30,31 @@ setup: ## install what a fresh Debian 12 lacks; does nothing the second time
 build: setup ## build everything in the one profile that run-job, tests and bench share
 	@cargo build --locked --workspace --all-targets
 
+# Where `make install` puts the command, what shells complete of it, and its manual pages.
+PREFIX ?= $(HOME)/.local
+RELEASE := target/release/storepulse
+
+.PHONY: release
+release: setup ## build the command as it is shipped: optimised, stripped, without the failpoints of tests
+	@cargo build --locked --release --no-default-features --package storepulse
+
+.PHONY: install
+install: release ## put the command, its completions and manual pages into PREFIX (~/.local unless set)
+	@install -D -m 755 $(RELEASE) "$(PREFIX)/bin/storepulse"
+	@install -d "$(PREFIX)/share/bash-completion/completions" "$(PREFIX)/share/zsh/site-functions" "$(PREFIX)/share/fish/vendor_completions.d"
+	@$(RELEASE) completions bash >"$(PREFIX)/share/bash-completion/completions/storepulse"
+	@$(RELEASE) completions zsh >"$(PREFIX)/share/zsh/site-functions/_storepulse"
+	@$(RELEASE) completions fish >"$(PREFIX)/share/fish/vendor_completions.d/storepulse.fish"
+	@$(RELEASE) man "$(PREFIX)/share/man/man1"
+	@echo "installed $(PREFIX)/bin/storepulse; it starts services from this checkout: $(CURDIR)"
+	@case ":$$PATH:" in *":$(PREFIX)/bin:"*) ;; *) echo "not in PATH yet: export PATH=\"$(PREFIX)/bin:\$$PATH\"" ;; esac
+
+.PHONY: uninstall
+uninstall: ## remove what `make install` put into PREFIX
+	@rm -f "$(PREFIX)/bin/storepulse" "$(PREFIX)/share/bash-completion/completions/storepulse" \
+	    "$(PREFIX)/share/zsh/site-functions/_storepulse" "$(PREFIX)/share/fish/vendor_completions.d/storepulse.fish" \
+	    "$(PREFIX)"/share/man/man1/storepulse.1 "$(PREFIX)"/share/man/man1/storepulse-*.1
+
 $(STOREPULSE): FORCE
 	@cargo build --locked --package storepulse
 
@@ -113,9 +138,11 @@ cluster-test: ## three brokers and Cassandra nodes, two masters, workers and sup
 	@tests/cluster
 
 .PHONY: lint
-lint: setup ## format, scripts, Dockerfiles, clippy, documentation, licences
+lint: setup ## format, scripts, Dockerfiles, clippy, documentation, licences, advisories
 	@cargo fmt --all --check
 	@.ci/one-build
+	@.ci/import-circles
+	@services/sbom --check >/dev/null
 	@python3 notebooks/hygiene.py
 	@tests/compose --check
 	@services/container/lint
@@ -126,6 +153,11 @@ lint: setup ## format, scripts, Dockerfiles, clippy, documentation, licences
 	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --locked check bans licenses sources; \
 	 else echo "cargo-deny is not installed: skipped (cargo install --locked cargo-deny)"; fi
+	@tests/advisories
+
+.PHONY: sbom
+sbom: ## what the command and each image consist of, as CycloneDX in target/sbom; of what is installed
+	@services/sbom
 
 .PHONY: bench
 bench: build ## measure against limits and peers in the same run, and print the ratios
