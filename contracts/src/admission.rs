@@ -1,7 +1,11 @@
 //! What may come in: nothing from before the retention floor, and nothing of an erased person.
 //!
+//! Persons are known by ids and by e-mail addresses ([`address`]), of which keyed hashes are kept and nothing else.
+//!
 //! The rules stand in PostgreSQL. Whoever stores records reads them ([`READ`]), judges by them, and hands their version to
 //! `raw.admit` in the transaction that stores: where others are in force by then it fails with [`OUTDATED`].
+
+pub mod address;
 
 use std::collections::HashSet;
 
@@ -12,24 +16,27 @@ use uuid::Uuid;
 
 use crate::cube::REVISION_STEP;
 use crate::ids;
-use crate::validation::LATEST_US;
+use crate::lateness::LATEST_US;
 
 /// The name of the retention floor in `ops.setting`; its value is RFC 3339.
 pub const FLOOR_SETTING: &str = "retention_floor";
 
-/// Reads the rules in force: their version, the floor, the hashes of erased users, and the key where there are any.
+/// The name of what goes up in `ops.setting` whenever somebody is erased.
+pub const ERASURES_SETTING: &str = "erasures";
+
+/// Reads the rules in force: their version, the floor, the hashes of who was erased, and the key where there are any.
 pub const READ: &str = "select raw.admission_rules(),
     (select value::timestamptz from ops.setting where name = 'retention_floor'),
-    coalesce((select array_agg(user_hash) from ops.erasure), '{}'),
+    coalesce((select array_agg(hash) from ops.erasure), '{}'),
     (select key from ops.erasure_key where exists (select from ops.erasure))";
 
 /// The code of the error by which `raw.admit` refuses rules that are no longer in force.
 pub const OUTDATED: &str = "SPADM";
 
-/// A condition on `raw.events` that holds where a row belongs to nobody any more: its user was erased. Per-user tables have no
-/// rows for it.
-pub const BELONGS_TO_NOBODY: &str =
-    "exists (select from ops.erasure where erasure.fresh_id = events.user_id)";
+/// A condition on `raw.events` that holds where a row belongs to nobody any more: its user was erased, and the id is one of
+/// `raw.nobody()`. Per-user tables have no rows for it.
+pub const BELONGS_TO_NOBODY: &str = "events.user_id between '6e6f626f-6479-8000-8000-000000000000' \
+    and '6e6f626f-6479-8fff-8fff-ffffffffffff'";
 
 /// For the constants below, which are one text.
 macro_rules! floor_sql {
@@ -74,7 +81,7 @@ impl Admission {
         hashes: Vec<Vec<u8>>,
         key: Option<Vec<u8>>,
     ) -> Self {
-        let erased = key.map(|key| Erased { key, hashes: hashes.into_iter().collect() });
+        let erased = key.map(|key| Erased::new(key, hashes));
         Self { rules, floor, erased }
     }
 
@@ -85,7 +92,7 @@ impl Admission {
     }
 }
 
-/// Who was erased: ids can be looked for here, and not be read out.
+/// Who was erased: ids and addresses can be looked for here, and not be read out.
 #[derive(Clone)]
 pub struct Erased {
     key: Vec<u8>,
@@ -93,6 +100,12 @@ pub struct Erased {
 }
 
 impl Erased {
+    /// Those of whom these are the hashes, by the key that made them.
+    #[must_use]
+    pub fn new(key: Vec<u8>, hashes: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        Self { key, hashes: hashes.into_iter().collect() }
+    }
+
     /// Whether a user was erased.
     #[must_use]
     pub fn contains(&self, user_id: &Uuid) -> bool {
@@ -105,8 +118,8 @@ impl Erased {
         hex::encode(user_hash(&self.key, user_id))
     }
 
-    /// Whether bytes hold the id of an erased user, or the API's id that it follows from: as text, or as 16 bytes that have the marks
-    /// of a UUID.
+    /// Whether bytes hold the e-mail address of an erased person, the id, or the API's id that it follows from: ids as text, or as
+    /// 16 bytes that have the marks of a UUID.
     #[must_use]
     pub fn are_mentioned_in(&self, bytes: &[u8]) -> bool {
         let is_erased = |id: Uuid| self.contains(&id) || self.contains(&ids::user_id(&id));
@@ -122,15 +135,36 @@ impl Erased {
             })
         });
         text.chain(binary).any(is_erased)
+            || address::candidates(bytes)
+                .any(|address| self.hashes.contains(&address_hash(&self.key, &address)))
     }
+}
+
+/// Whether a user id is one of those that erased persons' events have: it belongs to nobody, and nobody may send it.
+#[must_use]
+pub fn is_nobody(user_id: &Uuid) -> bool {
+    let bytes = user_id.as_bytes();
+    bytes.starts_with(b"nobody") && bytes[6] >> 4 == 8 && bytes[8] >> 4 == 8
 }
 
 /// The keyed hash under which an erased user is remembered: HMAC-SHA-256 of the id's 16 bytes.
 #[must_use]
-#[expect(clippy::expect_used, reason = "HMAC takes a key of any length (RFC 2104)")]
 pub fn user_hash(key: &[u8], user_id: &Uuid) -> Vec<u8> {
+    keyed_hash(key, &[user_id.as_bytes()])
+}
+
+/// The same of an e-mail address, in whatever case it is written.
+#[must_use]
+pub fn address_hash(key: &[u8], address: &str) -> Vec<u8> {
+    keyed_hash(key, &[b"e-mail\0", address.trim().to_lowercase().as_bytes()])
+}
+
+#[expect(clippy::expect_used, reason = "HMAC takes a key of any length (RFC 2104)")]
+fn keyed_hash(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
-    mac.update(user_id.as_bytes());
+    for part in parts {
+        mac.update(part);
+    }
     mac.finalize().into_bytes().to_vec()
 }
 
@@ -142,7 +176,7 @@ mod tests {
     const KEY: [u8; 32] = [7; 32];
 
     fn erased(ids: &[Uuid]) -> Erased {
-        Erased { key: KEY.to_vec(), hashes: ids.iter().map(|id| user_hash(&KEY, id)).collect() }
+        Erased::new(KEY.to_vec(), ids.iter().map(|id| user_hash(&KEY, id)))
     }
 
     #[test]
@@ -160,6 +194,31 @@ mod tests {
         let mut mac = Hmac::<Sha256>::new_from_slice(b"Jefe").unwrap();
         mac.update(b"what do ya want for nothing?");
         assert!(hex::encode(mac.finalize().into_bytes()).starts_with("5bdcc146bf60754e"));
+    }
+
+    #[test]
+    fn nobody_is_known_by_the_form_of_the_id() {
+        for nobody in ["6e6f626f-6479-8000-8000-000000000000", "6e6f626f-6479-8abc-8fff-0123456789ab"] {
+            assert!(is_nobody(&nobody.parse().unwrap()), "{nobody}");
+        }
+        for somebody in ["6e6f626f-6479-4000-8000-000000000000", "6e6f626f-6479-8000-9000-000000000000"] {
+            assert!(!is_nobody(&somebody.parse().unwrap()), "{somebody}");
+        }
+    }
+
+    #[test]
+    fn the_erased_are_found_by_their_address() {
+        let erased = Erased::new(KEY.to_vec(), [address_hash(&KEY, " K20417@Mail.example")]);
+        for text in [
+            "b2,K-1,k20417@mail.example\n",
+            "{\"to\":\"K20417\\u0040mail.EXAMPLE\"}",
+            "?m=k20417%40mail.example&",
+        ] {
+            assert!(erased.are_mentioned_in(text.as_bytes()), "{text}");
+        }
+        for text in ["k2041@mail.example", "k20417@mail.example.org", "k20417 at mail.example", "@", ""] {
+            assert!(!erased.are_mentioned_in(text.as_bytes()), "{text}");
+        }
     }
 
     #[test]

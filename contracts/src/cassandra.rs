@@ -5,10 +5,11 @@
 
 use std::fmt::Write;
 
-use crate::cube::{CUBE, Grouping, MeasureKind};
+use crate::cube::{CUBE, Grouping};
 use crate::event::EVENT;
 use crate::family;
 use crate::ledger;
+use crate::measure::MeasureKind;
 use crate::namespace::Namespace;
 use crate::record::Column;
 
@@ -61,7 +62,7 @@ fn table(keyspace: &str, grouping: &Grouping) -> String {
         let _ = writeln!(cql, "    {column} {},", key_type(column));
     }
     for measure in grouping.measures {
-        let _ = writeln!(cql, "    {} {},", measure.column, measure_type(measure.kind));
+        let _ = writeln!(cql, "    {} {},", measure.column(), measure_type(measure.kind()));
     }
     let names = |columns: &[Column]| columns.iter().map(Column::to_string).collect::<Vec<_>>().join(", ");
     let clustering = grouping.clustering_key();
@@ -80,14 +81,17 @@ fn table(keyspace: &str, grouping: &Grouping) -> String {
     cql
 }
 
-/// The CQL type of a key column: day and hour, the instant of the row, an id, or a dimension, which is text.
+/// The CQL type of a key column: day and hour, the instant of the row, an id, a declared start, or another dimension, which is
+/// text.
 #[must_use]
 pub fn key_type(column: Column) -> &'static str {
     if column == CUBE.day {
         "date"
     } else if column == CUBE.hour {
         "int"
-    } else if family::tables().any(|(_, grouping)| grouping.at == column) {
+    } else if column == EVENT.session_started_at
+        || family::tables().any(|(_, grouping)| grouping.at == column)
+    {
         "timestamp"
     } else if [EVENT.user_id, EVENT.session_id, EVENT.event_id].contains(&column) {
         "uuid"

@@ -5,7 +5,8 @@
 //! Spark plan and in `audit` as SQL over `raw.events`, so that one can check the other.
 
 use crate::event::EVENT;
-use crate::record::Column;
+use crate::measure::{ITEM_MEASURES, Measure, VISIT_MEASURES};
+use crate::record::{Column, columns};
 
 /// What stands for an absent dimension: a null key would be refused by Cassandra for ever.
 pub const NONE: &str = "(none)";
@@ -26,19 +27,6 @@ pub const fn write_time(window_start_us: i64, revision: i64, events: i64) -> i64
     window_start_us + revision * REVISION_STEP + events
 }
 
-/// Typed names of columns that belong to no record.
-macro_rules! columns {
-    ($(#[doc = $doc:literal])+ $const:ident : $type:ident { $( $(#[doc = $field_doc:literal])+ $field:ident, )+ }) => {
-        $(#[doc = $doc])+
-        #[derive(Debug, Clone, Copy)]
-        pub struct $type { $( $(#[doc = $field_doc])+ pub $field: Column, )+ }
-        $(#[doc = $doc])+
-        pub const $const: $type = $type { $( $field: Column::new(stringify!($field)), )+ };
-    };
-}
-
-pub(crate) use columns;
-
 columns! {
     /// Columns of the cube that are no measures and no dimensions.
     CUBE: CubeColumns {
@@ -54,102 +42,6 @@ columns! {
         minute,
     }
 }
-
-columns! {
-    /// The measures. Sums and counts are exact; `sessions` and `users` are HyperLogLog estimates and must
-    /// not be added up over windows.
-    MEASURE: MeasureColumns {
-        /// All lines.
-        events,
-        /// `session_start` lines.
-        session_starts,
-        /// Distinct sessions, estimated.
-        sessions,
-        /// Distinct users, estimated.
-        users,
-        /// `view_item` lines.
-        item_views,
-        /// `add_to_cart` lines.
-        cart_adds,
-        /// `begin_checkout` lines.
-        checkouts,
-        /// `purchase` lines with `order_line` = 1.
-        orders,
-        /// `purchase` lines.
-        order_lines,
-        /// Sum of `quantity` over `purchase` lines.
-        units,
-        /// Sum of `amount_base` over `purchase` lines.
-        gross,
-        /// Sum of `amount_base` over `refund` lines.
-        refunds,
-        /// `gross` − `refunds`.
-        net,
-        /// The newest `occurred_at` folded in.
-        last_occurred_at,
-    }
-}
-
-/// How a measure is compared and stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MeasureKind {
-    /// A count or sum of units: `bigint`.
-    Count,
-    /// An estimate of a distinct count: `bigint`.
-    Distinct,
-    /// A sum of money: `decimal`, two digits.
-    Money,
-    /// An instant: `timestamp`, which Cassandra keeps in ms.
-    Instant,
-    /// A word or a name: `text`.
-    Text,
-    /// Yes or no: `boolean`.
-    Flag,
-}
-
-/// One measure of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Measure {
-    /// Its column.
-    pub column: Column,
-    /// Its kind.
-    pub kind: MeasureKind,
-}
-
-pub(crate) const fn measure(column: Column, kind: MeasureKind) -> Measure {
-    Measure { column, kind }
-}
-
-/// What each table of visits measures.
-pub(crate) const VISIT_MEASURES: &[Measure] = &[
-    measure(MEASURE.events, MeasureKind::Count),
-    measure(MEASURE.session_starts, MeasureKind::Count),
-    measure(MEASURE.sessions, MeasureKind::Distinct),
-    measure(MEASURE.users, MeasureKind::Distinct),
-    measure(MEASURE.item_views, MeasureKind::Count),
-    measure(MEASURE.cart_adds, MeasureKind::Count),
-    measure(MEASURE.checkouts, MeasureKind::Count),
-    measure(MEASURE.orders, MeasureKind::Count),
-    measure(MEASURE.units, MeasureKind::Count),
-    measure(MEASURE.gross, MeasureKind::Money),
-    measure(MEASURE.refunds, MeasureKind::Money),
-    measure(MEASURE.net, MeasureKind::Money),
-    measure(MEASURE.last_occurred_at, MeasureKind::Instant),
-];
-
-/// What each table of products measures: an order of several products belongs to none of them, so lines are
-/// counted instead, and nothing distinct.
-const ITEM_MEASURES: &[Measure] = &[
-    measure(MEASURE.events, MeasureKind::Count),
-    measure(MEASURE.item_views, MeasureKind::Count),
-    measure(MEASURE.cart_adds, MeasureKind::Count),
-    measure(MEASURE.order_lines, MeasureKind::Count),
-    measure(MEASURE.units, MeasureKind::Count),
-    measure(MEASURE.gross, MeasureKind::Money),
-    measure(MEASURE.refunds, MeasureKind::Money),
-    measure(MEASURE.net, MeasureKind::Money),
-    measure(MEASURE.last_occurred_at, MeasureKind::Instant),
-];
 
 /// One grouping of a family of metrics, which is one table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,7 +73,7 @@ impl Grouping {
     /// All columns of the table: key, then measures.
     #[must_use]
     pub fn columns(&self) -> Vec<Column> {
-        let measures = self.measures.iter().map(|measure| measure.column);
+        let measures = self.measures.iter().map(|measure| measure.column());
         self.partition_key.iter().copied().chain(self.clustering_key()).chain(measures).collect()
     }
 }

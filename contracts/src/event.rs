@@ -3,6 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 
+use crate::ids;
 use crate::record;
 use crate::record::{Code, Fixed, Text};
 use crate::vocabulary::{AgeBand, Channel, Device, EventName, Gender};
@@ -84,5 +85,53 @@ record! {
         order_lines: Option<i32>,
         /// How it was paid.
         payment_type: Option<Text<32>>,
+    }
+}
+
+impl Event {
+    /// An event of nobody in particular that is about nothing, on time: a test sets the fields that it is about.
+    ///
+    /// # Panics
+    /// Never: its texts are within their rules.
+    #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "its texts are constants, and every test that begins from it would show one that is not"
+    )]
+    pub fn sample(occurred_at: DateTime<Utc>) -> Self {
+        const VALID: &str = "the text is within its rule";
+        Self {
+            event_id: ids::v7(occurred_at, [0; 10]),
+            event_name: EventName::SessionStart,
+            occurred_at,
+            ingested_at: occurred_at,
+            user_id: Uuid::nil(),
+            session_id: Uuid::nil(),
+            session_started_at: occurred_at,
+            returning: false,
+            gender: Gender::Other,
+            age: 33,
+            age_band: AgeBand::of(33),
+            country: "DE".parse().expect(VALID),
+            city: "Köln".parse().expect(VALID),
+            latitude: 50.9,
+            longitude: 6.9,
+            device: Device::Mobile,
+            channel: Channel::Direct,
+            item_id: None,
+            item_name: None,
+            category: None,
+            brand: None,
+            price: None,
+            currency: None,
+            quantity: None,
+            amount_base: None,
+            rate: None,
+            rate_date: None,
+            order_id: None,
+            order_line: None,
+            order_lines: None,
+            payment_type: None,
+        }
     }
 }

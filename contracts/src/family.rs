@@ -4,11 +4,11 @@
 //! its tables should hold is said again in SQL by `audit`. A family's **axis** is the time by which its rows are owned, repaired
 //! and cut into pieces: the start of a window, the declared start of a visit, the time of an event.
 
-use crate::cube::{
-    CUBE, GROUPINGS, Grouping, MEASURE, Measure, MeasureKind, VISIT_MEASURES, WINDOW_US, columns, measure,
-};
+use crate::cube::{CUBE, GROUPINGS, Grouping, WINDOW_US};
 use crate::event::EVENT;
-use crate::record::Column;
+use crate::measure::{Aggregate, Counterpart, Measure, MeasureKind, VISIT_MEASURES, VisitMeasure, text};
+use crate::record::{Column, columns};
+use crate::user::USER;
 
 /// An hour, in µs.
 pub const HOUR_US: i64 = 3_600_000_000;
@@ -19,34 +19,14 @@ pub const SESSION_GAP_US: i64 = 30 * 60 * 1_000_000;
 pub const SESSION_LONGEST_US: i64 = 24 * HOUR_US;
 
 columns! {
-    /// Columns of the families beside the cube.
-    BESIDE: BesideColumns {
+    /// The instants of rows beside the cube's.
+    INSTANT: InstantColumns {
         /// The start of the hour.
         hour_start,
         /// The end of the five minutes that a row of `live_visitors` is about.
         as_of,
-        /// Units of the hour before.
-        previous_units,
-        /// Order lines of the hour before.
-        previous_order_lines,
-        /// Net sales of the hour before.
-        previous_net,
-        /// Users stored for the first time.
-        registrations,
         /// The time of a session's first event.
         started_at,
-        /// The time of its last event.
-        ended_at,
-        /// From the first to the last event, in ms.
-        duration_ms,
-        /// Whether at most one event followed the start of the visit.
-        bounce,
-        /// How far the visitor came: one of [`STEPS`].
-        furthest_step,
-        /// Where a visit without a purchase ended: the furthest step from `browse` on, else `(none)`.
-        abandoned_at,
-        /// What was left in the cart of a visit without a purchase, in the base currency.
-        value_at_risk,
     }
 }
 
@@ -65,7 +45,8 @@ pub enum Geometry {
         /// From a window's start to the instant in a row's key, in µs.
         at_us: i64,
     },
-    /// Sessions: the events of a visit without a gap of [`SESSION_GAP_US`]; the axis is the visit's declared start.
+    /// Sessions: the events of a visit without a gap of [`SESSION_GAP_US`]; the axis is the visit's declared start. A visit is
+    /// user, session id and declared start in whole ms, which is what a row's key can hold.
     Sessions,
     /// Each event a row of its own; the axis is its time.
     Records,
@@ -122,6 +103,51 @@ impl Family {
         }
     }
 
+    /// The table of its records, and the column with their place on the axis.
+    #[must_use]
+    pub const fn records(&self) -> (&'static str, Column) {
+        match (self.source, self.geometry) {
+            (Source::Users, _) => ("raw.registrations", USER.ingested_at),
+            (Source::Events, Geometry::Sessions) => ("raw.events", EVENT.session_started_at),
+            (Source::Events, Geometry::Windows { .. } | Geometry::Records) => {
+                ("raw.events", EVENT.occurred_at)
+            }
+        }
+    }
+
+    /// Whether every measure of its tables is one that its geometry and source give.
+    const fn gives_its_measures(&self) -> bool {
+        let mut table = 0;
+        while table < self.tables.len() {
+            let measures = self.tables[table].measures;
+            let mut at = 0;
+            while at < measures.len() {
+                if !self.gives(measures[at]) {
+                    return false;
+                }
+                at += 1;
+            }
+            table += 1;
+        }
+        true
+    }
+
+    const fn gives(&self, measure: Measure) -> bool {
+        match (self.geometry, self.source) {
+            (Geometry::Windows { .. }, Source::Users) => matches!(measure, Measure::Registrations),
+            (Geometry::Windows { .. }, Source::Events) => match measure {
+                Measure::Of(_) => true,
+                Measure::Before(_) => self.compares,
+                Measure::Registrations | Measure::Visit(_) | Measure::Field(..) => false,
+            },
+            (Geometry::Sessions, Source::Events) => {
+                matches!(measure, Measure::Of(_) | Measure::Visit(_) | Measure::Field(..))
+            }
+            (Geometry::Records, Source::Events) => matches!(measure, Measure::Field(..)),
+            (Geometry::Sessions | Geometry::Records, Source::Users) => false,
+        }
+    }
+
     /// From the axis to the instant of a row's key, in µs, where the one tells the other.
     #[must_use]
     pub const fn at_us(&self) -> i64 {
@@ -158,7 +184,7 @@ pub const HOURS: Family = Family {
         question: "When in the day is the shop busy?",
         dimensions: &[],
         measures: VISIT_MEASURES,
-        at: BESIDE.hour_start,
+        at: INSTANT.hour_start,
         partition_key: &[CUBE.day],
         only_items: false,
     }],
@@ -176,14 +202,14 @@ pub const LIVE: Family = Family {
         question: "Who has been in the shop in the five minutes before as_of? Of now and before; late records do not come in.",
         dimensions: &[],
         measures: &[
-            measure(MEASURE.events, MeasureKind::Count),
-            measure(MEASURE.sessions, MeasureKind::Distinct),
-            measure(MEASURE.users, MeasureKind::Distinct),
-            measure(MEASURE.cart_adds, MeasureKind::Count),
-            measure(MEASURE.orders, MeasureKind::Count),
-            measure(MEASURE.net, MeasureKind::Money),
+            Measure::Of(Aggregate::Events),
+            Measure::Of(Aggregate::Sessions),
+            Measure::Of(Aggregate::Users),
+            Measure::Of(Aggregate::CartAdds),
+            Measure::Of(Aggregate::Orders),
+            Measure::Of(Aggregate::Net),
         ],
-        at: BESIDE.as_of,
+        at: INSTANT.as_of,
         partition_key: &[CUBE.day],
         only_items: false,
     }],
@@ -201,15 +227,15 @@ pub const PRODUCTS: Family = Family {
         question: "Which products sell best in an hour, and how did they in the hour before? events counts lines of both hours.",
         dimensions: &[EVENT.item_id, EVENT.item_name],
         measures: &[
-            measure(MEASURE.events, MeasureKind::Count),
-            measure(MEASURE.order_lines, MeasureKind::Count),
-            measure(MEASURE.units, MeasureKind::Count),
-            measure(MEASURE.net, MeasureKind::Money),
-            measure(BESIDE.previous_order_lines, MeasureKind::Count),
-            measure(BESIDE.previous_units, MeasureKind::Count),
-            measure(BESIDE.previous_net, MeasureKind::Money),
+            Measure::Of(Aggregate::Events),
+            Measure::Of(Aggregate::OrderLines),
+            Measure::Of(Aggregate::Units),
+            Measure::Of(Aggregate::Net),
+            Measure::Before(Counterpart::OrderLines),
+            Measure::Before(Counterpart::Units),
+            Measure::Before(Counterpart::Net),
         ],
-        at: BESIDE.hour_start,
+        at: INSTANT.hour_start,
         partition_key: &[CUBE.day],
         only_items: true,
     }],
@@ -226,7 +252,7 @@ pub const REGISTRATIONS: Family = Family {
         table: "registrations_by_country",
         question: "Where do new users come from, by the minute in which they were first stored?",
         dimensions: &[EVENT.country],
-        measures: &[measure(BESIDE.registrations, MeasureKind::Count)],
+        measures: &[Measure::Registrations],
         at: CUBE.minute,
         partition_key: &[EVENT.country, CUBE.day],
         only_items: false,
@@ -243,26 +269,26 @@ pub const SESSIONS: Family = Family {
     tables: &[Grouping {
         table: "sessions_by_user",
         question: "What did a user do, visit by visit? Written when a visit is closed: 30 minutes after its last event.",
-        dimensions: &[EVENT.user_id, EVENT.session_id],
+        // The declared start too: events of one visit that declare different starts are sessions of their own.
+        dimensions: &[EVENT.user_id, EVENT.session_id, EVENT.session_started_at],
         measures: &[
-            measure(MEASURE.events, MeasureKind::Count),
-            measure(EVENT.session_started_at, MeasureKind::Instant),
-            measure(BESIDE.ended_at, MeasureKind::Instant),
-            measure(BESIDE.duration_ms, MeasureKind::Count),
-            measure(MEASURE.item_views, MeasureKind::Count),
-            measure(MEASURE.cart_adds, MeasureKind::Count),
-            measure(MEASURE.checkouts, MeasureKind::Count),
-            measure(MEASURE.orders, MeasureKind::Count),
-            measure(MEASURE.net, MeasureKind::Money),
-            measure(BESIDE.bounce, MeasureKind::Flag),
-            measure(BESIDE.furthest_step, MeasureKind::Text),
-            measure(BESIDE.abandoned_at, MeasureKind::Text),
-            measure(BESIDE.value_at_risk, MeasureKind::Money),
-            measure(EVENT.country, MeasureKind::Text),
-            measure(EVENT.device, MeasureKind::Text),
-            measure(EVENT.channel, MeasureKind::Text),
+            Measure::Visit(VisitMeasure::EndedAt),
+            Measure::Visit(VisitMeasure::DurationMs),
+            Measure::Of(Aggregate::Events),
+            Measure::Of(Aggregate::ItemViews),
+            Measure::Of(Aggregate::CartAdds),
+            Measure::Of(Aggregate::Checkouts),
+            Measure::Of(Aggregate::Orders),
+            Measure::Of(Aggregate::Net),
+            Measure::Visit(VisitMeasure::Bounce),
+            Measure::Visit(VisitMeasure::FurthestStep),
+            Measure::Visit(VisitMeasure::AbandonedAt),
+            Measure::Visit(VisitMeasure::ValueAtRisk),
+            text(EVENT.country),
+            text(EVENT.device),
+            text(EVENT.channel),
         ],
-        at: BESIDE.started_at,
+        at: INSTANT.started_at,
         partition_key: &[EVENT.user_id],
         only_items: false,
     }],
@@ -280,18 +306,18 @@ pub const ORDERS: Family = Family {
         question: "What did a user buy and give back, line by line?",
         dimensions: &[EVENT.user_id, EVENT.event_id],
         measures: &[
-            measure(EVENT.event_name, MeasureKind::Text),
-            measure(EVENT.order_id, MeasureKind::Text),
-            measure(EVENT.order_line, MeasureKind::Count),
-            measure(EVENT.order_lines, MeasureKind::Count),
-            measure(EVENT.item_id, MeasureKind::Text),
-            measure(EVENT.item_name, MeasureKind::Text),
-            measure(EVENT.category, MeasureKind::Text),
-            measure(EVENT.quantity, MeasureKind::Count),
-            measure(EVENT.price, MeasureKind::Money),
-            measure(EVENT.currency, MeasureKind::Text),
-            measure(EVENT.amount_base, MeasureKind::Money),
-            measure(EVENT.payment_type, MeasureKind::Text),
+            text(EVENT.event_name),
+            text(EVENT.order_id),
+            Measure::Field(EVENT.order_line, MeasureKind::Count),
+            Measure::Field(EVENT.order_lines, MeasureKind::Count),
+            text(EVENT.item_id),
+            text(EVENT.item_name),
+            text(EVENT.category),
+            Measure::Field(EVENT.quantity, MeasureKind::Count),
+            Measure::Field(EVENT.price, MeasureKind::Money),
+            text(EVENT.currency),
+            Measure::Field(EVENT.amount_base, MeasureKind::Money),
+            text(EVENT.payment_type),
         ],
         at: EVENT.occurred_at,
         partition_key: &[EVENT.user_id],
@@ -322,27 +348,30 @@ pub fn table(name: &str) -> Option<(&'static Family, &'static Grouping)> {
     tables().find(|(_, table)| table.table == name)
 }
 
-/// The measure that a `previous_` one is the counterpart of.
+/// The column whose measure a `previous_` one is of the hour before.
 #[must_use]
-pub fn counterpart(measure: Column) -> Option<Column> {
-    [
-        (BESIDE.previous_units, MEASURE.units),
-        (BESIDE.previous_order_lines, MEASURE.order_lines),
-        (BESIDE.previous_net, MEASURE.net),
-    ]
-    .into_iter()
-    .find_map(|(previous, now)| (previous == measure).then_some(now))
+pub fn counterpart(column: Column) -> Option<Column> {
+    let counterpart = Counterpart::ALL.iter().find(|counterpart| counterpart.column() == column);
+    counterpart.map(|counterpart| counterpart.aggregate().column())
 }
 
 /// The measure of a table that says how many records are folded into a row: part of its write time. A row without one is one record.
 #[must_use]
 pub fn folded(grouping: &Grouping) -> Option<Measure> {
-    grouping
-        .measures
-        .iter()
-        .copied()
-        .find(|measure| measure.column == MEASURE.events || measure.column == BESIDE.registrations)
+    let counts =
+        |measure: &Measure| matches!(measure, Measure::Of(Aggregate::Events) | Measure::Registrations);
+    grouping.measures.iter().copied().find(counts)
 }
+
+// A table whose measures its family's geometry does not give would not compile.
+const _: () = {
+    assert!(CUBE_FAMILY.gives_its_measures());
+    let mut at = 0;
+    while at < FAMILIES_BESIDE.len() {
+        assert!(FAMILIES_BESIDE[at].gives_its_measures());
+        at += 1;
+    }
+};
 
 #[cfg(test)]
 mod tests {

@@ -16,8 +16,9 @@
 use chrono::{DateTime, Utc};
 
 use crate::avro::{ReadError, Reader, write_long, write_str};
-use crate::cube::{CUBE, MEASURE, WINDOW_US, columns};
-use crate::record::Column;
+use crate::cube::{CUBE, WINDOW_US};
+use crate::measure::MEASURE;
+use crate::record::{Column, columns};
 
 /// The length of a ledger's minute, in µs.
 pub const MINUTE_US: i64 = WINDOW_US;

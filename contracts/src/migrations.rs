@@ -26,4 +26,15 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration { name: "V11__sizes", sql: include_str!("../migrations/V11__sizes.sql") },
     Migration { name: "V12__console", sql: include_str!("../migrations/V12__console.sql") },
+    Migration { name: "V13__truncate", sql: include_str!("../migrations/V13__truncate.sql") },
+    Migration { name: "V14__identities", sql: include_str!("../migrations/V14__identities.sql") },
+    Migration { name: "V15__doors", sql: include_str!("../migrations/V15__doors.sql") },
+    Migration { name: "V17__actions", sql: include_str!("../migrations/V17__actions.sql") },
+    Migration { name: "V18__alerts", sql: include_str!("../migrations/V18__alerts.sql") },
+    Migration { name: "V19__clusters", sql: include_str!("../migrations/V19__clusters.sql") },
+    Migration { name: "V20__silences", sql: include_str!("../migrations/V20__silences.sql") },
+    Migration {
+        name: "V21__partition_truncate",
+        sql: include_str!("../migrations/V21__partition_truncate.sql"),
+    },
 ];

@@ -102,6 +102,12 @@ impl Rates {
         Ok(Self { base, by_currency, max_age_days })
     }
 
+    /// No rate at all: what is in the base currency passes, and nothing else.
+    #[must_use]
+    pub const fn none(base: Currency) -> Self {
+        Self { base, by_currency: BTreeMap::new(), max_age_days: 0 }
+    }
+
     /// The base currency.
     #[must_use]
     pub const fn base(&self) -> Currency {

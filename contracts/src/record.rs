@@ -16,8 +16,9 @@ pub use text::{Text, TextError};
 use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 
-use crate::avro::{ReadError, Reader};
-use crate::{avro, pg_binary};
+use crate::avro::binary as avro;
+use crate::avro::binary::{ReadError, Reader};
+use crate::pg_binary;
 
 /// The type of a field, from which each system's own type follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -127,6 +128,19 @@ impl std::fmt::Display for Column {
         f.write_str(self.0)
     }
 }
+
+/// Typed names of columns that belong to no record.
+macro_rules! columns {
+    ($(#[doc = $doc:literal])+ $const:ident : $type:ident { $( $(#[doc = $field_doc:literal])+ $field:ident, )+ }) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, Copy)]
+        pub struct $type { $( $(#[doc = $field_doc])+ pub $field: $crate::record::Column, )+ }
+        $(#[doc = $doc])+
+        pub const $const: $type = $type { $( $field: $crate::record::Column::new(stringify!($field)), )+ };
+    };
+}
+
+pub(crate) use columns;
 
 /// A Rust type that can stand in a record.
 pub trait FieldType: Sized {
@@ -292,15 +306,15 @@ macro_rules! record {
             ///
             /// # Errors
             /// Names the first field that is not there or breaks its type's rule.
-            pub fn read_avro(body: &[u8]) -> Result<Self, $crate::avro::ReadError> {
-                let mut reader = $crate::avro::Reader::new(body);
+            pub fn read_avro(body: &[u8]) -> Result<Self, $crate::avro::binary::ReadError> {
+                let mut reader = $crate::avro::binary::Reader::new(body);
                 let record = Self {
                     $( $field: $crate::record::FieldType::read_avro(&mut reader, stringify!($field))?, )+
                 };
                 reader.finish()?;
                 let mut canonical = Vec::with_capacity(body.len());
                 record.write_avro(&mut canonical);
-                if canonical == body { Ok(record) } else { Err($crate::avro::ReadError::NotCanonical) }
+                if canonical == body { Ok(record) } else { Err($crate::avro::binary::ReadError::NotCanonical) }
             }
 
             /// Appends the record's fields as they stand in a binary COPY row, without the field count.

@@ -14,6 +14,9 @@ pub const EVENTS_RETENTION_DAYS: u32 = 7;
 /// How many days a user's earlier states stay in Kafka: longer than any record of a topic that [`EVENTS_RETENTION_DAYS`] has not cut
 /// yet, segments of a week included, so that a job which may begin at the topics' start still finds every insert.
 pub const USERS_COMPACTION_LAG_DAYS: u32 = 4 * EVENTS_RETENTION_DAYS;
+/// How many days pass at most until they are gone, and all states of a user who was erased: Kafka gives no such promise by itself. Counted
+/// from when a later record comes into the same partition, since it closes no segment that nobody writes to.
+pub const USERS_COMPACTED_WITHIN_DAYS: u32 = USERS_COMPACTION_LAG_DAYS + 1;
 /// Partitions of the events topic, unless set-up or a rebuild is told otherwise: how many tasks can read it at a time.
 pub const EVENTS_PARTITIONS: i32 = 4;
 /// The largest record batch a broker takes, in bytes.
@@ -26,6 +29,8 @@ pub enum Cleanup {
     DeleteAfterDays(u32),
     /// Only what a later record of the same key replaces, and no sooner than after this many days.
     CompactAfterDays(u32),
+    /// The same, and no later than after this many: a record may be of a person who has to be forgotten.
+    CompactBetweenDays(u32, u32),
 }
 
 /// One topic.
@@ -60,6 +65,11 @@ impl Topic {
             Cleanup::CompactAfterDays(days) => {
                 settings.push(("cleanup.policy", "compact".into()));
                 settings.push(("min.compaction.lag.ms", days_ms(days).to_string()));
+            }
+            Cleanup::CompactBetweenDays(least, most) => {
+                settings.push(("cleanup.policy", "compact".into()));
+                settings.push(("min.compaction.lag.ms", days_ms(least).to_string()));
+                settings.push(("max.compaction.lag.ms", days_ms(most).to_string()));
             }
         }
         settings
@@ -133,7 +143,7 @@ pub fn topics(namespace: &Namespace, generation: i32, events_partitions: i32) ->
             schema: user_schema(),
             key: "user_id, as text",
             partitions: 2,
-            cleanup: Cleanup::CompactAfterDays(USERS_COMPACTION_LAG_DAYS),
+            cleanup: Cleanup::CompactBetweenDays(USERS_COMPACTION_LAG_DAYS, USERS_COMPACTED_WITHIN_DAYS),
             doc: "the latest state of each user; a null value says that the user was erased",
         },
         Topic {

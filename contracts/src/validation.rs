@@ -7,6 +7,7 @@ pub use again::readmit;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::admission;
 use crate::event::{Country, Currency, Event, Price};
 use crate::ids;
 use crate::lateness::{self, Lateness};
@@ -23,11 +24,7 @@ pub const MAX_QUANTITY: i32 = 100_000;
 /// The most lines in one order.
 pub const MAX_ORDER_LINES: i32 = 1_000;
 
-/// The earliest instant that an event may name, in µs since 1970: 1970-01-01.
-pub const EARLIEST_US: i64 = 0;
-/// The latest instant that an event may name, in µs since 1970: 2200-01-01. Beyond these two a window would never
-/// close, and PostgreSQL ends at the year 294276.
-pub const LATEST_US: i64 = 7_258_118_400_000_000;
+pub use crate::lateness::{EARLIEST_US, LATEST_US};
 
 /// How a source names one of its events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +122,64 @@ pub struct Draft {
     pub payment_type: Option<Text<32>>,
 }
 
+impl Draft {
+    /// An event with nothing but what every event has.
+    #[must_use]
+    pub const fn new(
+        event_name: EventName,
+        occurred_at: DateTime<Utc>,
+        shopper: Shopper,
+        visit: Visit,
+    ) -> Self {
+        Self {
+            source_id: None,
+            event_name,
+            occurred_at,
+            shopper,
+            visit,
+            line: None,
+            order: None,
+            payment_type: None,
+        }
+    }
+}
+
+/// An event that passed, and what decides whether it is a repeat.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accepted {
+    /// The event.
+    pub event: Event,
+    /// What it claims where its id was made from the source's; without one its id alone decides.
+    pub claim: Option<Claim>,
+}
+
+/// The claim of an event to be the only one of its source with the source's id, whatever the time of another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// The id that was made for it.
+    pub event_id: Uuid,
+    /// The source's own UUIDv7 that did not [fit](ids::fits): with another time the event may stand under that.
+    pub told: Option<Uuid>,
+}
+
+impl Accepted {
+    /// What events that are repeats of each other have in common.
+    #[must_use]
+    pub fn identity(&self) -> Uuid {
+        match self.claim {
+            Some(_) => ids::identity(&self.event.event_id),
+            None => self.event.event_id,
+        }
+    }
+}
+
+/// An event that came with an id of its own.
+impl From<Event> for Accepted {
+    fn from(event: Event) -> Self {
+        Self { event, claim: None }
+    }
+}
+
 /// Why a draft is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {detail}")]
@@ -152,12 +207,15 @@ pub fn accept(
     source: &str,
     ingested_at: DateTime<Utc>,
     rates: &Rates,
-) -> Result<Event, Rejection> {
+) -> Result<Accepted, Rejection> {
     let Draft { source_id, event_name, occurred_at, shopper, visit, line, order, payment_type } = draft;
     let (occurred_at, session_started_at) = (whole_us(occurred_at), whole_us(visit.session_started_at));
-    let event_id = key(source_id, source, occurred_at)?;
+    let (event_id, claim) = key(source_id, source, occurred_at)?;
     check_times(occurred_at, session_started_at, ingested_at)?;
     check_shopper(shopper.age, shopper.latitude, shopper.longitude)?;
+    if admission::is_nobody(&shopper.user_id) {
+        return Err(reject(Reason::InvalidField, "user_id", "it is of the form that belongs to nobody"));
+    }
     check_order(event_name, line.as_ref(), order.as_ref())?;
     if let Some(purchased_at) = order.as_ref().and_then(|order| order.purchased_at) {
         check_instant("purchased_at", purchased_at)?;
@@ -188,7 +246,7 @@ pub fn accept(
         None => (None, None, None),
         Some(order) => (Some(order.order_id), Some(order.order_line), Some(order.order_lines)),
     };
-    Ok(Event {
+    let event = Event {
         event_id,
         event_name,
         occurred_at,
@@ -220,19 +278,27 @@ pub fn accept(
         order_line,
         order_lines,
         payment_type,
-    })
+    };
+    Ok(Accepted { event, claim })
 }
 
-fn key(source_id: Option<SourceId>, source: &str, occurred_at: DateTime<Utc>) -> Result<Uuid, Rejection> {
-    match source_id {
-        None => Err(reject(Reason::MissingId, "event_id", "the event has no id")),
-        Some(SourceId::Uuid(id)) if ids::fits(&id, occurred_at) => Ok(id),
-        Some(SourceId::Uuid(id)) => Ok(ids::rekeyed(occurred_at, source, &id.to_string())),
+/// The id of an event, and what it claims where the id is made here.
+fn key(
+    source_id: Option<SourceId>,
+    source: &str,
+    occurred_at: DateTime<Utc>,
+) -> Result<(Uuid, Option<Claim>), Rejection> {
+    let (id, told) = match source_id {
+        None => return Err(reject(Reason::MissingId, "event_id", "the event has no id")),
+        Some(SourceId::Uuid(id)) if ids::fits(&id, occurred_at) => return Ok((id, None)),
+        Some(SourceId::Uuid(id)) => (id.to_string(), ids::v7_unix_ms(&id).map(|_| id)),
         Some(SourceId::Text(id)) if id.is_empty() => {
-            Err(reject(Reason::MissingId, "event_id", "the event's id is empty"))
+            return Err(reject(Reason::MissingId, "event_id", "the event's id is empty"));
         }
-        Some(SourceId::Text(id)) => Ok(ids::rekeyed(occurred_at, source, &id)),
-    }
+        Some(SourceId::Text(id)) => (id, None),
+    };
+    let event_id = ids::rekeyed(occurred_at, source, &id);
+    Ok((event_id, Some(Claim { event_id, told })))
 }
 
 /// An instant as every system keeps it, in whole µs.

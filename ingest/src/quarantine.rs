@@ -7,14 +7,12 @@
 //!   key of `raw.events` decides, and the event and the mark on its row are one transaction. Ids and money of an event stay as they
 //!   were; `ingested_at` is the time of the replay, when it really comes in, so that an old one is late and left to
 //!   reconciliation.
-//! - [`describe()`] shows a record's bytes to a person, and [`printable()`] what a sender wrote, without what a terminal would obey.
+//! - [`describe()`] shows a record's bytes to a person, without what a terminal would obey.
 
 mod describe;
 mod judge;
-mod printable;
 mod replay;
 
 pub use describe::{Payload, describe};
 pub use judge::{Rules, judge};
-pub use printable::{printable, printable_lines};
 pub use replay::{Example, Plan, Replayed, replay};

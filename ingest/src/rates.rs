@@ -19,25 +19,16 @@ const BUILT_IN: &str = include_str!("../rates/eur.csv");
 /// Rates that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The built-in file converts into EUR only.
-    #[error("the built-in rates are into EUR, not {base}: hand in a rates file")]
-    BuiltInBase {
-        /// The base currency wanted.
-        base: Currency,
-    },
     /// The file cannot be read.
     #[error("cannot read the rates file {}", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
     /// A line of it is wrong.
     #[error("the rates file {} is refused", path.display())]
     Parse {
-        /// The file.
         path: PathBuf,
         /// Which line, and why.
         #[source]
@@ -53,14 +44,15 @@ pub fn built_in() -> Rates {
     Rates::parse(base, MAX_AGE_DAYS, BUILT_IN).expect("the built-in rates parse")
 }
 
-/// Rates from a file into the given base currency, or the built-in ones.
+/// Rates from a file into the given base currency. Without a file the built-in ones into EUR, and none into another: a shop
+/// that sells in its base currency alone needs none.
 ///
 /// # Errors
-/// When the file cannot be read, a line is wrong, or the built-in ones have another base.
+/// When the file cannot be read, or a line is wrong.
 pub fn load(base: Currency, path: Option<&Path>) -> Result<Rates, LoadError> {
     let Some(path) = path else {
         let rates = built_in();
-        return if rates.base() == base { Ok(rates) } else { Err(LoadError::BuiltInBase { base }) };
+        return if rates.base() == base { Ok(rates) } else { Ok(Rates::none(base)) };
     };
     let text =
         std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;

@@ -2,6 +2,8 @@
 //!
 //! - **Acknowledged means committed.** A method returns after the commit; `synchronous_commit` stays on.
 //! - **A repeat is counted and dropped** by the key of `raw.events`, within a batch too.
+//! - **An id that is made of a source's id claims it** (`identity`): with another time it is a repeat all the same. Events that bring a
+//!   UUIDv7 of their time claim nothing, and cost nothing for it.
 //! - **Counts stay exact when the connection dies in a commit.** Every transaction knows its own id before it
 //!   commits; after reconnecting, `pg_xact_status` tells whether it did, and only a transaction that did not
 //!   is sent again.
@@ -13,27 +15,32 @@
 //! The store connects again by itself, with back-off, for at most its [patience](Store::with_patience).
 
 mod admission;
+mod appended;
 mod base_currency;
 mod connection;
 mod error;
 mod events;
 mod files;
-mod ledger;
+mod identity;
 mod quarantine;
 mod quarantined;
+mod refused_requests;
 mod replay;
 mod rows;
-mod screened;
+mod screening;
 mod shape;
+mod tally;
 mod users;
 
 pub use admission::Refused;
+pub use appended::Appended;
 pub use connection::Store;
 pub use error::StoreError;
-pub use events::{Appended, Committed, Fresh};
+pub use events::{Committed, Fresh};
 pub use files::{FileKey, FileState, FileStep, Passed};
 pub use quarantine::SetAside;
 pub use quarantined::{Count, Filter, Outcome, Quarantined};
+pub use refused_requests::RefusedRequests;
 pub use replay::{Judgement, Verdict};
 pub use rows::{EncodedRows, MAX_ROWS_PER_COMMIT};
 pub use shape::UsersShape;

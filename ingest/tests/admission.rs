@@ -1,6 +1,7 @@
 //! What the store refuses when it commits: what is before the retention floor, and whoever was erased.
 
 use chrono::{DateTime, Utc};
+use contracts::admission::{address_hash, user_hash};
 use contracts::{Event, Reason, ids};
 use ingest::store::{Appended, Judgement, Outcome, SetAside, UserRecord, Verdict};
 use uuid::Uuid;
@@ -16,8 +17,9 @@ async fn raise_floor(database: &Database, floor: &str) {
 
 async fn record_erasure(database: &Database, user: &Uuid) {
     let mut client = provision::connect(&database.url).await.unwrap();
-    let hash = provision::erasure::hash(&client, user).await.unwrap();
-    provision::erasure::record(&mut client, &hash).await.unwrap();
+    let key = provision::erasure::key(&client).await.unwrap();
+    let hashes = [user_hash(&key, user), address_hash(&key, "Ann@Shop.example")];
+    provision::erasure::record(&mut client, &hashes).await.unwrap();
 }
 
 /// Ten events from before the floor and ten from after.
@@ -115,6 +117,7 @@ async fn of_an_erased_person_neither_events_nor_row_nor_bytes_come_in() {
             reason: Reason::Malformed,
             detail: "no json".to_owned(),
             payload,
+            user_id: None,
             quarantined_at: at("2026-03-03T10:00:00Z"),
         };
         let login = Uuid::from_u128(0);
@@ -123,10 +126,16 @@ async fn of_an_erased_person_neither_events_nor_row_nor_bytes_come_in() {
             record("text", format!("{{\"user_id\":\"{user}\"").into_bytes()),
             record("bytes", [b"\0\0\0\0\x01H".as_slice(), user.as_bytes()].concat()),
             record("login", format!("login.uuid={login}").into_bytes()),
-            record("other", Uuid::from_u128(77).to_string().into_bytes()),
+            record("address", b"b2,K-17,ann@shop.example,n/a".to_vec()),
+            SetAside { user_id: Some(user), ..record("by a shop's own id", b"b3,K-17,n/a".to_vec()) },
+            SetAside {
+                user_id: Some(Uuid::from_u128(78)),
+                ..record("other", Uuid::from_u128(77).to_string().into_bytes())
+            },
         ];
         store.quarantine(&about).await.unwrap();
-        assert_eq!(set_aside(database, Reason::Erased).await, (9, 0));
+        assert_eq!(set_aside(database, Reason::Erased).await, (11, 0));
+        assert_eq!(database.count("select count(*) from raw.quarantine where user_id is not null").await, 1);
         assert_eq!(set_aside(database, Reason::Malformed).await, (1, 1));
         database.ledger().await;
     })
@@ -143,7 +152,7 @@ async fn a_replay_of_the_quarantine_brings_nobody_and_nothing_old_back() {
         all[1] = events(1, at("2026-03-01T10:00:00Z")).remove(0);
         let judgements = all
             .into_iter()
-            .map(|event| Judgement::Event(Box::new(event)))
+            .map(|event| Judgement::Event(Box::new(event.into())))
             .chain(person.iter().map(|record: &UserRecord| Judgement::User(Box::new(record.clone()))));
         let verdicts: Vec<Verdict> = judgements
             .enumerate()
@@ -161,6 +170,7 @@ async fn a_replay_of_the_quarantine_brings_nobody_and_nothing_old_back() {
                 reason: Reason::MissingRate,
                 detail: String::new(),
                 payload: b"bytes".to_vec(),
+                user_id: None,
                 quarantined_at: at("2026-03-03T10:00:00Z"),
             })
             .collect();

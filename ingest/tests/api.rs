@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use ingest::clock::Clock;
 use ingest::source::randomuser::server::{Fault, Server};
 use ingest::source::randomuser::{
-    ApiError, Client, FetchError, NATIONALITIES, Nationality, Page, PageRequest, RetryPolicy, UsersSource,
-    open_at,
+    ApiError, Client, FetchError, NATIONALITIES, Nationality, Page, PageRequest, RetryPolicy,
 };
+use ingest::source::users::{UsersSource, open_at};
 use serde_json::{Value, json};
 
 use crate::support::at;
@@ -151,7 +151,7 @@ async fn failures_are_told_apart() {
     assert!(matches!(late, ApiError::Timeout(_)), "{late:?}");
     // Nobody listens where a server has ended.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let endpoint = ingest::source::randomuser::Endpoint::Local(format!("http://{nobody}"));
+    let endpoint = ingest::source::randomuser::Endpoint::Local(format!("http://{nobody}").into());
     let gone = Client::new(&endpoint, Duration::from_secs(1), ONCE).unwrap();
     assert!(matches!(gone.fetch(&request(1), now()).await.unwrap_err().last, ApiError::Connect(_)));
 }

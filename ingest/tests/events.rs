@@ -128,6 +128,7 @@ async fn quarantine_keeps_bytes_and_takes_a_record_once() {
             reason: contracts::Reason::InvalidField,
             detail: "age: nul \0 in it".into(),
             payload: vec![0, 255, 1],
+            user_id: None,
             quarantined_at: at("2026-03-01T10:00:00Z"),
         };
         store.quarantine(std::slice::from_ref(&record)).await.unwrap();

@@ -5,6 +5,7 @@
 mod admission;
 mod api;
 mod events;
+mod identity;
 mod mutated;
 mod outcome;
 mod quarantine;

@@ -168,6 +168,7 @@ fn record(source: &str, coordinates: &str, reason: Reason, payload: &[u8]) -> Se
         reason,
         detail: "detail".into(),
         payload: payload.to_vec(),
+        user_id: None,
         quarantined_at: at(START),
     }
 }

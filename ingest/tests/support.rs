@@ -111,20 +111,7 @@ fn event(index: usize, occurred_at: DateTime<Utc>) -> Event {
         longitude: 179.9,
         device: Device::Mobile,
         channel: Channel::Direct,
-        item_id: None,
-        item_name: None,
-        category: None,
-        brand: None,
-        price: None,
-        currency: None,
-        quantity: None,
-        amount_base: None,
-        rate: None,
-        rate_date: None,
-        order_id: None,
-        order_line: None,
-        order_lines: None,
-        payment_type: None,
+        ..Event::sample(occurred_at)
     }
 }
 

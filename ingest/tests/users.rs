@@ -2,7 +2,7 @@
 
 use ingest::clock::Clock;
 use ingest::source::randomuser::server::Fault;
-use ingest::source::randomuser::{UsersSource, UsersWanted, load_users, open};
+use ingest::source::users::{UsersSource, UsersWanted, load_users, open};
 use ingest::store::Upserted;
 use serde_json::json;
 

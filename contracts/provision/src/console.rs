@@ -76,12 +76,13 @@ async fn grant(client: &mut Client) -> Result<(), Error> {
             &[&hidden],
         )
         .await?;
+    let hidden_columns: &[&str] = &HIDDEN_OF_QUARANTINE;
     let columns = transaction
         .query(
             "select format('%I', attname) from pg_attribute
-             where attrelid = 'raw.quarantine'::regclass and attnum > 0 and not attisdropped and attname <> $1
+             where attrelid = 'raw.quarantine'::regclass and attnum > 0 and not attisdropped and attname <> all ($1)
              order by attnum",
-            &[&HIDDEN_OF_QUARANTINE],
+            &[&hidden_columns],
         )
         .await?;
     let names = |rows: &[tokio_postgres::Row]| {

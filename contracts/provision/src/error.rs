@@ -22,6 +22,15 @@ pub enum ProvisionError {
     /// A migration failed or a published one was changed.
     #[error("a migration cannot be applied: a published migration must stay as it is, add a new one instead")]
     Migration(#[source] refinery::Error),
+    /// Rows that no snapshot of this cluster sees.
+    #[error(
+        "{table} has rows with transaction ids that this postgresql has not reached: a dump or a logical copy brought them \
+         from another cluster, and figures would leave them out; run `storepulse setup --restored`, then this again"
+    )]
+    RowsOfAnotherCluster {
+        /// The table.
+        table: &'static str,
+    },
     /// A publication publishes something else than the contract says.
     #[error(
         "publication {name} publishes {found}, the contract says {expected}: drop it by hand and set up again, \
@@ -214,7 +223,7 @@ pub enum ProvisionError {
     /// A table differs beyond a missing measure.
     #[error(
         "table {table} differs from the contract in column {column}: it is {found}, not {expected}; \
-         drop the table by hand and rebuild it, it holds nothing that postgresql does not"
+         it holds nothing that postgresql does not: drop it by hand, run this again, then `storepulse rebuild`"
     )]
     TableDiffers {
         /// Keyspace and table.

@@ -6,6 +6,9 @@
 //! loses nothing, and refuses with the reason and the way out where something differs in earnest: it never
 //! drops, never moves a position and never creates a slot that would leave accepted rows out.
 
+#![warn(missing_docs)]
+
+pub mod cluster;
 pub mod committed;
 mod console;
 pub mod erasure;
@@ -25,7 +28,7 @@ mod watermarks;
 pub use error::ProvisionError;
 pub use generation::{NextGeneration, begin_rebuild};
 pub use patience::load_when_there;
-pub use postgres::connect;
+pub use postgres::{connect, open};
 pub use scratch::{create_database, drop_namespace, in_scratch_namespace};
 pub use tables::connect as connect_cassandra;
 pub use watermarks::{Watermarks, watermarks};
@@ -107,29 +110,37 @@ pub struct Step {
 /// Hears of every step; called from the task that runs [`apply_with`].
 pub type Progress<'a> = &'a (dyn Fn(Step) + Sync);
 
+/// What may be told to a set-up.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Partitions of the first generation of the events topic; [`EVENTS_PARTITIONS`] where none are named.
+    pub events_partitions: Option<i32>,
+    /// Whether rows may have come from another PostgreSQL cluster though the database knows this one: all of them are read.
+    pub restored: bool,
+}
+
 /// Creates what is missing.
 ///
 /// # Errors
 /// When a service does not answer or something differs in a way that must not be altered silently.
 pub async fn apply(endpoints: &Endpoints) -> Result<Provisioned, ProvisionError> {
-    apply_with(endpoints, None, &|step| {
+    apply_with(endpoints, &Options::default(), &|step| {
         tracing::debug!(kind = step.kind, name = step.name, outcome = %step.outcome, "set up");
     })
     .await
 }
 
-/// As [`apply`], reporting each step. `events_partitions` is for the first generation of the events topic, which has
-/// [`EVENTS_PARTITIONS`] unless told.
+/// As [`apply`] with options, reporting each step.
 ///
 /// # Errors
 /// As [`apply`], and where the events topic is there with another number of partitions.
 pub async fn apply_with(
     endpoints: &Endpoints,
-    events_partitions: Option<i32>,
+    options: &Options,
     progress: Progress<'_>,
 ) -> Result<Provisioned, ProvisionError> {
     let (provisioned, ()) = futures::future::try_join(
-        Box::pin(apply_stream(endpoints, events_partitions, progress)),
+        Box::pin(apply_stream(endpoints, options, progress)),
         Box::pin(tables::ensure(&endpoints.cassandra_contact_points, &endpoints.namespace, progress)),
     )
     .await?;
@@ -140,7 +151,7 @@ pub async fn apply_with(
 /// half-known: the position comes last and closes the set-up.
 async fn apply_stream(
     endpoints: &Endpoints,
-    events_partitions: Option<i32>,
+    options: &Options,
     progress: Progress<'_>,
 ) -> Result<Provisioned, ProvisionError> {
     let namespace = &endpoints.namespace;
@@ -150,8 +161,10 @@ async fn apply_stream(
     postgres::migrate(&mut client, progress).await?;
     postgres::ensure_publications(&client, namespace, progress).await?;
     console::ensure_role(&mut client, progress).await?;
+    cluster::ensure(&client, options.restored, progress).await?;
 
     let known = postgres::generation(&client).await?;
+    let Options { events_partitions, .. } = *options;
     if let (Some(known), Some(wanted)) = (known, events_partitions)
         && known.partitions != wanted
     {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use contracts::backoff::Backoff;
 use contracts::endpoints::Endpoints;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +21,7 @@ pub async fn load_when_there(
     cancel: &CancellationToken,
     mut waiting: impl FnMut(&ProvisionError),
 ) -> Result<Option<Provisioned>, ProvisionError> {
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
         let loaded = tokio::select! {
             () = cancel.cancelled() => return Ok(None),
@@ -32,7 +33,7 @@ pub async fn load_when_there(
         }
         tokio::select! {
             () = cancel.cancelled() => return Ok(None),
-            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            () = tokio::time::sleep(backoff.pause()) => {}
         }
     }
 }

@@ -16,13 +16,20 @@ pub(crate) struct Identity {
     pub(crate) timeline: i32,
 }
 
-/// Connects, with the connection's task on the current runtime; it ends when the client is dropped.
+/// Connects as [`open`].
 ///
 /// # Errors
 /// When PostgreSQL cannot be reached or refuses the user.
 pub async fn connect(pg_url: &str) -> Result<Client, ProvisionError> {
-    let (client, connection) =
-        tokio_postgres::connect(pg_url, NoTls).await.map_err(ProvisionError::PostgresConnect)?;
+    open(pg_url).await.map_err(ProvisionError::PostgresConnect)
+}
+
+/// Connects, with the connection's task on the current runtime; it ends when the client is dropped.
+///
+/// # Errors
+/// As the client has them, for callers with errors of their own.
+pub async fn open(pg_url: &str) -> Result<Client, tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::connect(pg_url, NoTls).await?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::warn!(error = &error as &dyn std::error::Error, "postgresql connection ended");

@@ -48,7 +48,7 @@ pub async fn in_scratch_namespace<T>(
     let name = format!("t_{:012x}", Uuid::now_v7().as_u128() & 0xffff_ffff_ffff);
     let namespace = name.parse().map_err(|_| ProvisionError::PgUrl)?;
     let pg_url = create_database(&services.pg_url, &name).await?;
-    let endpoints = Endpoints { pg_url, namespace, ..services.clone() };
+    let endpoints = Endpoints { pg_url: pg_url.into(), namespace, ..services.clone() };
     let result = AssertUnwindSafe(Box::pin(body(endpoints.clone()))).catch_unwind().await;
     let dropped = drop_namespace(&endpoints).await;
     match result {

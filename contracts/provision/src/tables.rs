@@ -85,8 +85,8 @@ fn expected(grouping: &Grouping) -> Shapes {
             .map(|(index, column)| key(format!("clustering {index} {}", clustering_order(column)), column)),
     );
     columns.extend(grouping.measures.iter().map(|measure| {
-        let shape = Shape { cql_type: measure_type(measure.kind).to_owned(), role: REGULAR.to_owned() };
-        (measure.column.to_string(), shape)
+        let shape = Shape { cql_type: measure_type(measure.kind()).to_owned(), role: REGULAR.to_owned() };
+        (measure.column().to_string(), shape)
     }));
     columns
 }

@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod support;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use contracts::endpoints::Endpoints;
 use contracts::topics::{EVENTS_PARTITIONS, topics};
-use provision::{Outcome, ProvisionError, Provisioned, Step};
+use provision::{Options, Outcome, ProvisionError, Provisioned, Step};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
@@ -16,22 +18,16 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-/// The services that the environment names, or the warm stack's.
-async fn services() -> Endpoints {
-    if std::env::var(contracts::endpoints::variable::PG_URL).is_ok() {
-        return Endpoints::from_env().unwrap();
-    }
-    let stack = stack::shared(Arc::new(stack::Silent)).await.unwrap();
-    Endpoints::from_variables(&stack.env().unwrap()).unwrap()
-}
+use support::in_namespace;
 
-async fn in_namespace(body: impl AsyncFnOnce(Endpoints)) {
-    provision::in_scratch_namespace(&services().await, body).await.unwrap();
+fn in_partitions(events_partitions: i32) -> Options {
+    Options { events_partitions: Some(events_partitions), ..Options::default() }
 }
 
 async fn steps(endpoints: &Endpoints) -> (Result<Provisioned, ProvisionError>, Vec<Step>) {
     let steps = Mutex::new(Vec::new());
-    let result = provision::apply_with(endpoints, None, &|step| steps.lock().unwrap().push(step)).await;
+    let result =
+        provision::apply_with(endpoints, &Options::default(), &|step| steps.lock().unwrap().push(step)).await;
     (result, steps.into_inner().unwrap())
 }
 
@@ -261,12 +257,12 @@ async fn events_have_as_many_partitions_as_the_first_set_up_or_a_rebuild_was_tol
         metadata.topics()[0].partitions().len()
     }
     in_namespace(async |endpoints| {
-        provision::apply_with(&endpoints, Some(6), &|_| {}).await.unwrap();
+        provision::apply_with(&endpoints, &in_partitions(6), &|_| {}).await.unwrap();
         assert_eq!(partitions(&endpoints, 1).await, 6);
         // Nobody needs to say it again, and who says otherwise is told the way.
         provision::apply(&endpoints).await.unwrap();
         provision::load(&endpoints).await.unwrap();
-        let error = provision::apply_with(&endpoints, Some(8), &|_| {}).await.unwrap_err();
+        let error = provision::apply_with(&endpoints, &in_partitions(8), &|_| {}).await.unwrap_err();
         assert!(error.to_string().contains("storepulse rebuild --events-partitions 8"), "{error}");
         provision::begin_rebuild(&endpoints, Some(8)).await.unwrap();
         assert_eq!((partitions(&endpoints, 1).await, partitions(&endpoints, 2).await), (6, 8));
@@ -281,7 +277,7 @@ async fn an_incompatible_schema_is_a_typed_error() {
         // Needed before the first call over HTTP; the library does the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let subject = endpoints.namespace.events_subject();
-        let url = format!("{}/subjects/{subject}/versions", endpoints.schema_registry_url);
+        let url = format!("{}/subjects/{subject}/versions", endpoints.schema_registry_url.as_str());
         let earlier = json!({
             "type": "record", "name": "Event", "namespace": contracts::avro::NAMESPACE,
             "fields": [{"name": "event_id", "type": "long"}],
@@ -362,7 +358,8 @@ async fn the_console_sees_and_writes_what_it_needs_and_no_more() {
         let reads = [
             "job_run", "job_plan", "job_lease", "job_batch", "job_query", "job_fault", "relay_status", "ledger",
             "verification", "repair", "rebuild", "setting", "topic_generation", "console_user", "console_key",
-            "console_session", "console_ticket", "console_audit",
+            "console_session", "console_ticket", "console_audit", "job_wish", "alert_state", "alert_event",
+            "alert_silence", "alert_delivery",
         ]
         .map(|table| format!("select * from ops.{table}"));
         let writes = [
@@ -372,6 +369,12 @@ async fn the_console_sees_and_writes_what_it_needs_and_no_more() {
             "delete from ops.console_session where name = 'ana'",
             "delete from ops.console_ticket where ends_at < now()",
             "insert into ops.console_audit (name, role, action, phase) values ('ana', 'viewer', 'sign-in', 'done')",
+            "insert into ops.job_wish (job, wanted, by_whom) values ('cube', 'stopped', 'ana')",
+            "update ops.job_wish set wanted = 'running' where job = 'cube'",
+            "insert into ops.alert_event (at, rule, subject, severity, state_from, state_to, value)
+                 values (now(), 'Blind', '', 'warning', 'ok', 'pending', 1)",
+            "delete from ops.alert_event where at < now() - interval '400 days'",
+            "update ops.alert_silence set suppressed = suppressed + 1",
         ]
         .map(str::to_owned);
         let others = [
@@ -392,7 +395,9 @@ async fn the_console_sees_and_writes_what_it_needs_and_no_more() {
             "select * from ops.erasure_key",
             "update ops.console_audit set name = 'bob'",
             "delete from ops.console_audit",
+            "update ops.alert_event set rule = 'x'",
             "truncate ops.console_audit",
+            "delete from ops.job_wish",
             "update ops.console_user set password = null",
             "insert into ops.console_user (name, role) values ('eve', 'operator')",
             "insert into ops.console_ticket (ticket_sha256, name, role, ends_at)
@@ -405,6 +410,23 @@ async fn the_console_sees_and_writes_what_it_needs_and_no_more() {
         ] {
             assert_eq!(as_console(&client, statement).await, Err("42501".to_owned()), "{statement}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_published_table_is_not_emptied_behind_the_relays_back() {
+    in_namespace(async |endpoints| {
+        provision::apply(&endpoints).await.unwrap();
+        let client = provision::connect(&endpoints.pg_url).await.unwrap();
+        client.batch_execute("select raw.ensure_events_partition('2026-03-01')").await.unwrap();
+        for table in ["raw.events", "raw.users", "raw.events_20260301"] {
+            let refused = client.batch_execute(&format!("truncate {table}")).await.unwrap_err();
+            let refused = refused.as_db_error().unwrap();
+            assert!(refused.message().contains("is not carried over to Kafka"), "{refused:?}");
+            assert!(refused.hint().is_some_and(|hint| hint.starts_with("Use ")), "{refused:?}");
+        }
+        client.batch_execute("delete from raw.users").await.unwrap();
     })
     .await;
 }
@@ -444,7 +466,8 @@ async fn an_owner_who_may_not_make_roles_is_set_up_all_the_same() {
         )
         .await;
         let (_, at) = endpoints.pg_url.rsplit_once('@').unwrap();
-        let as_owner = Endpoints { pg_url: format!("postgresql://{owner}:pw@{at}"), ..endpoints.clone() };
+        let as_owner =
+            Endpoints { pg_url: format!("postgresql://{owner}:pw@{at}").into(), ..endpoints.clone() };
         let (result, steps) = steps(&as_owner).await;
         sql(&endpoints, &format!("reassign owned by {owner} to current_user; drop owned by {owner}")).await;
         let dropped = format!("drop role {owner}");

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{FieldType, Kind, Spelling, bad_value};
-use crate::avro;
-use crate::avro::{ReadError, Reader};
+use crate::avro::binary as avro;
+use crate::avro::binary::{ReadError, Reader};
 
 /// Exactly `N` upper-case ASCII letters. The shape is checked, not membership of the standard's list, which
 /// changes; a currency must have a rate besides.

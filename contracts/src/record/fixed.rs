@@ -8,8 +8,9 @@ use rust_decimal::prelude::ToPrimitive;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{FieldType, Kind, bad_value};
-use crate::avro::{ReadError, Reader};
-use crate::{avro, pg_binary};
+use crate::avro::binary as avro;
+use crate::avro::binary::{ReadError, Reader};
+use crate::pg_binary;
 
 /// A decimal of `P` digits, `S` of them after the point. `P` is at most 18, so that it fits an `i64`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{FieldType, Kind, bad_value};
-use crate::avro::{ReadError, Reader};
-use crate::{avro, cube};
+use crate::avro::binary as avro;
+use crate::avro::binary::{ReadError, Reader};
+use crate::cube;
 
 /// Non-empty text of at most `MAX` characters, without control characters. Cloning it is cheap.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,10 +64,11 @@ impl<const MAX: usize> Text<MAX> {
     }
 
     /// Takes a text that is only a label, which must not cost the record it stands in: control characters become spaces, spaces
-    /// around it go, what is longer than allowed is cut and ends in `…`, and the reserved word loses its brackets.
+    /// around it go, what is longer than allowed is cut and ends in `…`, and the reserved word loses its brackets. Where there was
+    /// something and nothing of it shows, U+FFFD stands for it.
     ///
     /// # Errors
-    /// [`TextError::Empty`] where nothing is left.
+    /// [`TextError::Empty`] where there is nothing but space.
     pub fn label(text: &str) -> Result<Self, TextError> {
         match Self::new(text) {
             Ok(label) if label.trim().len() == label.len() => return Ok(label),
@@ -75,6 +77,9 @@ impl<const MAX: usize> Text<MAX> {
         }
         let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let clean = clean.trim();
+        if clean.is_empty() && text.chars().any(|c| !c.is_whitespace()) {
+            return Self::new("\u{fffd}");
+        }
         let cut = match clean.char_indices().nth(MAX) {
             None => clean.to_owned(),
             Some(_) => clean.chars().take(MAX - 1).chain(['…']).collect(),
@@ -163,10 +168,12 @@ mod tests {
             ("äöüäöüäöüä", "äöüäöüäö…"),
             ("12345678 xyz", "12345678…"),
             ("(none)", "none"),
+            ("\u{7}\u{0}", "\u{fffd}"),
+            ("La\u{85}mp\u{9b}", "La mp"),
         ] {
             assert_eq!(Text::<9>::label(text).unwrap().as_str(), label, "{text:?}");
         }
-        for nothing in ["", " ", "\u{7}\n"] {
+        for nothing in ["", " ", "\t\r\n", "\u{85}"] {
             assert_eq!(Text::<9>::label(nothing), Err(TextError::Empty));
         }
     }

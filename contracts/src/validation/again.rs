@@ -62,7 +62,6 @@ fn line(event: &Event) -> Result<Option<Line>, Rejection> {
             item_id: None,
             item_name: None,
             category: None,
-            brand: None,
             price: None,
             currency: None,
             quantity: None,
@@ -131,7 +130,6 @@ mod tests {
             item_id: Some("i".parse().unwrap()),
             item_name: Some("Lamp".parse().unwrap()),
             category: Some("home".parse().unwrap()),
-            brand: None,
             price: Some(Price::from_unscaled(1_999).unwrap()),
             currency: Some("USD".parse().unwrap()),
             quantity: Some(3),
@@ -141,7 +139,7 @@ mod tests {
             order_id: Some("o".parse().unwrap()),
             order_line: Some(1),
             order_lines: Some(2),
-            payment_type: None,
+            ..Event::sample(occurred_at)
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use contracts::secret::Address;
 use contracts::validation::Draft;
 use ingest::source::simulator::{Courier, CourierError, Delivered};
 use tokio::time::{Instant, sleep};
@@ -31,7 +32,7 @@ pub struct Remote {
 pub enum RemoteError {
     /// An address that is none.
     #[error("{0:?} is no address of a collector, as in grpc://127.0.0.1:7100")]
-    Address(String),
+    Address(Address),
     /// A key that cannot be sent.
     #[error("the API key holds characters that cannot be sent")]
     Key,
@@ -39,7 +40,7 @@ pub enum RemoteError {
     #[error("there is no collector at {to}")]
     Connect {
         /// Where it should be.
-        to: String,
+        to: Address,
         /// Why not.
         #[source]
         source: tonic::transport::Error,
@@ -63,16 +64,19 @@ impl Remote {
     /// # Errors
     /// When the address is none or nobody is there.
     pub async fn connect(to: &str, key: &str) -> Result<Self, RemoteError> {
-        let no_address = || RemoteError::Address(to.to_owned());
+        let no_address = || RemoteError::Address(to.into());
         let authority = to.strip_prefix("grpc://").ok_or_else(no_address)?;
         let endpoint = Endpoint::from_shared(format!("http://{authority}")).map_err(|_| no_address())?;
-        let authorization = format!("Bearer {key}").parse().map_err(|_| RemoteError::Key)?;
+        let mut authorization: MetadataValue<Ascii> =
+            format!("Bearer {key}").parse().map_err(|_| RemoteError::Key)?;
+        // Neither `Debug` nor a trace of HTTP shows it then.
+        authorization.set_sensitive(true);
         let channel = endpoint
             .connect_timeout(CONNECT_WITHIN)
             .tcp_nodelay(true)
             .connect()
             .await
-            .map_err(|source| RemoteError::Connect { to: to.to_owned(), source })?;
+            .map_err(|source| RemoteError::Connect { to: to.into(), source })?;
         Ok(Self { client: CollectorClient::new(channel), authorization })
     }
 

@@ -1,7 +1,7 @@
 //! Who comes in: checked before anything of a request's body is read.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -11,14 +11,25 @@ use tokio_util::sync::CancellationToken;
 use crate::keys::{Key, Keys};
 use crate::limits::Limits;
 use crate::refusal::Refusal;
+use crate::refusals::{Cause, Refusals};
 use crate::share::Share;
 
 /// Lets so many requests of each name in at a time, each with a key, until the collector stops.
 #[derive(Debug, Clone)]
 pub(crate) struct Gate {
-    keys: Arc<Keys>,
-    shares: Arc<BTreeMap<String, Share>>,
+    known: Arc<RwLock<Known>>,
+    limits: Arc<Limits>,
+    refusals: Arc<Refusals>,
     stopping: CancellationToken,
+}
+
+/// Whose keys are in force, and what was.
+#[derive(Debug)]
+struct Known {
+    keys: Keys,
+    shares: BTreeMap<String, Share>,
+    /// To tell who goes on with one.
+    revoked: Keys,
 }
 
 /// Whoever came in. The place is held as long as one of the clones lives.
@@ -32,11 +43,26 @@ pub(crate) struct Caller {
 }
 
 impl Gate {
-    pub(crate) fn new(keys: Keys, limits: &Limits, stopping: CancellationToken) -> Self {
-        let names = keys.names();
-        let count = names.len();
-        let shares = names.into_iter().map(|name| (name, Share::new(limits, count))).collect();
-        Self { keys: Arc::new(keys), shares: Arc::new(shares), stopping }
+    pub(crate) fn new(
+        keys: Keys,
+        limits: &Limits,
+        refusals: Arc<Refusals>,
+        stopping: CancellationToken,
+    ) -> Self {
+        let shares = shares(&keys, limits, &BTreeMap::new());
+        let known = Known { keys, shares, revoked: Keys::default() };
+        Self { known: Arc::new(RwLock::new(known)), limits: Arc::new(limits.clone()), refusals, stopping }
+    }
+
+    /// Puts other keys in force; how many there are now, and whose were revoked. Whoever came in with one of these is told.
+    pub(crate) fn replace(&self, keys: Keys) -> (usize, Vec<String>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let (keys, gone) = keys.in_place_of(&known.keys);
+        known.shares = shares(&keys, &self.limits, &known.shares);
+        let names = gone.iter().map(|key| key.name().to_owned()).collect();
+        known.revoked.add(gone);
+        known.keys = keys;
+        (known.keys.len(), names)
     }
 
     /// Lets a request in by its headers.
@@ -44,22 +70,51 @@ impl Gate {
         if self.stopping.is_cancelled() {
             return Err(Refusal::Stopping);
         }
-        let (key, share) = self.known(headers).ok_or(Refusal::Unauthenticated)?;
+        let Some((key, share)) = self.known(headers) else {
+            self.count(headers);
+            return Err(Refusal::Unauthenticated);
+        };
         let place = share.place()?;
         let source = ingest::source::collector::source(key.name()).into();
-        Ok(Caller { key, source, share: share.clone(), _place: Arc::new(place) })
+        Ok(Caller { key, source, share, _place: Arc::new(place) })
     }
 
     /// The share that the bytes of a request are to be taken from; nothing where its key is unknown.
     pub(crate) fn share(&self, headers: &HeaderMap) -> Option<Share> {
-        Some(self.known(headers)?.1.clone())
+        Some(self.known(headers)?.1)
     }
 
-    fn known(&self, headers: &HeaderMap) -> Option<(Arc<Key>, &Share)> {
-        let key = self.keys.find(presented(headers)?)?;
-        let share = self.shares.get(key.name())?;
+    fn known(&self, headers: &HeaderMap) -> Option<(Arc<Key>, Share)> {
+        let presented = presented(headers)?;
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let key = known.keys.find(presented)?;
+        let share = known.shares.get(key.name())?.clone();
         Some((key, share))
     }
+
+    /// Counts a request that was refused for its key.
+    fn count(&self, headers: &HeaderMap) {
+        let Some(presented) = presented(headers) else { return self.refusals.count(Cause::Missing, "") };
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        match known.revoked.find(presented) {
+            Some(key) => self.refusals.count(Cause::Revoked, key.name()),
+            None => self.refusals.count(Cause::Unknown, ""),
+        }
+    }
+}
+
+/// An equal share for each name. Those that are there already are the ones that requests hold places of.
+fn shares(keys: &Keys, limits: &Limits, there: &BTreeMap<String, Share>) -> BTreeMap<String, Share> {
+    let names = keys.names();
+    let count = names.len();
+    let share = |name: String| match there.get(&name) {
+        Some(share) => {
+            share.resize(limits, count);
+            (name, share.clone())
+        }
+        None => (name, Share::new(limits, count)),
+    };
+    names.into_iter().map(share).collect()
 }
 
 /// The key in `authorization: Bearer <key>`; the scheme's case does not matter.

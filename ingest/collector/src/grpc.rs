@@ -124,6 +124,7 @@ impl Reading {
             biased;
             message = tokio::time::timeout(idle_within, self.messages.message()) => message,
             () = self.intake.stopping.cancelled() => return Err(Refusal::Stopping.into()),
+            () = self.caller.key.revoked() => return Err(Refusal::Revoked.into()),
         };
         let message = message.map_err(|_| Refusal::Idle(idle_within))?.map_err(standard_code)?;
         let Some(CollectRequest { events }) = message else { return Ok(None) };

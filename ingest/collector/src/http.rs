@@ -21,17 +21,10 @@ use serde_json::value::RawValue;
 use tower_http::decompression::RequestDecompressionLayer;
 
 use crate::intake::{Intake, beside};
-use crate::openapi;
+use crate::openapi::{self, EVENTS_PATH, HEALTH_PATH, OPENAPI_PATH};
+use crate::record::SenderRecord;
 use crate::refusal::Refusal;
-use crate::told::Told;
 use crate::verdict::Verdict;
-
-/// Where events go.
-pub(crate) const EVENTS_PATH: &str = "/v1/events";
-/// Where this is described.
-pub(crate) const OPENAPI_PATH: &str = "/v1/openapi.json";
-/// Whether events are stored now.
-pub(crate) const HEALTH_PATH: &str = "/v1/health";
 
 pub(crate) fn router(intake: &Arc<Intake>) -> Router {
     Router::new()
@@ -69,7 +62,7 @@ impl From<Vec<Verdict>> for Answer {
     }
 }
 
-impl Told for &RawValue {
+impl SenderRecord for &RawValue {
     fn draft(&self) -> Result<Draft, Rejection> {
         draft::read(self.get().as_bytes())
     }

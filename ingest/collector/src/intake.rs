@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use contracts::money::Rates;
 use ingest::clock::Clock;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::gate::{Caller, Gate};
 use crate::judged::Judged;
 use crate::limits::Limits;
+use crate::record::SenderRecord;
 use crate::refusal::Refusal;
-use crate::told::Told;
 use crate::verdict::Verdict;
-use crate::writer::Waiting;
+use crate::waiting::{Room, Waiting};
 
 /// Bytes that count as an event: some times what a real one has.
 const EVENT_WORTH_BYTES: usize = 2048;
@@ -32,12 +32,6 @@ pub(crate) struct Intake {
     to_writer: mpsc::UnboundedSender<Waiting>,
     /// Whether the store takes what the writer has.
     healthy: watch::Receiver<bool>,
-}
-
-/// Room in the queue for the events of a request.
-#[derive(Debug)]
-pub(crate) struct Room {
-    _permits: OwnedSemaphorePermit,
 }
 
 /// The verdicts of a request, once its commit is through.
@@ -60,11 +54,11 @@ impl Intake {
 
     /// Room for so many events now, or a refusal with the time to wait.
     pub(crate) fn room(&self, caller: &Caller, events: usize, bytes: usize) -> Result<Room, Refusal> {
-        let permits = self.permits(events)?;
+        let permits = self.permits(caller, events)?;
         // Before the rate is counted: who is refused for want of room has sent nothing.
         let room = Arc::clone(&self.room).try_acquire_many_owned(permits).map_err(|_| Refusal::Busy)?;
         caller.key.take(cost(permits, bytes)).map_err(|retry_after| Refusal::TooFast { retry_after })?;
-        Ok(Room { _permits: room })
+        Ok(Room::of(room))
     }
 
     /// Room for so many events as soon as there is some: who calls this reads nothing more meanwhile.
@@ -74,7 +68,7 @@ impl Intake {
         events: usize,
         bytes: usize,
     ) -> Result<Room, Refusal> {
-        let permits = self.permits(events)?;
+        let permits = self.permits(caller, events)?;
         let room = async {
             while let Err(wait) = caller.key.take(cost(permits, bytes)) {
                 tokio::time::sleep(wait).await;
@@ -83,8 +77,9 @@ impl Intake {
         };
         tokio::select! {
             biased;
-            room = room => Ok(Room { _permits: room? }),
+            room = room => Ok(Room::of(room?)),
             () = self.stopping.cancelled() => Err(Refusal::Stopping),
+            () = caller.key.revoked() => Err(Refusal::Revoked),
         }
     }
 
@@ -93,9 +88,12 @@ impl Intake {
         *self.healthy.borrow() && !self.stopping.is_cancelled()
     }
 
-    /// How much room so many events take. While PostgreSQL is away nobody is left to wait for it: the writer finds out when it
-    /// is there again.
-    fn permits(&self, events: usize) -> Result<u32, Refusal> {
+    /// How much room so many events take; none where the key was revoked while they came. While PostgreSQL is away nobody is left
+    /// to wait for it: the writer finds out when it is there again.
+    fn permits(&self, caller: &Caller, events: usize) -> Result<u32, Refusal> {
+        if caller.key.is_revoked() {
+            return Err(Refusal::Revoked);
+        }
         if !*self.healthy.borrow() {
             return Err(Refusal::Unavailable);
         }
@@ -107,7 +105,7 @@ impl Intake {
     }
 
     /// Judges records and hands them to the writer. Takes milliseconds for thousands: not for a thread that polls.
-    pub(crate) fn judge<T: Told>(
+    pub(crate) fn judge<T: SenderRecord>(
         &self,
         caller: &Caller,
         room: Room,

@@ -3,14 +3,14 @@
 use chrono::{DateTime, Utc};
 use contracts::Reason;
 use contracts::money::Rates;
-use contracts::printable::printable;
+use contracts::printable::printable_within;
 use contracts::validation::{self, Rejection};
 use ingest::store::{Committed, EncodedRows, Fresh, SetAside};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::record::SenderRecord;
 use crate::refusal::Refusal;
-use crate::told::Told;
 use crate::verdict::Verdict;
 
 /// The events of one request, judged: what is to be committed, and what is known about each.
@@ -29,7 +29,7 @@ pub(crate) struct JudgedEvents(Vec<Result<Uuid, Rejection>>);
 const DETAIL_CHARS: usize = 200;
 
 /// An event that is larger than any real one is not read; of its bytes so many are kept.
-fn within(record: &impl Told, limit_bytes: usize) -> Result<(), Rejection> {
+fn within(record: &impl SenderRecord, limit_bytes: usize) -> Result<(), Rejection> {
     let size_bytes = record.size_bytes();
     if size_bytes <= limit_bytes {
         return Ok(());
@@ -43,7 +43,7 @@ impl Judged {
     ///
     /// # Errors
     /// The first record that cannot be read at all: nothing of the request is taken.
-    pub(crate) fn new<T: Told>(
+    pub(crate) fn new<T: SenderRecord>(
         records: impl ExactSizeIterator<Item = Result<T, Refusal>>,
         source: &str,
         ingested_at: DateTime<Utc>,
@@ -59,14 +59,14 @@ impl Judged {
                 .and_then(|()| record.draft())
                 .and_then(|draft| validation::accept(draft, source, ingested_at, rates));
             match accepted {
-                Ok(event) => {
-                    let taken = rows.push(&event);
+                Ok(accepted) => {
+                    let taken = rows.take(&accepted);
                     debug_assert!(taken, "a request fits into a commit");
-                    events.push(Ok(event.event_id));
+                    events.push(Ok(accepted.event.event_id));
                 }
                 Err(rejection) => {
                     // What breaks a rule is quoted, and may be anything.
-                    let detail = printable(&rejection.detail, DETAIL_CHARS);
+                    let detail = printable_within(&rejection.detail, DETAIL_CHARS);
                     let rejection = Rejection { detail, ..rejection };
                     let mut payload = record.payload();
                     let coordinates = hex::encode(Sha256::digest(&payload));
@@ -77,6 +77,7 @@ impl Judged {
                         reason: rejection.reason,
                         detail: rejection.to_string(),
                         payload,
+                        user_id: None,
                         quarantined_at: ingested_at,
                     });
                     events.push(Err(rejection));
@@ -96,7 +97,7 @@ impl JudgedEvents {
     /// The verdicts, once it is known which ids were new. Of several events with one id the first one that asks was it, so
     /// requests must ask in the order of their rows.
     pub(crate) fn verdicts(self, committed: &mut Committed) -> Vec<Verdict> {
-        let Committed { fresh, refused } = committed;
+        let Committed { fresh, repeats, refused } = committed;
         let event = |event: Result<Uuid, Rejection>| match event {
             Ok(event_id) => refused.get(&event_id).map_or(Ok(event_id), |rejection| Err(rejection.clone())),
             rejected => rejected,
@@ -106,7 +107,7 @@ impl JudgedEvents {
             (Ok(event_id), Fresh::All) => Verdict::Accepted { event_id },
             (Ok(event_id), Fresh::Only(ids)) => match ids.remove(&event_id) {
                 true => Verdict::Accepted { event_id },
-                false => Verdict::Repeated { event_id },
+                false => Verdict::Repeated { event_id: *repeats.get(&event_id).unwrap_or(&event_id) },
             },
         };
         self.0.into_iter().map(verdict).collect()

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! and commas may stand for line ends, as is handy in an environment variable. Two keys may have one name while one is
-//! replaced by the other. A name belongs to the records: it is part of the ids that are made for those without a UUIDv7.
+//! replaced by the other. A key is revoked by taking its line out ([`KeyFile`](crate::KeyFile)). A name belongs to the records: it is part of the ids that are made for those without a UUIDv7.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +18,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::bucket::TokenBucket;
 
@@ -26,7 +27,7 @@ const MAX_NAME_CHARS: usize = 32;
 const KEY_PREFIX: &str = "storepulse_";
 
 /// The keys of a collector.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Keys(Vec<Arc<Key>>);
 
 /// One of them.
@@ -34,7 +35,15 @@ pub struct Keys(Vec<Arc<Key>>);
 pub(crate) struct Key {
     name: String,
     digest: [u8; 32],
-    bucket: Option<Mutex<TokenBucket>>,
+    rate: Mutex<Rate>,
+    revoked: CancellationToken,
+}
+
+/// How fast a key may send: events a second, any number without.
+#[derive(Debug)]
+struct Rate {
+    events_per_s: Option<u32>,
+    bucket: Option<TokenBucket>,
 }
 
 /// A text that names no keys.
@@ -85,6 +94,12 @@ impl Keys {
     /// # Errors
     /// The first line that is wrong, or that there is none.
     pub fn parse(text: &str) -> Result<Self, KeysError> {
+        let keys = Self::parse_any(text)?;
+        if keys.0.is_empty() { Err(KeysError::None) } else { Ok(keys) }
+    }
+
+    /// The same, where none is an answer, too: the last one was revoked.
+    pub(crate) fn parse_any(text: &str) -> Result<Self, KeysError> {
         let mut keys = Vec::new();
         for (index, line) in text.split(['\n', ',']).enumerate() {
             let line = line.trim();
@@ -94,7 +109,35 @@ impl Keys {
             let key = read_key(line).map_err(|fault| KeysError::Line { line: index + 1, fault })?;
             keys.push(Arc::new(key));
         }
-        if keys.is_empty() { Err(KeysError::None) } else { Ok(Self(keys)) }
+        Ok(Self(keys))
+    }
+
+    /// These keys in place of the ones in force. A key that stays is the same one, with the rate that it has now; one that is gone
+    /// is revoked, and returned.
+    pub(crate) fn in_place_of(self, in_force: &Self) -> (Self, Vec<Arc<Key>>) {
+        let is_same = |one: &Key, other: &Key| one.digest == other.digest && one.name == other.name;
+        let keys = self.0.into_iter().map(|key| {
+            let Some(stays) = in_force.0.iter().find(|stays| is_same(stays, &key)) else { return key };
+            stays.set_rate(key.events_per_s());
+            Arc::clone(stays)
+        });
+        let keys: Vec<_> = keys.collect();
+        let gone = in_force.0.iter().filter(|old| !keys.iter().any(|key| Arc::ptr_eq(old, key)));
+        let gone: Vec<_> = gone.cloned().collect();
+        for key in &gone {
+            key.revoked.cancel();
+        }
+        (Self(keys), gone)
+    }
+
+    /// Adds to them.
+    pub(crate) fn add(&mut self, keys: Vec<Arc<Key>>) {
+        self.0.extend(keys);
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Whose keys there are, each once.
@@ -123,8 +166,35 @@ impl Key {
 
     /// Counts events against the key's rate, or says when to come again.
     pub(crate) fn take(&self, events: u32) -> Result<(), Duration> {
-        let Some(bucket) = &self.bucket else { return Ok(()) };
-        bucket.lock().unwrap_or_else(PoisonError::into_inner).take(events, Instant::now())
+        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        rate.bucket.as_mut().map_or(Ok(()), |bucket| bucket.take(events, Instant::now()))
+    }
+
+    /// Whether its line was taken out.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.revoked.is_cancelled()
+    }
+
+    /// Returns once its line was taken out.
+    pub(crate) async fn revoked(&self) {
+        self.revoked.cancelled().await;
+    }
+
+    fn events_per_s(&self) -> Option<u32> {
+        self.rate.lock().unwrap_or_else(PoisonError::into_inner).events_per_s
+    }
+
+    fn set_rate(&self, events_per_s: Option<u32>) {
+        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        if rate.events_per_s != events_per_s {
+            *rate = Rate::new(events_per_s);
+        }
+    }
+}
+
+impl Rate {
+    fn new(events_per_s: Option<u32>) -> Self {
+        Self { events_per_s, bucket: events_per_s.map(|per_s| TokenBucket::new(per_s, Instant::now())) }
     }
 }
 
@@ -145,15 +215,16 @@ fn read_key(line: &str) -> Result<Key, &'static str> {
     let mut digest = [0; 32];
     hex::decode_to_slice(hex_digest, &mut digest)
         .map_err(|_| "what follows the name is no SHA-256 in hex; is it the key itself?")?;
-    let bucket = match words.next().map(str::parse::<u32>) {
+    let events_per_s = match words.next().map(str::parse::<u32>) {
         None => None,
-        Some(Ok(per_s @ 1..)) => Some(Mutex::new(TokenBucket::new(per_s, Instant::now()))),
+        Some(Ok(per_s @ 1..)) => Some(per_s),
         Some(_) => return Err("the third word is no number of events a second"),
     };
     if words.next().is_some() {
         return Err("it has more than a name, a SHA-256 and a rate");
     }
-    Ok(Key { name: name.to_owned(), digest, bucket })
+    let rate = Mutex::new(Rate::new(events_per_s));
+    Ok(Key { name: name.to_owned(), digest, rate, revoked: CancellationToken::new() })
 }
 
 #[cfg(test)]
@@ -173,6 +244,23 @@ mod tests {
         assert!(keys.find(&web.line).is_none(), "the digest is no key");
         let in_one_line = Keys::parse(&format!("{},{}", web.line, app.line)).unwrap();
         assert!(in_one_line.find(&app.key).is_some());
+    }
+
+    #[test]
+    fn a_key_that_stays_is_the_same_one_and_the_others_are_revoked() {
+        let [stays, slower, goes] = ["web", "app", "old"].map(|name| new_key(name, Some(1_000)).unwrap());
+        let before = Keys::parse(&[&stays, &slower, &goes].map(|key| key.line.clone()).join("\n")).unwrap();
+        let held = [&stays, &slower, &goes].map(|key| before.find(&key.key).unwrap());
+        let text = format!("{}\n{}", stays.line, slower.line.replace(" 1000", " 1"));
+        let (now, gone) = Keys::parse(&text).unwrap().in_place_of(&before);
+        assert_eq!(held.each_ref().map(|key| key.is_revoked()), [false, false, true]);
+        assert_eq!(gone.iter().map(|key| key.name()).collect::<Vec<_>>(), ["old"]);
+        assert!(Arc::ptr_eq(&held[0], &now.find(&stays.key).unwrap()));
+        assert!(now.find(&goes.key).is_none());
+        assert_eq!(held[1].take(1), Ok(()));
+        assert!(held[1].take(1).is_err(), "the rate is the one of now");
+        let (none, gone) = Keys::parse_any("# nobody").unwrap().in_place_of(&now);
+        assert_eq!((none.len(), gone.len()), (0, 2));
     }
 
     #[test]

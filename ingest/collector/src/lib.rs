@@ -9,10 +9,11 @@
 //!   refused with the time to wait, or, on a stream, read more slowly. Each name of a key has a share of its own (`share`).
 //! - A rejected event goes to `raw.quarantine`, under its sender's name and the digest of its bytes, so that sending it
 //!   again adds nothing. A request that cannot be read at all is refused as a whole and kept nowhere.
-//! - Keys are compared in constant time and known only by their digests ([`keys`]). There is no TLS here: a proxy in
+//! - Keys are compared in constant time and known only by their digests ([`keys`]). Their file is followed ([`KeyFile`]): a key
+//!   whose line goes is refused within two seconds, and its open streams end. There is no TLS here: a proxy in
 //!   front ends it, and by default both ports listen on 127.0.0.1.
 //!
-//! Both protocols are thin: `grpc` and `http` read a request into records that can be `Told`, and hand them to the
+//! Both protocols are thin: `grpc` and `http` read a request into records that can be `SenderRecord`, and hand them to the
 //! `intake`.
 
 mod bucket;
@@ -23,18 +24,22 @@ mod grpc;
 mod http;
 mod intake;
 mod judged;
+mod key_file;
 pub mod keys;
 mod limits;
 pub mod openapi;
+mod record;
 mod refusal;
+mod refusals;
 mod server;
 mod share;
-mod told;
 mod verdict;
+mod waiting;
 mod writer;
 
 pub use client::{Remote, RemoteError};
 pub use grpc::proto;
+pub use key_file::{KeyFile, KeyFileError};
 pub use keys::Keys;
 pub use limits::{Limits, LimitsError};
 pub use server::{CollectorConfig, CollectorError, Running, start};

@@ -5,9 +5,15 @@ use contracts::record::{Field, Kind, Spelling};
 use ingest::source::draft;
 use serde_json::{Map, Value, json};
 
-use crate::http::{EVENTS_PATH, HEALTH_PATH, OPENAPI_PATH};
 use crate::limits::Limits;
 use crate::verdict::Verdict;
+
+/// Where events go.
+pub(crate) const EVENTS_PATH: &str = "/v1/events";
+/// Where this is described.
+pub(crate) const OPENAPI_PATH: &str = "/v1/openapi.json";
+/// Whether events are stored now.
+pub(crate) const HEALTH_PATH: &str = "/v1/health";
 
 /// The file as it is published and served.
 pub const COMMITTED: &str = include_str!("../openapi.json");
@@ -141,9 +147,9 @@ fn collect(limits: &Limits) -> Value {
 /// The fields that the sender gives: those of the stored event but what is computed, and what only a sender knows.
 fn event() -> Value {
     let mut properties = Map::new();
-    for name in draft::FIELDS {
-        let stored = Event::FIELDS.iter().find(|field| field.name == name);
-        properties.insert(name.to_owned(), stored.map_or_else(|| told_only(name), property));
+    for field in draft::FIELDS {
+        let stored = Event::FIELDS.iter().find(|stored| stored.name == field.name);
+        properties.insert(field.name.to_owned(), stored.map_or_else(|| told_only(field), property));
     }
     json!({
         "type": "object",
@@ -155,30 +161,25 @@ fn event() -> Value {
     })
 }
 
-/// Those that the stored event must have and nobody computes; of the two ids one is needed.
+/// Those that every event has; of the two ids one is needed.
 fn required() -> Vec<&'static str> {
-    let must = |name: &&str| Event::FIELDS.iter().any(|field| field.name == *name && !field.nullable);
-    draft::FIELDS.into_iter().filter(|name| *name != "event_id").filter(must).collect()
+    draft::FIELDS.iter().filter(|field| field.required).map(|field| field.name).collect()
 }
 
-fn told_only(name: &str) -> Value {
-    match name {
-        "amount" => json!({
-            "type": "string",
-            "pattern": SUM,
-            "description": "What the whole line costs, as of weighed goods; instead of the price.",
-        }),
-        "purchased_at" => json!({
-            "type": "string",
-            "format": "date-time",
-            "description": "For a refund, when its purchase was: the rate of that day holds.",
-        }),
-        _ => json!({
-            "type": "string",
-            "minLength": 1,
-            "description": "The sender's own id of the event, where it is no UUID.",
-        }),
-    }
+/// A field that is not stored under its name.
+fn told_only(field: &draft::Field) -> Value {
+    let mut schema = match field.kind {
+        draft::Kind::Decimal => json!({ "type": "string", "pattern": SUM }),
+        draft::Kind::Time => json!({ "type": "string", "format": "date-time" }),
+        draft::Kind::Int => json!({ "type": "integer", "format": "int32" }),
+        draft::Kind::Double => json!({ "type": "number", "format": "double" }),
+        draft::Kind::Bool => json!({ "type": "boolean" }),
+        draft::Kind::Text | draft::Kind::EventId | draft::Kind::UserId | draft::Kind::SessionId => {
+            json!({ "type": "string", "minLength": 1 })
+        }
+    };
+    schema["description"] = field.doc.join(" ").into();
+    schema
 }
 
 /// Sums may have more digits than are kept: they count, and a line is rounded once.

@@ -10,6 +10,9 @@ pub(crate) enum Refusal {
     /// No key, or an unknown one; which of the two is not told.
     #[error("an API key is needed, as in `authorization: Bearer <key>`")]
     Unauthenticated,
+    /// Its key was revoked after it had come in.
+    #[error("the API key was revoked")]
+    Revoked,
     /// It cannot be read.
     #[error("the request cannot be read: {0}")]
     Malformed(String),
@@ -61,7 +64,7 @@ impl Refusal {
     /// In HTTP.
     pub(crate) const fn http_status(&self) -> StatusCode {
         match self {
-            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Unauthenticated | Self::Revoked => StatusCode::UNAUTHORIZED,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge { .. } | Self::TooManyEvents { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -75,7 +78,7 @@ impl Refusal {
     /// In gRPC.
     pub(crate) const fn grpc_code(&self) -> tonic::Code {
         match self {
-            Self::Unauthenticated => tonic::Code::Unauthenticated,
+            Self::Unauthenticated | Self::Revoked => tonic::Code::Unauthenticated,
             Self::Malformed(_) | Self::ContentType | Self::TooManyEvents { .. } => {
                 tonic::Code::InvalidArgument
             }

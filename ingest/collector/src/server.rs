@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::money::Rates;
+use contracts::secret::Address;
 use futures::Stream;
 use ingest::clock::Clock;
 use ingest::store::{Store, StoreError};
@@ -22,8 +23,10 @@ use crate::gate::Gate;
 use crate::grpc::{self, proto};
 use crate::http;
 use crate::intake::Intake;
+use crate::key_file::KeyFile;
 use crate::keys::Keys;
 use crate::limits::{Limits, LimitsError};
+use crate::refusals::Refusals;
 use crate::writer;
 
 /// A peer that went without a word is noticed in this time.
@@ -35,13 +38,15 @@ const STREAMS_A_CONNECTION: u32 = 256;
 #[derive(Debug)]
 pub struct CollectorConfig {
     /// The raw store.
-    pub pg_url: String,
+    pub pg_url: Address,
     /// Where HTTP listens; port 0 takes a free one.
     pub http: SocketAddr,
     /// Where gRPC listens; port 0 takes a free one.
     pub grpc: SocketAddr,
     /// Who may send.
     pub keys: Keys,
+    /// Where that is read again when it changes.
+    pub key_file: Option<KeyFile>,
     /// What money is converted with.
     pub rates: Rates,
     /// What `ingested_at` is read from.
@@ -62,21 +67,21 @@ pub enum CollectorError {
     /// A port is taken or not ours.
     #[error("cannot listen on {address}")]
     Listen {
-        /// Where.
         address: SocketAddr,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
     /// The descriptor that was compiled in cannot be read.
     #[error("the reflection service cannot be built, which is a defect")]
     Reflection(#[source] tonic_reflection::server::Error),
+    /// SIGHUP cannot be listened to.
+    #[error("cannot follow the file of API keys")]
+    Keys(#[source] std::io::Error),
     /// A server ended by itself.
     #[error("the {protocol} server failed")]
     Server {
         /// Which one.
         protocol: &'static str,
-        /// Why.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -106,7 +111,7 @@ pub struct Running {
 /// # Errors
 /// When limits, store or ports cannot be had.
 pub async fn start(config: CollectorConfig) -> Result<Running, CollectorError> {
-    let CollectorConfig { pg_url, http, grpc, keys, rates, clock, limits } = config;
+    let CollectorConfig { pg_url, http, grpc, keys, key_file, rates, clock, limits } = config;
     limits.check()?;
     let mut store = Store::connect(&pg_url).await?.with_patience(limits.patience);
     store.settle_base_currency(rates.base()).await?;
@@ -114,7 +119,10 @@ pub async fn start(config: CollectorConfig) -> Result<Running, CollectorError> {
     let (grpc_listener, grpc) = listen(grpc).await?;
 
     let stopping = CancellationToken::new();
-    let gate = Gate::new(keys, &limits, stopping.clone());
+    let refusals = Arc::new(Refusals::default());
+    let gate = Gate::new(keys, &limits, Arc::clone(&refusals), stopping.clone());
+    let following = key_file.map(|file| file.follow(gate.clone(), stopping.clone())).transpose();
+    let following = following.map_err(CollectorError::Keys)?;
     let (to_writer, waiting) = mpsc::unbounded_channel();
     let (healthy, store_answers) = watch::channel(true);
     let (commit_every, grace) = (limits.commit_every, limits.grace);
@@ -126,10 +134,16 @@ pub async fn start(config: CollectorConfig) -> Result<Running, CollectorError> {
     // On a thread of its own: the store's futures cannot move between threads.
     let runtime = tokio::runtime::Handle::current();
     let writer = tokio::task::spawn_blocking(move || {
-        runtime.block_on(writer::write_all(store, waiting, commit_every, healthy));
+        runtime.block_on(writer::write_all(store, waiting, commit_every, healthy, &refusals));
     });
 
     let mut servers = JoinSet::new();
+    if let Some(following) = following {
+        servers.spawn(async {
+            following.await;
+            Ok(())
+        });
+    }
     servers.spawn(serve_http(http_port, http::router(&intake), stopping.clone()));
     servers.spawn(serve_grpc(grpc_port, intake, store_answers, stopping.clone())?);
     Ok(Running { http, grpc, servers, writer, stopping, grace })

@@ -2,7 +2,7 @@
 //!
 //! Every name has an equal share from the start, so that a sender that holds all that it can keeps nobody else out.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
@@ -18,20 +18,47 @@ const UNIT_BYTES: usize = 1024;
 pub(crate) struct Share {
     places: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
+    /// Permits of both, with those that are still to be given back for a smaller share.
+    size: Arc<Mutex<Size>>,
     /// No request takes more than the largest does.
     largest_bytes: usize,
 }
 
-impl Share {
-    /// The share of one of so many names: never less than one request of the largest size.
-    pub(crate) fn new(limits: &Limits, names: usize) -> Self {
+/// How many permits a share has.
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    places: usize,
+    units: usize,
+}
+
+impl Size {
+    /// Of one of so many names: never less than one request of the largest size.
+    fn of(limits: &Limits, names: usize) -> Self {
         let of = |whole: usize| whole / names.max(1);
         let bytes = of(limits.bytes_in_flight).max(limits.body_bytes);
+        Self { places: of(limits.requests).max(1), units: bytes.div_ceil(UNIT_BYTES) }
+    }
+}
+
+impl Share {
+    /// The share of one of so many names.
+    pub(crate) fn new(limits: &Limits, names: usize) -> Self {
+        let size = Size::of(limits, names);
         Self {
-            places: Arc::new(Semaphore::new(of(limits.requests).max(1))),
-            bytes: Arc::new(Semaphore::new(bytes.div_ceil(UNIT_BYTES))),
+            places: Arc::new(Semaphore::new(size.places)),
+            bytes: Arc::new(Semaphore::new(size.units)),
+            size: Arc::new(Mutex::new(size)),
             largest_bytes: limits.body_bytes,
         }
+    }
+
+    /// Makes it that of one of so many names. What is held beyond it goes as requests end.
+    pub(crate) fn resize(&self, limits: &Limits, names: usize) {
+        let wanted = Size::of(limits, names);
+        let mut size = self.size.lock().unwrap_or_else(PoisonError::into_inner);
+        set_permits(&self.places, size.places, wanted.places);
+        set_permits(&self.bytes, size.units, wanted.units);
+        *size = wanted;
     }
 
     /// A place among the requests, where one is free.
@@ -61,6 +88,22 @@ impl Share {
     }
 }
 
+fn set_permits(semaphore: &Arc<Semaphore>, now: usize, wanted: usize) {
+    if wanted >= now {
+        semaphore.add_permits(wanted - now);
+        return;
+    }
+    let left = now - wanted - semaphore.forget_permits(now - wanted);
+    if let Ok(left @ 1..) = u32::try_from(left) {
+        let semaphore = Arc::clone(semaphore);
+        tokio::spawn(async move {
+            if let Ok(permits) = semaphore.acquire_many_owned(left).await {
+                permits.forget();
+            }
+        });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +118,22 @@ mod tests {
         let places: Vec<_> = (0..3).map(|_| two.place()).collect();
         assert_eq!(places.iter().filter(|place| place.is_ok()).count(), 2);
         assert!(Share::new(&limits(), 100).place().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_share_grows_and_shrinks_as_what_is_held_is_given_back() {
+        let share = Share::new(&limits(), 1);
+        let mut held: Vec<_> = (0..5).map(|_| share.place().unwrap()).collect();
+        share.resize(&limits(), 2);
+        tokio::task::yield_now().await;
+        held.truncate(2);
+        tokio::task::yield_now().await;
+        assert!(share.place().is_err(), "two are held, and more may not be");
+        held.pop();
+        drop(share.place().unwrap());
+        share.resize(&limits(), 1);
+        held.extend((0..4).map(|_| share.place().unwrap()));
+        assert!(share.place().is_err());
     }
 
     #[tokio::test]

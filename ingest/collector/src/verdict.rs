@@ -13,9 +13,9 @@ pub enum Verdict {
         /// The id it is stored under.
         event_id: Uuid,
     },
-    /// Its id was there already; nothing was stored.
+    /// Its id was there already, perhaps with another time; nothing was stored.
     Repeated {
-        /// The id.
+        /// The id of the event that counts.
         event_id: Uuid,
     },
     /// It breaks a rule, and is kept in quarantine.

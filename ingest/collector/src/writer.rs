@@ -10,24 +10,16 @@ use ingest::store::{EncodedRows, MAX_ROWS_PER_COMMIT, SetAside, Store, StoreErro
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::intake::Room;
 use crate::judged::{Judged, JudgedEvents};
 use crate::refusal::Refusal;
+use crate::refusals::Refusals;
 use crate::verdict::Verdict;
+use crate::waiting::{Room, Waiting};
 
 /// A group of as many events is worth a commit of its own.
 const WORTH_A_COMMIT: usize = 1_000;
 /// How often PostgreSQL is asked whether it is there again when nobody sends.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
-
-/// A request's events on their way to the store.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    pub(crate) judged: Judged,
-    pub(crate) answer: oneshot::Sender<Result<Vec<Verdict>, Refusal>>,
-    /// Free again once the events are committed.
-    pub(crate) _room: Room,
-}
 
 /// Commits all that comes until nobody can send any more, and says on `healthy` whether the store takes it.
 pub(crate) async fn write_all(
@@ -35,15 +27,21 @@ pub(crate) async fn write_all(
     waiting: mpsc::UnboundedReceiver<Waiting>,
     commit_every: Duration,
     healthy: watch::Sender<bool>,
+    refusals: &Refusals,
 ) {
-    let mut writer = Writer { store, waiting, left_over: None, next_small: Instant::now(), healthy };
+    let (next_small, counted_at) = (Instant::now(), Instant::now());
+    let mut writer = Writer { store, waiting, left_over: None, next_small, healthy, refusals, counted_at };
     while let Some(group) = writer.gather().await {
         writer.next_small = Instant::now() + commit_every;
         writer.commit(group).await;
+        if refusals.is_due(writer.counted_at) {
+            writer.count_refusals().await;
+        }
     }
+    writer.count_refusals().await;
 }
 
-struct Writer {
+struct Writer<'a> {
     store: Store,
     waiting: mpsc::UnboundedReceiver<Waiting>,
     /// What did not fit into the last group.
@@ -51,6 +49,9 @@ struct Writer {
     /// When a small group may be committed.
     next_small: Instant,
     healthy: watch::Sender<bool>,
+    refusals: &'a Refusals,
+    /// When they were last written down.
+    counted_at: Instant,
 }
 
 /// Requests that share a commit.
@@ -90,7 +91,7 @@ impl Group {
     }
 }
 
-impl Writer {
+impl Writer<'_> {
     /// The next group, or nothing once nobody can send any more.
     async fn gather(&mut self) -> Option<Group> {
         let mut next = match self.left_over.take() {
@@ -114,20 +115,30 @@ impl Writer {
         }
     }
 
-    /// Waits for a request; meanwhile finds out when PostgreSQL is there again.
+    /// Waits for a request; meanwhile finds out when PostgreSQL is there again, and writes down who was refused.
     async fn next(&mut self) -> Option<Waiting> {
         loop {
-            if *self.healthy.borrow() {
-                return self.waiting.recv().await;
-            }
+            let is_healthy = *self.healthy.borrow();
             tokio::select! {
                 biased;
                 waiting = self.waiting.recv() => return waiting,
-                () = sleep(PROBE_EVERY) => {
+                () = self.refusals.due(self.counted_at), if is_healthy => self.count_refusals().await,
+                () = sleep(PROBE_EVERY), if !is_healthy => {
                     let answers = self.store.known(&[]).await.is_ok();
                     self.healthy.send_if_modified(|healthy| std::mem::replace(healthy, answers) != answers);
                 }
             }
+        }
+    }
+
+    /// Counts that cannot be written are lost: they hold up nobody.
+    async fn count_refusals(&mut self) {
+        self.counted_at = Instant::now();
+        let refused = self.refusals.take();
+        if !refused.is_empty()
+            && let Err(error) = self.store.count_refused_requests(&refused).await
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "refused requests were not counted");
         }
     }
 

@@ -15,8 +15,8 @@ fn aged(days: i64) -> Value {
 
 async fn erase(scene: &Scene, user: &Uuid) {
     let mut client = provision::connect(&scene.url).await.unwrap();
-    let hash = provision::erasure::hash(&client, user).await.unwrap();
-    provision::erasure::record(&mut client, &hash).await.unwrap();
+    let key = provision::erasure::key(&client).await.unwrap();
+    provision::erasure::record(&mut client, &[contracts::admission::user_hash(&key, user)]).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use collector::{openapi, proto};
+use contracts::Event;
 use ingest::source::draft;
 use prost_types::{DescriptorProto, FileDescriptorProto, FileDescriptorSet};
 use serde_json::{Value, json};
@@ -37,8 +38,29 @@ fn the_openapi_file_is_what_the_types_say() {
 }
 
 #[test]
+fn the_proto_file_is_what_the_fields_say() {
+    let committed = include_str!("../proto/storepulse/collector/v1/collector.proto");
+    let remedy = "run `cargo run -p ingest --example render_proto` and look at the difference";
+    assert_eq!(committed, draft::definition::render(committed), "{remedy}");
+    let mut numbers: Vec<u32> = draft::FIELDS.iter().map(|field| field.number).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), draft::FIELDS.len());
+}
+
+/// The stored event has what every event must have, and nobody computes it.
+#[test]
+fn what_is_required_is_what_is_stored_and_not_computed() {
+    let stored = |name: &str| Event::FIELDS.iter().find(|field| field.name == name);
+    for field in draft::FIELDS.iter().filter(|field| field.name != "event_id") {
+        let must = stored(field.name).is_some_and(|stored| !stored.nullable);
+        assert_eq!(field.required, must, "{}", field.name);
+    }
+}
+
+#[test]
 fn both_descriptions_have_the_fields_of_a_draft() {
-    let fields = names(draft::FIELDS);
+    let fields = names(draft::FIELDS.iter().map(|field| field.name));
     let description = openapi::render();
     assert_eq!(keys(&description["components"]["schemas"]["Event"]["properties"]), fields);
     let set: FileDescriptorSet = prost::Message::decode(proto::DESCRIPTOR).unwrap();

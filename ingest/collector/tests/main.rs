@@ -1,4 +1,4 @@
-//! A collector on a real PostgreSQL: over both protocols, at its limits, killed, and as the README shows it.
+//! A collector on a real PostgreSQL: over both protocols, at its limits, killed, and as docs/collect.md shows it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -6,8 +6,9 @@ mod admission;
 mod attacks;
 mod crash;
 mod described;
-mod readme;
+mod documented;
 mod refused;
+mod revoked;
 mod simulate;
 mod stop;
 mod stream;

@@ -3,13 +3,14 @@
 pub(crate) mod child;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use collector::proto::collector_client::CollectorClient;
 use collector::proto::{CollectRequest, Event};
-use collector::{CollectorConfig, CollectorError, Keys, Limits, keys};
+use collector::{CollectorConfig, CollectorError, KeyFile, Keys, Limits, keys};
 use contracts::ids;
 use contracts::migrations::MIGRATIONS;
 use ingest::clock::Clock;
@@ -83,7 +84,19 @@ impl Scene {
     }
 
     pub(crate) async fn collector_of(&self, limits: Limits) -> Collector {
-        let running = collector::start(self.config(limits)).await.unwrap();
+        self.collector_with(self.config(limits)).await
+    }
+
+    /// With keys that are those of a file, which is looked at so often.
+    pub(crate) async fn collector_by(&self, file: &Path, every: Duration) -> Collector {
+        let (keys, key_file) = KeyFile::open(file).unwrap();
+        let key_file = key_file.map(|file| file.every(every));
+        assert!(key_file.is_some());
+        self.collector_with(CollectorConfig { keys, key_file, ..self.config(Limits::default()) }).await
+    }
+
+    async fn collector_with(&self, config: CollectorConfig) -> Collector {
+        let running = collector::start(config).await.unwrap();
         let (http, grpc) = (running.http, running.grpc);
         let cancel = CancellationToken::new();
         let stopped = cancel.clone();
@@ -141,10 +154,11 @@ impl Scene {
 pub(crate) fn config(pg_url: &str, keys: &str, limits: Limits) -> CollectorConfig {
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
     CollectorConfig {
-        pg_url: pg_url.to_owned(),
+        pg_url: pg_url.into(),
         http: free,
         grpc: free,
         keys: Keys::parse(keys).unwrap(),
+        key_file: None,
         rates: ingest::rates::built_in(),
         clock: Clock::wall(),
         limits,
@@ -231,42 +245,31 @@ pub(crate) fn with(mut event: Value, changes: Value) -> Value {
     event
 }
 
-/// The same event as a message.
-pub(crate) fn message(event: &Value) -> Event {
-    let text = |field: &str| event[field].as_str().map(str::to_owned);
-    let int = |field: &str| event[field].as_i64().map(|int| i32::try_from(int).unwrap());
-    Event {
-        event_id: text("event_id"),
-        source_id: text("source_id"),
-        event_name: text("event_name"),
-        occurred_at: text("occurred_at"),
-        user_id: text("user_id"),
-        gender: text("gender"),
-        age: int("age"),
-        country: text("country"),
-        city: text("city"),
-        latitude: event["latitude"].as_f64(),
-        longitude: event["longitude"].as_f64(),
-        session_id: text("session_id"),
-        session_started_at: text("session_started_at"),
-        returning: event["returning"].as_bool(),
-        device: text("device"),
-        channel: text("channel"),
-        item_id: text("item_id"),
-        item_name: text("item_name"),
-        category: text("category"),
-        brand: text("brand"),
-        price: text("price"),
-        amount: text("amount"),
-        currency: text("currency"),
-        quantity: int("quantity"),
-        order_id: text("order_id"),
-        order_line: int("order_line"),
-        order_lines: int("order_lines"),
-        purchased_at: text("purchased_at"),
-        payment_type: text("payment_type"),
-    }
+macro_rules! of_json {
+    (string, $value:expr) => {
+        $value.as_str().map(str::to_owned)
+    };
+    (int32, $value:expr) => {
+        $value.as_i64().map(|int| i32::try_from(int).unwrap())
+    };
+    (double, $value:expr) => {
+        $value.as_f64()
+    };
+    (bool, $value:expr) => {
+        $value.as_bool()
+    };
 }
+
+macro_rules! message {
+    ($( $(#[doc = $doc:literal])* $name:ident = $number:literal $type:ident, $kind:ident, $part:ident, $required:literal, $of:expr; )+) => {
+        /// The same event as a message.
+        pub(crate) fn message(event: &Value) -> Event {
+            Event { $( $name: of_json!($type, event[stringify!($name)]), )+ }
+        }
+    };
+}
+
+ingest::sender_fields!(message);
 
 pub(crate) fn messages(events: &[Value]) -> CollectRequest {
     events.iter().map(message).collect()

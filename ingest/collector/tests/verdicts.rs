@@ -117,6 +117,75 @@ async fn what_was_rejected_passes_once_the_cause_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_label_costs_no_sale_at_any_door() {
+    let scene = Scene::new().await;
+    let collector = scene.collector().await;
+    let labels = [
+        ("Lamp", "Lamp"),
+        ("La\u{7}mp\u{0}", "La mp"),
+        ("\u{1b}[2JLamp", "[2JLamp"),
+        ("La\r\nmp\t", "La  mp"),
+        ("La\u{85}mp\u{9b}", "La mp"),
+        ("\u{7}", "\u{fffd}"),
+        ("(none)", "none"),
+    ];
+    let sale = |label: &str, currency: &str| {
+        with(
+            event(),
+            json!({ "event_name": "purchase", "item_id": "i", "item_name": label, "category": label, "brand": label,
+                    "city": label, "payment_type": label, "price": "4.00", "currency": currency, "quantity": 1,
+                    "order_id": "o", "order_line": 1, "order_lines": 1 }),
+        )
+    };
+    let mut sent: Vec<(Value, &str)> = Vec::new();
+    for currency in ["EUR", "XXX"] {
+        for (label, kept) in labels {
+            sent.extend([(sale(label, currency), kept), (sale(label, currency), kept)]);
+        }
+    }
+    let (told, refused) = sent.split_at(labels.len() * 2);
+    let events = |part: &[(Value, &str)], of: usize| {
+        part.iter().skip(of).step_by(2).map(|(event, _)| event.clone()).collect::<Vec<_>>()
+    };
+    let mut client = collector.client().await;
+    for (part, outcome) in [(told, Outcome::Accepted), (refused, Outcome::Rejected)] {
+        let (status, answer) = scene.post(&collector, &events(part, 0)).await;
+        assert_eq!((status, words(&answer)), (200, vec![outcome_word(outcome); labels.len()]), "{answer}");
+        let verdicts =
+            client.collect(scene.call(messages(&events(part, 1)))).await.unwrap().into_inner().verdicts;
+        assert!(verdicts.iter().all(|verdict| verdict.outcome() == outcome), "{verdicts:?}");
+    }
+    // Half a character has no place in a `Value`, nor in a message of gRPC.
+    let half = sale("HALF", "EUR");
+    let body = json!({ "events": [half] }).to_string().replace("HALF", "La\\ud83d");
+    let answer: Value = scene.request(&collector, body).send().await.unwrap().json().await.unwrap();
+    assert_eq!(words(&answer), ["accepted"]);
+    let rates = contracts::money::Rates::parse("EUR".parse().unwrap(), 10_000, "2020-01-01,XXX,0.5").unwrap();
+    let rules = Rules { namespace: contracts::Namespace::default(), rates };
+    let plan = Plan { filter: Filter::default(), rules, dry_run: false };
+    let mut store = Store::connect(&scene.url).await.unwrap();
+    let replayed =
+        replay(&mut store, &plan, &Clock::wall(), &CancellationToken::new(), |_| {}).await.unwrap();
+    assert_eq!(replayed.accepted, refused.len() as u64, "{replayed:?}");
+    sent.push((half, "La\u{fffd}"));
+    for (event, kept) in &sent {
+        let of = "select array[item_name, category, brand, city, payment_type] from raw.events where event_id = $1::text::uuid";
+        let id = event["event_id"].as_str().unwrap();
+        let stored: Vec<String> = scene.client.query_one(of, &[&id]).await.unwrap().get(0);
+        assert_eq!(stored, [*kept; 5], "{event}");
+    }
+    collector.stop().await.unwrap();
+}
+
+const fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Accepted => "accepted",
+        Outcome::Rejected => "rejected",
+        _ => "repeated",
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_an_event_has_no_field_for_is_not_kept() {
     let scene = Scene::new().await;
     let collector = scene.collector().await;
@@ -154,6 +223,67 @@ async fn ids_that_are_no_v7_are_the_senders_own() {
     assert_ne!(stored, old["event_id"].as_str().unwrap());
     let by_id = format!("select count(*) from raw.events where event_id = '{stored}'");
     assert_eq!(scene.count(&by_id).await, 1);
+    collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_that_is_stamped_anew_is_a_repeat_over_both_protocols() {
+    let scene = Scene::new().await;
+    let collector = scene.collector().await;
+    let told = |ago_ms: i64| {
+        let at = chrono::Utc::now() - chrono::TimeDelta::milliseconds(ago_ms);
+        let id = json!({ "event_id": null, "source_id": "browser-42", "occurred_at": at, "session_started_at": at });
+        with(event(), id)
+    };
+    let (_, answer) = scene.post(&collector, &[told(9_000)]).await;
+    assert_eq!(words(&answer), ["accepted"]);
+    let counts = &answer["verdicts"][0]["event_id"];
+    let (_, answer) = scene.post(&collector, &[told(8_997), told(0)]).await;
+    assert_eq!(words(&answer), ["repeated", "repeated"]);
+    assert!(answer["verdicts"].as_array().unwrap().iter().all(|verdict| &verdict["event_id"] == counts));
+    let mut client = collector.client().await;
+    let told_again =
+        messages(&[told(1), with(told(1), json!({ "source_id": "browser-43" })), told(86_400_000)]);
+    let verdicts = client.collect(scene.call(told_again)).await.unwrap().into_inner().verdicts;
+    let outcomes: Vec<Outcome> = verdicts.iter().map(collector::proto::Verdict::outcome).collect();
+    assert_eq!(outcomes, [Outcome::Repeated, Outcome::Accepted, Outcome::Repeated]);
+    assert_eq!(verdicts[0].event_id.as_deref(), counts.as_str());
+    // An own UUIDv7 whose event is told with a time far from it.
+    let own = event();
+    let retry = with(
+        own.clone(),
+        json!({ "occurred_at": "2026-03-01T10:00:00Z", "session_started_at": "2026-03-01T10:00:00Z" }),
+    );
+    assert_eq!(words(&scene.post(&collector, std::slice::from_ref(&own)).await.1), ["accepted"]);
+    let (_, answer) = scene.post(&collector, &[retry]).await;
+    assert_eq!((words(&answer), &answer["verdicts"][0]["event_id"]), (vec!["repeated"], &own["event_id"]));
+    assert_eq!(scene.ledger().await, [8, 3, 5, 0]);
+    collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_one_id_with_many_times_from_many_at_once_one_is_accepted() {
+    let scene = Scene::new().await;
+    let collector = scene.collector().await;
+    let now = chrono::Utc::now();
+    let told = |request: i64| {
+        let event = |number: i64| {
+            let at = now - chrono::TimeDelta::milliseconds(request * 11 + number);
+            let id = format!("a-{number}");
+            with(
+                event(),
+                json!({ "event_id": null, "source_id": id, "occurred_at": at, "session_started_at": at }),
+            )
+        };
+        (0..50).map(event).collect::<Vec<Value>>()
+    };
+    let all: Vec<Vec<Value>> = (0..20).map(told).collect();
+    let answers = futures::future::join_all(all.iter().map(|events| scene.post(&collector, events))).await;
+    for number in 0..50 {
+        let accepted = answers.iter().filter(|(_, answer)| words(answer)[number] == "accepted").count();
+        assert_eq!(accepted, 1, "event {number}");
+    }
+    assert_eq!(scene.ledger().await, [1_000, 50, 950, 0]);
     collector.stop().await.unwrap();
 }
 

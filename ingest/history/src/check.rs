@@ -79,12 +79,12 @@ pub fn check(
             checked.rows += 1;
             let judged = translator.event(page, row, plan, ingested_at, &shop.rates);
             match &judged {
-                Ok(event) => {
+                Ok(accepted) => {
                     checked.accepted += 1;
-                    if ids.insert(event.event_id) {
+                    if ids.insert(accepted.identity()) {
                         if let Ok(at) = row.cells {
                             let cells = Cells { mapping: &shop.mapping, page, row, at, plan };
-                            checked.notes.passed(&cells, event, shop.floor);
+                            checked.notes.passed(&cells, &accepted.event, shop.floor);
                         }
                     } else {
                         checked.repeated += 1;
@@ -94,7 +94,7 @@ pub fn check(
             }
             if checked.first.len() < first {
                 let outcome = match judged {
-                    Ok(event) => Outcome::Event(Box::new(event)),
+                    Ok(accepted) => Outcome::Event(Box::new(accepted.event)),
                     Err(rejection) => {
                         Outcome::Rejected { reason: rejection.reason, detail: rejection.to_string() }
                     }
@@ -103,6 +103,7 @@ pub fn check(
             }
         }
     }
+    checked.notes.taken_first = translator.taken_first();
     checked.notes.end(&shop.mapping, planner.pages().known());
     Ok(Checked { refused: refusals.counts, examples: refusals.examples, ..checked })
 }

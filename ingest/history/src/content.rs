@@ -10,9 +10,9 @@ use std::collections::HashMap;
 use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
 
+use crate::mapping::Marks;
 use crate::mapping::Rule;
 use crate::mapping::field::Kind;
-use crate::value::Marks;
 
 /// The digest of what stands in a row.
 #[derive(Default)]

@@ -85,11 +85,34 @@ pub enum HistoryError {
         /// Where the list would stand.
         list: String,
     },
-    /// It is text of two bytes a character.
-    #[error("{} is written in UTF-16: save it as UTF-8", path.display())]
+    /// Times of which the file does not say what they are.
+    #[error(
+        "{} holds {column:?} as INT96, which is UTC as Spark and Hive write it and local as others do: name the field's own \
+         `timezone`, as in {{ column = {column:?}, timezone = \"UTC\" }}", path.display()
+    )]
+    UndecidedTimes {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+    },
+    /// It is no text, though its ending says so.
+    #[error("{} is no text but {what}", path.display())]
+    NoText {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what to do.
+        what: &'static str,
+    },
+    /// It is text in another encoding.
+    #[error("{} is written in {encoding}, and UTF-8 is read: convert it, as by `{conversion}`, and replay the copy", path.display())]
     Encoding {
         /// The file.
         path: PathBuf,
+        /// In which, as far as its bytes tell.
+        encoding: &'static str,
+        /// A command that makes a copy in UTF-8.
+        conversion: String,
     },
     /// The line that names the columns is damaged.
     #[error("the header of {}, on line {line}, cannot be read: {fault}; is it of another format?", path.display())]
@@ -144,4 +167,13 @@ pub enum HistoryError {
         #[source]
         source: tokio::task::JoinError,
     },
+}
+
+impl HistoryError {
+    /// Whether the file or the mapping must change first: the same command again would end the same way.
+    #[must_use]
+    pub const fn wants_a_change(&self) -> bool {
+        !matches!(self, Self::Read { .. } | Self::Reader { .. } | Self::Store(_))
+            || matches!(self, Self::Store(StoreError::OtherIds { .. }))
+    }
 }

@@ -4,23 +4,10 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::error::HistoryError;
-use crate::mapping::Mapping;
-
-/// How a file is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// Lines of values with a header.
-    Csv,
-    /// A JSON object a line.
-    Ndjson,
-    /// Apache Parquet.
-    Parquet,
-}
+use crate::mapping::{Format, Mapping};
 
 /// Bytes that are hashed at once.
 const HASHED_BYTES: usize = 1 << 20;

@@ -16,6 +16,8 @@
 //!
 //! [`replay()`] stores; [`check()`] only says what would become of a file.
 
+#[cfg(test)]
+mod accounted;
 mod check;
 mod content;
 mod error;
@@ -33,8 +35,7 @@ mod value;
 
 pub use check::{Checked, Outcome, check};
 pub use error::HistoryError;
-pub use file::Format;
-pub use mapping::{Mapping, MappingError, SourceName};
+pub use mapping::{Format, Mapping, MappingError, SourceName};
 pub use notes::{Notes, Sales};
 pub use replay::{Progress, Replayed, Shop, replay};
 pub use translate::Example;

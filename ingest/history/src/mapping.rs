@@ -19,7 +19,7 @@
 //! - **`values`**: their words to ours; a word that is not listed stays as it is, and is judged so.
 //! - **`default`**: where there is no value.
 //! - **`format`** (times): `iso` (the default: RFC 3339, or local in `timezone`), `unix_s`, `unix_ms`, `unix_us`, or a `strftime` pattern. Parquet's
-//!   own timestamps need none.
+//!   own timestamps need none. **`timezone`** here is of this column alone, and must be there for INT96, which may be UTC or local.
 //! - **`decimal`** (numbers): `","` where a comma stands before decimals and a point or a space between thousands, `"."` where it
 //!   is a point and a comma. Where it is left out nothing stands between thousands. What separates no groups of three is refused.
 //! - **`unit = "minor"`** (`price`, `amount`): in cents, or what the currency has by ISO 4217.
@@ -29,7 +29,8 @@
 //!   the same.
 //! - **`columns`** (ids): the values of several columns together.
 //! - **`as_written = true`** (ids, `item_id`, `order_id`): otherwise `17850`, `17850.0` and `1.785E+04` are one id, as of a file that holds
-//!   numbers; one that may have lost digits is refused, and so are `nan`, `NULL` and their like.
+//!   numbers; one that may have lost digits is refused, and so are `nan`, `NULL` and their like. An `event_id` is refused in all forms
+//!   but the first, since rows that are stored have it as it was written.
 //! - **`keep = true`** (`user_id`): the column holds our ids. Otherwise a shopper's id is the UUIDv5 of the shop's own, a UUID by the rule
 //!   for those of the users' API, so that shoppers of both are the same.
 //! - **`event_id`** may be left out: a row's id then follows from its values in all fields that have a column, or in those of
@@ -56,16 +57,46 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::str::FromStr;
 
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::file::Format;
-use crate::pages::Shape;
 use crate::time::TimeFormat;
-use crate::value::Marks;
 use checker::{Checker, zone};
-use field::{EVENT_ID, FIELDS, Field, Kind, OCCURRED_AT};
+use field::{EVENT_ID, Field, Kind, OCCURRED_AT};
 use whole::{check_parts, orders, shape, skips, unfolded_identity_text};
 use written::{Written, WrittenCsv};
+
+/// How a file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Lines of values with a header.
+    Csv,
+    /// A JSON object a line.
+    Ndjson,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// How a column writes numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Marks {
+    /// Digits with a point, and perhaps an exponent; nothing separates thousands.
+    Plain,
+    /// A point before the decimals, a comma between thousands.
+    Point,
+    /// A comma before the decimals, a point or a space between thousands.
+    Comma,
+}
+
+/// By what records are unfolded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// The list of which each element is a row.
+    pub(crate) lines: Option<String>,
+    /// Lists of pairs, and the key by which an element of each is named.
+    pub(crate) pairs: Vec<(String, String)>,
+}
 
 /// Whose rows they are: part of their ids and of their place in quarantine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,14 +229,14 @@ impl Mapping {
         let sha256 = digest(&canonical(text)?);
         let source = written.source.as_deref().map(str::parse).transpose()?;
         let default_zone = zone(written.timezone.as_deref().unwrap_or("UTC"))?;
-        let known = || FIELDS.iter().map(|field| field.name).collect::<Vec<_>>().join(", ");
+        let known = || field::all().map(|field| field.name).collect::<Vec<_>>().join(", ");
         if let Some(name) = written.fields.keys().find(|name| field::of(name).is_none()) {
             return Err(MappingError::UnknownField { field: name.clone(), known: known() });
         }
         let mut checker = Checker { default_zone, columns: Vec::new(), content: None };
         let (mut rules, mut missing) = (Vec::new(), Vec::new());
         let mut fields = written.fields;
-        for field in FIELDS {
+        for field in field::all() {
             match fields.remove(field.name) {
                 Some(written) => rules.extend(checker.rule(field, written.0)?),
                 None if field.required => missing.push(field.name),

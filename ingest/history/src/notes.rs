@@ -21,6 +21,10 @@ pub struct Notes {
     pub of_lists: u64,
     /// Labels that were cut or cleaned, by field: how many, and where the first stands.
     pub labels: BTreeMap<&'static str, (u64, String)>,
+    /// Labels of which some bytes are no text, and stand as U+FFFD, by field: how many, and where the first stands.
+    pub no_text: BTreeMap<&'static str, (u64, String)>,
+    /// Rows in an hour that is there twice, which were taken to be in the first.
+    pub taken_first: u64,
     /// Columns that the mapping names and no row has; of a file without a header.
     pub absent: Vec<String>,
     /// Columns that the file names and the mapping does not.
@@ -118,7 +122,9 @@ impl Notes {
                 _ => event.payment_type.as_deref(),
             };
             let Some(kept) = kept else { continue };
-            if cells.value(rule).is_some_and(|told| told != kept) {
+            if cells.no_text(rule).is_some() {
+                self.no_text.entry(rule.field.name).or_insert_with(|| (0, cells.row.place())).0 += 1;
+            } else if cells.value(rule).is_some_and(|told| told != kept) {
                 self.labels.entry(rule.field.name).or_insert_with(|| (0, cells.row.place())).0 += 1;
             }
         }
@@ -161,6 +167,19 @@ impl Notes {
         for (field, (count, first)) in &self.labels {
             lines.push(format!(
                 "{count} have a {field} that was cut or cleaned of control characters, as line {first}"
+            ));
+        }
+        for (field, (count, first)) in &self.no_text {
+            lines.push(format!(
+                "{count} have a {field} with bytes that are not UTF-8, each kept as U+FFFD, as line {first}: convert the file first where they \
+                 matter, as by `iconv -f latin1 -t utf-8`"
+            ));
+        }
+        if self.taken_first > 0 {
+            lines.push(format!(
+                "{} are at a local time that is there twice, since clocks were put back, and are taken for the first: only an offset in the \
+                 file tells",
+                self.taken_first
             ));
         }
         if !self.absent.is_empty() {

@@ -3,7 +3,6 @@
 //! Rows that follow each other with one order id are an order. How many lines it has is known at its last row, so that pages wait until
 //! the order that their last row is of has ended. Rows that a mapping skips are marked here, and have no number.
 
-use std::cell::Cell;
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
@@ -11,66 +10,13 @@ use std::rc::Rc;
 use contracts::validation::MAX_ORDER_LINES;
 
 use crate::error::HistoryError;
+use crate::mapping::Mapping;
 use crate::mapping::field::ORDER_ID;
-use crate::mapping::{Mapping, Orders};
-use crate::pages::{Page, Pages, Row};
+use crate::pages::{Page, Pages, Row, encoding};
+use crate::translate::plan::{Order, Side};
 use crate::translate::{Cells, Sign};
 
-/// What a row's order gives it.
-#[derive(Debug, Default)]
-pub(crate) struct Plan {
-    skipped: bool,
-    /// By the place in [`Orders::carry`].
-    carried: Option<Rc<Vec<Option<Rc<str>>>>>,
-    /// Which line it is, and of which order.
-    line: Option<(u32, Rc<Order>, Side)>,
-    fault: Option<String>,
-}
-
-/// Lines that are counted together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Sale,
-    Refund,
-}
-
-/// Lines with one id that follow each other.
-#[derive(Debug, Default)]
-struct Order {
-    sales: Cell<u32>,
-    refunds: Cell<u32>,
-}
-
-impl Order {
-    const fn lines(&self, side: Side) -> &Cell<u32> {
-        match side {
-            Side::Sale => &self.sales,
-            Side::Refund => &self.refunds,
-        }
-    }
-}
-
-impl Plan {
-    pub(crate) const fn is_skipped(&self) -> bool {
-        self.skipped
-    }
-
-    /// What a column had in the order's row before.
-    pub(crate) fn carried(&self, orders: &Orders, column: usize) -> Option<&str> {
-        let carried = self.carried.as_ref()?;
-        let at = orders.carry.iter().position(|carried| *carried == column)?;
-        carried[at].as_deref()
-    }
-
-    /// Which line of the order the row is, and how many there are.
-    pub(crate) fn numbers(&self) -> Option<(u32, u32)> {
-        self.line.as_ref().map(|(line, order, side)| (*line, order.lines(*side).get()))
-    }
-
-    pub(crate) fn fault(&self) -> Option<&str> {
-        self.fault.as_deref()
-    }
-}
+pub(crate) use crate::translate::plan::Plan;
 
 /// A page, and what the orders of its rows give them; nothing where the mapping asks for nothing.
 pub(crate) struct Planned {
@@ -102,6 +48,7 @@ struct Current {
     id: String,
     order: Rc<Order>,
     carried: Rc<Vec<Option<Rc<str>>>>,
+    is_marked: bool,
     /// Whether it was sold further up, where it was sold at all.
     is_repeated: Option<bool>,
 }
@@ -166,8 +113,7 @@ impl<'a> Planner<'a> {
         if !orders.is_used() {
             return Plan { skipped: cells.is_skipped(), ..Plan::default() };
         }
-        let id =
-            self.mapping.rule(ORDER_ID).and_then(|rule| cells.of(rule).map(std::borrow::Cow::into_owned));
+        let id = cells.order_id();
         // Where the id itself is carried, a row without one is of the order before it.
         let id = id.or_else(|| {
             let current = self.current.as_ref()?;
@@ -179,7 +125,8 @@ impl<'a> Planner<'a> {
         };
         if self.current.as_ref().is_none_or(|current| current.id != id) {
             let carried = Rc::new(vec![None; orders.carry.len()]);
-            self.current = Some(Current { id, order: Rc::default(), carried, is_repeated: None });
+            self.current =
+                Some(Current { id, order: Rc::default(), carried, is_marked: false, is_repeated: None });
         }
         let Some(current) = &mut self.current else { return Plan::default() };
         for (at, column) in orders.carry.iter().enumerate() {
@@ -189,7 +136,9 @@ impl<'a> Planner<'a> {
                 Rc::make_mut(&mut current.carried)[at] = Some(text.into());
             }
         }
-        let mut plan = Plan { carried: Some(Rc::clone(&current.carried)), ..Plan::default() };
+        current.is_marked |= cells.row.is_marked;
+        let is_marked = current.is_marked;
+        let mut plan = Plan { carried: Some(Rc::clone(&current.carried)), is_marked, ..Plan::default() };
         let cells = Cells { plan: Some(&plan), ..*cells };
         let skipped = cells.is_skipped();
         let side = match cells.sign() {
@@ -211,7 +160,7 @@ impl<'a> Planner<'a> {
         if is_repeated {
             plan.fault = Some(format!(
                 "order {} stood further up, with other orders in between: sort the file by order",
-                current.id
+                encoding::shown(current.id.as_str().into())
             ));
         } else if orders.number {
             let lines = current.order.lines(side);

@@ -5,18 +5,19 @@
 
 mod cells;
 mod columnar;
+pub(crate) mod encoding;
+mod keys;
 mod lists;
 mod records;
 mod text;
 
 pub(crate) use cells::{Column, Held};
-pub(crate) use lists::Shape;
 
 use std::ops::Range;
 
 use crate::error::HistoryError;
-use crate::file::{Format, Source};
-use crate::mapping::Mapping;
+use crate::file::Source;
+use crate::mapping::{Format, Mapping};
 use columnar::ColumnarPages;
 use text::TextPages;
 
@@ -45,6 +46,8 @@ pub(crate) struct Row {
     pub(crate) part: u32,
     /// Its place in the columns, or what is wrong with it.
     pub(crate) cells: Result<usize, String>,
+    /// Whether its cells may hold marks for what is no text, as [`encoding`] makes them.
+    pub(crate) is_marked: bool,
     /// Its place in the bytes.
     bytes: Range<usize>,
 }
@@ -75,11 +78,13 @@ impl Page {
         if !row.bytes.is_empty() {
             let line = &self.bytes[row.bytes.clone()];
             let line = line.strip_suffix(b"\n").unwrap_or(line);
-            return line.strip_suffix(b"\r").unwrap_or(line).to_vec();
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            return if row.is_marked { encoding::original(line) } else { line.to_vec() };
         }
         let Ok(at) = row.cells else { return Vec::new() };
         let cells = names.iter().zip(&self.columns);
-        let cells = cells.filter_map(|(name, column)| Some((name.clone(), column.text(at)?.into())));
+        let text = |column: &Column| Some(encoding::shown(column.text(at)?.to_owned().into()).into_owned());
+        let cells = cells.filter_map(|(name, column)| Some((name.clone(), text(column)?.into())));
         serde_json::Value::Object(cells.collect()).to_string().into_bytes()
     }
 }

@@ -1,7 +1,7 @@
 //! Times as files write them.
 
 use chrono::format::{Fixed, Item, Parsed, StrftimeItems};
-use chrono::{DateTime, FixedOffset, LocalResult, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, FixedOffset, LocalResult, NaiveDateTime, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 use contracts::record::decimal_number;
 use rust_decimal::Decimal;
@@ -95,6 +95,8 @@ pub(crate) struct TimeFormat {
     /// The pattern as the mapping names it.
     name: String,
     pub(crate) zone: Zone,
+    /// Whether the field itself names the zone.
+    pub(crate) has_own_zone: bool,
 }
 
 /// Why a text is no time.
@@ -112,6 +114,10 @@ pub(crate) enum TimeError {
     Lossy { text: String },
     #[error("{text:?} as {format} would be {at}: is the column in another unit?")]
     Unit { text: String, format: String, at: DateTime<Utc> },
+    #[error(
+        "{text:?} as {format} would be 1970-01-01: where it stands for no time, map it to \"\" in `values`"
+    )]
+    Zero { text: String, format: String },
 }
 
 pub(crate) const ISO: &str = "iso";
@@ -137,7 +143,11 @@ impl TimeFormat {
                 Pattern::Strftime(items, rest)
             }
         };
-        Some(Self { pattern, name: name.to_owned(), zone })
+        Some(Self { pattern, name: name.to_owned(), zone, has_own_zone: false })
+    }
+
+    pub(crate) fn with_own_zone(self, has_own_zone: bool) -> Self {
+        Self { has_own_zone, ..self }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -146,12 +156,18 @@ impl TimeFormat {
 
     /// Reads a time. One that the file holds as such comes `typed`: in the ISO form, whatever the format of texts.
     pub(crate) fn read(&self, text: &str, typed: bool) -> Result<Instant, TimeError> {
-        match &self.pattern {
+        let instant = match &self.pattern {
             _ if typed => self.iso(text),
             Pattern::Iso => self.iso(text),
             Pattern::Unix { unit_us } => self.unix(text, *unit_us).map(Instant::from),
             Pattern::Strftime(items, rest) => self.strftime(text, items, rest.as_deref()),
+        }?;
+        // A sixty-first second is there at the end of a day, and nowhere else; it would become the first of the next minute.
+        let (at, is_61st) = (instant.at, instant.at.timestamp_subsec_nanos() >= 1_000_000_000);
+        if is_61st && (at.hour(), at.minute()) != (23, 59) {
+            return Err(self.form(text));
         }
+        Ok(instant)
     }
 
     fn form(&self, text: &str) -> TimeError {
@@ -170,12 +186,16 @@ impl TimeFormat {
         unix_us.and_then(DateTime::from_timestamp_micros).ok_or_else(|| self.form(text))
     }
 
-    /// Refuses an instant that only a number of another unit gives: of 1970, from a column of whole or thousandths of seconds.
+    /// Refuses an instant that only a number of another unit gives, or one that is none: of 1970, from a column of numbers.
     pub(crate) fn check_unit(&self, text: &str, at: DateTime<Utc>) -> Result<(), TimeError> {
         const EARLY_S: i64 = 365 * 86_400;
+        let (text_of, format) = (|| text.to_owned(), || self.name.clone());
         match self.pattern {
+            Pattern::Unix { .. } if at == DateTime::UNIX_EPOCH => {
+                Err(TimeError::Zero { text: text_of(), format: format() })
+            }
             Pattern::Unix { unit_us } if unit_us < 1_000_000 && (1..EARLY_S).contains(&at.timestamp()) => {
-                Err(TimeError::Unit { text: text.to_owned(), format: self.name.clone(), at })
+                Err(TimeError::Unit { text: text_of(), format: format(), at })
             }
             _ => Ok(()),
         }
@@ -271,6 +291,7 @@ mod tests {
             ("iso", "Europe/Berlin", "2026-03-01 10:00:00", "2026-03-01T09:00:00Z"),
             ("iso", "Europe/Berlin", "2026-07-01T10:00:00.5", "2026-07-01T08:00:00.500Z"),
             ("iso", "-03:00", "2026-07-01", "2026-07-01T03:00:00Z"),
+            ("iso", "Europe/Berlin", "2017-01-01 00:59:60", "2016-12-31T23:59:60Z"),
             ("%d.%m.%Y %H:%M", "Europe/Berlin", "01.03.2026 10:30", "2026-03-01T09:30:00Z"),
             ("%d/%m/%y", "UTC", "01/03/26", "2026-03-01T00:00:00Z"),
             ("%Y-%m-%d %I:%M %p", "UTC", "2026-03-01 01:05 PM", "2026-03-01T13:05:00Z"),
@@ -317,6 +338,9 @@ mod tests {
             ("%d.%m.%Y", "2026-03-01"),
             ("%d.%m.%Y", "01.03.2026 10:00"),
             ("%d.%m.%Y %M", "01.03.2026 10"),
+            ("iso", "2026-03-01 10:00:60"),
+            ("iso", "2026-03-01T10:00:60Z"),
+            ("%H:%M:%S %d.%m.%Y", "10:00:60 01.03.2026"),
             ("%d.%m.%Y %I:%M", "01.03.2026 10:00"),
             ("%d.%m.%Y %H:%M %Z", "01.03.2026 10:00 "),
         ] {
@@ -331,6 +355,8 @@ mod tests {
         let ms = TimeFormat::new("unix_ms", utc).unwrap();
         let of_seconds = ms.read("1772359200", false).unwrap().at;
         assert!(matches!(ms.check_unit("1772359200", of_seconds), Err(TimeError::Unit { .. })));
+        let s = TimeFormat::new("unix_s", utc).unwrap();
+        assert!(matches!(s.check_unit("0", DateTime::UNIX_EPOCH), Err(TimeError::Zero { .. })));
         assert_eq!(ms.check_unit("1772359200123", ms.read("1772359200123", false).unwrap().at), Ok(()));
         for format in ["", "YYYY-MM-DD", "%Q", "unix", "%Z %H %Z"] {
             assert_eq!(TimeFormat::new(format, utc), None, "{format}");

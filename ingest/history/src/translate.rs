@@ -1,35 +1,34 @@
 //! From a row to an event: its cells become a draft in JSON, which is typed and judged by the rules that all drafts are.
 
 mod cells;
+mod fields;
 mod object;
+pub(crate) mod plan;
 
 pub(crate) use cells::{Cells, Sign};
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use contracts::event::Currency;
-use contracts::money::{Rates, minor_units};
-use contracts::record::whole_number;
-use contracts::validation::{self, Rejection};
-use contracts::{Event, Reason, ids};
+use chrono::{DateTime, Utc};
+use contracts::Reason;
+use contracts::money::Rates;
+use contracts::validation::{self, Accepted, Rejection};
 use ingest::source::draft;
-use rust_decimal::Decimal;
-use rust_decimal::prelude::ToPrimitive;
 use uuid::Uuid;
 
 use crate::content::{Content, Occurrences};
 use crate::mapping::field::{
-    CURRENCY, EVENT_ID, EVENT_NAME, Field, ITEM_ID, Kind, OCCURRED_AT, ORDER_ID, ORDER_LINE, ORDER_LINES,
-    Part, QUANTITY, SESSION_STARTED_AT,
+    AMOUNT, EVENT_ID, EVENT_NAME, ITEM_ID, Kind, OCCURRED_AT, ORDER_ID, ORDER_LINE, ORDER_LINES, PRICE, Part,
+    QUANTITY, SESSION_STARTED_AT, USER_ID,
 };
-use crate::mapping::{Identity, Mapping, Rule};
-use crate::orders::Plan;
+use crate::mapping::{From, Identity, Mapping};
 use crate::pages::{Page, Row};
 use crate::time::Instant;
-use crate::value::{self, Marks};
-use cells::{JOINT, unsigned};
+use cells::JOINT;
+use fields::rfc3339;
 use object::Object;
+use plan::Plan;
 
 /// A row that did not pass.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -64,11 +63,24 @@ pub(crate) struct Translator<'a> {
     occurrences: Occurrences,
     /// The ids of the elements of one record, and how often each stood there.
     of_record: (u64, HashMap<String, u32>),
+    /// Rows in an hour that is there twice, of which nothing tells that they are not in the first.
+    taken_first: Cell<u64>,
 }
 
 impl<'a> Translator<'a> {
     pub(crate) fn new(mapping: &'a Mapping, source: &'a str) -> Self {
-        Self { mapping, source, occurrences: Occurrences::default(), of_record: (0, HashMap::new()) }
+        Self {
+            mapping,
+            source,
+            occurrences: Occurrences::default(),
+            of_record: (0, HashMap::new()),
+            taken_first: Cell::new(0),
+        }
+    }
+
+    /// Rows in an hour that is there twice, which were taken to be in the first.
+    pub(crate) fn taken_first(&self) -> u64 {
+        self.taken_first.get()
     }
 
     /// Whether rows before the first one that counts must be passed through [`pass_over`](Self::pass_over).
@@ -97,7 +109,7 @@ impl<'a> Translator<'a> {
         plan: Option<&Plan>,
         ingested_at: DateTime<Utc>,
         rates: &Rates,
-    ) -> Result<Event, Rejection> {
+    ) -> Result<Accepted, Rejection> {
         let at = match &row.cells {
             Ok(at) => *at,
             Err(fault) => {
@@ -114,10 +126,28 @@ impl<'a> Translator<'a> {
                 detail: fault.to_owned(),
             });
         }
+        let is_made_of_content = content_id.is_some();
         let json = self.draft(&cells, content_id, repeats)?;
-        let judged =
+        let mut judged =
             draft::read(&json).and_then(|draft| validation::accept(draft, self.source, ingested_at, rates));
+        // The time is part of the content: no other row of another time has its id.
+        if let (true, Ok(accepted)) = (is_made_of_content, &mut judged) {
+            accepted.claim = None;
+        }
         judged.map_err(|rejection| self.explained(rejection, &cells))
+    }
+
+    /// Whose a row is, where it names somebody, whatever else is wrong with it.
+    pub(crate) fn user_id(&self, page: &Page, row: &Row, plan: Option<&Plan>) -> Option<Uuid> {
+        let at = row.cells.as_ref().ok().copied()?;
+        let cells = Cells { mapping: self.mapping, page, row, at, plan };
+        let rule = self.mapping.rule(USER_ID)?;
+        // Of an id that is no text it is the one that its row has once the file is converted.
+        let value = match cells.no_text(rule) {
+            Some(_) => cells.converted(rule)?,
+            None => cells.value(rule)?,
+        };
+        self.user_id_of(rule, &value, &cells).ok()?.parse().ok()
     }
 
     /// The id of a row that has none of its own.
@@ -175,18 +205,23 @@ impl<'a> Translator<'a> {
                 Part::Product => has_product,
                 Part::Order => has_order,
             };
-            if takes_part && let Some(value) = cells.value(rule) {
+            if !takes_part {
+                continue;
+            }
+            let invalid = |detail| Rejection { reason: Reason::InvalidField, field: rule.field.name, detail };
+            if !rule.field.is_label()
+                && let Some(fault) = cells.no_text(rule)
+            {
+                return Err(invalid(fault));
+            }
+            if let Some(value) = cells.value(rule) {
                 if rule.field.name == EVENT_NAME && sign == Sign::Refund {
                     json.text(EVENT_NAME, "refund");
                 } else if rule.field.kind == Kind::EventId && repeats > 0 {
+                    self.own_id(rule, &value, cells).map_err(invalid)?;
                     json.text("source_id", &format!("{value}{JOINT}{}", repeats + 1));
                 } else {
-                    let put = self.put(&mut json, rule, &value, cells, sign);
-                    put.map_err(|detail| Rejection {
-                        reason: Reason::InvalidField,
-                        field: rule.field.name,
-                        detail,
-                    })?;
+                    self.put(&mut json, rule, &value, cells, sign).map_err(invalid)?;
                 }
             }
         }
@@ -200,163 +235,44 @@ impl<'a> Translator<'a> {
         Ok(json.end())
     }
 
-    /// Writes a value as the draft's reader takes it; an error says why it is none of its kind.
-    fn put(
-        &self,
-        json: &mut Object,
-        rule: &Rule,
-        value: &str,
-        cells: &Cells<'_>,
-        sign: Sign,
-    ) -> Result<(), String> {
-        let Field { name, kind, .. } = rule.field;
-        match kind {
-            Kind::Text if rule.field.is_key() => json.text(name, &self.id(rule, value, cells)?),
-            Kind::Text => json.text(name, value),
-            Kind::Time => json.text(name, &rfc3339(self.time(rule, value, cells)?)),
-            Kind::Decimal if self.is_plain(rule, value) && sign == Sign::AsTold => json.text(name, value),
-            Kind::Decimal => {
-                let sum = unsigned(value::number(value, cells.marks(rule))?, sign);
-                json.text(name, &self.in_units(rule, sum, cells)?.to_string());
-            }
-            Kind::Int => json.raw(name, &self.whole(rule, value, cells, sign)?.to_string()),
-            Kind::Double => {
-                let plain;
-                let text = match cells.marks(rule) {
-                    Marks::Plain => value,
-                    marks => {
-                        plain = value::number(value, marks)?.to_string();
-                        &plain
-                    }
-                };
-                match text.parse::<f64>() {
-                    Ok(double) if double.is_finite() => json.raw(name, &double.to_string()),
-                    _ => return Err(format!("{value:?} is no number")),
-                }
-            }
-            Kind::Bool => match value::truth(value) {
-                Some(truth) => json.raw(name, if truth { "true" } else { "false" }),
-                None => return Err(format!("{value:?} is neither true nor false, nor 1 nor 0")),
-            },
-            Kind::EventId => {
-                // It stays as it is written, since rows that are stored have it so; but one that is none is refused.
-                self.id(rule, value, cells)?;
-                match value.parse::<Uuid>() {
-                    Ok(id) => json.text(name, &id.to_string()),
-                    Err(_) => json.text("source_id", value),
-                }
-            }
-            Kind::UserId => json.text(name, &self.user_id(rule, value, cells)?),
-            Kind::SessionId => match value.parse::<Uuid>() {
-                Ok(id) => json.text(name, &id.to_string()),
-                Err(_) => json.text(name, &self.named("session", &self.id(rule, value, cells)?).to_string()),
-            },
-        }
-        Ok(())
-    }
-
-    /// Whether the draft's reader reads a sum as it stands.
-    fn is_plain(&self, rule: &Rule, value: &str) -> bool {
-        rule.marks == Marks::Plain
-            && !rule.in_minor_units
-            && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
-    }
-
-    fn whole(&self, rule: &Rule, value: &str, cells: &Cells<'_>, sign: Sign) -> Result<i64, String> {
-        let marks = cells.marks(rule);
-        if marks == Marks::Plain
-            && sign == Sign::AsTold
-            && let Some(whole) = whole_number(value)
-        {
-            return Ok(whole);
-        }
-        let number = unsigned(value::number(value, marks)?, sign);
-        let whole = if number.fract().is_zero() { number.to_i64() } else { None };
-        whole.ok_or_else(|| match rule.field.name {
-            QUANTITY => format!(
-                "{value} is no whole number: of goods that are weighed name the line's `amount` instead of the price, and let the quantity be 1"
-            ),
-            _ => format!("{value} is no whole number"),
-        })
-    }
-
-    /// A sum in units of its currency.
-    fn in_units(&self, rule: &Rule, sum: Decimal, cells: &Cells<'_>) -> Result<Decimal, String> {
-        if !rule.in_minor_units {
-            return Ok(sum);
-        }
-        let currency = self.mapping.rule(CURRENCY).and_then(|rule| cells.value(rule));
-        let currency: Currency = currency
-            .and_then(|currency| currency.parse().ok())
-            .ok_or("is in minor units of a currency that the row does not name")?;
-        let sum = sum.normalize();
-        let places = sum.scale() + minor_units(currency);
-        Decimal::try_from_i128_with_scale(sum.mantissa(), places)
-            .map_err(|_| format!("{sum} has too many digits"))
-    }
-
-    fn time(&self, rule: &Rule, value: &str, cells: &Cells<'_>) -> Result<DateTime<Utc>, String> {
-        // Without a format it is no time, which cannot be.
-        let Some(format) = &rule.time else { return Err(format!("{value:?} is no time")) };
-        let instant = self.instant(rule, value, cells)?;
-        format.check_unit(value, instant.at).map_err(|error| error.to_string())?;
-        if instant.again.is_none() || rule.field.name != OCCURRED_AT {
-            return Ok(instant.at);
-        }
-        // Of an hour that is there twice the row is in the one that does not lie before its visit.
-        let session = self.mapping.rule(SESSION_STARTED_AT);
-        let session = session.and_then(|rule| self.instant(rule, &cells.value(rule)?, cells).ok());
-        Ok(session.map_or(instant.at, |session| instant.not_before(session.at)))
-    }
-
-    fn instant(&self, rule: &Rule, value: &str, cells: &Cells<'_>) -> Result<Instant, String> {
-        let Some(format) = &rule.time else { return Err(format!("{value:?} is no time")) };
-        // What the mapping says instead of the file is written in the mapping's format.
-        let is_typed = cells.is_time(rule) && cells.of(rule).as_deref() == Some(value);
-        format.read(value, is_typed).map_err(|error| error.to_string())
-    }
-
-    /// A refusal with what the row's time has to do with it.
+    /// A refusal with what the row's time has to do with it, or the line of the mapping that would let it pass.
     fn explained(&self, mut rejection: Rejection, cells: &Cells<'_>) -> Rejection {
-        let occurred = self.mapping.rule(OCCURRED_AT).filter(|_| rejection.field == SESSION_STARTED_AT);
-        let is_twice = occurred.is_some_and(|rule| {
-            let value = cells.value(rule);
-            value
-                .and_then(|value| self.instant(rule, &value, cells).ok())
-                .is_some_and(|at| at.again.is_some())
-        });
-        if is_twice {
-            rejection.detail += "; the event's local hour is there twice, since clocks were put back, and neither is after it";
-        }
+        let hint = match (rejection.reason, rejection.field) {
+            (_, SESSION_STARTED_AT) if self.is_there_twice(cells) => Some(
+                "; the event's local hour is there twice, since clocks were put back, and neither is after it"
+                    .to_owned(),
+            ),
+            (Reason::MissingField, field) => self.carried_hint(field, cells),
+            (Reason::InvalidField, QUANTITY | PRICE | AMOUNT) => self.refund_hint(rejection.field, cells),
+            _ => None,
+        };
+        rejection.detail += &hint.unwrap_or_default();
         rejection
     }
 
-    fn id<'v>(
-        &self,
-        rule: &Rule,
-        value: &'v str,
-        cells: &Cells<'v>,
-    ) -> Result<std::borrow::Cow<'v, str>, String> {
-        cells.id(rule, value)
+    /// Whether the row's time is in an hour that is there twice.
+    fn is_there_twice(&self, cells: &Cells<'_>) -> bool {
+        let Some(rule) = self.mapping.rule(OCCURRED_AT) else { return false };
+        let instant = cells.value(rule).and_then(|value| self.instant(rule, &value, cells).ok());
+        instant.is_some_and(|at| at.again.is_some())
     }
 
-    fn user_id(&self, rule: &Rule, value: &str, cells: &Cells<'_>) -> Result<String, String> {
-        Ok(match value.parse::<Uuid>() {
-            Ok(ours) if rule.keep => ours.to_string(),
-            // Not of the kind that the mapping says: refused as it is.
-            Err(_) if rule.keep => value.to_owned(),
-            Ok(theirs) => ids::user_id(&theirs).to_string(),
-            Err(_) => self.named("user", &self.id(rule, value, cells)?).to_string(),
-        })
+    /// Of a line of an order, what is missing may stand on the order's first line.
+    fn carried_hint(&self, field: &str, cells: &Cells<'_>) -> Option<String> {
+        let From::Columns(columns) = &self.mapping.rule(field)?.from else { return None };
+        let &[column] = columns.as_slice() else { return None };
+        if self.mapping.orders().carry.contains(&column) || cells.order_id().is_none() {
+            return None;
+        }
+        let name = &self.mapping.columns()[column];
+        Some(format!("; where only the first line of an order has it: orders = {{ carry = [{name:?}] }}"))
     }
 
-    /// The id of what a shop names in its own words.
-    fn named(&self, what: &str, name: &str) -> Uuid {
-        let name = format!("{}\0{what}\0{name}", self.source);
-        Uuid::new_v5(&ids::USER_NAMESPACE, name.as_bytes())
+    /// What is less than nothing may be paid back.
+    fn refund_hint(&self, field: &str, cells: &Cells<'_>) -> Option<String> {
+        let rule = self.mapping.rule(field)?;
+        let is_told = rule.negative_refunds || !cells.value(rule)?.starts_with('-');
+        let hint = "; where less than nothing is a cancellation: negative = \"refund\"";
+        (!is_told).then(|| hint.to_owned())
     }
-}
-
-fn rfc3339(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }

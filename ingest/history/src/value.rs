@@ -5,18 +5,8 @@ use std::borrow::Cow;
 use contracts::record::{decimal_number, whole_number};
 use rust_decimal::Decimal;
 
+use crate::mapping::Marks;
 use crate::pages::Held;
-
-/// How a column writes numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Marks {
-    /// Digits with a point, and perhaps an exponent; nothing separates thousands.
-    Plain,
-    /// A point before the decimals, a comma between thousands.
-    Point,
-    /// A comma before the decimals, a point or a space between thousands.
-    Comma,
-}
 
 /// A number; an error says what is wrong with it.
 pub(crate) fn number(text: &str, marks: Marks) -> Result<Decimal, String> {
@@ -135,6 +125,15 @@ pub(crate) fn id(text: &str, held: Held) -> Result<Cow<'_, str>, String> {
             }
             _ => lossy("a number with an exponent"),
         },
+    }
+}
+
+/// An id that its file holds as a number with an exponent, `1e5`, which says no more digits than a double has.
+pub(crate) fn number_id(text: &str) -> Result<Cow<'_, str>, String> {
+    match whole_number(text) {
+        Some(value) if value.unsigned_abs() < DOUBLE_EXACT_BELOW => Ok(Cow::Owned(value.to_string())),
+        None if decimal_number(text).is_some_and(|value| !value.fract().is_zero()) => Ok(Cow::Borrowed(text)),
+        _ => Err(format!("{text:?} may have lost digits as a float: export the column as text")),
     }
 }
 

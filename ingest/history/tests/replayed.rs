@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use contracts::admission::user_hash;
 use contracts::{Event, Reason};
 use history::{HistoryError, Outcome, check};
 use ingest::clock::Clock;
@@ -71,6 +72,50 @@ async fn rows_come_in_once_whatever_they_are_called_and_written_in() {
     }
     assert_eq!(scene.events().await, 950);
     scene.assert_ledger_balances().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_to_the_minute_and_one_to_the_second_are_the_same_rows() {
+    let scene = Scene::new().await;
+    let rows = rows(60);
+    let (minute, second) = (scene.path("minute.csv"), scene.path("second.csv"));
+    let to_the_minute = |row| {
+        let line = csv_line(row);
+        let time = line.split(',').nth(2).unwrap();
+        line.replace(time, &time[..16])
+    };
+    // One row of it does not pass by the first mapping.
+    let mut lines: Vec<String> = rows[..20].iter().map(to_the_minute).collect();
+    lines[2] = lines[2].replace("order,", "scroll,");
+    fs::write(&minute, format!("{HEADER}\n{}\n", lines.join("\n"))).unwrap();
+    write_csv(&second, &rows);
+    let by_minute = with_id().replace("%H:%M:%S%.f", "%H:%M");
+    let first = scene.replay(&minute, &by_minute).await.unwrap();
+    assert_eq!((first.accepted, first.repeated, first.rejected), (18, 1, 1));
+    let other = scene.replay(&second, &with_id()).await.unwrap();
+    assert_eq!((other.rows, other.accepted, other.repeated, other.rejected), (60, 39, 21, 0));
+    // The row that passes now is there already, by the other file; and it is told so.
+    let better = by_minute.replace("order = \"purchase\"", "order = \"purchase\", scroll = \"purchase\"");
+    let again = scene.replay(&minute, &better).await.unwrap();
+    assert_eq!((again.accepted, again.repeated, again.rejected), (0, 20, 0));
+    let settled = "select count(*) from raw.quarantine join raw.events on record_id = event_id where outcome = 'repeated'";
+    assert_eq!(scene.count(settled).await, 1);
+    assert_eq!(scene.events().await, 57);
+    scene.assert_ledger_balances().await;
+}
+
+#[test]
+fn a_check_counts_rows_of_one_id_with_other_times_as_repeats() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.csv");
+    let mut rows = rows(40);
+    rows[19].at += chrono::TimeDelta::seconds(3);
+    write_csv(&path, &rows);
+    for (mapping, repeated) in [(with_id(), 2), (MAPPING.to_owned(), 0)] {
+        let clock = Clock::starting_at(at(NOW));
+        let checked = check(&path, &shop(&mapping), 1, &clock, &CancellationToken::new()).unwrap();
+        assert_eq!((checked.accepted, checked.repeated), (40, repeated));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,8 +229,8 @@ async fn rows_from_before_the_retention_floor_and_of_an_erased_person_stay_out()
     let (kept, persons): (i64, i64) = (counts.get(0), counts.get(1));
     let mut client = provision::connect(&scene.pg_url).await.unwrap();
     provision::retention::raise_floor(&mut client, floor).await.unwrap();
-    let hash = provision::erasure::hash(&client, &user).await.unwrap();
-    provision::erasure::record(&mut client, &hash).await.unwrap();
+    let key = provision::erasure::key(&client).await.unwrap();
+    provision::erasure::record(&mut client, &[user_hash(&key, &user)]).await.unwrap();
     client.execute("delete from raw.events", &[]).await.unwrap();
 
     let cancel = CancellationToken::new();

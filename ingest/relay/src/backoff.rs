@@ -1,7 +1,8 @@
-//! Waits that grow, with jitter, so that several relays do not knock in step.
+//! Waits between sessions, with jitter, so that several relays do not knock in step.
 
 use std::time::{Duration, Instant};
 
+use contracts::backoff::Backoff;
 use rand::Rng;
 
 const FIRST: Duration = Duration::from_millis(250);
@@ -9,23 +10,18 @@ const FIRST: Duration = Duration::from_millis(250);
 const STEADY: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
-pub(crate) struct Backoff {
-    next: Duration,
-    max: Duration,
-}
+pub(crate) struct Waits(Backoff);
 
-impl Backoff {
-    pub(crate) const fn new(max: Duration) -> Self {
-        Self { next: FIRST, max }
+impl Waits {
+    pub(crate) const fn new(longest: Duration) -> Self {
+        Self(Backoff::new(FIRST, longest))
     }
 
     /// How long to wait after a session that began at the given time.
     pub(crate) fn after(&mut self, began: Instant) -> Duration {
         if began.elapsed() >= STEADY {
-            self.next = FIRST;
+            self.0.reset();
         }
-        let wait = self.next.min(self.max);
-        self.next = (self.next * 2).min(self.max);
-        wait.mul_f64(rand::rng().random_range(0.5..=1.0))
+        self.0.pause().mul_f64(rand::rng().random_range(0.5..=1.0))
     }
 }

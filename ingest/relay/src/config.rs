@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use contracts::Namespace;
 use contracts::endpoints::Endpoints;
+use contracts::secret::Address;
 use contracts::topics::Assigned;
 use tokio::sync::watch;
 
@@ -14,7 +15,7 @@ use crate::quarantine::QuarantineProgress;
 #[derive(Clone)]
 pub struct RelayConfig {
     /// PostgreSQL, as a URL. Holds a secret: not for logs.
-    pub pg_url: String,
+    pub pg_url: Address,
     /// Kafka's bootstrap servers.
     pub kafka_brokers: String,
     /// Whose slot, publications and topics.

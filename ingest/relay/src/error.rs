@@ -32,16 +32,12 @@ pub enum RelayError {
     #[error(
         "replication slot {slot} does not exist; rows may have passed unseen: run `storepulse setup` on a new system, `storepulse rebuild` on one with data"
     )]
-    SlotMissing {
-        /// The slot.
-        slot: String,
-    },
+    SlotMissing { slot: String },
     /// The slot is not ours.
     #[error(
         "replication slot {slot} is {actual}, not a logical one with pgoutput in this database; drop it, then run `storepulse setup` on a new system, `storepulse rebuild` on one with data"
     )]
     SlotForeign {
-        /// The slot.
         slot: String,
         /// What it is.
         actual: String,
@@ -50,16 +46,12 @@ pub enum RelayError {
     #[error(
         "replication slot {slot} is lost: PostgreSQL removed log it still needed; run `storepulse rebuild`"
     )]
-    SlotLost {
-        /// The slot.
-        slot: String,
-    },
+    SlotLost { slot: String },
     /// The slot moved on without us.
     #[error(
         "replication slot {slot} is confirmed up to {confirmed}, beyond the position {position} in Kafka: rows between them would be missing; run `storepulse rebuild`"
     )]
     SlotAhead {
-        /// The slot.
         slot: String,
         /// How far the slot is confirmed.
         confirmed: Lsn,
@@ -71,7 +63,6 @@ pub enum RelayError {
         "there is no position in Kafka, but replication slot {slot} is confirmed up to {confirmed}, beyond {created} where it was created: what was published is unknown; run `storepulse rebuild`"
     )]
     PositionLost {
-        /// The slot.
         slot: String,
         /// How far the slot is confirmed.
         confirmed: Lsn,
@@ -80,14 +71,10 @@ pub enum RelayError {
     },
     /// An unused slot and no position.
     #[error("there is no first position of replication slot {slot} in Kafka; run `storepulse setup`")]
-    PositionMissing {
-        /// The slot.
-        slot: String,
-    },
+    PositionMissing { slot: String },
     /// The position cannot be read.
     #[error("the position in {topic} at offset {offset} cannot be read; run `storepulse rebuild`")]
     PositionUnreadable {
-        /// The topic.
         topic: String,
         /// Where it stands.
         offset: i64,
@@ -100,7 +87,6 @@ pub enum RelayError {
         "the position in {topic} at offset {offset} has schema id {actual}, known is {expected}; use the version that wrote it, or run `storepulse rebuild`"
     )]
     PositionSchema {
-        /// The topic.
         topic: String,
         /// Where it stands.
         offset: i64,
@@ -114,7 +100,6 @@ pub enum RelayError {
         "the count in {topic} at offset {offset} cannot be read: something else wrote to the topic; delete such records (as compaction does, with a null value of their key) or use the version that wrote them"
     )]
     LedgerUnreadable {
-        /// The topic.
         topic: String,
         /// Where it stands.
         offset: i64,
@@ -160,10 +145,7 @@ pub enum RelayError {
     #[error(
         "topic {topic} does not exist: Kafka was wiped or is another one; run `storepulse setup` on a new system, `storepulse rebuild` on one with data"
     )]
-    PositionsTopicMissing {
-        /// The topic.
-        topic: String,
-    },
+    PositionsTopicMissing { topic: String },
     /// A publication is not what the contract says.
     #[error(
         "publication {publication} differs from the contract: {difference}; restore it; where rows may have passed it meanwhile, run `storepulse rebuild`"
@@ -177,7 +159,6 @@ pub enum RelayError {
     /// A table's rows do not have the contract's columns.
     #[error("{table} does not have the contract's columns")]
     Shape {
-        /// The table.
         table: String,
         /// What differs.
         #[source]
@@ -185,10 +166,7 @@ pub enum RelayError {
     },
     /// A table that is published and unknown.
     #[error("{table} is published but unknown to the relay; take it out of the publication")]
-    UnknownTable {
-        /// The table.
-        table: String,
-    },
+    UnknownTable { table: String },
     /// Kafka cannot take rows back.
     #[error("{tables} was truncated, which cannot be carried over to Kafka; run `storepulse rebuild`")]
     Truncated {
@@ -243,7 +221,9 @@ pub(crate) enum Interrupted {
     },
     #[error("Kafka did not {doing} within {seconds} s")]
     KafkaTimeout { doing: &'static str, seconds: u64 },
-    #[error("topic {topic} does not exist; run `storepulse setup`")]
+    #[error(
+        "topic {topic} does not exist; run `storepulse setup`, and where it had records `storepulse rebuild` after it"
+    )]
     TopicMissing { topic: String },
     #[error("a row of a table with oid {oid} came before the table's shape")]
     UnannouncedTable { oid: u32 },
@@ -297,20 +277,4 @@ impl From<tokio_postgres::Error> for Fault {
             _ => Fault::Retry(Interrupted::Postgres(error)),
         }
     }
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let text = source.to_string();
-        // Some libraries repeat the cause in their own text.
-        if !line.ends_with(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-        next = source.source();
-    }
-    line
 }

@@ -69,6 +69,21 @@ impl Producer {
         Ok(producer)
     }
 
+    /// Fails where a topic does not exist: the producer would wait for it, and say no more than that nothing is acknowledged. Blocks.
+    pub(crate) fn find(&self, topic: &str) -> Result<(), Interrupted> {
+        let metadata = self
+            .inner
+            .client()
+            .fetch_metadata(Some(topic), FENCE)
+            .map_err(|source| Interrupted::Kafka { doing: "describe a topic", source })?;
+        let unknown = metadata
+            .topics()
+            .iter()
+            .filter_map(|found| found.error())
+            .any(|error| RDKafkaErrorCode::from(error) == RDKafkaErrorCode::UnknownTopicOrPartition);
+        if unknown { Err(Interrupted::TopicMissing { topic: topic.to_owned() }) } else { Ok(()) }
+    }
+
     /// Hands a record to the producer, beginning a transaction where none is open. Waits while its queue is full:
     /// the relay then reads no more, and PostgreSQL sends no more.
     pub(crate) fn send(

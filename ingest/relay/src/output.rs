@@ -50,7 +50,6 @@ pub(crate) enum Written {
         table: Table,
         /// When an event was accepted, where that can be read.
         ingested_at_us: Option<i64>,
-        /// Why.
         error: RowError,
     },
 }

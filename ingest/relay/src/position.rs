@@ -8,7 +8,7 @@ use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 
 use crate::config::RelayConfig;
 use crate::error::{Fault, Interrupted, RelayError};
-use crate::settled;
+use crate::readback;
 
 /// How long the topic may be unknown to a broker that has just started.
 const MISSING: Duration = Duration::from_secs(10);
@@ -60,7 +60,7 @@ fn read_once(config: &RelayConfig) -> Result<Option<Stored>, Fault> {
     let topic = config.namespace.positions_topic();
     let slot = config.namespace.slot();
     let mut last = None;
-    settled::read(config, &topic, |record| {
+    readback::read(config, &topic, |record| {
         if record.key() == Some(slot.as_bytes()) {
             let decode = |value| decode(value, config, &topic, record.offset());
             let position = record.payload().map(decode).transpose()?;

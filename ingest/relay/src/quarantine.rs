@@ -13,7 +13,9 @@ pub(crate) use store::{Entry, fingerprint, store};
 
 use std::time::{Duration, Instant};
 
+use contracts::cause::chain;
 use contracts::endpoints::Endpoints;
+use contracts::secret::Address;
 use contracts::{Namespace, Reason};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
@@ -23,8 +25,8 @@ use tokio::sync::watch;
 use tokio_postgres::{Client, NoTls};
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
-use crate::error::{Fault, Interrupted, RelayError, chain};
+use crate::backoff::Waits;
+use crate::error::{Fault, Interrupted, RelayError};
 use crate::log::Quiet;
 use crate::progress::RelayState;
 use fetch::{Fetcher, Found};
@@ -36,7 +38,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct QuarantineConfig {
     /// PostgreSQL, as a URL. Holds a secret: not for logs.
-    pub pg_url: String,
+    pub pg_url: Address,
     /// Kafka's bootstrap servers.
     pub kafka_brokers: String,
     /// Whose topics.
@@ -91,7 +93,7 @@ pub async fn run(
     cancel: CancellationToken,
     progress: watch::Sender<QuarantineProgress>,
 ) -> Result<(), RelayError> {
-    let mut backoff = Backoff::new(BACKOFF_MAX);
+    let mut waits = Waits::new(BACKOFF_MAX);
     while !cancel.is_cancelled() {
         progress.send_modify(|progress| progress.state = RelayState::Starting);
         let began = Instant::now();
@@ -103,7 +105,7 @@ pub async fn run(
             }
             Err(Fault::Retry(interrupted)) => {
                 let why = chain(&interrupted);
-                let wait = backoff.after(began);
+                let wait = waits.after(began);
                 tracing::warn!(why, wait_ms = wait.as_millis(), "quarantine interrupted; starting again");
                 progress.send_modify(|progress| {
                     progress.state = RelayState::Reconnecting { why };

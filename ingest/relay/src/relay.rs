@@ -3,19 +3,20 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use contracts::cause::chain;
 use contracts::namespace::RELAY_LOCK;
 use pgwire_replication::{Lsn, ReplicationClient, ReplicationConfig};
 use tokio::sync::watch;
 use tokio_postgres::config::Host;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
+use crate::backoff::Waits;
 use crate::checks;
 use crate::config::RelayConfig;
-use crate::error::{Fault, Interrupted, RelayError, chain};
+use crate::counts::Ledger;
+use crate::error::{Fault, Interrupted, RelayError};
 use crate::generations;
 use crate::kafka::Producer;
-use crate::ledger::Ledger;
 use crate::lock::Lock;
 use crate::position;
 use crate::progress::{RelayProgress, RelayState, Reporter};
@@ -46,7 +47,7 @@ pub async fn run(
         config.pg_url.parse().map_err(|_| RelayError::Url { reason: "it cannot be parsed" })?;
     pg.application_name("storepulse-relay").keepalives_idle(std::time::Duration::from_secs(10));
     let replication = replication_config(&config, &pg)?;
-    let mut backoff = Backoff::new(config.limits.backoff_max);
+    let mut waits = Waits::new(config.limits.backoff_max);
     let desk = Arc::new(Desk::new(config.namespace.slot(), config.quarantine.clone()));
     while !cancel.is_cancelled() {
         reporter.state(RelayState::Starting);
@@ -62,7 +63,7 @@ pub async fn run(
             }
             Err(Fault::Retry(interrupted)) => {
                 let why = chain(&interrupted);
-                let wait = backoff.after(began);
+                let wait = waits.after(began);
                 tracing::warn!(why, wait_ms = wait.as_millis(), "relay interrupted; starting again");
                 reporter.state(RelayState::Reconnecting { why });
                 tokio::select! {
@@ -169,6 +170,10 @@ impl Start {
             client.wait_started().await?;
             Ok::<_, Fault>((client, server, position, generations, beat))
         })?;
+        for generation in generations.all() {
+            producer.find(&config.namespace.events_topic(generation.number))?;
+        }
+        producer.find(&config.namespace.users_topic())?;
         tracing::info!(
             lsn = %Lsn::from_u64(position.lsn),
             partial_rows = position.partial_rows,

@@ -17,12 +17,12 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::config::RelayConfig;
+use crate::counts::Ledger;
 use crate::error::{Fault, Interrupted, RelayError};
 use crate::failpoint::{Failpoint, Place};
 use crate::generations::Generations;
 use crate::kafka::Producer;
 use crate::latency::Latency;
-use crate::ledger::Ledger;
 use crate::output::{Output, Table, Written};
 use crate::pace::{self, Held, Pace};
 use crate::pgoutput::Message;
@@ -307,7 +307,7 @@ impl Core {
                     source: &self.config.namespace.slot(),
                     coordinates: &coordinates,
                     reason: contracts::Reason::UndecodableRow,
-                    detail: &crate::error::chain(&error),
+                    detail: &contracts::cause::chain(&error),
                     payload: Some(data),
                     size_bytes,
                     sha256: &sha256,

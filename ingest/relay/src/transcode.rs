@@ -18,20 +18,13 @@ pub enum ShapeError {
     #[error(
         "column {column} is not published; recreate the publication with `storepulse setup` on an empty system"
     )]
-    Missing {
-        /// The column.
-        column: &'static str,
-    },
+    Missing { column: &'static str },
     /// A column that the contract does not know.
     #[error("column {column} is published but not in the contract; take it out of the publication")]
-    Unknown {
-        /// The column.
-        column: String,
-    },
+    Unknown { column: String },
     /// A column of another type.
     #[error("column {column} has the type with oid {actual}, the contract says {expected_name} ({expected})")]
     Type {
-        /// The column.
         column: &'static str,
         /// The oid it has.
         actual: u32,

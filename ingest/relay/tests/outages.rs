@@ -1,6 +1,12 @@
-//! Outages made by hand: run with `cargo test -p relay --test services outages -- --ignored --nocapture`.
+//! Outages of Kafka and PostgreSQL; those made by hand by
+//! `cargo test -p relay --test services outages::outages -- --ignored --nocapture`.
 
 use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use relay::{RelayProgress, RelayState};
 
 use crate::support::{Scene, events};
 
@@ -33,5 +39,23 @@ async fn outages() {
     tokio::time::timeout(Duration::from_secs(90), done).await.unwrap().unwrap();
     relay.stop().await;
     scene.assert_events(&all);
+    scene.remove().await;
+}
+
+/// A producer waits for a topic that is gone, and its error names none: the start order does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_was_deleted_is_named() {
+    let scene = Scene::new("gone").await;
+    let topic = scene.config.namespace.events_topic(scene.config.assigned.generation);
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &scene.config.kafka_brokers).create().unwrap();
+    admin.delete_topics(&[&topic], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+    let mut relay = scene.start();
+    let told = |progress: &RelayProgress| match &progress.state {
+        RelayState::Reconnecting { why } => why.contains(&topic) && why.contains("storepulse setup"),
+        _ => false,
+    };
+    relay.until("told which topic is gone", told).await;
+    relay.stop().await;
     scene.remove().await;
 }

@@ -1,8 +1,7 @@
 use contracts::avro::ReadError;
+use contracts::printable::{printable, printable_lines};
 use contracts::{Event, User, wire};
 use serde_json::Value;
-
-use super::printable::{printable, printable_lines};
 
 /// A record's bytes for a person to read.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,6 @@
 use chrono::{DateTime, Utc};
 use contracts::money::Rates;
-use contracts::validation::{self, Rejection};
+use contracts::validation::{self, Accepted, Rejection};
 use contracts::{Event, Namespace, Reason, wire};
 
 use crate::source::{FILE_PREFIX, collector, draft, randomuser, simulator};
@@ -87,14 +87,14 @@ pub fn judge(
                 .and_then(|draft| validation::accept(draft, &record.source, ingested_at, &rules.rates)),
         ),
         Origin::Topic | Origin::File | Origin::Log | Origin::QuarantineTopic => {
-            event(topic_event(payload, ingested_at))
+            event(topic_event(payload, ingested_at).map(Accepted::from))
         }
     }
 }
 
-fn event(judged: Result<Event, Rejection>) -> Judgement {
+fn event(judged: Result<Accepted, Rejection>) -> Judgement {
     match judged {
-        Ok(event) => Judgement::Event(Box::new(event)),
+        Ok(accepted) => Judgement::Event(Box::new(accepted)),
         Err(rejection) => Judgement::Refused { reason: rejection.reason, detail: rejection.to_string() },
     }
 }

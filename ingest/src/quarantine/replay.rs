@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use contracts::Reason;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::judge::{Rules, judge};
 use crate::clock::Clock;
@@ -119,15 +120,19 @@ pub async fn replay(
 /// What would become of verdicts, if nothing came in meanwhile.
 async fn foretell(store: &mut Store, verdicts: &[Verdict]) -> Result<Vec<Option<Outcome>>, StoreError> {
     let ids: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.judgement.record_id()).collect();
+    let claims: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.judgement.claim()).collect();
     let known = store.known(&ids).await?;
+    let claimed = store.claimed(&claims).await?;
     let mut seen = HashSet::new();
-    Ok(verdicts
-        .iter()
-        .map(|verdict| match verdict.judgement.record_id() {
-            None => Outcome::Refused,
-            Some(id) if known.contains(&id) || !seen.insert(id) => Outcome::Repeated,
-            Some(_) => Outcome::Accepted,
-        })
-        .map(Some)
-        .collect())
+    let mut is_new = |id: &Uuid, verdict: &Verdict| match &verdict.judgement {
+        _ if known.contains(id) || claimed.contains_key(id) => false,
+        Judgement::Event(accepted) => seen.insert(accepted.identity()),
+        _ => seen.insert(*id),
+    };
+    let foretold = verdicts.iter().map(|verdict| match verdict.judgement.record_id() {
+        None => Outcome::Refused,
+        Some(id) if is_new(&id, verdict) => Outcome::Accepted,
+        Some(_) => Outcome::Repeated,
+    });
+    Ok(foretold.map(Some).collect())
 }

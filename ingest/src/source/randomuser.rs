@@ -9,13 +9,13 @@
 //! A user's id follows from `login.uuid` alone, so fetching a seed and page twice gives the same users.
 
 mod client;
+mod credentials;
 mod error;
 mod page;
 mod profile;
 mod request;
 mod retry;
 pub mod server;
-mod sources;
 
 pub use client::{Client, Endpoint};
 pub use error::{ApiError, FetchError};
@@ -23,7 +23,6 @@ pub use page::Page;
 pub use profile::{BadRecord, read as read_record};
 pub use request::{MAX_PAGE, MAX_RESULTS, NATIONALITIES, Nationality, PageRequest, RequestError};
 pub use retry::RetryPolicy;
-pub use sources::{LoadError, Loaded, Origin, UsersSource, UsersWanted, load_users, open, open_at};
 
 /// The version of the API that is asked for and understood.
 pub const API_VERSION: &str = "1.4";

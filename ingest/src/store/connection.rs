@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use contracts::admission::Admission;
+use contracts::backoff::Backoff;
 use tokio::time::Instant;
 use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
@@ -78,7 +79,11 @@ impl Store {
     }
 
     pub(super) fn wait(&self) -> Wait {
-        Wait { started: Instant::now(), patience: self.patience, backoff: FIRST_BACKOFF }
+        Wait {
+            started: Instant::now(),
+            patience: self.patience,
+            backoff: Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF),
+        }
     }
 
     /// Takes the live session out, or opens one, within the patience. It is put back by whoever ends well.
@@ -127,7 +132,7 @@ impl Store {
 pub(super) struct Wait {
     started: Instant,
     patience: Duration,
-    backoff: Duration,
+    backoff: Backoff,
 }
 
 impl Wait {
@@ -138,8 +143,7 @@ impl Wait {
             return Err(StoreError::Unreachable { waited, source });
         }
         tracing::warn!(error = &source as &dyn std::error::Error, "postgresql failed, trying again");
-        tokio::time::sleep(self.backoff).await;
-        self.backoff = (self.backoff * 2).min(LONGEST_BACKOFF);
+        tokio::time::sleep(self.backoff.pause()).await;
         Ok(())
     }
 
@@ -148,8 +152,7 @@ impl Wait {
         if self.started.elapsed() >= self.patience {
             return false;
         }
-        tokio::time::sleep(self.backoff).await;
-        self.backoff = (self.backoff * 2).min(LONGEST_BACKOFF);
+        tokio::time::sleep(self.backoff.pause()).await;
         true
     }
 }

@@ -62,9 +62,7 @@ pub enum StoreError {
     /// A row of the database that breaks the contract.
     #[error("column {column} of a row of {table} breaks the contract: {detail}")]
     BadRow {
-        /// The table.
         table: &'static str,
-        /// The column.
         column: &'static str,
         /// What is wrong with it.
         detail: String,

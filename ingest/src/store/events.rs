@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -10,37 +10,20 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use uuid::Uuid;
 
 use super::admission::Refused;
+use super::appended::Appended;
 use super::connection::{Session, Store, Wait};
 use super::error::{Failure, StoreError, classify};
 use super::files::FileStep;
-use super::ledger::{Counts, Tally};
+use super::identity::{self, Repeats};
 use super::quarantine::Columns;
 use super::rows::{EncodedRows, MAX_ROWS_PER_COMMIT};
-use super::screened::Screened;
+use super::screening::Screening;
+use super::tally::{Counts, Tally};
 
 /// After a repeat was met, this many batches expect more: each failed COPY costs a whole batch.
 const CAREFUL_BATCHES: u32 = 16;
 /// One COPY message: large enough to be few, small enough that the server parses while more is on its way.
 const COPY_MESSAGE_BYTES: usize = 64 * 1024;
-
-/// What became of the events handed in: each is one or the other.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Appended {
-    /// Rows that are new and committed.
-    pub committed: u64,
-    /// Events whose id was there already, or twice in the batch.
-    pub repeated: u64,
-    /// Events set aside since they are from before the retention floor or of an erased person.
-    pub refused: u64,
-}
-
-impl std::ops::AddAssign for Appended {
-    fn add_assign(&mut self, other: Self) {
-        self.committed += other.committed;
-        self.repeated += other.repeated;
-        self.refused += other.refused;
-    }
-}
 
 /// Which rows of one transaction are new.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +39,8 @@ pub enum Fresh {
 pub struct Committed {
     /// Which are new; who is neither here nor refused is a repeat.
     pub fresh: Fresh,
+    /// The events that repeats with another time are repeats of: by their own ids, the id of the one that counts.
+    pub repeats: HashMap<Uuid, Uuid>,
     /// Which were set aside.
     pub refused: Refused,
 }
@@ -65,11 +50,12 @@ pub struct Committed {
 struct Written {
     appended: Appended,
     fresh: Fresh,
+    repeats: Repeats,
 }
 
 /// Rows on their way into the table, and what goes with them.
 struct Load<'a> {
-    screened: Screened,
+    screened: Screening,
     admission: Arc<Admission>,
     writer: Uuid,
     step: Option<&'a FileStep>,
@@ -113,13 +99,15 @@ impl Store {
     /// # Errors
     /// As [`append`](Self::append).
     pub async fn append_rows_telling(&mut self, rows: EncodedRows) -> Result<Committed, StoreError> {
-        let (Written { fresh, .. }, refused) = self.write(rows).await?;
-        Ok(Committed { fresh, refused })
+        let (Written { fresh, repeats, .. }, refused) = self.write(rows).await?;
+        Ok(Committed { fresh, repeats, refused })
     }
 
     async fn write(&mut self, rows: EncodedRows) -> Result<(Written, Refused), StoreError> {
         if rows.rows() == 0 {
-            return Ok((Written { appended: Appended::default(), fresh: Fresh::All }, Refused::new()));
+            let nothing =
+                Written { appended: Appended::default(), fresh: Fresh::All, repeats: Repeats::new() };
+            return Ok((nothing, Refused::new()));
         }
         self.write_with(rows, None).await
     }
@@ -165,12 +153,12 @@ impl Store {
                 }
                 Err(source) => return Err(StoreError::Refused { what: "tell what may come in", source }),
             };
-            let load = Load { screened: sealed.screened(&admission), admission, writer: self.writer, step };
+            let load = Load { screened: sealed.screen(&admission), admission, writer: self.writer, step };
             let days = &load.screened.days;
             let mut sent = None;
             let written = match self.ensure_partitions(&session.client, days).await {
                 Err(error) => Err(error),
-                Ok(()) if self.careful_batches > 0 => {
+                Ok(()) if self.careful_batches > 0 || identity::need_care(&load.screened.claims) => {
                     write_counting_repeats(&mut session, &load, &mut sent).await
                 }
                 Ok(()) => write_directly(&session.client, &load, &mut sent).await,
@@ -190,6 +178,7 @@ impl Store {
                 Err(source) => source,
             };
             match classify(&source) {
+                // An id is there, or the source's id with another time.
                 Failure::UniqueViolation if self.careful_batches == 0 => {
                     self.careful_batches = CAREFUL_BATCHES;
                     self.roll_back(session).await;
@@ -245,17 +234,19 @@ impl Store {
     }
 }
 
-/// The fast path: COPY into the keyed table; any repeat fails the whole batch.
+/// The fast path: claims, where there are any, and COPY into the keyed table; any repeat fails the whole batch.
 async fn write_directly(
     client: &Client,
     load: &Load<'_>,
     committing: &mut Option<Commit>,
 ) -> Result<Written, tokio_postgres::Error> {
     let xid = begin(client, &load.admission).await?;
+    identity::claim_all(client, &load.screened.claims).await?;
     let committed = copy(client, "raw.events", &load.screened.stream).await?;
     // All or nothing: COPY takes every row or fails.
     debug_assert_eq!(i64::try_from(committed), Ok(load.screened.handed_in.total().records_in));
-    commit(client, xid, load, &load.screened.handed_in.all_committed(), Fresh::All, committing).await
+    let new = (Fresh::All, Repeats::new());
+    commit(client, xid, load, &load.screened.handed_in.all_committed(), new, committing).await
 }
 
 /// The careful path: COPY beside the table, then insert what is not there.
@@ -275,23 +266,27 @@ async fn write_counting_repeats(
     let client = &session.client;
     let xid = begin(client, &load.admission).await?;
     copy(client, "incoming_events", &load.screened.stream).await?;
+    let repeats = identity::claim(client, &load.screened.claims).await?;
+    let barred: Vec<&Uuid> = repeats.keys().collect();
     let mut counts = load.screened.handed_in.clone();
     let mut fresh = HashSet::new();
-    for row in client.query(&insert_counting(&columns), &[]).await? {
+    for row in client.query(&insert_counting(&columns), &[&barred]).await? {
         let taken = Counts { records_out: row.try_get(1)?, repeated: row.try_get(2)?, ..Counts::default() };
         counts.add(row.try_get(0)?, taken);
         fresh.extend(row.try_get::<_, Vec<Uuid>>(3)?);
     }
-    commit(client, xid, load, &counts, Fresh::Only(fresh), committing).await
+    commit(client, xid, load, &counts, (Fresh::Only(fresh), repeats), committing).await
 }
 
 /// Inserts what is not there and counts, by minute in µs, the rows that were taken and those that found their id taken,
-/// one by one and not one from the other; gives the ids of those taken. Of rows with one id in the batch the first is taken.
+/// one by one and not one from the other; gives the ids of those taken. Of rows with one id in the batch the first is taken, and none
+/// with an id of `$1`: those repeat an event of another id.
 fn insert_counting(columns: &str) -> String {
     let minute = "extract(epoch from date_trunc('minute', ingested_at, 'UTC'))::bigint * 1000000";
     format!(
         "with fresh as (
              insert into raw.events ({columns}) select {columns} from incoming_events
+             where event_id not in (select unnest($1::uuid[]))
              on conflict (event_id) do nothing returning event_id, ingested_at
          ), numbered as (
              select event_id, ingested_at, row_number() over (partition by event_id order by ctid) as nth
@@ -338,7 +333,7 @@ async fn commit(
     xid: String,
     load: &Load<'_>,
     counts: &Tally,
-    fresh: Fresh,
+    (fresh, repeats): (Fresh, Repeats),
     committing: &mut Option<Commit>,
 ) -> Result<Written, tokio_postgres::Error> {
     let total = counts.total();
@@ -353,10 +348,10 @@ async fn commit(
     }
     let mut statements = counts.statement(*writer);
     if let Some(step) = step {
-        step.write(client, *writer, admission, &screened.refused).await?;
+        step.write(client, *writer, admission, &screened.refused, &repeats).await?;
         statements += &step.statement(appended);
     }
-    let written = Written { appended, fresh };
+    let written = Written { appended, fresh, repeats };
     *committing = Some(Commit { xid, written: written.clone() });
     // One way to the server for all: a failure of the first is a failure of the transaction.
     let answer = client.batch_execute(&format!("{statements} commit")).await;

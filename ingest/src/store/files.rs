@@ -7,9 +7,10 @@ use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use super::admission::Refused;
+use super::appended::Appended;
 use super::connection::Store;
 use super::error::StoreError;
-use super::events::Appended;
+use super::identity::Repeats;
 use super::quarantine::{Columns, SetAside};
 use super::rows::EncodedRows;
 
@@ -181,16 +182,16 @@ impl FileStep {
         writer: Uuid,
         admission: &Admission,
         refused: &Refused,
+        repeats: &Repeats,
     ) -> Result<(), tokio_postgres::Error> {
         if !self.set_aside.is_empty() {
             Columns::of(&self.set_aside, admission).insert(client, writer, &admission.rules).await?;
         }
-        let (coordinates, ids): (Vec<&str>, Vec<Uuid>) = self
-            .passed
-            .iter()
-            .filter(|passed| !refused.contains_key(&passed.event_id))
-            .map(|passed| (passed.coordinates.as_str(), passed.event_id))
-            .unzip();
+        let passed = || self.passed.iter().filter(|passed| !refused.contains_key(&passed.event_id));
+        let counts = |id: &Uuid| *repeats.get(id).unwrap_or(id);
+        let (coordinates, ids): (Vec<&str>, Vec<Uuid>) =
+            passed().map(|passed| (passed.coordinates.as_str(), counts(&passed.event_id))).unzip();
+        let is_other: Vec<bool> = passed().map(|passed| repeats.contains_key(&passed.event_id)).collect();
         if ids.is_empty() {
             return Ok(());
         }
@@ -198,13 +199,13 @@ impl FileStep {
             .execute(
                 "update raw.quarantine q
                  set replayed_at = $1, outcome_reason = null, outcome_detail = null, record_id = r.event_id,
-                     outcome = case when exists (
-                         select from raw.events e where e.event_id = r.event_id and e.tx = pg_current_xact_id()
+                     outcome = case when not r.is_other and exists (
+                         select from raw.events e where e.event_id = r.event_id and e.tx = (select raw.current_tx())
                      ) then 'accepted' else 'repeated' end
-                 from unnest($2::text[], $3::uuid[]) r (coordinates, event_id)
+                 from unnest($2::text[], $3::uuid[], $5::bool[]) r (coordinates, event_id, is_other)
                  where q.source = $4 and q.coordinates = r.coordinates
                      and (q.outcome is null or q.outcome = 'refused')",
-                &[&self.at, &coordinates, &ids, &self.source],
+                &[&self.at, &coordinates, &ids, &self.source, &is_other],
             )
             .await?;
         Ok(())

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::admission;
 use super::connection::Store;
 use super::error::StoreError;
-use super::ledger;
+use super::tally;
 
 /// A record that did not pass, with where it stands in its source and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct SetAside {
     pub detail: String,
     /// Its bytes, untouched.
     pub payload: Vec<u8>,
+    /// Whose it is, where its bytes name the person by another id than ours, as a shop's file does.
+    pub user_id: Option<Uuid>,
     /// When it was set aside.
     pub quarantined_at: DateTime<Utc>,
 }
@@ -56,6 +58,7 @@ pub(super) struct Columns<'a> {
     payloads: Vec<Option<&'a [u8]>>,
     sizes: Vec<i64>,
     digests: Vec<String>,
+    users: Vec<Option<Uuid>>,
     times: Vec<DateTime<Utc>>,
 }
 
@@ -65,7 +68,10 @@ impl<'a> Columns<'a> {
         let is_erased: Vec<bool> = records
             .iter()
             .map(|record| {
-                admission.is_about_erased(&record.payload)
+                let is_of_erased =
+                    |user: &Uuid| admission.erased.as_ref().is_some_and(|all| all.contains(user));
+                record.user_id.as_ref().is_some_and(is_of_erased)
+                    || admission.is_about_erased(&record.payload)
                     || admission.is_about_erased(record.detail.as_bytes())
             })
             .collect();
@@ -92,6 +98,11 @@ impl<'a> Columns<'a> {
                 .map(|record| i64::try_from(record.payload.len()).unwrap_or(i64::MAX))
                 .collect(),
             digests: records.iter().map(|record| format!("{:x}", Sha256::digest(&record.payload))).collect(),
+            users: judged()
+                .map(|(record, &is_erased)| {
+                    record.user_id.filter(|_| !reason(record, is_erased).keeps_no_bytes())
+                })
+                .collect(),
             times: records.iter().map(|record| record.quarantined_at).collect(),
         }
     }
@@ -106,17 +117,17 @@ impl<'a> Columns<'a> {
         let statement = format!(
             "with fresh as (
                  insert into raw.quarantine
-                     (source, coordinates, reason, detail, payload, size_bytes, sha256, quarantined_at)
+                     (source, coordinates, reason, detail, payload, size_bytes, sha256, quarantined_at, user_id)
                  select r.source, raw.quarantine_coordinates(r.source, r.coordinates, r.sha256), r.reason,
-                        r.detail, r.payload, r.size_bytes, r.sha256, r.quarantined_at
+                        r.detail, r.payload, r.size_bytes, r.sha256, r.quarantined_at, r.user_id
                  from raw.admit($10) admission (holds), unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[],
-                             $7::bigint[], $8::text[], $9::timestamptz[])
-                      r (source, coordinates, reason, detail, payload, size_bytes, sha256, quarantined_at)
+                             $7::bigint[], $8::text[], $9::timestamptz[], $11::uuid[])
+                      r (source, coordinates, reason, detail, payload, size_bytes, sha256, quarantined_at, user_id)
                  where admission.holds
                  on conflict (source, coordinates) do nothing
                  returning quarantined_at
              ) {}",
-            ledger::count_set_aside()
+            tally::count_set_aside()
         );
         client
             .execute(
@@ -132,6 +143,7 @@ impl<'a> Columns<'a> {
                     &self.digests,
                     &self.times,
                     &rules,
+                    &self.users,
                 ],
             )
             .await?;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use contracts::admission::Admission;
 use contracts::ledger::minute_us;
+use contracts::validation::{Accepted, Claim};
 use contracts::{Event, Reason};
 use futures::SinkExt;
 use tokio_postgres::{Client, Transaction};
@@ -13,16 +14,17 @@ use uuid::Uuid;
 use super::admission;
 use super::connection::Store;
 use super::error::StoreError;
-use super::ledger::{Counts, Tally};
+use super::identity::{self, Repeats};
 use super::quarantined::Outcome;
 use super::rows::EncodedRows;
+use super::tally::{Counts, Tally};
 use super::users::UserRecord;
 
 /// What a quarantined record is by today's rules.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Judgement {
     /// An event.
-    Event(Box<Event>),
+    Event(Box<Accepted>),
     /// A user.
     User(Box<UserRecord>),
     /// Still nothing that can be counted.
@@ -39,9 +41,18 @@ impl Judgement {
     #[must_use]
     pub fn record_id(&self) -> Option<Uuid> {
         match self {
-            Self::Event(event) => Some(event.event_id),
+            Self::Event(accepted) => Some(accepted.event.event_id),
             Self::User(record) => Some(record.user.user_id),
             Self::Refused { .. } => None,
+        }
+    }
+
+    /// What it claims, where it is an event whose id was made here.
+    #[must_use]
+    pub fn claim(&self) -> Option<Claim> {
+        match self {
+            Self::Event(accepted) => accepted.claim,
+            Self::User(_) | Self::Refused { .. } => None,
         }
     }
 }
@@ -82,10 +93,10 @@ impl Store {
                 .iter()
                 .filter(|v| open.contains(&(v.source.clone(), v.coordinates.clone())))
                 .collect();
-            let mut new = insert_events(&transaction, &open).await?;
+            let (mut new, repeats) = insert_events(&transaction, &open).await?;
             new.extend(insert_users(&transaction, &open).await?);
             let outcomes = outcomes(&open, new);
-            mark(&transaction, &open, &outcomes, at).await?;
+            mark(&transaction, &open, &outcomes, &repeats, at).await?;
             let counts = counts(&open, &outcomes);
             if counts != Tally::default() {
                 transaction.batch_execute(&counts.statement(writer)).await?;
@@ -113,7 +124,7 @@ impl Verdict {
     /// The verdict that the retention floor and erasures leave of this one.
     fn by(&self, admission: &Admission) -> Self {
         let allowed = match &self.judgement {
-            Judgement::Event(event) => admission::judge(admission, event),
+            Judgement::Event(accepted) => admission::judge(admission, &accepted.event),
             Judgement::User(record) => match &admission.erased {
                 Some(erased) if erased.contains(&record.user.user_id) => Err(admission::erased()),
                 _ => Ok(()),
@@ -147,8 +158,8 @@ impl AsRef<Verdict> for Verdict {
 fn encode<'a>(verdicts: impl Iterator<Item = &'a Verdict>) -> EncodedRows {
     let mut rows = EncodedRows::default();
     for verdict in verdicts {
-        if let Judgement::Event(event) = &verdict.judgement {
-            let taken = rows.push(event);
+        if let Judgement::Event(accepted) = &verdict.judgement {
+            let taken = rows.push(&accepted.event);
             debug_assert!(taken, "a page is smaller than a transaction");
         }
     }
@@ -182,15 +193,18 @@ async fn lock(
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Inserts the events whose ids are new, and returns these.
+/// Inserts the events whose ids are new, and returns these; and which of the others repeat one with another id.
 async fn insert_events(
     transaction: &Transaction<'_>,
     verdicts: &[&Verdict],
-) -> Result<HashSet<Uuid>, tokio_postgres::Error> {
+) -> Result<(HashSet<Uuid>, Repeats), tokio_postgres::Error> {
     let rows = encode(verdicts.iter().copied());
     if rows.rows() == 0 {
-        return Ok(HashSet::new());
+        return Ok(Default::default());
     }
+    let claims: Vec<Claim> = verdicts.iter().filter_map(|verdict| verdict.judgement.claim()).collect();
+    let repeats = identity::claim(transaction.client(), &claims).await?;
+    let barred: Vec<&Uuid> = repeats.keys().collect();
     let columns = Event::column_list();
     transaction
         .batch_execute(&format!(
@@ -203,10 +217,11 @@ async fn insert_events(
     sink.finish().await?;
     let insert = format!(
         "insert into raw.events ({columns}) select {columns} from replayed_events
+         where event_id not in (select unnest($1::uuid[]))
          on conflict (event_id) do nothing returning event_id"
     );
-    let rows = transaction.query(&insert, &[]).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    let rows = transaction.query(&insert, &[&barred]).await?;
+    Ok((rows.iter().map(|row| row.get(0)).collect(), repeats))
 }
 
 /// Inserts the users who are new, and returns their ids. One who is there stays: the newer record is the better one.
@@ -259,23 +274,26 @@ fn outcomes(verdicts: &[&Verdict], mut new: HashSet<Uuid>) -> Vec<Outcome> {
 fn counts(verdicts: &[&Verdict], outcomes: &[Outcome]) -> Tally {
     let mut counts = Tally::default();
     for (verdict, outcome) in verdicts.iter().zip(outcomes) {
-        let Judgement::Event(event) = &verdict.judgement else { continue };
+        let Judgement::Event(accepted) = &verdict.judgement else { continue };
         let taken = i64::from(*outcome == Outcome::Accepted);
         let count = Counts { records_in: 1, records_out: taken, repeated: 1 - taken, quarantined: 0 };
-        counts.add(minute_us(event.ingested_at.timestamp_micros()), count);
+        counts.add(minute_us(accepted.event.ingested_at.timestamp_micros()), count);
     }
     counts
 }
 
-/// Writes down what became of each row.
+/// Writes down what became of each row, and under which id what it tells counts.
 async fn mark(
     transaction: &Transaction<'_>,
     verdicts: &[&Verdict],
     outcomes: &[Outcome],
+    repeats: &Repeats,
     at: DateTime<Utc>,
 ) -> Result<(), tokio_postgres::Error> {
     let (sources, coordinates) = keys(verdicts);
-    let ids: Vec<Option<Uuid>> = verdicts.iter().map(|verdict| verdict.judgement.record_id()).collect();
+    let counts = |id: Uuid| *repeats.get(&id).unwrap_or(&id);
+    let ids: Vec<Option<Uuid>> =
+        verdicts.iter().map(|verdict| verdict.judgement.record_id().map(counts)).collect();
     let outcomes: Vec<&str> = outcomes.iter().map(|outcome| outcome.as_str()).collect();
     let (reasons, details): (Vec<Option<&str>>, Vec<Option<String>>) = verdicts
         .iter()

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::ledger::minute_us;
+use contracts::validation::{Accepted, Claim};
 use contracts::{Event, ids};
 use uuid::Uuid;
 
-use super::ledger::{Counts, Tally};
-use super::screened::Sealed;
+use super::tally::{Counts, Tally};
 
 /// The most rows in one transaction: what the relay decodes and publishes as one unit stays small.
 pub const MAX_ROWS_PER_COMMIT: usize = 10_000;
@@ -34,6 +34,19 @@ pub struct EncodedRows {
     /// Where rows came from, each with the first of its rows.
     sources: Vec<(usize, Arc<str>)>,
     earliest: DateTime<Utc>,
+    /// Of the rows whose ids are made here, in their order.
+    claims: Vec<Claim>,
+}
+
+/// Rows of one transaction, as they were handed in.
+pub(super) struct Sealed {
+    /// The whole COPY stream.
+    pub(super) stream: Bytes,
+    pub(super) days: BTreeSet<NaiveDate>,
+    pub(super) handed_in: Tally,
+    pub(super) sources: Vec<(usize, Arc<str>)>,
+    pub(super) earliest: DateTime<Utc>,
+    pub(super) claims: Vec<Claim>,
 }
 
 impl Default for EncodedRows {
@@ -56,6 +69,7 @@ impl EncodedRows {
             handed_in: Tally::default(),
             sources: Vec::new(),
             earliest: DateTime::<Utc>::MAX_UTC,
+            claims: Vec::new(),
         }
     }
 
@@ -66,7 +80,17 @@ impl EncodedRows {
         self
     }
 
-    /// Takes an event, or says `false` when full.
+    /// Takes an event as it was judged, or says `false` when full.
+    #[must_use]
+    pub fn take(&mut self, accepted: &Accepted) -> bool {
+        let taken = self.push(&accepted.event);
+        if taken {
+            self.claims.extend(accepted.claim);
+        }
+        taken
+    }
+
+    /// Takes an event that has an id of its own, or says `false` when full.
     #[must_use]
     pub fn push(&mut self, event: &Event) -> bool {
         if self.is_full() {
@@ -112,6 +136,7 @@ impl EncodedRows {
         self.sources.extend(other.sources.into_iter().map(|(row, source)| (self.rows + row, source)));
         self.earliest = self.earliest.min(other.earliest);
         self.rows += other.rows;
+        self.claims.extend(other.claims);
         self.days.extend(other.days);
         self.handed_in.merge(&other.handed_in);
         Ok(())
@@ -132,8 +157,8 @@ impl EncodedRows {
     /// What the rows are, ready to be sent as often as it takes.
     pub(super) fn sealed(mut self) -> Sealed {
         self.bytes.extend_from_slice(&TRAILER);
-        let Self { bytes, days, handed_in, sources, earliest, .. } = self;
-        Sealed { stream: bytes.into(), days, handed_in, sources, earliest }
+        let Self { bytes, days, handed_in, sources, earliest, claims, .. } = self;
+        Sealed { stream: bytes.into(), days, handed_in, sources, earliest, claims }
     }
 
     /// Takes a row as it was encoded.

@@ -172,6 +172,7 @@ fn set_aside(record: &UserRecord, erased: &Erased) -> SetAside {
         reason: Reason::Erased,
         detail: admission::erased().to_string(),
         payload: Vec::new(),
+        user_id: None,
         quarantined_at: record.user.ingested_at,
     }
 }

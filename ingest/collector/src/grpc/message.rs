@@ -1,11 +1,12 @@
 //! An event's message as the fields of a draft, and back.
 //!
-//! The message has the fields of [`ingest::source::draft`] under the same names; a test holds the definition to them.
+//! The message has the fields of [`ingest::source::draft`] under the same names, and its definition is rendered from them.
+
+use std::borrow::Cow;
 
 use contracts::Reason;
-use contracts::money::Cost;
-use contracts::validation::{Draft, Rejection, SourceId};
-use ingest::source::draft::{self, FIELDS, Fields};
+use contracts::validation::{Draft, Rejection};
+use ingest::source::draft::{self, FIELDS, Fields, Value};
 use prost::Message as _;
 use serde::de::DeserializeOwned;
 use serde::de::value::{
@@ -14,55 +15,73 @@ use serde::de::value::{
 use serde_json::{Map, Value as Json};
 
 use super::proto::Event;
-use crate::told::Told;
+use crate::record::SenderRecord;
 
-/// A field's value.
-enum Value<'a> {
-    Text(&'a str),
-    Int(i32),
-    Double(f64),
-    Bool(bool),
+/// The field of a message as a value, and a value as the field of a message, by its type there.
+macro_rules! of_type {
+    (string, $field:expr) => {
+        $field.as_deref().map(|text| Value::Text(Cow::Borrowed(text)))
+    };
+    (int32, $field:expr) => {
+        $field.map(Value::Int)
+    };
+    (double, $field:expr) => {
+        $field.map(Value::Double)
+    };
+    (bool, $field:expr) => {
+        $field.map(Value::Bool)
+    };
 }
 
-impl Event {
-    fn value(&self, field: &str) -> Option<Value<'_>> {
-        fn text(value: Option<&String>) -> Option<Value<'_>> {
-            value.map(|text| Value::Text(text))
-        }
-        match field {
-            "event_id" => text(self.event_id.as_ref()),
-            "source_id" => text(self.source_id.as_ref()),
-            "event_name" => text(self.event_name.as_ref()),
-            "occurred_at" => text(self.occurred_at.as_ref()),
-            "user_id" => text(self.user_id.as_ref()),
-            "gender" => text(self.gender.as_ref()),
-            "age" => self.age.map(Value::Int),
-            "country" => text(self.country.as_ref()),
-            "city" => text(self.city.as_ref()),
-            "latitude" => self.latitude.map(Value::Double),
-            "longitude" => self.longitude.map(Value::Double),
-            "session_id" => text(self.session_id.as_ref()),
-            "session_started_at" => text(self.session_started_at.as_ref()),
-            "returning" => self.returning.map(Value::Bool),
-            "device" => text(self.device.as_ref()),
-            "channel" => text(self.channel.as_ref()),
-            "item_id" => text(self.item_id.as_ref()),
-            "item_name" => text(self.item_name.as_ref()),
-            "category" => text(self.category.as_ref()),
-            "brand" => text(self.brand.as_ref()),
-            "price" => text(self.price.as_ref()),
-            "amount" => text(self.amount.as_ref()),
-            "currency" => text(self.currency.as_ref()),
-            "quantity" => self.quantity.map(Value::Int),
-            "order_id" => text(self.order_id.as_ref()),
-            "order_line" => self.order_line.map(Value::Int),
-            "order_lines" => self.order_lines.map(Value::Int),
-            "purchased_at" => text(self.purchased_at.as_ref()),
-            "payment_type" => text(self.payment_type.as_ref()),
+macro_rules! to_type {
+    (string, $value:expr) => {
+        match $value {
+            Some(Value::Text(text)) => Some(text.into_owned()),
             _ => None,
         }
-    }
+    };
+    (int32, $value:expr) => {
+        match $value {
+            Some(Value::Int(int)) => Some(int),
+            _ => None,
+        }
+    };
+    (double, $value:expr) => {
+        match $value {
+            Some(Value::Double(double)) => Some(double),
+            _ => None,
+        }
+    };
+    (bool, $value:expr) => {
+        match $value {
+            Some(Value::Bool(bool)) => Some(bool),
+            _ => None,
+        }
+    };
 }
+
+macro_rules! message {
+    ($( $(#[doc = $doc:literal])* $name:ident = $number:literal $type:ident, $kind:ident, $part:ident, $required:literal, $of:expr; )+) => {
+        impl Event {
+            fn value(&self, field: &str) -> Option<Value<'_>> {
+                match field {
+                    $( stringify!($name) => of_type!($type, self.$name), )+
+                    _ => None,
+                }
+            }
+        }
+
+        impl From<&Draft> for Event {
+            fn from(draft: &Draft) -> Self {
+                // In the order of the fields, which is that of this list.
+                let mut values = FIELDS.iter().map(|field| (field.of)(draft));
+                Self { $( $name: to_type!($type, values.next().flatten()), )+ }
+            }
+        }
+    };
+}
+
+ingest::sender_fields!(message);
 
 impl Fields for Event {
     fn has(&self, field: &'static str) -> bool {
@@ -72,7 +91,7 @@ impl Fields for Event {
     fn optional<T: DeserializeOwned>(&self, field: &'static str) -> Result<Option<T>, Rejection> {
         let Some(value) = self.value(field) else { return Ok(None) };
         let read: Result<T, ValueError> = match value {
-            Value::Text(text) => T::deserialize(StrDeserializer::new(text)),
+            Value::Text(text) => T::deserialize(StrDeserializer::new(&text)),
             Value::Int(int) => T::deserialize(I32Deserializer::new(int)),
             Value::Double(double) => T::deserialize(F64Deserializer::new(double)),
             Value::Bool(bool) => T::deserialize(BoolDeserializer::new(bool)),
@@ -85,7 +104,7 @@ impl Fields for Event {
     }
 }
 
-impl Told for Event {
+impl SenderRecord for Event {
     fn draft(&self) -> Result<Draft, Rejection> {
         draft::assemble(self)
     }
@@ -99,68 +118,16 @@ impl Told for Event {
         let fields: Map<String, Json> = FIELDS
             .iter()
             .filter_map(|field| {
-                let json = match self.value(field)? {
-                    Value::Text(text) => Json::from(text),
-                    Value::Int(int) => Json::from(int),
+                let json = match self.value(field.name)? {
                     // JSON has no word for what is not finite; text is refused when it is read, as it is now.
                     Value::Double(double) if !double.is_finite() => Json::from(double.to_string()),
-                    Value::Double(double) => Json::from(double),
-                    Value::Bool(bool) => Json::from(bool),
+                    value => Json::from(value),
                 };
-                Some(((*field).to_owned(), json))
+                Some((field.name.to_owned(), json))
             })
             .collect();
         Json::Object(fields).to_string().into_bytes()
     }
-}
-
-impl From<&Draft> for Event {
-    fn from(draft: &Draft) -> Self {
-        let Draft { source_id, event_name, occurred_at, shopper, visit, line, order, payment_type } = draft;
-        let (event_id, source_id) = match source_id {
-            None => (None, None),
-            Some(SourceId::Uuid(id)) => (Some(id.to_string()), None),
-            Some(SourceId::Text(id)) => (None, Some(id.clone())),
-        };
-        let (line, order) = (line.as_ref(), order.as_ref());
-        Self {
-            event_id,
-            source_id,
-            event_name: Some(event_name.to_string()),
-            occurred_at: Some(instant(occurred_at)),
-            user_id: Some(shopper.user_id.to_string()),
-            gender: Some(shopper.gender.to_string()),
-            age: Some(shopper.age),
-            country: Some(shopper.country.to_string()),
-            city: Some(shopper.city.to_string()),
-            latitude: Some(shopper.latitude),
-            longitude: Some(shopper.longitude),
-            session_id: Some(visit.session_id.to_string()),
-            session_started_at: Some(instant(&visit.session_started_at)),
-            returning: Some(visit.returning),
-            device: Some(visit.device.to_string()),
-            channel: Some(visit.channel.to_string()),
-            item_id: line.map(|line| line.item_id.to_string()),
-            item_name: line.map(|line| line.item_name.to_string()),
-            category: line.map(|line| line.category.to_string()),
-            brand: line.and_then(|line| line.brand.as_ref()).map(ToString::to_string),
-            price: line
-                .and_then(|line| matches!(line.cost, Cost::Unit(_)).then(|| line.cost.sum().to_string())),
-            amount: line
-                .and_then(|line| matches!(line.cost, Cost::Line(_)).then(|| line.cost.sum().to_string())),
-            currency: line.map(|line| line.currency.to_string()),
-            quantity: line.map(|line| line.quantity),
-            order_id: order.map(|order| order.order_id.to_string()),
-            order_line: order.map(|order| order.order_line),
-            order_lines: order.map(|order| order.order_lines),
-            purchased_at: order.and_then(|order| order.purchased_at.as_ref()).map(instant),
-            payment_type: payment_type.as_ref().map(ToString::to_string),
-        }
-    }
-}
-
-fn instant(at: &chrono::DateTime<chrono::Utc>) -> String {
-    at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
 }
 
 #[cfg(test)]
@@ -182,7 +149,11 @@ mod tests {
     fn a_draft_survives_the_message_and_its_json() {
         let draft = whole();
         let message = Event::from(&draft);
-        assert!(FIELDS.iter().all(|field| message.has(field) != ["source_id", "amount"].contains(field)));
+        assert!(
+            FIELDS
+                .iter()
+                .all(|field| message.has(field.name) != ["source_id", "amount"].contains(&field.name))
+        );
         assert_eq!(message.draft().unwrap(), draft);
         assert_eq!(draft::read(&message.payload()).unwrap(), draft);
     }

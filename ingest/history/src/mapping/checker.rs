@@ -2,9 +2,8 @@
 
 use super::field::{Field, Kind, ORDER_ID, QUANTITY};
 use super::written::{Scalar, WrittenTable};
-use super::{From, MappingError, Rule};
+use super::{From, MappingError, Marks, Rule};
 use crate::time::{ISO, TimeFormat, Zone};
-use crate::value::Marks;
 
 /// Checks rules one after the other, and collects what they name.
 pub(super) struct Checker {
@@ -136,9 +135,11 @@ impl Checker {
         format: Option<&str>,
         timezone: Option<&str>,
     ) -> Result<TimeFormat, MappingError> {
-        let zone = timezone.map(zone).transpose()?.unwrap_or(self.default_zone);
+        let own_zone = timezone.map(zone).transpose()?;
         let name = format.unwrap_or(ISO);
-        TimeFormat::new(name, zone).ok_or_else(|| MappingError::Rule {
+        let time = TimeFormat::new(name, own_zone.unwrap_or(self.default_zone));
+        let time = time.map(|time| time.with_own_zone(own_zone.is_some()));
+        time.ok_or_else(|| MappingError::Rule {
             field: field.name,
             what: format!(
                 "{name:?} is no format of a time: use iso, unix_s, unix_ms, unix_us or a pattern as %d.%m.%Y %H:%M:%S"

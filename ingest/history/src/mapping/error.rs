@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use contracts::printable::printable;
+
 /// A mapping that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MappingError {
@@ -16,7 +18,7 @@ pub enum MappingError {
     #[error("the mapping is refused")]
     Toml(#[from] toml::de::Error),
     /// A field that an event does not have.
-    #[error("`fields.{field}`: an event has no such field; it has {known}")]
+    #[error("`fields.{}`: an event has no such field; it has {known}", printable(field))]
     UnknownField {
         /// The name.
         field: String,

@@ -6,8 +6,7 @@ use std::fmt::Write as _;
 use super::checker::Checker;
 use super::field::{OCCURRED_AT, ORDER_ID, ORDER_LINE, ORDER_LINES};
 use super::written::{Scalar, WrittenOrders, WrittenSkip};
-use super::{From, Identity, MappingError, Orders, Rule, Skip};
-use crate::pages::Shape;
+use super::{From, Identity, MappingError, Orders, Rule, Shape, Skip};
 
 /// A part's fields mean nothing without its key.
 pub(super) fn check_parts(rules: &[Rule]) -> Result<(), MappingError> {

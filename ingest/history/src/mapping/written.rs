@@ -7,7 +7,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::file::Format;
+use super::Format;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

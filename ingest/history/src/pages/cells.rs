@@ -1,5 +1,6 @@
 //! Columns as text, whatever a file holds them as.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -11,13 +12,15 @@ use arrow_schema::{ArrowError, DataType, TimeUnit};
 use chrono::{DateTime, SecondsFormat};
 use uuid::Uuid;
 
+use super::encoding;
+
 /// The values of a column.
 #[derive(Debug, Clone)]
 pub(crate) struct Column {
     texts: StringArray,
     held: Held,
-    /// Values that have no text, and why.
-    faults: Vec<(usize, String)>,
+    /// Values that hold what is no text, as [`encoding`] marks it.
+    marked: Vec<usize>,
 }
 
 /// How a file holds the values of a column.
@@ -44,15 +47,21 @@ impl Column {
     }
 
     const fn held(texts: StringArray, held: Held) -> Self {
-        Self { texts, held, faults: Vec::new() }
+        Self { texts, held, marked: Vec::new() }
     }
 
     pub(crate) const fn how(&self) -> Held {
         self.held
     }
 
-    pub(super) fn faults(&self) -> &[(usize, String)] {
-        &self.faults
+    pub(super) fn marked(&self) -> &[usize] {
+        &self.marked
+    }
+
+    /// The same with control characters as they are, where JSON's strings held them unescaped.
+    pub(super) fn without_controls(self) -> Self {
+        let texts = self.texts.iter().map(|text| text.map(encoding::without_controls)).collect();
+        Self { texts, ..self }
     }
 
     /// Whether no row has a value.
@@ -80,7 +89,12 @@ impl Column {
             DataType::Float32 => {
                 Ok(Self::held(array.as_primitive::<Float32Type>().iter().map(single).collect(), SINGLE))
             }
-            DataType::Float16 => Self::of(&cast(array, &DataType::Float32)?),
+            // 19.9 is 19.90625 there, and no text tells which was meant.
+            DataType::Float16 => Err(ArrowError::CastError(
+                "floats of 16 bits keep three digits: export the column as decimals, doubles or text"
+                    .to_owned(),
+            )),
+            DataType::Dictionary(_, kind) => Self::of(&cast(array, kind)?),
             DataType::Timestamp(unit, zone) => Self::timestamps(array, *unit, zone.is_some()),
             DataType::Date32 => Self::days(array),
             DataType::Date64 => {
@@ -106,7 +120,7 @@ impl Column {
             DataType::Binary => Ok(Self::bytes(array.as_binary::<i32>().iter())),
             DataType::LargeBinary => Ok(Self::bytes(array.as_binary::<i64>().iter())),
             DataType::BinaryView => Ok(Self::bytes(array.as_binary_view().iter())),
-            kind if kind.is_nested() && !matches!(kind, DataType::Dictionary(..)) => {
+            kind if kind.is_nested() => {
                 Err(ArrowError::CastError(format!("a value was expected and it holds {kind}")))
             }
             kind => {
@@ -145,20 +159,20 @@ impl Column {
         Ok(Self::held(texts.collect(), Held::Time))
     }
 
-    /// Bytes are text or the fault of their row alone.
+    /// Bytes are text, or a matter of their row alone.
     fn bytes<'a>(values: impl Iterator<Item = Option<&'a [u8]>>) -> Self {
-        let mut faults = Vec::new();
+        let mut marked = Vec::new();
         let texts: StringArray = values
             .enumerate()
             .map(|(at, bytes)| match std::str::from_utf8(bytes?) {
-                Ok(text) => Some(text.to_owned()),
-                Err(error) => {
-                    faults.push((at, error.to_string()));
-                    None
+                Ok(text) => Some(Cow::Borrowed(text)),
+                Err(_) => {
+                    marked.push(at);
+                    Some(Cow::Owned(encoding::marked(bytes?)))
                 }
             })
             .collect();
-        Self { texts, held: Held::Text, faults }
+        Self { texts, held: Held::Text, marked }
     }
 }
 
@@ -191,4 +205,24 @@ fn within(outer: &StructArray, name: &str) -> Option<ArrayRef> {
     let nulls = NullBuffer::union(outer.nulls(), inner.nulls());
     let data = inner.to_data().into_builder().nulls(nulls).build().ok()?;
     Some(make_array(data))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::types::Int32Type;
+    use arrow_array::{DictionaryArray, Float32Array, Float64Array, Int32Array};
+
+    use super::*;
+
+    #[test]
+    fn a_value_is_held_as_it_is_whatever_packs_it() {
+        let values: ArrayRef = Arc::new(Float64Array::from(vec![17850.0, f64::NAN]));
+        let packed = DictionaryArray::<Int32Type>::new(Int32Array::from(vec![0, 1, 0]), values);
+        let column = Column::of(&(Arc::new(packed) as ArrayRef)).unwrap();
+        assert_eq!((column.text(0), column.text(1), column.how()), (Some("17850"), None, DOUBLE));
+        let single: ArrayRef = Arc::new(Float32Array::from(vec![19.9]));
+        assert_eq!(Column::of(&single).unwrap().text(0), Some("19.9"));
+        let half = cast(&single, &DataType::Float16).unwrap();
+        assert!(Column::of(&half).unwrap_err().to_string().contains("three digits"));
+    }
 }

@@ -1,5 +1,7 @@
 //! Parquet: only the columns that the mapping names are read.
 
+mod strings;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,14 +11,17 @@ use arrow_array::{Array, RecordBatch};
 use arrow_cast::cast;
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
 use arrow_select::take::take;
+use contracts::printable::printable;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::basic::Type;
 
 use super::cells::{Column, resolve};
 use super::{PAGE_ROWS, Page, Row};
 use crate::error::HistoryError;
 use crate::file::Source;
-use crate::mapping::Mapping;
+use crate::mapping::{From, Mapping};
+use crate::time::Zone;
 
 pub(crate) struct ColumnarPages {
     builder: Option<ParquetRecordBatchReaderBuilder<std::fs::File>>,
@@ -29,6 +34,8 @@ pub(crate) struct ColumnarPages {
     size_rows: u64,
     /// Rows before the next page.
     read_to: u64,
+    /// To be opened again, where strings hold what is no UTF-8; nothing once it was.
+    again: Option<(std::fs::File, Arc<Schema>, Vec<usize>)>,
 }
 
 impl ColumnarPages {
@@ -46,6 +53,9 @@ impl ColumnarPages {
             })
         {
             return Err(HistoryError::NotUnfolded { path: source.path.clone(), list: list.clone() });
+        }
+        if let Some(column) = undecided_times(&builder, mapping) {
+            return Err(HistoryError::UndecidedTimes { path: source.path.clone(), column });
         }
         let mut roots = Vec::new();
         for column in mapping.columns() {
@@ -65,7 +75,7 @@ impl ColumnarPages {
                     return Err(HistoryError::NoColumn {
                         path: source.path.clone(),
                         column: column.clone(),
-                        known: known.join(", "),
+                        known: printable(&known.join(", ")),
                     });
                 }
             });
@@ -73,6 +83,7 @@ impl ColumnarPages {
         // Elements are counted even where no column is of them.
         roots.extend(lines.as_ref().and_then(|list| Some(fields.find(list)?.0)));
         let size_rows = builder.metadata().file_metadata().num_rows().unsigned_abs();
+        let again = Some((source.handle()?, Arc::clone(builder.schema()), roots.clone()));
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
         let builder = builder.with_projection(mask).with_batch_size(PAGE_ROWS);
         Ok(Self {
@@ -84,6 +95,7 @@ impl ColumnarPages {
             lines,
             size_rows,
             read_to: 0,
+            again,
         })
     }
 
@@ -109,7 +121,12 @@ impl ColumnarPages {
             let failed = |source| HistoryError::Parquet { path: self.path.clone(), row, source };
             self.reader = Some(builder.build().map_err(failed)?);
         }
-        let Some(batch) = self.reader.as_mut().and_then(Iterator::next) else { return Ok(None) };
+        let Some(mut batch) = self.reader.as_mut().and_then(Iterator::next) else { return Ok(None) };
+        if batch.as_ref().is_err_and(|error| error.to_string().to_lowercase().contains("utf"))
+            && let Some(again) = self.next_as_bytes()
+        {
+            batch = Ok(again);
+        }
         let batch = batch.map_err(|source| HistoryError::Damaged { path: self.path.clone(), row, source })?;
         let size = batch.num_rows() as u64;
         let (batch, places) = match &self.lines {
@@ -138,17 +155,49 @@ impl ColumnarPages {
         let mut rows: Vec<Row> = (0..batch.num_rows())
             .map(|at| {
                 let (before, part) = place(at);
-                Row { line: row + before, part, cells: Ok(at), bytes: 0..0 }
+                Row { line: row + before, part, cells: Ok(at), is_marked: false, bytes: 0..0 }
             })
             .collect();
-        for (name, column) in self.names.iter().zip(&columns) {
-            for (at, fault) in column.faults() {
-                rows[*at].cells = Err(format!("{name}: {fault}"));
+        for column in &columns {
+            for at in column.marked() {
+                rows[*at].is_marked = true;
             }
         }
         self.read_to += size;
         Ok(Some(Page { rows, columns, bytes: Vec::new(), is_json: false, read_to: self.read_to }))
     }
+
+    /// The next rows by a reader that takes strings for bytes, once; nothing where that fails too, since the file is damaged.
+    fn next_as_bytes(&mut self) -> Option<RecordBatch> {
+        let (file, schema, roots) = self.again.take()?;
+        let builder = strings::as_bytes(file, &schema).ok()?;
+        let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
+        let offset = usize::try_from(self.read_to).ok()?;
+        let builder = builder.with_projection(mask).with_batch_size(PAGE_ROWS).with_offset(offset);
+        let mut reader = builder.build().ok()?;
+        let batch = reader.next()?.ok()?;
+        self.reader = Some(reader);
+        Some(batch)
+    }
+}
+
+/// A column of times in Parquet's old form, which are UTC by Spark and Hive and local by others, where the mapping's zone would decide
+/// it without being asked.
+fn undecided_times(
+    builder: &ParquetRecordBatchReaderBuilder<std::fs::File>,
+    mapping: &Mapping,
+) -> Option<String> {
+    let old =
+        builder.parquet_schema().columns().iter().filter(|column| column.physical_type() == Type::INT96);
+    let old: Vec<String> = old.map(|column| column.path().string()).collect();
+    let rules = mapping.rules().iter().filter(|rule| {
+        rule.time.as_ref().is_some_and(|time| !time.has_own_zone && time.zone != Zone::Named(chrono_tz::UTC))
+    });
+    let mut columns = rules.filter_map(|rule| match &rule.from {
+        From::Columns(columns) => Some(&mapping.columns()[*columns.first()?]),
+        From::Constant(_) => None,
+    });
+    columns.find(|column| old.contains(column)).cloned()
 }
 
 /// A row for each element of a list, which takes its place; and for each the row that it is of, and which element it is.

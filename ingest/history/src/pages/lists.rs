@@ -9,18 +9,10 @@ use std::ops::Range;
 use serde_json::value::RawValue;
 
 use super::records::Record;
+use crate::mapping::Shape;
 
 /// Bytes of one record's rows, together.
 const MAX_UNFOLDED_BYTES: usize = 64 << 20;
-
-/// By what records are unfolded.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Shape {
-    /// The list of which each element is a row.
-    pub(crate) lines: Option<String>,
-    /// Lists of pairs, and the key by which an element of each is named.
-    pub(crate) pairs: Vec<(String, String)>,
-}
 
 /// A record, or what one element of its list makes of it.
 #[derive(Debug)]
@@ -65,7 +57,7 @@ impl Shape {
             let mut add = |text: &[u8], part: u32, fault: Option<String>| {
                 let start = out.len();
                 out.extend_from_slice(text);
-                let record = Record { line: record.line, bytes: start..out.len(), fault: record.fault };
+                let record = Record { bytes: start..out.len(), ..record.clone() };
                 parts.push(Part { record, part, fault });
             };
             match texts {

@@ -36,12 +36,14 @@ struct Given {
     cut: Option<u64>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) line: u64,
     /// In the buffer it was read into, with the end of its line.
     pub(super) bytes: Range<usize>,
     pub(super) fault: Option<Fault>,
+    /// Whether it was made readable, as [`encoding`](super::encoding) does.
+    pub(super) is_marked: bool,
 }
 
 /// Why a record cannot be a row.
@@ -49,6 +51,8 @@ pub(super) struct Record {
 pub(super) enum Fault {
     /// A quote in it has no end.
     Unclosed,
+    /// Something follows the quote that ends a value, so that it may be none that ends one.
+    AfterQuote,
     /// It has so many bytes, and only its beginning is kept.
     TooLong(u64),
 }
@@ -57,6 +61,9 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unclosed => f.write_str("a quote has no end"),
+            Self::AfterQuote => f.write_str(
+                "something follows the quote that ends a value: a quote within one is written twice, and one that opens it needs its end",
+            ),
             Self::TooLong(bytes) => write!(
                 f,
                 "the line has {bytes} bytes, of which {MAX_RECORD_BYTES} are allowed and the first {KEPT_BYTES} kept"
@@ -110,27 +117,25 @@ impl<R: BufRead> Records<R> {
             }
             let fault = match (cut, self.quoting) {
                 (Some(bytes), _) => Some(Fault::TooLong(bytes)),
-                (None, Some(quoting)) => {
-                    let is_closed = self.read_to_end_of_quotes(quoting, start, buffer)?;
-                    (!is_closed).then_some(Fault::Unclosed)
-                }
+                (None, Some(quoting)) => self.read_to_end_of_quotes(quoting, start, buffer)?,
                 (None, None) => None,
             };
             // The decoders take a line for ended by this alone.
             if buffer.last() != Some(&b'\n') {
                 buffer.push(b'\n');
             }
-            return Ok(Some(Record { line, bytes: start..buffer.len(), fault }));
+            return Ok(Some(Record { line, bytes: start..buffer.len(), fault, is_marked: false }));
         }
     }
 
-    /// Reads on while a quote is open; `false` where it has no end, and then the record is its first line alone.
+    /// Reads on while a quote is open. Where it has no end, or one that is none, the record is its first line alone: the lines after
+    /// it may be rows that the quote had swallowed.
     fn read_to_end_of_quotes(
         &mut self,
         quoting: Quoting,
         start: usize,
         buffer: &mut Vec<u8>,
-    ) -> io::Result<bool> {
+    ) -> io::Result<Option<Fault>> {
         let first_line_end = buffer.len();
         let next_line = self.line;
         // Where each line after the first begins, and whether it was cut.
@@ -141,13 +146,16 @@ impl<R: BufRead> Records<R> {
             for &byte in &buffer[seen..] {
                 state = state.after(byte, quoting);
             }
-            if state != State::Quoted {
-                return Ok(true);
-            }
+            let fault = match state {
+                State::Quoted => Fault::Unclosed,
+                State::Broken => Fault::AfterQuote,
+                _ => return Ok(None),
+            };
             seen = buffer.len();
             let is_too_long = (seen - start) as u64 > MAX_RECORD_BYTES;
             let is_cut = lines.last().is_some_and(|(_, cut)| cut.is_some());
-            let next = if is_too_long || is_cut { None } else { self.read_line(buffer)? };
+            let is_over = is_too_long || is_cut || fault == Fault::AfterQuote;
+            let next = if is_over { None } else { self.read_line(buffer)? };
             match next {
                 Some(cut) => lines.push((seen, cut)),
                 None => {
@@ -156,7 +164,7 @@ impl<R: BufRead> Records<R> {
                     }
                     debug_assert_eq!(buffer.len(), first_line_end, "only the first line is left");
                     self.line = next_line;
-                    return Ok(false);
+                    return Ok(Some(fault));
                 }
             }
         }
@@ -213,6 +221,10 @@ enum State {
     Quoted,
     /// After a quote within quotes: the end, or the first half of a quote that is meant.
     QuoteInQuoted,
+    /// After a quote that ends a value, and spaces.
+    Closed,
+    /// After anything else there, to the record's end: the decoder would take it for a part of the value.
+    Broken,
 }
 
 impl State {
@@ -221,7 +233,13 @@ impl State {
             Self::Quoted if byte == quote => Self::QuoteInQuoted,
             Self::Quoted => Self::Quoted,
             Self::FieldStart | Self::QuoteInQuoted if byte == quote => Self::Quoted,
+            Self::Broken => Self::Broken,
             _ if byte == delimiter => Self::FieldStart,
+            Self::QuoteInQuoted | Self::Closed => match byte {
+                b'\r' | b'\n' => Self::Plain,
+                b' ' | b'\t' => Self::Closed,
+                _ => Self::Broken,
+            },
             _ => Self::Plain,
         }
     }
@@ -237,7 +255,7 @@ mod tests {
         let mut found = Vec::new();
         while let Some(record) = records.next(&mut buffer).unwrap() {
             let text = std::str::from_utf8(&buffer[record.bytes]).unwrap().trim_end().to_owned();
-            found.push((record.line, text, record.fault == Some(Fault::Unclosed)));
+            found.push((record.line, text, record.fault.is_some()));
         }
         assert_eq!(records.read_bytes(), text.len() as u64);
         found
@@ -266,12 +284,23 @@ mod tests {
 
     #[test]
     fn a_quote_without_an_end_takes_no_line_but_its_own() {
-        let found = all("a,\"b\nc,d\ne,\"f\"\"\ng", CSV);
-        let expected = [(1, "a,\"b\nc,d\ne,\"f\"\"", false), (4, "g", false)];
-        assert_eq!(found[0].0, expected[0].0);
         let found = all("a,\"b\nc,d\ne\n", CSV);
         let expected = [(1, "a,\"b", true), (2, "c,d", false), (3, "e", false)];
         assert_eq!(found, expected.map(|(line, text, unclosed)| (line, text.to_owned(), unclosed)));
+    }
+
+    #[test]
+    fn a_quote_that_ends_within_a_value_swallows_no_row() {
+        let found = all("a,\"b,1\nc,\"d\",2\n\"12\"5,e\n\"5\\\" pipe\",f\n\"g\" ,\"h\"\t\n\"i\"\"\",j", CSV);
+        let expected = [
+            (1, "a,\"b,1", true),
+            (2, "c,\"d\",2", false),
+            (3, "\"12\"5,e", true),
+            (4, "\"5\\\" pipe\",f", true),
+            (5, "\"g\" ,\"h\"", false),
+            (6, "\"i\"\"\",j", false),
+        ];
+        assert_eq!(found, expected.map(|(line, text, faulty)| (line, text.to_owned(), faulty)));
     }
 
     #[test]

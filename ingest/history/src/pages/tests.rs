@@ -89,7 +89,7 @@ fn csv_is_read_around_what_is_broken() {
     let source = Source::open(&path, &mapping).unwrap();
     let page = Pages::open(&source, &mapping).unwrap().next().unwrap().unwrap();
     assert_eq!(page.record(&page.rows[3], mapping.columns()), b"4,\xff,1");
-    assert!(page.rows[3].cells.as_ref().unwrap_err().contains("UTF-8"));
+    assert!(page.rows[3].is_marked && page.rows[3].cells.is_ok());
     assert!(page.rows[1].cells.as_ref().unwrap_err().contains("expected 3 got 2"));
 }
 

@@ -8,18 +8,28 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_csv::reader::Format as CsvFormat;
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
+use contracts::printable::printable;
 
 use super::cells::{Column, resolve};
-use super::lists::{self, Shape};
+use super::lists;
 use super::records::{Quoting, Record, Records, terminator};
-use super::{PAGE_ROWS, Page, Row};
+use super::{PAGE_ROWS, Page, Row, encoding, keys};
 use crate::error::HistoryError;
 use crate::file::Source;
-use crate::mapping::Mapping;
+use crate::mapping::{Mapping, Shape};
 
 /// Bytes of one page at most, but for its last record.
 const PAGE_BYTES: usize = 4 << 20;
 const READ_BYTES: usize = 256 << 10;
+
+/// What files begin with that are no text.
+const NO_TEXT: [(&[u8], &str); 5] = [
+    (b"\x1f\x8b", "packed by gzip: unpack it"),
+    (b"\x28\xb5\x2f\xfd", "packed by zstd: unpack it"),
+    (b"BZh", "packed by bzip2: unpack it"),
+    (b"PK\x03\x04", "a ZIP archive or a spreadsheet: unpack it, or save the sheet as CSV in UTF-8"),
+    (b"PAR1", "Parquet: name it .parquet, or say `format = \"parquet\"` in the mapping"),
+];
 
 type Input = BufReader<Box<dyn Read + Send>>;
 
@@ -39,7 +49,7 @@ pub(crate) struct TextPages {
 /// How records become columns of text. Numbers stay as they are written, so that no price goes through a float.
 enum Decoder {
     Csv { schema: SchemaRef, projection: Vec<usize>, quoting: Quoting },
-    Ndjson { schema: SchemaRef },
+    Ndjson { schema: SchemaRef, names: Vec<String> },
 }
 
 impl TextPages {
@@ -47,12 +57,18 @@ impl TextPages {
         let quoting = Quoting { delimiter: source.delimiter, quote: mapping.csv().quote };
         let mut pages = Self::new(source, mapping, Some(quoting))?;
         let mut header = Vec::new();
-        // An empty file has no header, and that is what the error says.
-        if let Some(Record { line, fault: Some(fault), .. }) = pages.record(&mut header)? {
-            return Err(HistoryError::BadHeader {
+        let fault = match pages.record(&mut header)? {
+            None => Some((1, "the file is empty".to_owned())),
+            Some(Record { line, fault, .. }) => fault.map(|fault| (line, fault.to_string())),
+        };
+        if let Some((line, fault)) = fault {
+            return Err(HistoryError::BadHeader { path: source.path.clone(), line, fault });
+        }
+        if std::str::from_utf8(&header).is_err() {
+            return Err(HistoryError::Encoding {
                 path: source.path.clone(),
-                line,
-                fault: fault.to_string(),
+                encoding: "another encoding than UTF-8, as its header shows",
+                conversion: encoding::conversion(&source.path, "latin1"),
             });
         }
         let format = CsvFormat::default()
@@ -67,7 +83,7 @@ impl TextPages {
             let at = known.iter().position(|name| name == column).ok_or_else(|| HistoryError::NoColumn {
                 path: source.path.clone(),
                 column: column.clone(),
-                known: known.join(", "),
+                known: printable(&known.join(", ")),
             })?;
             if known.iter().skip(at + 1).any(|name| name == column) {
                 return Err(HistoryError::TwoColumns { path: source.path.clone(), column: column.clone() });
@@ -91,7 +107,7 @@ impl TextPages {
             outer,
             inner,
         })?;
-        pages.decoder = Decoder::Ndjson { schema: Arc::new(schema) };
+        pages.decoder = Decoder::Ndjson { schema: Arc::new(schema), names: mapping.columns().to_vec() };
         Ok(pages)
     }
 
@@ -99,13 +115,17 @@ impl TextPages {
         let input: Box<dyn Read + Send> = Box::new(source.bytes()?);
         let mut input = BufReader::with_capacity(READ_BYTES, input);
         let beginning = input.fill_buf().map_err(|error| source.unreadable(error))?;
-        if beginning.starts_with(&[0xff, 0xfe]) || beginning.starts_with(&[0xfe, 0xff]) {
-            return Err(HistoryError::Encoding { path: source.path.clone() });
+        if let Some((_, what)) = NO_TEXT.iter().find(|(mark, _)| beginning.starts_with(mark)) {
+            return Err(HistoryError::NoText { path: source.path.clone(), what });
+        }
+        if let Some((encoding, iconv)) = encoding::of_file(beginning) {
+            let conversion = encoding::conversion(&source.path, iconv);
+            return Err(HistoryError::Encoding { path: source.path.clone(), encoding, conversion });
         }
         let terminator = terminator(beginning, quoting);
         Ok(Self {
             records: Records::new(input, quoting, terminator),
-            decoder: Decoder::Ndjson { schema: Arc::new(Schema::empty()) },
+            decoder: Decoder::Ndjson { schema: Arc::new(Schema::empty()), names: Vec::new() },
             names: mapping.columns().to_vec(),
             known: Vec::new(),
             path: source.path.clone(),
@@ -149,6 +169,8 @@ impl TextPages {
         if records.is_empty() {
             return Ok(None);
         }
+        let is_json = matches!(self.decoder, Decoder::Ndjson { .. });
+        let bytes = encoding::readable(bytes, &mut records, is_json);
         let (bytes, parts) = match (self.shape.is_plain(), &self.decoder) {
             (false, Decoder::Ndjson { .. }) => self.shape.unfold(&bytes, records),
             _ => (bytes, records.into_iter().map(lists::Part::whole).collect()),
@@ -157,7 +179,11 @@ impl TextPages {
         if std::mem::take(&mut self.is_first_page) && batch.is_none() {
             self.refuse_lists(&bytes, &parts)?;
         }
+        let is_marked = parts.iter().any(|part| part.record.is_marked);
         let columns = match batch {
+            Some(batch) if is_marked => {
+                self.columns(&batch)?.into_iter().map(Column::without_controls).collect()
+            }
             Some(batch) => self.columns(&batch)?,
             None => vec![Column::absent(0); self.names.len()],
         };
@@ -165,9 +191,9 @@ impl TextPages {
             line: part.record.line,
             part: part.part,
             cells,
+            is_marked: part.record.is_marked,
             bytes: part.record.bytes,
         });
-        let is_json = matches!(self.decoder, Decoder::Ndjson { .. });
         Ok(Some(Page { rows: rows.collect(), columns, bytes, is_json, read_to: self.records.read_bytes() }))
     }
 
@@ -261,27 +287,25 @@ impl Decoder {
     fn decode(&self, bytes: &[u8], parts: &[lists::Part]) -> Result<RecordBatch, String> {
         match self {
             Self::Csv { schema, projection, quoting } => {
-                let mut decoder = arrow_csv::ReaderBuilder::new(Arc::clone(schema))
-                    .with_delimiter(quoting.delimiter)
-                    .with_quote(quoting.quote)
-                    .with_projection(projection.clone())
-                    // One more than there are shows a record that is two.
-                    .with_batch_size(parts.len() + 1)
-                    .build_decoder();
-                for lists::Part { record, .. } in parts {
-                    let mut rest = &bytes[record.bytes.clone()];
-                    while !rest.is_empty() {
-                        let count = decoder.decode(rest).map_err(told)?;
-                        if count == 0 {
-                            return Err(more_than_one(&bytes[record.bytes.clone()]));
-                        }
-                        rest = &rest[count..];
+                let reader = || {
+                    arrow_csv::ReaderBuilder::new(Arc::clone(schema))
+                        .with_delimiter(quoting.delimiter)
+                        .with_quote(quoting.quote)
+                        .with_projection(projection.clone())
+                        // One more than there are shows a record that is two.
+                        .with_batch_size(parts.len() + 1)
+                };
+                let rows = decode_csv(reader().build_decoder(), bytes, parts);
+                match (rows, parts) {
+                    // A carriage return that ends no row is a part of its cell: were it two rows, it would have too many.
+                    (Err(fault), [one]) if holds_carriage_return(one, bytes) && schema.fields().len() > 1 => {
+                        let reader = reader().with_terminator(b'\n');
+                        decode_csv(reader.build_decoder(), bytes, parts).map_err(|_| fault)
                     }
+                    (rows, _) => rows,
                 }
-                // As many rows as records, or lines and rows would not belong together.
-                same(decoder.flush().map_err(told)?, parts.len())
             }
-            Self::Ndjson { schema } => {
+            Self::Ndjson { schema, names } => {
                 let mut decoder = arrow_json::ReaderBuilder::new(Arc::clone(schema))
                     .with_coerce_primitive(true)
                     .with_batch_size(parts.len() + 1)
@@ -296,11 +320,35 @@ impl Decoder {
                     if taken < line.len() || decoder.len() != index + 1 {
                         return Err("is not one JSON object".to_owned());
                     }
+                    keys::check(line, schema.fields(), names)?;
                 }
                 same(decoder.flush().map_err(told)?, parts.len())
             }
         }
     }
+}
+
+fn decode_csv(
+    mut decoder: arrow_csv::reader::Decoder,
+    bytes: &[u8],
+    parts: &[lists::Part],
+) -> Result<RecordBatch, String> {
+    for lists::Part { record, .. } in parts {
+        let mut rest = &bytes[record.bytes.clone()];
+        while !rest.is_empty() {
+            let count = decoder.decode(rest).map_err(told)?;
+            if count == 0 {
+                return Err(more_than_one(&bytes[record.bytes.clone()]));
+            }
+            rest = &rest[count..];
+        }
+    }
+    // As many rows as records, or lines and rows would not belong together.
+    same(decoder.flush().map_err(told)?, parts.len())
+}
+
+fn holds_carriage_return(part: &lists::Part, bytes: &[u8]) -> bool {
+    bytes[part.record.bytes.clone()].trim_ascii_end().contains(&b'\r')
 }
 
 /// What is wrong with a record that the decoder ends before its end.

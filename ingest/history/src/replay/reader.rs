@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use contracts::Event;
 use contracts::lateness::{self, Lateness};
+use contracts::validation::Accepted;
 use ingest::clock::Clock;
 use ingest::store::{EncodedRows, FileState, FileStep, Passed, SetAside};
 use tokio::sync::mpsc;
@@ -68,15 +69,16 @@ impl Batch {
         self.step.set_aside.push(record);
     }
 
-    fn take(&mut self, event: &Event) {
+    fn take(&mut self, accepted: &Accepted) {
         const DAY_US: i64 = 86_400_000_000;
+        let event = &accepted.event;
         let at = event.occurred_at;
         self.days.insert(at.timestamp_micros().div_euclid(DAY_US));
         if lateness::judge(at, event.ingested_at) == Lateness::Late {
             let (first, last) = self.step.late.unwrap_or((at, at));
             self.step.late = Some((first.min(at), last.max(at)));
         }
-        let taken = self.rows.push(event);
+        let taken = self.rows.take(accepted);
         debug_assert!(taken, "a full batch is sent");
     }
 }
@@ -141,12 +143,13 @@ impl Reader {
                     continue;
                 }
                 match translator.event(page, row, plan, ingested_at, &self.shop.rates) {
-                    Ok(event) => {
-                        self.note_passed(row, &event, &mut batch);
+                    Ok(accepted) => {
+                        let event = &accepted.event;
+                        self.note_passed(row, event, &mut batch);
                         if let Ok(at) = row.cells {
-                            notes.passed(&Cells { mapping, page, row, at, plan }, &event, None);
+                            notes.passed(&Cells { mapping, page, row, at, plan }, event, self.shop.floor);
                         }
-                        batch.take(&event);
+                        batch.take(&accepted);
                     }
                     Err(rejection) => {
                         refusals.count(row.line, &rejection);
@@ -156,6 +159,7 @@ impl Reader {
                             reason: rejection.reason,
                             detail: rejection.to_string(),
                             payload: page.record(row, mapping.columns()),
+                            user_id: translator.user_id(page, row, plan),
                             quarantined_at: ingested_at,
                         });
                     }
@@ -170,6 +174,7 @@ impl Reader {
             }
         }
         let is_at_end = self.send(batch);
+        notes.taken_first = translator.taken_first();
         notes.end(mapping, planner.pages().known());
         Ok(Read { refusals, notes, is_at_end })
     }

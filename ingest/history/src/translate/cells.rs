@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 
 use contracts::money::Exact;
+use contracts::record::decimal_number;
 use rust_decimal::Decimal;
 
+use crate::mapping::Marks;
 use crate::mapping::field::{AMOUNT, EVENT_NAME, ORDER_ID, PRICE, QUANTITY};
 use crate::mapping::{From, Mapping, Rule};
-use crate::orders::Plan;
-use crate::pages::{Held, Page, Row};
-use crate::value::{self, Marks};
+use crate::pages::{Held, Page, Row, encoding};
+use crate::translate::plan::Plan;
+use crate::value;
 
 /// Between the values of several columns that are one id.
 pub(crate) const JOINT: &str = "\u{1f}";
@@ -52,20 +54,52 @@ impl<'a> Cells<'a> {
         parts.map(|parts| Cow::Owned(parts.join(JOINT)))
     }
 
+    /// Whether its cells may hold marks for what is no text.
+    fn is_marked(&self) -> bool {
+        self.row.is_marked || self.plan.is_some_and(Plan::is_marked)
+    }
+
+    /// Why a rule's cell is no text, where it is none.
+    pub(crate) fn no_text(&self, rule: &Rule) -> Option<String> {
+        let From::Columns(columns) = &rule.from else { return None };
+        if !self.is_marked() {
+            return None;
+        }
+        columns.iter().find_map(|column| encoding::fault(self.text(*column)?))
+    }
+
+    /// What stands in the row for a rule, as it reads once the file is UTF-8.
+    pub(crate) fn converted(&self, rule: &Rule) -> Option<Cow<'a, str>> {
+        let value = self.of(rule)?;
+        Some(if self.is_marked() { encoding::as_latin1(value) } else { value })
+    }
+
     /// The same, for an id: each column's value as one text, whatever wrote it.
-    pub(crate) fn id(&self, rule: &Rule, value: &'a str) -> Result<Cow<'a, str>, String> {
+    pub(crate) fn id<'v>(&self, rule: &Rule, value: &'v str) -> Result<Cow<'v, str>, String>
+    where
+        'a: 'v,
+    {
         let From::Columns(columns) = &rule.from else { return Ok(Cow::Borrowed(value)) };
         if rule.as_written || self.of(rule).is_none_or(|told| told != value) {
             // What the mapping says instead of the file is what it says.
             return Ok(Cow::Borrowed(value));
         }
         if let [column] = columns.as_slice() {
-            return value::id(value, self.how(*column));
+            return self.column_id(*column, value);
         }
-        let parts =
-            columns.iter().filter_map(|column| Some(value::id(self.text(*column)?, self.how(*column))));
-        let parts: Vec<Cow<'a, str>> = parts.collect::<Result<_, _>>()?;
+        let parts = columns.iter().filter_map(|column| Some(self.column_id(*column, self.text(*column)?)));
+        let parts: Vec<Cow<'_, str>> = parts.collect::<Result<_, _>>()?;
         Ok(Cow::Owned(parts.join(JOINT)))
+    }
+
+    fn column_id<'v>(&self, column: usize, text: &'v str) -> Result<Cow<'v, str>, String> {
+        let how = self.how(column);
+        // In a text it may be a name, as 1E5.
+        let has_exponent = how == Held::Text && text.contains(['e', 'E']);
+        if has_exponent && self.page.is_number(self.row, column, &self.mapping.columns()[column]) {
+            return value::number_id(text);
+        }
+        value::id(text, how)
     }
 
     fn how(&self, column: usize) -> Held {
@@ -82,7 +116,7 @@ impl<'a> Cells<'a> {
     /// What stands in the row for a rule as ids have taken it from the first: a float of 32 bits as one of 64.
     pub(crate) fn content(&self, rule: &Rule) -> Option<Cow<'a, str>> {
         const SINGLE: Held = Held::Float { exact_below: 1 << f32::MANTISSA_DIGITS };
-        let value = self.of(rule)?;
+        let value = self.converted(rule)?;
         match &rule.from {
             From::Columns(columns) if columns.len() == 1 && self.how(columns[0]) == SINGLE => {
                 Some(value.parse().map_or(value, |single: f32| f64::from(single).to_string().into()))
@@ -97,6 +131,7 @@ impl<'a> Cells<'a> {
             return Some(Cow::Borrowed(value));
         }
         let value = self.of(rule).map(|value| {
+            let value = if self.is_marked() { encoding::shown(value) } else { value };
             let ours = rule.values.get(value.as_ref());
             // `1` is also meant where a column of floats has `1.0`.
             let ours = match ours {
@@ -123,12 +158,34 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// Whether the row is one that the mapping leaves out.
+    /// Whether the row is one that the mapping leaves out. `0` is also meant where a column of decimals has `0.00`.
     pub(crate) fn is_skipped(&self) -> bool {
+        fn plain(text: &str) -> Cow<'_, str> {
+            value::word(text).unwrap_or(Cow::Borrowed(text))
+        }
         self.mapping.skips().iter().any(|skip| {
-            let value = self.text(skip.column).unwrap_or_default();
-            skip.values.iter().any(|left_out| left_out == value)
+            let value = plain(self.text(skip.column).unwrap_or_default());
+            skip.values.iter().any(|left_out| plain(left_out) == value)
         })
+    }
+
+    /// The order that the row names, by the same text whatever wrote it.
+    pub(crate) fn order_id(&self) -> Option<String> {
+        let rule = self.mapping.rule(ORDER_ID)?;
+        let From::Columns(columns) = &rule.from else { return None };
+        let text = self.text(*columns.first()?)?;
+        // One that is refused as an id is of no other order all the same.
+        Some(self.id(rule, text).unwrap_or(Cow::Borrowed(text)).into_owned())
+    }
+
+    /// Whether a value of the file's own is a float of so great a number that its neighbours lie further apart than one of so many
+    /// parts of 1.
+    pub(crate) fn is_coarse(&self, rule: &Rule, value: &str, parts: u64) -> bool {
+        let From::Columns(columns) = &rule.from else { return false };
+        let &[column] = columns.as_slice() else { return false };
+        let Held::Float { exact_below } = self.how(column) else { return false };
+        let least = Decimal::from(exact_below / parts);
+        self.text(column) == Some(value) && decimal_number(value).is_some_and(|number| number.abs() >= least)
     }
 
     /// Whether the row is a refund though it calls itself a purchase; an error says what contradicts itself.
@@ -136,23 +193,24 @@ impl<'a> Cells<'a> {
         let rule = |name| self.mapping.rule(name);
         let prefix = rule(ORDER_ID).and_then(|rule| Some((rule.refund_prefix.as_deref()?, self.of(rule)?)));
         let by_prefix = prefix.is_some_and(|(prefix, id)| id.starts_with(prefix));
-        let signs = [QUANTITY, PRICE, AMOUNT].into_iter().filter_map(rule);
-        let signs = signs.filter(|rule| by_prefix || rule.negative_refunds);
-        let negative: Vec<&str> =
-            signs.filter(|rule| self.is_negative(rule)).map(|rule| rule.field.name).collect();
-        if !by_prefix && negative.is_empty() {
+        let is_negative = |name| rule(name).is_some_and(|rule| self.is_negative(rule));
+        let says_refund =
+            |name| rule(name).is_some_and(|rule| rule.negative_refunds && self.is_negative(rule));
+        if !by_prefix && ![QUANTITY, PRICE, AMOUNT].into_iter().any(says_refund) {
             return Ok(Sign::AsTold);
         }
         let name = rule(EVENT_NAME).and_then(|rule| self.value(rule));
         if !name.is_some_and(|name| matches!(name.as_ref(), "purchase" | "refund")) {
             return Ok(Sign::AsTold);
         }
-        match negative.as_slice() {
-            [] | [_] => Ok(Sign::Refund),
-            several => {
-                Err(format!("{} are less than nothing at once, which would be a sale", several.join(" and ")))
-            }
+        // What comes back as less than nothing each is a sale, whichever of the two the mapping looks at; a line's amount is their
+        // product, and says nothing more.
+        if is_negative(QUANTITY) && is_negative(PRICE) {
+            return Err(format!(
+                "{QUANTITY} and {PRICE} are less than nothing at once, which would be a sale"
+            ));
         }
+        Ok(Sign::Refund)
     }
 
     /// Whether the row calls itself a refund.

@@ -26,7 +26,7 @@ async fn process() {
     let ids: Vec<u32> = ids.split(',').map(|id| id.parse().unwrap()).collect();
     let namespace: Namespace = namespace.parse().unwrap();
     let config = RelayConfig {
-        pg_url: (*pg_url).to_owned(),
+        pg_url: (*pg_url).into(),
         kafka_brokers: (*kafka_brokers).to_owned(),
         namespace,
         assigned: Assigned {
@@ -61,7 +61,7 @@ impl Scene {
         let config = &self.config;
         let setting = format!(
             "{} {} {} {} {},{},{},{},{} {}",
-            config.pg_url,
+            config.pg_url.as_str(),
             config.kafka_brokers,
             config.namespace,
             config.assigned.generation_id,

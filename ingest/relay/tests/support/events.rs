@@ -45,7 +45,6 @@ pub fn event(number: u32, at: DateTime<Utc>) -> Event {
         item_id: Some(Text::new("sku-000123").unwrap()),
         item_name: Some(Text::new("Enamel coffee pot, 1.5 l").unwrap()),
         category: Some(Text::new("kitchen").unwrap()),
-        brand: None,
         price: Some(Price::from_unscaled(1990).unwrap()),
         currency: Some(Code::new("EUR").unwrap()),
         quantity: Some(i32::try_from(number).unwrap()),
@@ -55,7 +54,7 @@ pub fn event(number: u32, at: DateTime<Utc>) -> Event {
         order_id: bought.then(|| Text::new("order-1").unwrap()),
         order_line: bought.then_some(1),
         order_lines: bought.then_some(1),
-        payment_type: None,
+        ..Event::sample(occurred_at)
     }
 }
 

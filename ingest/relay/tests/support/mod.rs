@@ -117,7 +117,7 @@ impl Scene {
             pg.batch_execute(&publication.create_sql()).await.unwrap();
         }
         let config = RelayConfig {
-            pg_url,
+            pg_url: pg_url.into(),
             kafka_brokers,
             namespace,
             assigned: Assigned {

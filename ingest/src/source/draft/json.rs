@@ -28,7 +28,7 @@ impl<'de> Deserialize<'de> for Json<'de> {
                 let mut fields = HashMap::with_capacity(FIELDS.len());
                 while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
                     // Which of the two is meant nobody can tell.
-                    if fields.contains_key(&name) && FIELDS.contains(&name.as_str()) {
+                    if fields.contains_key(&name) && FIELDS.iter().any(|field| field.name == name) {
                         return Err(A::Error::custom(format_args!("{name} is there twice")));
                     }
                     fields.insert(name, value);
@@ -63,6 +63,15 @@ impl Fields for Json<'_> {
             .map_err(|error| rejected(Reason::InvalidField, field, error.to_string()))
     }
 
+    /// Half a character (`"\ud83d"`) is left by programs that cut a text in its middle: U+FFFD stands for it.
+    fn label(&self, field: &'static str) -> Result<Option<String>, Rejection> {
+        self.optional(field).or_else(|rejection| {
+            let raw = self.raw(field).unwrap_or_default();
+            let text: Result<Halved, _> = serde_json::from_str(raw);
+            text.map(|Halved(text)| Some(text)).map_err(|_| rejection)
+        })
+    }
+
     /// JSON has one kind of number: `1`, `1.0` and `1e0` are the same.
     fn whole(&self, field: &'static str) -> Result<Option<i32>, Rejection> {
         let Some(raw) = self.raw(field) else { return Ok(None) };
@@ -87,5 +96,27 @@ impl Fields for Json<'_> {
         let Some(_) = self.optional::<f64>(field)? else { return Ok(None) };
         let raw = self.raw(field).unwrap_or_default();
         raw.parse().map(Some).map_err(|_| rejected(Reason::InvalidField, field, "is no number".to_owned()))
+    }
+}
+
+/// A text that may hold halves of characters.
+struct Halved(String);
+
+impl<'de> Deserialize<'de> for Halved {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Halved;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Halved, E> {
+                // A half has three bytes, none of which is UTF-8.
+                Ok(Halved(String::from_utf8_lossy(bytes).replace("\u{fffd}\u{fffd}\u{fffd}", "\u{fffd}")))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
     }
 }

@@ -1,5 +1,7 @@
 use chrono::{DateTime, TimeDelta};
 use contracts::ids;
+use contracts::money::{Cost, Exact};
+use contracts::validation::{Line, OrderLine, Shopper, SourceId, Visit};
 use contracts::vocabulary::{Channel, Device, EventName, Gender};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -81,7 +83,8 @@ fn the_names_are_those_that_are_written() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let draft = drafts().new_tree(&mut runner).unwrap().current();
     let written: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&write(&draft)).unwrap();
-    let (mut names, mut written) = (FIELDS.to_vec(), written.keys().collect::<Vec<_>>());
+    let (mut names, mut written) =
+        (FIELDS.iter().map(|field| field.name).collect::<Vec<_>>(), written.keys().collect::<Vec<_>>());
     names.sort_unstable();
     written.sort_unstable();
     assert_eq!(names, written);
@@ -175,7 +178,11 @@ fn a_label_never_costs_an_event() {
     assert_eq!(name("\"a\\u0007b\\n\"").as_deref(), Ok("a b"));
     let long = name(&format!("\"{}\"", "x".repeat(300))).unwrap();
     assert_eq!((long.chars().count(), long.chars().last()), (200, Some('…')));
-    assert_eq!(name("\"\""), Err((Reason::InvalidField, "item_name")));
+    assert_eq!(name("\"a\\ud83d\"").as_deref(), Ok("a\u{fffd}"));
+    assert_eq!(name("\"\\u0007\"").as_deref(), Ok("\u{fffd}"));
+    for wrong in ["\"\"", "\"\\n\"", "5", "[104]"] {
+        assert_eq!(name(wrong), Err((Reason::InvalidField, "item_name")), "{wrong}");
+    }
     let brand = of_two("\"price\"", "\"brand\":\"\",\"price\"").unwrap().line.unwrap().brand;
     assert_eq!(brand, None);
     // What is a key and no label is refused as before.

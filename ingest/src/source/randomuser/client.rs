@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use contracts::secret::Address;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
@@ -20,7 +21,7 @@ pub enum Endpoint {
     /// randomuser.me itself, through the system's proxy where there is one.
     Public,
     /// A server of this machine, never through a proxy: `http://127.0.0.1:port`.
-    Local(String),
+    Local(Address),
 }
 
 impl Endpoint {
@@ -37,7 +38,7 @@ impl Endpoint {
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
-    url: String,
+    url: Address,
     call_timeout: Duration,
     retry: RetryPolicy,
 }
@@ -57,7 +58,7 @@ impl Client {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(ApiError::Setup)?;
-        Ok(Self { http, url: endpoint.url(), call_timeout, retry })
+        Ok(Self { http, url: endpoint.url().into(), call_timeout, retry })
     }
 
     /// Fetches a page, trying again where that may help.
@@ -97,7 +98,8 @@ impl Client {
         left: Duration,
     ) -> Result<Page, ApiError> {
         // The deadline over all tries holds for the call under way too.
-        let call = self.http.get(&self.url).query(&request.query()).timeout(self.call_timeout.min(left));
+        let call =
+            self.http.get(self.url.as_str()).query(&request.query()).timeout(self.call_timeout.min(left));
         let mut response = call.send().await.map_err(transport)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::error::ApiError;
 use super::request::{Nationality, PageRequest};
-use super::{API_VERSION, SOURCE, profile};
+use super::{API_VERSION, SOURCE, credentials, profile};
 use crate::store::{SetAside, UserRecord};
 
 /// A page taken apart: every record of it is in one list or the other.
@@ -37,7 +37,7 @@ const EXCERPT_CHARS: usize = 120;
 
 pub(super) fn excerpt(body: &[u8]) -> String {
     let head = &body[..body.len().min(EXCERPT_CHARS * 4)];
-    let text = String::from_utf8_lossy(head);
+    let text = credentials::without(&String::from_utf8_lossy(head)).text;
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(EXCERPT_CHARS).collect()
 }
 
@@ -94,7 +94,8 @@ impl Page {
 
         let mut page = Self { users: Vec::with_capacity(results.len()), set_aside: Vec::new() };
         for (index, record) in results.into_iter().enumerate() {
-            match profile::read(record.get(), ingested_at) {
+            let record = credentials::without(record.get());
+            match profile::read(&record.text, ingested_at) {
                 Ok(user) => {
                     check_filter(request, &user)?;
                     page.users.push(user);
@@ -103,8 +104,9 @@ impl Page {
                     source: SOURCE.to_owned(),
                     coordinates: coordinates(request, index),
                     reason: bad.reason,
-                    detail: bad.to_string(),
-                    payload: record.get().as_bytes().to_vec(),
+                    detail: format!("{bad}{}", record.note()),
+                    payload: record.text.into_bytes(),
+                    user_id: None,
                     quarantined_at: ingested_at,
                 }),
             }
@@ -150,6 +152,17 @@ mod tests {
         assert_eq!((page.users.len(), page.set_aside.len()), (0, 2));
         assert_eq!(page.set_aside[1].payload, br#"{"a":[1,2]}"#);
         assert_eq!(page.set_aside[1].coordinates, "s/1/1");
+    }
+
+    #[test]
+    fn a_bad_record_is_kept_without_credentials_and_says_so() {
+        let page = PAGE.replace(r#"{"a":[1,2]}"#, r#"{"a":[1,2],"login":{"salt":"s","password":"hunter2"}}"#);
+        let page = Page::parse(&request(), page.as_bytes(), DateTime::UNIX_EPOCH).unwrap();
+        assert_eq!(page.set_aside[1].payload, br#"{"a":[1,2],"login":{}}"#);
+        let detail = &page.set_aside[1].detail;
+        assert_eq!(detail, "login.uuid: is missing; kept without salt, password");
+        assert_eq!(page.set_aside[0].detail, "login.uuid: is missing");
+        assert!(!excerpt(br#"[{"password":"hunter2"}]"#).contains("hunter2"));
     }
 
     #[test]

@@ -10,10 +10,8 @@ use contracts::{Reason, User, ids};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::credentials;
 use crate::store::UserRecord;
-
-/// Credentials, which are kept nowhere.
-const CREDENTIALS: [&str; 5] = ["password", "salt", "md5", "sha1", "sha256"];
 
 /// Why a record is set aside.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,18 +31,18 @@ fn invalid(field: &'static str, error: &impl std::fmt::Display) -> BadRecord {
     bad(Reason::InvalidField, field, error.to_string())
 }
 
-/// Reads one record of a page. Unknown fields are kept in the profile; only what the user needs must be there.
+/// Reads one record of a page, as it came or without its credentials, which are not kept. Unknown fields are kept in the profile; only what the user needs must be there.
 ///
 /// # Errors
 /// Names the first field that is missing or breaks its rule.
 pub fn read(json: &str, ingested_at: DateTime<Utc>) -> Result<UserRecord, BadRecord> {
-    let value: Value =
-        serde_json::from_str(json).map_err(|error| bad(Reason::Malformed, "record", error.to_string()))?;
+    let value: Value = serde_json::from_str(&credentials::without(json).text)
+        .map_err(|error| bad(Reason::Malformed, "record", error.to_string()))?;
     let Value::Object(record) = value else {
         return Err(bad(Reason::Malformed, "record", "is no object"));
     };
     let user = user(&record, ingested_at)?;
-    Ok(UserRecord { user, profile: without_secrets(record)? })
+    Ok(UserRecord { user, profile: unchanging(record)? })
 }
 
 fn user(record: &Map<String, Value>, ingested_at: DateTime<Utc>) -> Result<User, BadRecord> {
@@ -72,7 +70,7 @@ fn user(record: &Map<String, Value>, ingested_at: DateTime<Utc>) -> Result<User,
         invalid("nat", &format!("{:?} is not a country code of two letters", shortened(&nat)))
     })?;
     let city = string(record, &["location", "city"], "location.city")?;
-    let city: Text<100> = Text::new(city.trim()).map_err(|error| invalid("location.city", &error))?;
+    let city: Text<100> = Text::label(city).map_err(|error| invalid("location.city", &error))?;
     let latitude = degrees(record, "latitude", "location.coordinates.latitude", 90.0)?;
     let longitude = degrees(record, "longitude", "location.coordinates.longitude", 180.0)?;
     let registered = string(record, &["registered", "date"], "registered.date")?;
@@ -98,13 +96,8 @@ fn user(record: &Map<String, Value>, ingested_at: DateTime<Utc>) -> Result<User,
     })
 }
 
-/// The profile: the record without credentials, and without what would make an unchanged user look changed.
-fn without_secrets(mut record: Map<String, Value>) -> Result<Value, BadRecord> {
-    if let Some(Value::Object(login)) = record.get_mut("login") {
-        for credential in CREDENTIALS {
-            login.remove(credential);
-        }
-    }
+/// The profile: the record without what would make an unchanged user look changed.
+fn unchanging(mut record: Map<String, Value>) -> Result<Value, BadRecord> {
     // The API computes ages when it is asked; the one that counts is a field of the user.
     for dated in ["dob", "registered"] {
         if let Some(Value::Object(dated)) = record.get_mut(dated) {
@@ -242,6 +235,14 @@ mod tests {
         record["location"]["postcode"] = json!(4001);
         let read = read(&record.to_string(), now()).unwrap();
         assert_eq!(read.profile["location"]["postcode"], "4001");
+    }
+
+    #[test]
+    fn a_city_is_cut_and_cleaned_and_costs_no_user() {
+        let mut record = whole();
+        record["location"]["city"] = json!(format!(" Ba\u{7}sel {}", "x".repeat(100)));
+        let city = read(&record.to_string(), now()).unwrap().user.city;
+        assert!(city.starts_with("Ba sel x") && city.ends_with('…') && city.chars().count() == 100, "{city}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use contracts::backoff::Backoff;
 use rand::Rng;
 
 use super::error::ApiError;
@@ -34,8 +35,8 @@ impl RetryPolicy {
         if !failure.is_retryable() || attempts >= self.attempts {
             return None;
         }
-        let longest = self.first_pause.saturating_mul(1 << attempts.saturating_sub(1).min(20));
-        let longest = longest.min(self.longest_pause);
+        let backoff = Backoff::new(self.first_pause, self.longest_pause);
+        let longest = backoff.after(attempts.saturating_sub(1));
         let jittered = rand::rng().random_range(Duration::ZERO..=longest);
         // The service's own wish counts, and never less than it asks for.
         let pause = jittered.max(failure.retry_after().unwrap_or_default());

@@ -70,7 +70,7 @@ impl Server {
     /// Where it is.
     #[must_use]
     pub fn endpoint(&self) -> Endpoint {
-        Endpoint::Local(format!("http://{}", self.address))
+        Endpoint::Local(format!("http://{}", self.address).into())
     }
 
     /// Lets the next answers go wrong, one fault each, in this order.

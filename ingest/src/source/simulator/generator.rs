@@ -211,9 +211,9 @@ impl Generator {
         // Needed after it was judged where it breaks a rule, or is to be judged again elsewhere.
         let told = draft.clone();
         match validation::accept(draft, SOURCE, ingested_at, &self.rates) {
-            Ok(event) => {
+            Ok(accepted) => {
                 if first {
-                    self.tally.accept(&event);
+                    self.tally.accept(&accepted.event);
                 } else {
                     self.tally.repeat();
                 }
@@ -221,7 +221,7 @@ impl Generator {
                     batch.drafts.push(told);
                     return;
                 }
-                let taken = batch.rows.push(&event);
+                let taken = batch.rows.take(&accepted);
                 debug_assert!(taken, "a full batch is flushed");
             }
             Err(rejection) => {
@@ -236,6 +236,7 @@ impl Generator {
                     reason: rejection.reason,
                     detail: rejection.to_string(),
                     payload: draft::write(&told),
+                    user_id: None,
                     quarantined_at: ingested_at,
                 });
             }

@@ -2,11 +2,20 @@
 
 use contracts::User;
 use contracts::event::Country;
-use contracts::validation::Shopper;
+use contracts::record::Text;
+use contracts::validation::{OrderLine, Shopper};
 
 use super::dice::Dice;
 use super::market;
-use super::visit::PaidLine;
+
+/// A line that was paid and will be paid back.
+#[derive(Debug, Clone)]
+pub(super) struct PaidLine {
+    pub(super) product: usize,
+    pub(super) quantity: i32,
+    pub(super) order: OrderLine,
+    pub(super) payment_type: Text<32>,
+}
 
 /// A user as the simulator plays one.
 pub(super) struct Member {

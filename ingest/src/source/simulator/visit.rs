@@ -8,16 +8,7 @@ use contracts::vocabulary::{Channel, Device, EventName};
 
 use super::catalogue::Catalogue;
 use super::dice::Dice;
-use super::population::Member;
-
-/// A line that was paid and will be paid back.
-#[derive(Debug, Clone)]
-pub(super) struct PaidLine {
-    product: usize,
-    quantity: i32,
-    order: OrderLine,
-    payment_type: Text<32>,
-}
+use super::population::{Member, PaidLine};
 
 /// What comes next.
 #[derive(Debug, Clone)]
@@ -119,16 +110,10 @@ impl Visit {
     /// Does what comes next, at the given slot of the schedule, and decides what follows.
     pub(super) fn step(&mut self, at: DateTime<Utc>, member: &Member, around: &mut Surroundings<'_>) -> Step {
         let occurred_at = at - self.told_after;
-        let mut draft = Draft {
-            source_id: Some(SourceId::Uuid(ids::v7(occurred_at, around.dice.id_bits()))),
-            event_name: EventName::SessionStart,
-            occurred_at,
-            shopper: member.shopper.clone(),
-            visit: self.fields.clone(),
-            line: None,
-            order: None,
-            payment_type: None,
-        };
+        let source_id = Some(SourceId::Uuid(ids::v7(occurred_at, around.dice.id_bits())));
+        let (shopper, visit) = (member.shopper.clone(), self.fields.clone());
+        let mut draft =
+            Draft { source_id, ..Draft::new(EventName::SessionStart, occurred_at, shopper, visit) };
         let line_of = |product, quantity| Some(around.catalogue.line(product, member.price_list, quantity));
         let mut refund_later = None;
         let mut pause_s = 6.0;

@@ -15,7 +15,7 @@ use rdkafka::message::{Message, OwnedHeaders};
 use crate::config::RelayConfig;
 use crate::error::{Fault, Interrupted, RelayError};
 use crate::kafka::Producer;
-use crate::settled;
+use crate::readback;
 
 /// The counts of one minute.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Ledger {
             ..Self::default()
         };
         let topic = ledger.topic.clone();
-        settled::read(config, &topic, |record| {
+        readback::read(config, &topic, |record| {
             let unreadable = |source| RelayError::LedgerUnreadable {
                 topic: topic.clone(),
                 offset: record.offset(),

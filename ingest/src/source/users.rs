@@ -1,13 +1,15 @@
+//! Where users come from. A source that speaks the users' API is added in this file alone: a word in `UsersSource::WORDS` and how
+//! it is opened in [`open_at`].
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::client::{Client, Endpoint};
-use super::error::{ApiError, FetchError};
-use super::page::Page;
-use super::request::{MAX_RESULTS, Nationality, PageRequest, RequestError};
-use super::retry::RetryPolicy;
-use super::server::Server;
+use super::randomuser::server::Server;
+use super::randomuser::{
+    ApiError, Client, Endpoint, FetchError, MAX_RESULTS, Nationality, Page, PageRequest, RequestError,
+    RetryPolicy,
+};
 use crate::clock::Clock;
 use crate::store::{Store, StoreError, Upserted};
 
@@ -28,31 +30,38 @@ pub enum UsersSource {
     Auto,
 }
 
+impl UsersSource {
+    /// The words for them.
+    const WORDS: [(Self, &str); 3] =
+        [(Self::Api, "api"), (Self::Simulated, "simulated"), (Self::Auto, "auto")];
+}
+
 /// A word that names no source of users.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no source of users: use api, simulated or auto")]
-pub struct UnknownSource(pub String);
+#[error("{word:?} is no source of users: use {known}")]
+pub struct UnknownSource {
+    /// The word.
+    word: String,
+    /// The words that name one.
+    known: String,
+}
 
 impl FromStr for UsersSource {
     type Err = UnknownSource;
 
     fn from_str(word: &str) -> Result<Self, UnknownSource> {
-        match word {
-            "api" => Ok(Self::Api),
-            "simulated" => Ok(Self::Simulated),
-            "auto" => Ok(Self::Auto),
-            _ => Err(UnknownSource(word.to_owned())),
-        }
+        let found = Self::WORDS.into_iter().find(|(_, known)| *known == word);
+        found.map(|(source, _)| source).ok_or_else(|| {
+            let [first @ .., last] = Self::WORDS.map(|(_, known)| known);
+            UnknownSource { word: word.to_owned(), known: format!("{} or {last}", first.join(", ")) }
+        })
     }
 }
 
 impl fmt::Display for UsersSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Api => "api",
-            Self::Simulated => "simulated",
-            Self::Auto => "auto",
-        })
+        let word = Self::WORDS.into_iter().find(|(source, _)| source == self);
+        f.write_str(word.map_or("", |(_, word)| word))
     }
 }
 
@@ -204,4 +213,18 @@ pub async fn load_users(
         on_page(&loaded, &page);
     }
     Ok(loaded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_source_has_its_word() {
+        for source in [UsersSource::Api, UsersSource::Simulated, UsersSource::Auto] {
+            assert_eq!(source.to_string().parse(), Ok(source));
+        }
+        let unknown = "ap".parse::<UsersSource>().unwrap_err().to_string();
+        assert_eq!(unknown, r#""ap" is no source of users: use api, simulated or auto"#);
+    }
 }

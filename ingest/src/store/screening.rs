@@ -1,41 +1,31 @@
 //! Encoded rows, and those of them that the rules let in.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
 use bytes::Bytes;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate};
 use contracts::admission::Admission;
 use contracts::event::EVENT;
 use contracts::record::Column;
-use contracts::validation::Rejection;
+use contracts::validation::{Claim, Rejection};
 use contracts::{Event, pg_binary};
 use uuid::Uuid;
 
 use super::admission::{self, Refused};
-use super::ledger::Tally;
 use super::quarantine::SetAside;
-use super::rows::{EncodedRows, HEADER, TRAILER};
+use super::rows::{EncodedRows, HEADER, Sealed, TRAILER};
+use super::tally::Tally;
 
 /// The source of rows that name none.
 const UNNAMED: &str = "store";
 
-/// Rows of one transaction, as they were handed in.
-pub(super) struct Sealed {
-    /// The whole COPY stream.
-    pub(super) stream: Bytes,
-    pub(super) days: BTreeSet<NaiveDate>,
-    pub(super) handed_in: Tally,
-    pub(super) sources: Vec<(usize, Arc<str>)>,
-    pub(super) earliest: DateTime<Utc>,
-}
-
 /// What of them may come in, and what not.
-pub(super) struct Screened {
+pub(super) struct Screening {
     pub(super) stream: Bytes,
     pub(super) days: BTreeSet<NaiveDate>,
     /// How many rows each minute of `ingested_at` has.
     pub(super) handed_in: Tally,
+    pub(super) claims: Vec<Claim>,
     pub(super) set_aside: Vec<SetAside>,
     pub(super) refused: Refused,
 }
@@ -51,11 +41,12 @@ struct Read<'a> {
 
 impl Sealed {
     /// Judges the rows; they are only looked at where one may be refused.
-    pub(super) fn screened(&self, admission: &Admission) -> Screened {
-        let mut screened = Screened {
+    pub(super) fn screen(&self, admission: &Admission) -> Screening {
+        let mut screened = Screening {
             stream: self.stream.clone(),
             days: self.days.clone(),
             handed_in: self.handed_in.clone(),
+            claims: self.claims.clone(),
             set_aside: Vec::new(),
             refused: Refused::new(),
         };
@@ -87,7 +78,8 @@ impl Sealed {
         debug_assert!(rest.is_empty(), "rows are read as they were encoded");
         if !screened.set_aside.is_empty() {
             let Self { stream, days, handed_in, .. } = kept.sealed();
-            Screened { stream, days, handed_in, ..screened }
+            screened.claims.retain(|claim| !screened.refused.contains_key(&claim.event_id));
+            Screening { stream, days, handed_in, ..screened }
         } else {
             screened
         }
@@ -99,7 +91,7 @@ impl Sealed {
     }
 }
 
-impl Screened {
+impl Screening {
     fn refuse(&mut self, source: &str, read: &Read<'_>, rejection: Rejection) {
         self.set_aside.push(SetAside {
             source: source.to_owned(),
@@ -107,6 +99,7 @@ impl Screened {
             reason: rejection.reason,
             detail: rejection.to_string(),
             payload: Vec::new(),
+            user_id: None,
             quarantined_at: DateTime::from_timestamp_micros(read.ingested_us).unwrap_or_default(),
         });
         self.refused.insert(read.event_id, rejection);

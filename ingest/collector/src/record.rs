@@ -1,7 +1,7 @@
 use contracts::validation::{Draft, Rejection};
 
 /// A record as a request holds it.
-pub(crate) trait Told {
+pub(crate) trait SenderRecord {
     /// Reads it: typed, but not yet judged.
     fn draft(&self) -> Result<Draft, Rejection>;
 

@@ -1,4 +1,4 @@
-//! The README's examples, run as they stand there but for the ports.
+//! The examples of docs/collect.md, run as they stand there but for the ports.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -8,7 +8,7 @@ use tokio::process::Command;
 
 use crate::support::{Collector, Scene, in_time};
 
-const README: &str = include_str!("../../../README.md");
+const DOCUMENT: &str = include_str!("../../../docs/collect.md");
 const HTTP: &str = "127.0.0.1:56080";
 const GRPC: &str = "127.0.0.1:56051";
 
@@ -16,8 +16,8 @@ const GRPC: &str = "127.0.0.1:56051";
 fn example(language: &str, word: &str, collector: &Collector) -> String {
     let fence = format!("```{language}\n");
     let found =
-        README.split(&fence).skip(1).filter_map(|rest| rest.split_once("\n```")).map(|(code, _)| code);
-    let code = found.into_iter().find(|code| code.contains(word)).expect("README has the example");
+        DOCUMENT.split(&fence).skip(1).filter_map(|rest| rest.split_once("\n```")).map(|(code, _)| code);
+    let code = found.into_iter().find(|code| code.contains(word)).expect("the document has the example");
     assert!(code.contains(HTTP) || code.contains(GRPC), "it names the port that `collect` has by default");
     code.replace(HTTP, &collector.http.to_string()).replace(GRPC, &collector.grpc.to_string())
 }
@@ -62,7 +62,9 @@ async fn grpcurl() {
     let Some(folder) = folder_of_grpcurl() else {
         let how = "GOBIN=$PWD/.tools/bin go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3";
         // Past the capture of the test harness: a test that did not run must be seen.
-        let skipped = format!("\nSKIPPED: README's grpcurl example, since grpcurl is not installed. {how}\n");
+        let skipped = format!(
+            "\nSKIPPED: the grpcurl example of docs/collect.md, since grpcurl is not installed. {how}\n"
+        );
         std::io::Write::write_all(&mut std::io::stderr(), skipped.as_bytes()).unwrap();
         return;
     };

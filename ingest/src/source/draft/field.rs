@@ -1,0 +1,354 @@
+//! The fields of an event as a sender tells it, each declared once, and the draft that they make.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use contracts::Reason;
+use contracts::money::{Cost, Exact};
+use contracts::record::Text;
+use contracts::validation::{Draft, Line, OrderLine, Rejection, Shopper, SourceId, Visit};
+use serde::de::DeserializeOwned;
+
+use super::{Fields, rejected};
+
+/// What a field's value is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The source's id of the event.
+    EventId,
+    /// The source's id of the shopper.
+    UserId,
+    /// The source's id of the visit.
+    SessionId,
+    /// A word, an id or a name.
+    Text,
+    /// A whole number of 32 bits.
+    Int,
+    /// A number of degrees.
+    Double,
+    /// A sum of money with all its digits, as text.
+    Decimal,
+    /// Yes or no.
+    Bool,
+    /// An instant in RFC 3339, as text.
+    Time,
+}
+
+impl Kind {
+    /// Whether it is an id of the source.
+    #[must_use]
+    pub const fn is_id(self) -> bool {
+        matches!(self, Self::EventId | Self::UserId | Self::SessionId)
+    }
+
+    /// Whether it is a number.
+    #[must_use]
+    pub const fn is_number(self) -> bool {
+        matches!(self, Self::Int | Self::Double | Self::Decimal)
+    }
+}
+
+/// When a field is there: always, or only in events about a product or an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Every event.
+    Event,
+    /// An event about a product.
+    Product,
+    /// A line of an order.
+    Order,
+}
+
+impl Part {
+    /// The field without which there is no such part.
+    #[must_use]
+    pub const fn key(self) -> Option<&'static str> {
+        match self {
+            Self::Event => None,
+            Self::Product => Some("item_id"),
+            Self::Order => Some("order_id"),
+        }
+    }
+}
+
+/// A field's value, in the types that JSON and the gRPC message have.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value<'a> {
+    /// Text, also of times and sums.
+    Text(Cow<'a, str>),
+    /// A whole number.
+    Int(i32),
+    /// A number.
+    Double(f64),
+    /// Yes or no.
+    Bool(bool),
+}
+
+impl From<Value<'_>> for serde_json::Value {
+    fn from(value: Value<'_>) -> Self {
+        match value {
+            Value::Text(text) => text.into(),
+            Value::Int(int) => int.into(),
+            Value::Double(double) => double.into(),
+            Value::Bool(bool) => bool.into(),
+        }
+    }
+}
+
+/// A field.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// Its name, in every encoding.
+    pub name: &'static str,
+    /// Its number in the gRPC message. A published number never becomes another field's.
+    pub number: u32,
+    /// Its type in the gRPC message.
+    pub message_type: &'static str,
+    /// What its value is read as.
+    pub kind: Kind,
+    /// When it is there.
+    pub part: Part,
+    /// Whether every event has it.
+    pub required: bool,
+    /// What senders are told of it, line by line.
+    pub doc: &'static [&'static str],
+    /// Its value in a draft.
+    pub of: fn(&Draft) -> Option<Value<'_>>,
+}
+
+/// A field is known by its name.
+impl PartialEq for Field {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Field {}
+
+impl Field {
+    /// Whether its value says which of several things is meant, so that two forms of it would be two things.
+    #[must_use]
+    pub fn is_key(&self) -> bool {
+        self.kind.is_id() || self.part.key() == Some(self.name)
+    }
+
+    /// Whether it is only a label, which is cut and cleaned rather than refused.
+    #[must_use]
+    pub fn is_label(&self) -> bool {
+        matches!(self.name, "city" | "item_name" | "category" | "brand" | "payment_type")
+    }
+}
+
+/// Hands every field of an event, as a sender tells it, to a macro. A row has the field's name, its number and type in the gRPC
+/// message, its [`Kind`] and [`Part`], whether every event has it, and its value in a [`Draft`].
+#[macro_export]
+macro_rules! sender_fields {
+    ($to:ident) => {
+        $to! {
+            /// A UUID, best a UUIDv7 of occurred_at; the key on which repeats are recognised, also where source_id is told beside it.
+            event_id = 1 string, EventId, Event, false, |draft| match &draft.source_id {
+                Some(SourceId::Uuid(id)) => Some(shown(id)),
+                _ => None,
+            };
+            /// The sender's own id, where it is no UUID; one of the two is needed.
+            source_id = 2 string, Text, Event, false, |draft| match &draft.source_id {
+                Some(SourceId::Text(id)) => Some(text(id)),
+                _ => None,
+            };
+            event_name = 3 string, Text, Event, true, |draft| Some(text(draft.event_name.as_str()));
+            occurred_at = 4 string, Time, Event, true, |draft| Some(instant(&draft.occurred_at));
+            user_id = 5 string, UserId, Event, true, |draft| Some(shown(&draft.shopper.user_id));
+            gender = 6 string, Text, Event, true, |draft| Some(text(draft.shopper.gender.as_str()));
+            age = 7 int32, Int, Event, true, |draft| Some(Value::Int(draft.shopper.age));
+            /// ISO 3166 alpha-2.
+            country = 8 string, Text, Event, true, |draft| Some(text(draft.shopper.country.as_str()));
+            city = 9 string, Text, Event, true, |draft| Some(text(&draft.shopper.city));
+            /// Degrees; stored to a tenth.
+            latitude = 10 double, Double, Event, true, |draft| Some(Value::Double(draft.shopper.latitude));
+            longitude = 11 double, Double, Event, true, |draft| Some(Value::Double(draft.shopper.longitude));
+            session_id = 12 string, SessionId, Event, true, |draft| Some(shown(&draft.visit.session_id));
+            session_started_at = 13 string, Time, Event, true, |draft| Some(instant(&draft.visit.session_started_at));
+            returning = 14 bool, Bool, Event, true, |draft| Some(Value::Bool(draft.visit.returning));
+            device = 15 string, Text, Event, true, |draft| Some(text(draft.visit.device.as_str()));
+            channel = 16 string, Text, Event, true, |draft| Some(text(draft.visit.channel.as_str()));
+            /// The product, where the event is about one.
+            item_id = 17 string, Text, Product, false, |draft| line(draft).map(|line| text(&line.item_id));
+            item_name = 18 string, Text, Product, false, |draft| line(draft).map(|line| text(&line.item_name));
+            category = 19 string, Text, Product, false, |draft| line(draft).map(|line| text(&line.category));
+            brand = 20 string, Text, Product, false, |draft| line(draft)?.brand.as_deref().map(text);
+            /// The price of one unit, a decimal in the line's currency. It may have more digits than the currency: they count, and the
+            /// line is rounded once. Instead of it the amount of the line may be told.
+            price = 21 string, Decimal, Product, false, |draft| match &line(draft)?.cost {
+                cost @ Cost::Unit(_) => Some(shown(cost.sum())),
+                Cost::Line(_) => None,
+            };
+            /// What the whole line costs, as of weighed goods; instead of the price.
+            amount = 29 string, Decimal, Product, false, |draft| match &line(draft)?.cost {
+                cost @ Cost::Line(_) => Some(shown(cost.sum())),
+                Cost::Unit(_) => None,
+            };
+            /// ISO 4217.
+            currency = 22 string, Text, Product, false, |draft| line(draft).map(|line| text(line.currency.as_str()));
+            quantity = 23 int32, Int, Product, false, |draft| line(draft).map(|line| Value::Int(line.quantity));
+            /// The order, for purchases and refunds.
+            order_id = 24 string, Text, Order, false, |draft| order(draft).map(|order| text(&order.order_id));
+            /// Which line of the order, from 1.
+            order_line = 25 int32, Int, Order, false, |draft| order(draft).map(|order| Value::Int(order.order_line));
+            order_lines = 26 int32, Int, Order, false, |draft| order(draft).map(|order| Value::Int(order.order_lines));
+            /// For a refund, when its purchase was: the rate of that day holds.
+            purchased_at = 27 string, Time, Order, false, |draft| order(draft)?.purchased_at.as_ref().map(instant);
+            payment_type = 28 string, Text, Event, false, |draft| draft.payment_type.as_deref().map(text);
+        }
+    };
+}
+
+macro_rules! table {
+    ($( $(#[doc = $doc:literal])* $name:ident = $number:literal $type:ident, $kind:ident, $part:ident, $required:literal, $of:expr; )+) => {
+        /// Every field, in the order in which [`write`](super::write()) gives them.
+        pub const FIELDS: &[Field] = &[$( Field {
+            name: stringify!($name),
+            number: $number,
+            message_type: stringify!($type),
+            kind: Kind::$kind,
+            part: Part::$part,
+            required: $required,
+            doc: &[$($doc.trim_ascii()),*],
+            of: $of,
+        }, )+];
+    };
+}
+
+sender_fields!(table);
+
+fn text(text: &str) -> Value<'_> {
+    Value::Text(Cow::Borrowed(text))
+}
+
+fn shown<'a>(value: impl Display) -> Value<'a> {
+    Value::Text(Cow::Owned(value.to_string()))
+}
+
+fn instant<'a>(at: &DateTime<Utc>) -> Value<'a> {
+    Value::Text(Cow::Owned(at.to_rfc3339_opts(SecondsFormat::AutoSi, true)))
+}
+
+const fn line(draft: &Draft) -> Option<&Line> {
+    draft.line.as_ref()
+}
+
+const fn order(draft: &Draft) -> Option<&OrderLine> {
+    draft.order.as_ref()
+}
+
+/// Makes a draft out of fields: typed, but not yet judged.
+///
+/// # Errors
+/// [`Reason::MissingField`] and [`Reason::InvalidField`] for the first field that is not there or not of its type.
+pub fn assemble(fields: &impl Fields) -> Result<Draft, Rejection> {
+    let source_id = match (fields.optional("event_id")?, fields.optional("source_id")?) {
+        (Some(id), _) => Some(SourceId::Uuid(id)),
+        (None, id) => id.map(SourceId::Text),
+    };
+    let line = if some_of(fields, Part::Product) {
+        Some(Line {
+            item_id: required(fields, "item_id")?,
+            item_name: label(fields, "item_name")?,
+            category: label(fields, "category")?,
+            brand: optional_label(fields, "brand")?,
+            cost: cost(fields)?,
+            currency: required(fields, "currency")?,
+            quantity: whole(fields, "quantity")?,
+        })
+    } else {
+        None
+    };
+    let order = if some_of(fields, Part::Order) {
+        Some(OrderLine {
+            order_id: required(fields, "order_id")?,
+            order_line: whole(fields, "order_line")?,
+            order_lines: whole(fields, "order_lines")?,
+            purchased_at: fields.optional("purchased_at")?,
+        })
+    } else {
+        None
+    };
+    Ok(Draft {
+        source_id,
+        event_name: required(fields, "event_name")?,
+        occurred_at: required(fields, "occurred_at")?,
+        shopper: Shopper {
+            user_id: required(fields, "user_id")?,
+            gender: required(fields, "gender")?,
+            age: whole(fields, "age")?,
+            country: required(fields, "country")?,
+            city: label(fields, "city")?,
+            latitude: present("latitude", fields.degrees("latitude")?)?,
+            longitude: present("longitude", fields.degrees("longitude")?)?,
+        },
+        visit: Visit {
+            session_id: required(fields, "session_id")?,
+            session_started_at: required(fields, "session_started_at")?,
+            returning: required(fields, "returning")?,
+            device: required(fields, "device")?,
+            channel: required(fields, "channel")?,
+        },
+        line,
+        order,
+        payment_type: optional_label(fields, "payment_type")?,
+    })
+}
+
+fn some_of(fields: &impl Fields, part: Part) -> bool {
+    FIELDS.iter().filter(|field| field.part == part).any(|field| fields.has(field.name))
+}
+
+fn required<T: DeserializeOwned>(fields: &impl Fields, field: &'static str) -> Result<T, Rejection> {
+    present(field, fields.optional(field)?)
+}
+
+fn present<T>(field: &'static str, value: Option<T>) -> Result<T, Rejection> {
+    value.ok_or_else(|| rejected(Reason::MissingField, field, "is missing".to_owned()))
+}
+
+fn whole(fields: &impl Fields, field: &'static str) -> Result<i32, Rejection> {
+    present(field, fields.whole(field)?)
+}
+
+/// What a line costs, told in one of two ways, or in both where they say the same.
+fn cost(fields: &impl Fields) -> Result<Cost, Rejection> {
+    let (price, amount) = (fields.optional::<Exact>("price")?, fields.optional::<Exact>("amount")?);
+    match (price, amount) {
+        (Some(price), None) => Ok(Cost::Unit(price)),
+        (None, Some(amount)) => Ok(Cost::Line(amount)),
+        (None, None) => Err(rejected(
+            Reason::MissingField,
+            "price",
+            "is missing, and so is the line's amount: one of the two is needed".to_owned(),
+        )),
+        (Some(price), Some(amount)) => {
+            let quantity = whole(fields, "quantity")?;
+            let product = price.to_decimal().checked_mul(quantity.into());
+            if product == Some(amount.to_decimal()) {
+                return Ok(Cost::Unit(price));
+            }
+            let detail =
+                format!("the line's amount is {amount} and not {quantity} x {price}: tell one of the two");
+            Err(rejected(Reason::Inconsistent, "amount", detail))
+        }
+    }
+}
+
+fn label<const MAX: usize>(fields: &impl Fields, field: &'static str) -> Result<Text<MAX>, Rejection> {
+    let text = present(field, fields.label(field)?)?;
+    Text::label(&text).map_err(|error| rejected(Reason::InvalidField, field, error.to_string()))
+}
+
+/// A label without anything in it is none.
+fn optional_label<const MAX: usize>(
+    fields: &impl Fields,
+    field: &'static str,
+) -> Result<Option<Text<MAX>>, Rejection> {
+    let text = fields.label(field)?;
+    Ok(text.and_then(|text| Text::label(&text).ok()))
+}
