@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use contracts::Namespace;
+use contracts::endpoints::local_path;
 use contracts::family::{self, Family, REGISTRATIONS};
 use contracts::ledger::CHECKPOINT_SUFFIX;
 use serde_json::Value;
@@ -52,17 +53,7 @@ impl CheckpointDirectory {
     /// # Errors
     /// When it is another URI.
     pub fn of_uri(uri: &str) -> Result<Self, VerifyError> {
-        // file:/p, file:///p and file://localhost/p are one place; a bare path is meant literally.
-        let path = match uri.strip_prefix("file:") {
-            Some(rest) => rest.strip_prefix("//").unwrap_or(rest),
-            None => uri,
-        };
-        let path = path.strip_prefix("localhost").unwrap_or(path);
-        if path.starts_with('/') {
-            Ok(Self(PathBuf::from(path)))
-        } else {
-            Err(VerifyError::CheckpointScheme(uri.to_owned()))
-        }
+        local_path(uri).map(Self).ok_or_else(|| VerifyError::CheckpointScheme(uri.to_owned()))
     }
 
     /// Where it lies.

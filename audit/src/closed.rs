@@ -29,17 +29,13 @@ impl Closed {
     /// Computes it at the transaction's snapshot.
     ///
     /// # Errors
-    /// When PostgreSQL does not answer.
+    /// When PostgreSQL does not answer, or its snapshots do not see all that is stored.
     pub async fn compute(
         transaction: &Transaction<'_>,
         family: &'static Family,
         range: Range<DateTime<Utc>>,
     ) -> Result<Self, VerifyError> {
-        let snapshot = transaction
-            .query_one("select pg_current_snapshot()::text", &[])
-            .await
-            .map_err(VerifyError::postgres("take a snapshot"))?
-            .get(0);
+        let snapshot = provision::cluster::snapshot(transaction, family, &range).await?;
         let mut expected = Vec::with_capacity(family.tables.len());
         for grouping in family.tables {
             expected.push(expected::rows(transaction, family, grouping, Records::All, Some(&range)).await?);

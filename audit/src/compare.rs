@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use contracts::cube::{DISTINCT_RSD, Grouping, MEASURE};
+use contracts::cube::{DISTINCT_RSD, Grouping};
+use contracts::measure::MEASURE;
 
 use crate::report::{Deviation, Difference, DifferenceKind};
 use crate::row::{Figure, Key, Rows};
@@ -48,11 +49,11 @@ impl Outcome {
         self.rows_verified += 1;
         for ((measure, expected), found) in grouping.measures.iter().zip(expected).zip(found) {
             match (expected, found) {
-                (Figure::Count(events), _) if measure.column == MEASURE.events => {
+                (Figure::Count(events), _) if measure.column() == MEASURE.events => {
                     self.events_verified += events;
                 }
                 (Figure::Distinct(exact), Figure::Distinct(estimate)) => {
-                    deviation(&mut self.deviations, measure.column.name()).add(*exact, *estimate);
+                    deviation(&mut self.deviations, measure.column().name()).add(*exact, *estimate);
                 }
                 _ => {}
             }
@@ -122,7 +123,7 @@ pub(crate) fn differences(
         .filter(|((_, expected), found)| !matches(expected, found))
         .map(|((measure, expected), found)| {
             difference(DifferenceKind::Figure {
-                measure: measure.column.name(),
+                measure: measure.column().name(),
                 expected: expected.clone(),
                 found: found.clone(),
             })
@@ -168,13 +169,13 @@ mod tests {
     fn figures(seed: i64) -> Vec<Figure> {
         let kinds = countries().measures.iter().zip(seed..);
         kinds
-            .map(|(measure, value)| match measure.kind {
-                contracts::cube::MeasureKind::Count => Figure::Count(value),
-                contracts::cube::MeasureKind::Distinct => Figure::Distinct(value),
-                contracts::cube::MeasureKind::Money => Figure::Money(Decimal::new(value, 2)),
-                contracts::cube::MeasureKind::Instant => Figure::Instant(value),
-                contracts::cube::MeasureKind::Text => Figure::Text(value.to_string()),
-                contracts::cube::MeasureKind::Flag => Figure::Flag(value % 2 == 0),
+            .map(|(measure, value)| match measure.kind() {
+                contracts::measure::MeasureKind::Count => Figure::Count(value),
+                contracts::measure::MeasureKind::Distinct => Figure::Distinct(value),
+                contracts::measure::MeasureKind::Money => Figure::Money(Decimal::new(value, 2)),
+                contracts::measure::MeasureKind::Instant => Figure::Instant(value),
+                contracts::measure::MeasureKind::Text => Figure::Text(value.to_string()),
+                contracts::measure::MeasureKind::Flag => Figure::Flag(value % 2 == 0),
             })
             .collect()
     }
@@ -213,7 +214,7 @@ mod tests {
                 let [difference] = outcome.differences.as_slice() else { panic!("{outcome:?}") };
                 assert_eq!(difference.key, key("DE"));
                 let DifferenceKind::Figure { measure: named, found, .. } = &difference.kind else { panic!() };
-                assert_eq!((*named, found), (measure.column.name(), &wrong));
+                assert_eq!((*named, found), (measure.column().name(), &wrong));
             }
         }
     }

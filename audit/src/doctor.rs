@@ -14,6 +14,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use contracts::Event;
+use contracts::cause::chain;
 use contracts::endpoints::Endpoints;
 use uuid::Uuid;
 
@@ -64,7 +65,6 @@ impl fmt::Display for Hop {
 /// A hop that the event has passed.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Passed {
-    /// Which.
     pub hop: Hop,
     /// Where it is seen.
     pub detail: String,
@@ -191,16 +191,4 @@ async fn follow(
     trail.passed(Hop::Spark, watch.spark(record, deadline).await?);
     trail.passed(Hop::Cassandra, watch.cassandra(&event, deadline).await?);
     Ok(())
-}
-
-/// An error and its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
 }

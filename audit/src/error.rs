@@ -36,14 +36,10 @@ pub enum VerifyError {
     },
     /// The topic of the relay's counts does not come to its end.
     #[error("{topic} could not be read to its end: check `storepulse stack status`")]
-    NoAnswer {
-        /// The topic.
-        topic: String,
-    },
+    NoAnswer { topic: String },
     /// Something that is no count of the relay.
     #[error("a record in {topic} is no count of the relay: something else wrote to the topic")]
     UnreadableCount {
-        /// The topic.
         topic: String,
         /// What is wrong with it.
         #[source]
@@ -53,26 +49,20 @@ pub enum VerifyError {
     #[error(
         "query {query:?} has no plan in force, so nothing can be in the tables: start `storepulse job run`"
     )]
-    NoPlan {
-        /// The query.
-        query: String,
-    },
+    NoPlan { query: String },
     /// The checkpoint lies where this program cannot read.
     #[error("checkpoint {0} is no file: URI, and this program reads no other")]
     CheckpointScheme(String),
     /// The checkpoint cannot be read.
     #[error("checkpoint file {path} cannot be read")]
     Checkpoint {
-        /// The file.
         path: String,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
     /// The checkpoint holds something else than offsets.
     #[error("checkpoint file {path} does not hold kafka offsets: {reason}")]
     CheckpointShape {
-        /// The file.
         path: String,
         /// What is wrong with it.
         reason: String,
@@ -100,25 +90,15 @@ pub enum VerifyError {
         waited_s: u64,
         /// Offsets that are not committed yet, over all partitions.
         behind: i64,
-        /// The query.
         query: String,
-        /// The topic.
         topic: String,
     },
-    /// A measure this crate has no SQL for.
-    #[error("measure {0} has no SQL in audit: write it there, apart from the plan")]
-    UnknownMeasure(&'static str),
     /// A table that the contract no longer has.
     #[error("table {0} is not in the contract: its figures cannot be read")]
     UnknownTable(&'static str),
     /// A value of a type that the contract does not give the column.
     #[error("column {column} of {table} holds a value of another type: run `storepulse setup`")]
-    UnexpectedType {
-        /// The table.
-        table: &'static str,
-        /// The column.
-        column: &'static str,
-    },
+    UnexpectedType { table: &'static str, column: &'static str },
 }
 
 impl VerifyError {

@@ -11,9 +11,10 @@
 use std::ops::Range;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contracts::cube::{Grouping, MEASURE};
+use contracts::cube::Grouping;
 use contracts::event::EVENT;
-use contracts::family::{BESIDE, CUBE_FAMILY, Family, Geometry, SESSION_GAP_US};
+use contracts::family::{CUBE_FAMILY, Family, Geometry, SESSION_GAP_US};
+use contracts::measure::{MEASURE, VISIT};
 use tokio_postgres::Transaction;
 
 use crate::VerifyError;
@@ -90,7 +91,7 @@ impl Excuses {
                 Some(expected) => !differences(grouping, &key, expected, stored).is_empty(),
                 None => true,
             };
-            let axis = expected.or(stored).and_then(|row| axis(family, grouping, &key, row));
+            let axis = axis(family, grouping, &key);
             let gone = axis.is_some_and(|axis| self.floor.is_some_and(|floor| axis < floor));
             let deferred =
                 !open && !gone && axis.is_some_and(|axis| self.is_deferred(family, axis)) && differs();
@@ -115,7 +116,7 @@ impl Excuses {
         if family.geometry != Geometry::Sessions {
             return false;
         }
-        let ended_ms = match figure(grouping, expected, BESIDE.ended_at) {
+        let ended_ms = match figure(grouping, expected, VISIT.ended_at) {
             Some(Figure::Instant(unix_ms)) => *unix_ms,
             _ => return false,
         };
@@ -143,14 +144,11 @@ impl Excuses {
 }
 
 /// Where a row lies on its family's axis.
-fn axis(family: &Family, grouping: &Grouping, key: &Key, row: &[Figure]) -> Option<DateTime<Utc>> {
+fn axis(family: &Family, grouping: &Grouping, key: &Key) -> Option<DateTime<Utc>> {
     if family.geometry != Geometry::Sessions {
         return Some(key.at - TimeDelta::microseconds(family.at_us()));
     }
-    match figure(grouping, row, EVENT.session_started_at)? {
-        Figure::Instant(unix_ms) => DateTime::from_timestamp_millis(*unix_ms),
-        _ => None,
-    }
+    key.dimension(grouping, EVENT.session_started_at)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -158,6 +156,7 @@ mod tests {
     use contracts::family::{HOURS, LIVE, SESSIONS};
 
     use super::*;
+    use crate::row::instant_text;
 
     fn at(text: &str) -> DateTime<Utc> {
         format!("2026-01-01T{text}Z").parse().unwrap()
@@ -165,12 +164,9 @@ mod tests {
 
     /// A row with so many events, and a visit's last event at an instant.
     fn row(grouping: &Grouping, events: i64, ended_at: DateTime<Utc>) -> Vec<Figure> {
-        let figures = grouping.measures.iter().map(|measure| match measure.column {
+        let figures = grouping.measures.iter().map(|measure| match measure.column() {
             column if column == MEASURE.events => Figure::Count(events),
-            column if column == BESIDE.ended_at => Figure::Instant(ended_at.timestamp_millis()),
-            column if column == EVENT.session_started_at => {
-                Figure::Instant(at("10:00:00").timestamp_millis())
-            }
+            column if column == VISIT.ended_at => Figure::Instant(ended_at.timestamp_millis()),
             _ => Figure::Count(0),
         });
         figures.collect()
@@ -185,7 +181,10 @@ mod tests {
         stored: Option<Vec<Figure>>,
     ) -> (Excused, bool) {
         let grouping = &family.tables[0];
-        let dimensions = vec![String::new(); grouping.dimensions.len()];
+        let dimension = |column| {
+            if column == EVENT.session_started_at { instant_text(at("10:00:00")) } else { String::new() }
+        };
+        let dimensions: Vec<String> = grouping.dimensions.iter().copied().map(dimension).collect();
         let rows = |row: Option<Vec<Figure>>| -> Rows {
             row.into_iter().map(|row| (Key::of(grouping, key, dimensions.clone()), row)).collect()
         };

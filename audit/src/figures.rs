@@ -2,15 +2,16 @@
 //!
 //! Only sums are added up over minutes; distinct counts are not, which is why rates are of session starts.
 
-mod beside;
+mod families;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use chrono::{DateTime, DurationRound, NaiveDate, TimeDelta, Utc};
 use contracts::Namespace;
-use contracts::cube::{Grouping, MEASURE, grouping};
+use contracts::cube::{Grouping, grouping};
 use contracts::event::EVENT;
+use contracts::measure::{Aggregate, Measure};
 use futures::TryStreamExt;
 use rust_decimal::Decimal;
 use scylla::client::session::Session;
@@ -18,7 +19,7 @@ use scylla::client::session::Session;
 use crate::row::{Figure, Key, Rows};
 use crate::{VerifyError, stored};
 
-pub use beside::{Beside, ProductHour, Visits};
+pub use families::{FamilyFigures, ProductHour, Visits};
 
 /// Sums over the minutes of a span, for one dimension value or for all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,36 +49,30 @@ pub struct Totals {
 impl Totals {
     fn add(&mut self, grouping: &Grouping, figures: &[Figure]) {
         for (measure, figure) in grouping.measures.iter().zip(figures) {
-            match (figure, measure.column) {
-                (Figure::Count(count), column) => {
-                    for (own, sum) in [
-                        (MEASURE.events, &mut self.events),
-                        (MEASURE.session_starts, &mut self.session_starts),
-                        (MEASURE.item_views, &mut self.item_views),
-                        (MEASURE.cart_adds, &mut self.cart_adds),
-                        (MEASURE.checkouts, &mut self.checkouts),
-                        (MEASURE.orders, &mut self.orders),
-                        (MEASURE.units, &mut self.units),
-                    ] {
-                        if own == column {
-                            *sum += count;
-                        }
-                    }
-                }
-                (Figure::Money(amount), column) => {
-                    for (own, sum) in [
-                        (MEASURE.gross, &mut self.gross),
-                        (MEASURE.refunds, &mut self.refunds),
-                        (MEASURE.net, &mut self.net),
-                    ] {
-                        if own == column {
-                            *sum += *amount;
-                        }
-                    }
-                }
+            let Measure::Of(aggregate) = *measure else { continue };
+            match (figure, self.sum(aggregate)) {
+                (Figure::Count(count), Some(Sum::Count(sum))) => *sum += count,
+                (Figure::Money(amount), Some(Sum::Money(sum))) => *sum += *amount,
                 _ => {}
             }
         }
+    }
+
+    /// What an aggregate adds to; nothing where it is not shown or does not add up.
+    fn sum(&mut self, aggregate: Aggregate) -> Option<Sum<'_>> {
+        Some(match aggregate {
+            Aggregate::Events => Sum::Count(&mut self.events),
+            Aggregate::SessionStarts => Sum::Count(&mut self.session_starts),
+            Aggregate::ItemViews => Sum::Count(&mut self.item_views),
+            Aggregate::CartAdds => Sum::Count(&mut self.cart_adds),
+            Aggregate::Checkouts => Sum::Count(&mut self.checkouts),
+            Aggregate::Orders => Sum::Count(&mut self.orders),
+            Aggregate::Units => Sum::Count(&mut self.units),
+            Aggregate::Gross => Sum::Money(&mut self.gross),
+            Aggregate::Refunds => Sum::Money(&mut self.refunds),
+            Aggregate::Net => Sum::Money(&mut self.net),
+            _ => return None,
+        })
     }
 
     /// From visit to order, step by step.
@@ -102,6 +97,11 @@ impl Totals {
             step
         })
     }
+}
+
+enum Sum<'a> {
+    Count(&'a mut i64),
+    Money(&'a mut Decimal),
 }
 
 /// A part of a whole, or nothing where there is no whole.
@@ -167,7 +167,7 @@ pub struct Figures {
     /// The products with the highest net sales.
     pub products: Vec<ProductFigures>,
     /// What no table of the cube has.
-    pub beside: Beside,
+    pub families: FamilyFigures,
 }
 
 /// Reads the leading figures of the minutes that begin in a span.
@@ -219,7 +219,7 @@ pub async fn read(
         .collect();
     figures.products.sort_by(|a, b| b.totals.net.cmp(&a.totals.net).then_with(|| a.item_id.cmp(&b.item_id)));
     figures.products.truncate(top_products);
-    figures.beside = beside::read(session, namespace, &span).await?;
+    figures.families = families::read(session, namespace, &span).await?;
     Ok(figures)
 }
 

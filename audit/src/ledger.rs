@@ -8,9 +8,9 @@
 
 mod balance;
 mod counted;
-mod counts;
-mod drawn_up;
-mod report;
+pub(crate) mod counts;
+mod pipeline;
+pub(crate) mod report;
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ use tokio_postgres::Client;
 
 use crate::checkpoint::{LEDGER_QUERY, SparkProgress};
 use crate::recorded::Verdict;
-use crate::verify::{Phase, Progress, SETTLE_POLL, events_topics, lsn_behind, snapshot};
+use crate::snapshot::{Phase, Progress, SETTLE_POLL, events_topics, lsn_behind, snapshot};
 use crate::{VerifyError, progress};
 
 pub use balance::{Imbalance, judge};
@@ -111,7 +111,7 @@ pub async fn ledger(
         }
         let report = look.judge(&options);
         progress(Phase::Writing { rows: report.minutes.len() });
-        drawn_up::write(&session, &endpoints.namespace, options.span, &report).await?;
+        pipeline::write(&session, &endpoints.namespace, options.span, &report).await?;
         Verdict::of_ledger(&report).record(&client, started.elapsed()).await;
         return Ok(report);
     }

@@ -18,6 +18,7 @@ mod progress;
 mod recorded;
 mod report;
 mod row;
+mod snapshot;
 mod stored;
 mod verify;
 
@@ -30,5 +31,6 @@ pub use ledger::{
 };
 pub use report::{Deviation, Difference, DifferenceKind, MIN_FIGURES_FOR_A_MEAN, Report, TableReport};
 pub use row::{Figure, Key};
+pub use snapshot::{Phase, Progress};
 pub use stored::{decimal, dimension_value};
-pub use verify::{Options, Phase, Progress, verify};
+pub use verify::{Options, verify};

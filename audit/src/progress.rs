@@ -11,9 +11,9 @@ use rdkafka::error::KafkaError;
 use tokio::time::Instant;
 use tokio_postgres::types::PgLsn;
 
+use crate::VerifyError;
 use crate::checkpoint::{Offsets, SparkProgress};
-use crate::verify::Phase;
-use crate::{VerifyError, verify};
+use crate::snapshot::{Phase, Progress};
 
 /// How often the checkpoint is looked at: Spark tells nobody when it commits.
 const CHECKPOINT_POLL: Duration = Duration::from_millis(100);
@@ -25,7 +25,7 @@ pub(crate) async fn relay_past(
     endpoints: &Endpoints,
     wanted: u64,
     wait: Duration,
-    progress: verify::Progress<'_>,
+    progress: Progress<'_>,
 ) -> Result<(), VerifyError> {
     let namespace = &endpoints.namespace;
     let reader =
@@ -64,7 +64,7 @@ pub(crate) async fn spark_past_end(
     topic: &str,
     spark: &dyn SparkProgress,
     wait: Duration,
-    progress: verify::Progress<'_>,
+    progress: Progress<'_>,
 ) -> Result<(), VerifyError> {
     let deadline = Instant::now() + wait;
     let end = committed_end(&endpoints.kafka_brokers, topic.to_owned()).await?;

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use tokio_postgres::Client;
 use tokio_postgres::types::{Json, Type};
 
-use crate::ledger::{LedgerReport, Stage};
+use crate::ledger::counts::Stage;
+use crate::ledger::report::LedgerReport;
 use crate::report::Report;
 
 /// How many differences are kept of one verdict.

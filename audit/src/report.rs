@@ -15,7 +15,6 @@ pub const MIN_FIGURES_FOR_A_MEAN: usize = 30;
 /// One thing that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// The table.
     pub table: &'static str,
     /// The row.
     pub key: Key,
@@ -120,7 +119,6 @@ impl fmt::Display for Deviation {
 /// One table's part in the verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableReport {
-    /// The table.
     pub table: &'static str,
     /// Rows that match.
     pub rows_verified: usize,

@@ -17,8 +17,13 @@ pub struct Key {
     pub day: NaiveDate,
     /// The hour it is filed under, where the table has one.
     pub hour: Option<i32>,
-    /// The dimensions, in the grouping's order.
+    /// The dimensions, in the grouping's order; one that is an instant as `instant_text` has it.
     pub dimensions: Vec<String>,
+}
+
+/// An instant that is a dimension of a key, in whole ms.
+pub(crate) fn instant_text(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 impl Key {
@@ -101,5 +106,5 @@ pub(crate) fn figure<'a>(grouping: &Grouping, row: &'a [Figure], column: Column)
         .measures
         .iter()
         .zip(row)
-        .find_map(|(measure, figure)| (measure.column == column).then_some(figure))
+        .find_map(|(measure, figure)| (measure.column() == column).then_some(figure))
 }

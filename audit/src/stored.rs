@@ -6,9 +6,10 @@ use std::ops::Range;
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::Namespace;
 use contracts::cassandra::key_type;
-use contracts::cube::{CUBE, Grouping, MeasureKind};
+use contracts::cube::{CUBE, Grouping};
 use contracts::event::EVENT;
 use contracts::family::{Family, Geometry};
+use contracts::measure::MeasureKind;
 use contracts::record::Column;
 use futures::TryStreamExt;
 use rust_decimal::Decimal;
@@ -16,7 +17,7 @@ use scylla::client::session::Session;
 use scylla::value::{CqlDecimal, CqlTimestamp, CqlValue, Row};
 
 use crate::VerifyError;
-use crate::row::{Figure, Key, Rows};
+use crate::row::{Figure, Key, Rows, instant_text};
 
 /// Rows a page: bounds the memory of a scan.
 const PAGE_ROWS: i32 = 5_000;
@@ -111,11 +112,14 @@ impl<'a> Partition<'a> {
     }
 }
 
-/// The value of a dimension as Cassandra takes it, or nothing where it should be an id and is none.
+/// The value of a dimension as Cassandra takes it, or nothing where it should be an id or an instant and is none.
 #[must_use]
 pub fn dimension_value(column: Column, text: &str) -> Option<CqlValue> {
     Some(match key_type(column) {
         "uuid" => CqlValue::Uuid(text.parse().ok()?),
+        "timestamp" => {
+            CqlValue::Timestamp(CqlTimestamp(text.parse::<DateTime<Utc>>().ok()?.timestamp_millis()))
+        }
         _ => CqlValue::Text(text.to_owned()),
     })
 }
@@ -165,7 +169,7 @@ fn parse(
     let key_columns = columns.len() - grouping.measures.len();
     for (index, (&column, value)) in columns.iter().zip(row.columns).enumerate() {
         if index >= key_columns {
-            let kind = grouping.measures[index - key_columns].kind;
+            let kind = grouping.measures[index - key_columns].kind();
             figures.push(figure(kind, value).ok_or_else(|| unexpected(column))?);
             continue;
         }
@@ -177,10 +181,13 @@ fn parse(
             Some(CqlValue::Timestamp(CqlTimestamp(unix_ms))) if column == grouping.at => {
                 at = DateTime::from_timestamp_millis(unix_ms);
             }
-            Some(value @ (CqlValue::Text(_) | CqlValue::Uuid(_))) => {
+            Some(value @ (CqlValue::Text(_) | CqlValue::Uuid(_) | CqlValue::Timestamp(_))) => {
                 let dimension = grouping.dimensions.iter().position(|dimension| *dimension == column);
                 dimensions[dimension.ok_or_else(|| unexpected(column))?] = match value {
                     CqlValue::Uuid(id) => id.to_string(),
+                    CqlValue::Timestamp(CqlTimestamp(unix_ms)) => instant_text(
+                        DateTime::from_timestamp_millis(unix_ms).ok_or_else(|| unexpected(column))?,
+                    ),
                     CqlValue::Text(text) => text,
                     _ => return Err(unexpected(column)),
                 };
@@ -224,6 +231,14 @@ pub fn decimal(value: &CqlDecimal) -> Option<Decimal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_declared_start_of_a_key_is_the_same_as_text_and_as_a_value() {
+        let at = DateTime::from_timestamp_millis(1_800_000_000_007).unwrap();
+        let value = dimension_value(EVENT.session_started_at, &instant_text(at));
+        assert_eq!(value, Some(CqlValue::Timestamp(CqlTimestamp(1_800_000_000_007))));
+        assert_eq!(dimension_value(EVENT.session_started_at, "yesterday"), None);
+    }
 
     #[test]
     fn decimals_of_any_length_and_sign_are_read() {

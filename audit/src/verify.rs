@@ -13,8 +13,7 @@ use contracts::cube::{Grouping, WINDOW_US};
 use contracts::endpoints::Endpoints;
 use contracts::family::{self, CUBE_FAMILY, Family, Geometry, SESSIONS, Source};
 use scylla::client::session::Session;
-use tokio_postgres::types::PgLsn;
-use tokio_postgres::{Client, IsolationLevel, Transaction};
+use tokio_postgres::Client;
 
 use crate::checkpoint::SparkProgress;
 use crate::compare::{Outcome, deviation};
@@ -23,6 +22,7 @@ use crate::expected::Records;
 use crate::recorded::Verdict;
 use crate::report::{Report, TableReport};
 use crate::row::Key;
+use crate::snapshot::{Phase, Progress, SETTLE_POLL, events_topics, lsn_behind, snapshot};
 use crate::{VerifyError, expected, progress, stored};
 
 /// How patient a verification is.
@@ -52,46 +52,6 @@ impl Default for Options {
         Self { wait: Duration::from_secs(120), settle: Duration::from_secs(120), only: None }
     }
 }
-
-/// Where a verification stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Computing what the tables should hold.
-    Computing,
-    /// The relay is not at the snapshot yet.
-    WaitingForRelay {
-        /// Its position, where it has one.
-        position: Option<PgLsn>,
-        /// The snapshot's.
-        wanted: PgLsn,
-    },
-    /// Spark is not at the end of the topic yet.
-    WaitingForSpark {
-        /// Offsets that are not committed yet.
-        behind: i64,
-    },
-    /// Reading a table.
-    Reading {
-        /// The table.
-        table: &'static str,
-    },
-    /// Reading rows again that were in motion.
-    Settling {
-        /// How many.
-        rows: usize,
-    },
-    /// Writing what was found.
-    Writing {
-        /// How many minutes.
-        rows: usize,
-    },
-}
-
-/// Hears where a verification stands; called from the task that runs it.
-pub type Progress<'a> = &'a (dyn Fn(Phase) + Sync);
-
-/// How often rows in motion are looked at again.
-pub(crate) const SETTLE_POLL: Duration = Duration::from_millis(500);
 
 /// Compares every table of every family with the raw rows. Changes nothing but one empty log record, which gives
 /// the relay something to pass, and leaves its verdict in `ops.verification`; may be dropped at any time.
@@ -161,24 +121,6 @@ pub async fn verify(
     Ok(report)
 }
 
-/// The topics that the plans in force read; without a plan, the one of the generation in force.
-pub(crate) async fn events_topics(
-    client: &Client,
-    endpoints: &Endpoints,
-) -> Result<Vec<String>, VerifyError> {
-    let rows = client
-        .query(
-            "with planned as (select distinct topic_generation from ops.job_plan where retired_at is null) \
-             select topic_generation from planned union \
-             select coalesce(max(generation), 1) from ops.topic_generation having not exists (select from planned) \
-             order by 1",
-            &[],
-        )
-        .await
-        .map_err(VerifyError::postgres("read the topic generations"))?;
-    Ok(rows.iter().map(|row| endpoints.namespace.events_topic(row.get(0))).collect())
-}
-
 /// Keeps repairs out for as long as this session lives, waiting for one that is under way.
 async fn hold_repairs(client: &Client, endpoints: &Endpoints) -> Result<(), VerifyError> {
     let key = endpoints.namespace.advisory_lock(contracts::namespace::REPAIR_LOCK);
@@ -187,29 +129,6 @@ async fn hold_repairs(client: &Client, endpoints: &Endpoints) -> Result<(), Veri
         .await
         .map_err(VerifyError::postgres("wait for repairs under way"))?;
     Ok(())
-}
-
-pub(crate) async fn snapshot(client: &mut Client) -> Result<Transaction<'_>, VerifyError> {
-    client
-        .build_transaction()
-        .isolation_level(IsolationLevel::RepeatableRead)
-        .read_only(true)
-        .start()
-        .await
-        .map_err(VerifyError::postgres("take a snapshot"))
-}
-
-/// When a snapshot was taken, or shortly before, and an LSN behind everything that it sees. The record it stands at is written for that: the log's own
-/// end may lie on a page boundary that no reader reports until something follows.
-pub(crate) async fn lsn_behind(snapshot: &Transaction<'_>) -> Result<(DateTime<Utc>, u64), VerifyError> {
-    let failed = || VerifyError::postgres("mark the log");
-    // The first statement takes the snapshot; the transaction began before it.
-    let begun = snapshot.query_one("select transaction_timestamp()", &[]).await.map_err(failed())?;
-    let row = snapshot
-        .query_one("select pg_logical_emit_message(false, 'storepulse', 'verify')", &[])
-        .await
-        .map_err(failed())?;
-    Ok((begun.get(0), row.get::<_, PgLsn>(0).into()))
 }
 
 async fn settle(

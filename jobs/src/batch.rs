@@ -13,6 +13,7 @@ use contracts::admission::BELONGS_TO_NOBODY;
 use contracts::endpoints::Endpoints;
 use contracts::event::EVENT;
 use contracts::family::{Family, Geometry, Source};
+use contracts::ids;
 use contracts::lateness::ON_TIME_SQL;
 use contracts::record::Kind;
 use contracts::user::USER;
@@ -77,10 +78,10 @@ pub struct Piece<'a> {
 ///
 /// # Errors
 /// [`BatchError`].
-pub async fn write(endpoints: &Endpoints, sink_retries: u32, piece: &Piece<'_>) -> Result<(), BatchError> {
+pub async fn write(endpoints: &Endpoints, piece: &Piece<'_>) -> Result<(), BatchError> {
     let Piece { family, range, snapshot, records, revision } = *piece;
     let source = JdbcSource::of(&endpoints.pg_url)?;
-    let sink = CassandraSink { keyspace: endpoints.namespace.keyspace().to_owned(), retries: sink_retries };
+    let sink = CassandraSink { keyspace: endpoints.namespace.keyspace().to_owned() };
     let session = spark::connect(&endpoints.spark_remote).await?;
     let query = records_sql(family, range, snapshot, records);
     let owned = Owned { from: Some(range.start), to: Some(range.end) };
@@ -118,13 +119,8 @@ fn records_sql(family: &Family, range: &Range<DateTime<Utc>>, snapshot: &str, re
         _ => format!("\"{}\"", field.name),
     });
     let (id, at) = (EVENT.event_id, EVENT.occurred_at);
-    // An event's id is within a minute of its time, so bounds on the id find the partitions.
-    let ids = format!(
-        "{id} >= raw.uuid_v7_lower_bound({} - interval '2 minutes') \
-         and {id} < raw.uuid_v7_lower_bound({} + interval '2 minutes')",
-        instant(range.start),
-        instant(to)
-    );
+    let (first, behind) = ids::bounds(&(range.start..to));
+    let ids = format!("{id} >= '{first}' and {id} < '{behind}'");
     let within = match family.geometry {
         Geometry::Sessions => between(EVENT.session_started_at.name(), range.start, range.end),
         Geometry::Windows { .. } | Geometry::Records => between(at.name(), range.start, to),
@@ -218,7 +214,8 @@ mod tests {
         let sql = |family| records_sql(family, &(at(0)..at(3)), "1:2:", Records::OnTime);
         assert!(sql(&PRODUCTS).contains(&format!("occurred_at < {}", instant(at(4)))));
         assert!(sql(&SESSIONS).contains(&format!("session_started_at < {}", instant(at(3)))));
-        assert!(sql(&SESSIONS).contains(&format!("lower_bound({} +", instant(at(27)))));
+        let (_, behind) = ids::bounds(&(at(0)..at(27)));
+        assert!(sql(&SESSIONS).contains(&format!("event_id < '{behind}'")));
         assert!(sql(&PRODUCTS).contains(ON_TIME_SQL));
     }
 }

@@ -6,17 +6,13 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use contracts::admission::SINCE_FLOOR;
 use contracts::cube::WINDOW_US;
 use contracts::event::EVENT;
-use contracts::family::{Family, Geometry, SESSION_GAP_US, Source};
-use contracts::lateness::MAX_LATE_US;
-use contracts::user::USER;
+use contracts::family::{Family, Geometry, SESSION_GAP_US};
+use contracts::lateness::CLOSED_AFTER_US;
 use tokio_postgres::Client;
-
-/// A record may need this long from the ingestor's clock to its commit.
-const COMMIT_GRACE_US: i64 = 60 * 1_000_000;
 
 /// The first window that is not closed at a time: a record of the window before is late by now, however slow its commit.
 pub(crate) fn closed_to(now: DateTime<Utc>) -> DateTime<Utc> {
-    minute_of(now - TimeDelta::microseconds(MAX_LATE_US + COMMIT_GRACE_US))
+    minute_of(now - TimeDelta::microseconds(CLOSED_AFTER_US))
 }
 
 /// The window a time falls into.
@@ -81,11 +77,7 @@ pub(crate) async fn pieces(
     range: &Range<DateTime<Utc>>,
     events: i64,
 ) -> Result<Vec<Piece>, tokio_postgres::Error> {
-    let (table, axis) = match (family.source, family.geometry) {
-        (Source::Users, _) => ("raw.registrations", USER.ingested_at),
-        (Source::Events, Geometry::Sessions) => ("raw.events", EVENT.session_started_at),
-        (Source::Events, _) => ("raw.events", EVENT.occurred_at),
-    };
+    let (table, axis) = family.records();
     let (step_us, length_us) = family.stretch_us();
     // A window begins before its records; a visit does not begin before its declared start.
     let overlap_us = if family.geometry == Geometry::Sessions { 0 } else { length_us - step_us };

@@ -2,7 +2,8 @@
 //! stop it.
 
 use chrono::{DateTime, Utc};
-use tokio_postgres::{Client, NoTls};
+pub use contracts::wish::Wish;
+use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::progress::{JobProgress, JobState};
@@ -27,19 +28,12 @@ pub(crate) fn failed(action: &'static str) -> impl FnOnce(tokio_postgres::Error)
     move |source| ControlError { action, source }
 }
 
-/// Opens a connection; its driver runs until the client is dropped.
+/// Connects as [`provision::open`].
 ///
 /// # Errors
 /// When PostgreSQL cannot be reached.
 pub async fn connect(pg_url: &str) -> Result<Client, ControlError> {
-    let (client, connection) =
-        tokio_postgres::connect(pg_url, NoTls).await.map_err(failed("connect to postgresql"))?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "postgresql connection of the supervisor ended");
-        }
-    });
-    Ok(client)
+    provision::open(pg_url).await.map_err(failed("connect to postgresql"))
 }
 
 /// Records a new run.
@@ -59,22 +53,41 @@ pub async fn begin(client: &Client, job: &str) -> Result<Uuid, ControlError> {
     Ok(run_id)
 }
 
-/// Writes the run's progress and tells whether it has been asked to stop.
+/// What a supervisor is asked to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// To end.
+    pub stop: bool,
+    /// To run nothing until told otherwise: by whom, since when and why.
+    pub held: Option<String>,
+    /// To submit the queries again, where it is higher than when they were submitted.
+    pub restart_no: i64,
+}
+
+/// Writes the run's progress and tells what it is asked to do.
 ///
 /// # Errors
 /// When PostgreSQL refuses.
-pub async fn report(client: &Client, run_id: Uuid, progress: &JobProgress) -> Result<bool, ControlError> {
+pub async fn report(client: &Client, run_id: Uuid, progress: &JobProgress) -> Result<Asked, ControlError> {
     let json = serde_json::to_value(progress).unwrap_or_default();
     let restarts = i32::try_from(progress.restarts).unwrap_or(i32::MAX);
     let row = client
         .query_opt(
             "update ops.job_run set state = $2, detail = $3, restarts = $4, progress = $5, reported_at = now() \
-             where run_id = $1 returning stop_requested",
+             where run_id = $1 returning stop_requested, \
+                 (select 'held by ' || by_whom || to_char(at at time zone 'UTC', '\" since \"YYYY-MM-DD HH24:MI:SS\" UTC\"') \
+                      || case when reason = '' then '' else ': ' || reason end \
+                  from ops.job_wish wish where wish.job = job_run.job and wanted = 'stopped'), \
+                 coalesce((select restart_no from ops.job_wish wish where wish.job = job_run.job), 0)",
             &[&run_id, &progress.state.as_str(), &progress.detail, &restarts, &json],
         )
         .await
         .map_err(failed("report the job's progress"))?;
-    Ok(row.is_some_and(|row| row.get(0)))
+    Ok(row.map_or_else(Asked::default, |row| Asked {
+        stop: row.get(0),
+        held: row.get(1),
+        restart_no: row.get(2),
+    }))
 }
 
 /// One run of a job, as `job status` shows it.
@@ -132,6 +145,40 @@ pub async fn latest(client: &Client, job: &str) -> Result<Option<Run>, ControlEr
             .and_then(|json| serde_json::from_value(json).ok()),
         lost: row.get(6),
     }))
+}
+
+/// Records what is wanted of a job, by whom and why; it stays in force whoever supervises the job.
+///
+/// # Errors
+/// When PostgreSQL refuses.
+pub async fn wish(
+    client: &Client,
+    job: &str,
+    wish: Wish,
+    by: &str,
+    reason: &str,
+) -> Result<(), ControlError> {
+    client
+        .execute(contracts::wish::RECORD, &[&job, &wish.wanted(), &wish.again(), &by, &reason])
+        .await
+        .map(drop)
+        .map_err(failed("record what is wanted of the job"))
+}
+
+/// Who holds a job and why, where somebody does.
+///
+/// # Errors
+/// When PostgreSQL cannot be asked.
+pub async fn held_by(client: &Client, job: &str) -> Result<Option<String>, ControlError> {
+    let row = client
+        .query_opt(
+            "select by_whom || case when reason = '' then '' else ': ' || reason end from ops.job_wish \
+             where job = $1 and wanted = 'stopped'",
+            &[&job],
+        )
+        .await
+        .map_err(failed("read what is wanted of the job"))?;
+    Ok(row.map(|row| row.get(0)))
 }
 
 /// Asks every run of a job that is at work to stop; returns how many were asked.

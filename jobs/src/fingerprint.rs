@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::checked::{in_range_sql, on_time_sql};
 use crate::metrics;
-use crate::metrics::ledger::counts_sql;
+use crate::metrics::outcomes::counts_sql;
 use crate::metrics::windowed::{Sets, windowed_sql};
 
 /// SHA-256, hex, of everything the checkpoints of the job's queries depend on: groupings, measures and their order,

@@ -104,7 +104,6 @@ impl Tenure {
 /// Another holder has the job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lost {
-    /// Who.
     pub holder: String,
     /// Its number.
     pub fencing: i64,

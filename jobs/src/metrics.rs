@@ -1,7 +1,7 @@
 //! The metrics: one pure plan function a family.
 
-pub mod ledger;
 pub mod orders;
+pub mod outcomes;
 pub mod sessions;
 pub mod windowed;
 

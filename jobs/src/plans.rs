@@ -101,7 +101,6 @@ pub enum PlanError {
          `storepulse job reset` to start the new plan at the next revision from the topic's start"
     )]
     OtherPlan {
-        /// The query.
         query: String,
         /// The revision in force.
         revision: i64,

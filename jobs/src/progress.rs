@@ -183,6 +183,8 @@ pub enum JobState {
     Restarting,
     /// Stopping the query on request.
     Stopping,
+    /// Nothing runs because somebody wants it so; the supervisor keeps the job and waits.
+    Held,
     /// Ended on request.
     Stopped,
 }
@@ -197,6 +199,7 @@ impl JobState {
             JobState::Running => "running",
             JobState::Restarting => "restarting",
             JobState::Stopping => "stopping",
+            JobState::Held => "held",
             JobState::Stopped => "stopped",
         }
     }

@@ -43,8 +43,6 @@ pub struct RebuildConfig {
     pub at: Option<DateTime<Utc>>,
     /// Whether the old query must not go on: its checkpoint is corrupt.
     pub abandon_old: bool,
-    /// How often a Cassandra write that timed out is tried again.
-    pub sink_retries: u32,
     /// Partitions of the new events topic; as many as before where none are named.
     pub events_partitions: Option<i32>,
     /// Shuffle partitions of the new plan; as many as before where none are named.

@@ -39,8 +39,6 @@ pub struct ReconcileConfig {
     pub now: DateTime<Utc>,
     /// Whether to compare only.
     pub dry_run: bool,
-    /// How often a Cassandra write that timed out is tried again.
-    pub sink_retries: u32,
 }
 
 /// What a reconciliation came to.
@@ -253,7 +251,7 @@ async fn repair(
         records: batch::Records::All,
         revision,
     };
-    batch::write(endpoints, config.sink_retries, &piece).await?;
+    batch::write(endpoints, &piece).await?;
     for difference in differences {
         if difference.kind == DifferenceKind::TooMany
             && let Some((_, grouping)) = family::table(difference.table)

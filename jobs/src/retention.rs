@@ -12,7 +12,6 @@ pub enum RetentionError {
     /// Kafka could not be asked.
     #[error("could not read the bounds of {topic} from kafka: check KAFKA_BROKERS")]
     Kafka {
-        /// The topic.
         topic: String,
         /// Why not.
         #[source]
@@ -24,7 +23,6 @@ pub enum RetentionError {
          them: run `storepulse rebuild`, which computes from postgresql what the topic has lost"
     )]
     Cut {
-        /// The topic.
         topic: String,
         /// The partition.
         partition: i32,

@@ -1,21 +1,20 @@
 //! The upsert sink: one query, several Cassandra tables, per-row write time. Its Java side is in `spark/`.
 
-use contracts::cube::{CUBE, MEASURE};
+use contracts::cube::CUBE;
 use contracts::family::{CUBE_FAMILY, Family};
 use contracts::ledger::{CUBE_COUNTS, JUDGED_COUNTS};
+use contracts::measure::MEASURE;
 use spark_connect_rs::DataFrameWriter;
 use spark_connect_rs::streaming::DataStreamWriter;
 
 /// The data source's short name, as registered in the jar.
 pub const FORMAT: &str = "storepulse-cassandra";
 
-/// The Cassandra side of a query.
+/// The Cassandra side of a query. How often a write is tried again the sink says by itself (`SinkOptions.java`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CassandraSink {
     /// The keyspace.
     pub keyspace: String,
-    /// How often a write that timed out is tried again before its task fails.
-    pub retries: u32,
 }
 
 impl CassandraSink {
@@ -51,7 +50,6 @@ impl CassandraSink {
             ("routes", tables.map(|table| format!("{table}={table}")).collect::<Vec<_>>().join(",")),
             ("route.column", CUBE.route.name().to_owned()),
             ("writetime.column", CUBE.write_time.name().to_owned()),
-            ("retries", self.retries.to_string()),
         ]
     }
 }

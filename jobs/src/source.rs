@@ -1,5 +1,7 @@
 //! The Kafka source: what Spark reads, and how.
 
+use std::time::Duration;
+
 use spark_connect_rs::{DataFrame, SparkSession};
 
 /// The columns of Spark's Kafka source, as its integration guide names them.
@@ -17,12 +19,42 @@ pub(crate) mod column {
 pub struct KafkaSource {
     /// Bootstrap servers, as Spark's driver and executors reach them.
     pub brokers: String,
-    /// The topic.
     pub topic: String,
     /// The most records of one micro-batch: bounds its memory and its time after a pause.
     pub max_offsets_per_trigger: u64,
+    /// How much of that a micro-batch takes; without it, all.
+    pub pace: Option<Pace>,
     /// How many tasks read, at most: each costs the same whatever it reads, and a micro-batch is small.
     pub readers: u32,
+}
+
+/// Spark's own source, whose micro-batches have one size.
+const KAFKA: &str = "kafka";
+/// The same with a size that follows what micro-batches took, in our jar.
+const PACED: &str = "storepulse-kafka";
+
+/// How a source follows what its micro-batches take; see the package `pace` in `spark/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pace {
+    /// Whose queries wait for each other: a name that no other plan has.
+    pub job: String,
+    /// Whether it is the query that the others wait for while it has fallen behind.
+    pub leads: bool,
+    /// How long a micro-batch should take.
+    pub wanted: Duration,
+    /// How long a query waits at most.
+    pub longest_wait: Duration,
+}
+
+impl Pace {
+    fn options(&self) -> [(&'static str, String); 4] {
+        [
+            ("pace.job", self.job.clone()),
+            ("pace.leads", self.leads.to_string()),
+            ("pace.wanted.ms", self.wanted.as_millis().to_string()),
+            ("pace.longest.wait.ms", self.longest_wait.as_millis().to_string()),
+        ]
+    }
 }
 
 impl KafkaSource {
@@ -31,9 +63,9 @@ impl KafkaSource {
     /// Reads are committed reads. Records that retention has cut before they were read stop the query
     /// (`failOnDataLoss`): a silent gap would make every figure wrong.
     pub(crate) fn stream(&self, session: &SparkSession, reader: &str) -> DataFrame {
-        session
-            .read_stream()
-            .format("kafka")
+        let reader_of = session.read_stream().format(if self.pace.is_some() { PACED } else { KAFKA });
+        let pace = self.pace.iter().flat_map(Pace::options);
+        pace.fold(reader_of, |reader, (name, value)| reader.option(name, &value))
             .option("kafka.bootstrap.servers", &self.brokers)
             .option("subscribe", &self.topic)
             .option("startingOffsets", "earliest")

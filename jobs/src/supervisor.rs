@@ -1,15 +1,16 @@
 //! Keeps the main job running: submits its plan, watches it, and submits it again when it fails or stalls.
 //!
 //! What survives a fault is the checkpoint: a query submitted again with the same one continues where its
-//! last committed micro-batch ended, and the sink's upserts make the repeated one harmless. The connector
-//! retries for ever while Cassandra is down, so a query that is busy without finishing a micro-batch counts as
-//! failed. A restarted server hands out an empty session without an error, so a query id it does not know is
-//! a fault too. Damage of the checkpoint is none that a restart mends: it ends the supervisor.
+//! last committed micro-batch ended, and the sink's upserts make the repeated one harmless. A query that is busy without
+//! finishing a micro-batch, or at least a task of one, counts as failed: it may wait for a service that never answers.
+//! A restarted server hands out an empty session without an error, so a query id it does not know is a fault too. Damage of the
+//! checkpoint is none that a restart mends: it ends the supervisor.
 //!
 //! Only the holder of the job's [lease] submits. One that finds another holder ends, and leaves alone what that one
 //! submitted; taking over is submitting again with the same checkpoint. While PostgreSQL is away a running query
 //! goes on, and one that failed meanwhile waits for it.
 
+mod advance;
 mod attempt;
 mod kept;
 mod queries;
@@ -17,10 +18,13 @@ mod record;
 mod reporter;
 mod session;
 mod submission;
+mod way_out;
+mod wished;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use contracts::backoff::Backoff;
 use contracts::endpoints::Endpoints;
 use provision::Provisioned;
 use tokio::sync::watch;
@@ -30,11 +34,13 @@ use crate::checkpoint::{self, Damaged};
 use crate::control::{self, ControlError};
 use crate::fingerprint;
 use crate::lease::{self, Acquired, Hold, Lost, Patience};
-use crate::plans::{self, CUBE_QUERY, PlanError};
+use crate::plans::{self, CUBE_QUERY, Plan, PlanError};
 use crate::progress::{JobProgress, JobState};
 use crate::spark::CallError;
+use crate::unread::{self, Unread};
 use attempt::{Attempt, Ended};
 use reporter::Reporter;
+use wished::Wished;
 
 /// How a job is run.
 #[derive(Debug, Clone)]
@@ -45,11 +51,9 @@ pub struct JobConfig {
     pub trigger: Duration,
     /// How often the queries beside the cube run, in percent of their usual intervals.
     pub beside_pct: u32,
-    /// The most records of one micro-batch.
+    /// The most records of one micro-batch; how many it takes follows what the ones before took.
     pub max_offsets_per_trigger: u64,
-    /// How often a Cassandra write that timed out is tried again before its task fails.
-    pub sink_retries: u32,
-    /// How long a busy query may go without finishing a micro-batch before it is restarted.
+    /// How long a busy query may go without finishing a task of a micro-batch before it is restarted.
     pub stall_after: Duration,
     /// Whether to wait while another supervisor has the job, and take over when it goes.
     pub standby: bool,
@@ -65,7 +69,6 @@ impl JobConfig {
             trigger: Duration::from_millis(500),
             beside_pct: 100,
             max_offsets_per_trigger: 200_000,
-            sink_retries: 10,
             stall_after: Duration::from_secs(60),
             standby: false,
         }
@@ -84,6 +87,9 @@ pub enum JobError {
     /// The checkpoint must not be continued.
     #[error(transparent)]
     Checkpoint(#[from] Damaged),
+    /// Kafka has lost what the job has not read.
+    #[error(transparent)]
+    Unread(#[from] Unread),
     /// Something the set-up makes is missing.
     #[error("the set-up is incomplete: run `storepulse setup`")]
     Provision(#[from] provision::ProvisionError),
@@ -219,9 +225,26 @@ async fn supervise(
     }
 
     let mut reporter = Reporter::new(client, endpoints, run_id);
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
-        let attempt = Attempt { config, plans: &plans, provisioned: &provisioned, hold };
+        let restart_no = match wished::until_wanted(cancel, progress, &mut reporter, hold).await {
+            Wished::Run { restart_no, was_held } => {
+                if was_held {
+                    // A rebuild may have ended meanwhile.
+                    let mut client = control::connect(&endpoints.pg_url).await?;
+                    plans = plans::claim(&mut client, endpoints, CUBE_QUERY, fingerprint::cube, generation)
+                        .await?;
+                }
+                restart_no
+            }
+            Wished::End => {
+                told(progress, JobState::Stopped, String::new());
+                reporter.report(progress).await;
+                return Ok(());
+            }
+            Wished::Lost(lost) => return Err(taken_over(progress, &mut reporter, lost).await),
+        };
+        let attempt = Attempt { config, plans: &plans, provisioned: &provisioned, hold, restart_no };
         match attempt.run(cancel, progress, &mut reporter).await {
             Ended::OnRequest => {
                 told(progress, JobState::Stopped, String::new());
@@ -234,37 +257,55 @@ async fn supervise(
                 plans =
                     plans::claim(&mut client, endpoints, CUBE_QUERY, fingerprint::cube, generation).await?;
             }
-            Ended::Lost(Lost { holder, fencing }) => {
-                told(progress, JobState::Stopped, format!("taken over by {holder}"));
-                reporter.report(progress).await;
-                return Err(JobError::LeaseLost { job: CUBE_QUERY, holder, fencing });
-            }
+            Ended::Wished => tracing::info!("the queries were stopped because somebody wants it so"),
+            Ended::Lost(lost) => return Err(taken_over(progress, &mut reporter, lost).await),
             Ended::Fault { why, ran_well } => {
-                let told = plans.iter().find_map(|plan| Damaged::told_by(&why, plan));
-                let damaged = told.map_or_else(|| plans.iter().try_for_each(checkpoint::inspect), Err);
-                if let Err(damaged) = damaged {
-                    progress.send_modify(|job| {
-                        job.state = JobState::Stopped;
-                        job.detail = damaged.to_string();
-                    });
+                if let Some(error) = beyond_restart(endpoints, &plans, &why).await {
+                    told(progress, JobState::Stopped, error.to_string());
                     reporter.report(progress).await;
-                    return Err(damaged.into());
+                    return Err(error);
                 }
+                let why = way_out::with_way_out(why);
                 tracing::warn!(%why, "query ended, it will be submitted again");
-                pause = if ran_well { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+                if ran_well {
+                    backoff.reset();
+                }
                 progress.send_modify(|job| {
                     job.state = JobState::Restarting;
                     job.restarts += 1;
                     job.detail = why;
                 });
-                if reporter.report(progress).await {
+                if reporter.report(progress).await.stop {
                     cancel.cancel();
                 }
                 tokio::select! {
                     () = cancel.cancelled() => {}
-                    () = tokio::time::sleep(pause) => {}
+                    () = tokio::time::sleep(backoff.pause()) => {}
                 }
             }
         }
     }
+}
+
+/// Says that another supervisor has the job, which ends this one.
+async fn taken_over(
+    progress: &watch::Sender<JobProgress>,
+    reporter: &mut Reporter<'_>,
+    Lost { holder, fencing }: Lost,
+) -> JobError {
+    told(progress, JobState::Stopped, format!("taken over by {holder}"));
+    reporter.report(progress).await;
+    JobError::LeaseLost { job: CUBE_QUERY, holder, fencing }
+}
+
+/// What a fault comes from, where the plans would fail again and again.
+async fn beyond_restart(endpoints: &Endpoints, plans: &[Plan], why: &str) -> Option<JobError> {
+    let damaged = plans.iter().find_map(|plan| Damaged::told_by(why, plan));
+    if let Some(damaged) = damaged.or_else(|| plans.iter().try_for_each(checkpoint::inspect).err()) {
+        return Some(damaged.into());
+    }
+    let (endpoints, plans) = (endpoints.clone(), plans.to_vec());
+    // A check that panicked has found nothing.
+    let checked = tokio::task::spawn_blocking(move || unread::check(&endpoints, &plans)).await.ok()?;
+    checked.err().map(JobError::from)
 }

@@ -39,16 +39,15 @@ pub enum CloseError {
 /// [`CloseError`].
 pub async fn close(
     endpoints: &Endpoints,
-    sink_retries: u32,
     began: DateTime<Utc>,
     until: DateTime<Utc>,
 ) -> Result<(), CloseError> {
     let client = provision::connect(&endpoints.pg_url).await?;
     let plans = plans::in_force(&client, CUBE_QUERY).await?;
     let [plan] = plans.as_slice() else { return Ok(()) };
-    let snapshot: String = client.query_one("select pg_current_snapshot()::text", &[]).await?.get(0);
     let from = closing::minute_of(plan.owned.from.map_or(began - BEFORE, |from| from.max(began - BEFORE)));
     let range = from..closing::step_after(&SESSIONS, until);
+    let snapshot = provision::cluster::snapshot(&client, &SESSIONS, &range).await?;
     let piece = Piece {
         family: &SESSIONS,
         range: &range,
@@ -56,5 +55,5 @@ pub async fn close(
         records: Records::OnTime,
         revision: plan.revision,
     };
-    Ok(batch::write(endpoints, sink_retries, &piece).await?)
+    Ok(batch::write(endpoints, &piece).await?)
 }

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use contracts::cube::CUBE;
 use contracts::event::EVENT;
-use contracts::family::{self, BESIDE};
+use contracts::family;
 use contracts::ledger::LEDGER;
+use contracts::measure::VISIT;
 use contracts::{Event, quarantine::Refusal};
 
 fn sources(folder: &Path, all: &mut Vec<(String, String)>) {
@@ -39,7 +40,7 @@ fn literal_words(source: &str) -> Vec<String> {
 #[test]
 fn no_column_of_the_contract_is_written_as_a_literal() {
     // Names of one word are words of messages too; the ones with an underscore are names and nothing else.
-    let measures = family::tables().flat_map(|(_, table)| table.measures).map(|m| m.column.name());
+    let measures = family::tables().flat_map(|(_, table)| table.measures).map(|m| m.column().name());
     let columns: Vec<&str> = Event::FIELDS
         .iter()
         .chain(Refusal::FIELDS)
@@ -47,7 +48,7 @@ fn no_column_of_the_contract_is_written_as_a_literal() {
         .chain(measures)
         .chain([CUBE.write_time.name(), LEDGER.ingested_minute.name()])
         // A table of ops has a column of that name, too.
-        .filter(|name| name.contains('_') && *name != BESIDE.ended_at.name())
+        .filter(|name| name.contains('_') && *name != VISIT.ended_at.name())
         .collect();
     assert!(columns.len() > 20);
     let mut all = Vec::new();
@@ -56,7 +57,7 @@ fn no_column_of_the_contract_is_written_as_a_literal() {
         // Spark Connect's address has a parameter of that name, too.
         let of_spark = |word: &str| word == EVENT.session_id.name() && path.ends_with("src/spark.rs");
         // ... and tables of ops have two.
-        let ops = [BESIDE.duration_ms.name(), EVENT.occurred_at.name()];
+        let ops = [VISIT.duration_ms.name(), EVENT.occurred_at.name()];
         let of_ops = |word: &str| ops.contains(&word) && path.ends_with("src/supervisor/record.rs");
         for word in literal_words(&source).into_iter().filter(|word| !of_spark(word) && !of_ops(word)) {
             assert!(!columns.contains(&word.as_str()), "{path} names the column {word} in a literal");

@@ -1,12 +1,13 @@
 //! The families beside the cube against folds written in plain Rust.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contracts::cube::{self, DISTINCT_RSD, MeasureKind};
+use contracts::cube::{self, DISTINCT_RSD};
 use contracts::event::Amount;
 use contracts::family::{self, Family, HOURS, LIVE, ORDERS, PRODUCTS, REGISTRATIONS, SESSIONS};
-use contracts::record::Text;
+use contracts::measure::{Aggregate, Counterpart, Measure, MeasureKind, Total};
+use contracts::record::{Column, Text};
 use contracts::vocabulary::{AgeBand, EventName, Gender};
 use contracts::{Event, User, ids, wire};
 use jobs::plans::Owned;
@@ -73,51 +74,26 @@ fn amount(event: &Event) -> i128 {
     i128::from(event.amount_base.map_or(0, |amount| amount.unscaled()))
 }
 
-fn count(events: &[&Event], is: impl Fn(&Event) -> bool) -> Figure {
-    Figure::Exact(i64::try_from(events.iter().filter(|event| is(event)).count()).unwrap())
-}
-
 fn sum(events: &[&Event], name: EventName) -> i128 {
     events.iter().filter(|event| event.event_name == name).map(|event| amount(event)).sum()
 }
 
-fn net(events: &[&Event]) -> Figure {
-    Figure::Hundredths(sum(events, EventName::Purchase) - sum(events, EventName::Refund))
+/// The aggregates that a table has, over events.
+fn aggregates(family: &Family, events: &[&Event]) -> BTreeMap<&'static str, Figure> {
+    let figures = family.tables[0].measures.iter().filter_map(|measure| {
+        let Measure::Of(aggregate) = *measure else { return None };
+        Some((aggregate.column().name(), figure(aggregate, events)))
+    });
+    figures.collect()
 }
 
-fn units(events: &[&Event]) -> Figure {
-    let sold = events.iter().filter(|event| event.event_name == EventName::Purchase);
-    Figure::Exact(sold.map(|event| i64::from(event.quantity.unwrap())).sum())
-}
-
-fn of(name: EventName) -> impl Fn(&Event) -> bool {
-    move |event| event.event_name == name
-}
-
-fn is_order(event: &Event) -> bool {
-    event.event_name == EventName::Purchase && event.order_line == Some(1)
-}
-
-fn distinct(events: &[&Event], id: impl Fn(&Event) -> Uuid) -> Figure {
-    Figure::About(events.iter().map(|event| id(event)).collect::<HashSet<_>>().len())
-}
-
-fn activity(events: &[&Event]) -> BTreeMap<&'static str, Figure> {
-    BTreeMap::from([
-        ("events", count(events, |_| true)),
-        ("session_starts", count(events, of(EventName::SessionStart))),
-        ("sessions", distinct(events, |event| event.session_id)),
-        ("users", distinct(events, |event| event.user_id)),
-        ("item_views", count(events, of(EventName::ViewItem))),
-        ("cart_adds", count(events, of(EventName::AddToCart))),
-        ("checkouts", count(events, of(EventName::BeginCheckout))),
-        ("orders", count(events, is_order)),
-        ("units", units(events)),
-        ("gross", Figure::Hundredths(sum(events, EventName::Purchase))),
-        ("refunds", Figure::Hundredths(sum(events, EventName::Refund))),
-        ("net", net(events)),
-        ("last_occurred_at", Figure::Exact(events.iter().map(|event| us(event.occurred_at)).max().unwrap())),
-    ])
+fn figure(aggregate: Aggregate, events: &[&Event]) -> Figure {
+    match (aggregate.kind(), aggregate.over(events)) {
+        (MeasureKind::Distinct, Total::Count(count)) => Figure::About(usize::try_from(count).unwrap()),
+        (_, Total::Count(count)) => Figure::Exact(count),
+        (_, Total::Hundredths(sum)) => Figure::Hundredths(sum),
+        (_, Total::Instant(at)) => Figure::Exact(us(at.unwrap())),
+    }
 }
 
 fn folded(
@@ -136,7 +112,7 @@ fn hours(events: &[Event]) -> Rows {
     for event in events {
         groups.entry((us(event.occurred_at).div_euclid(HOUR_US) * HOUR_US, vec![])).or_default().push(event);
     }
-    folded(groups, |_, events| activity(events))
+    folded(groups, |_, events| aggregates(&HOURS, events))
 }
 
 fn live(events: &[Event]) -> Rows {
@@ -148,8 +124,7 @@ fn live(events: &[Event]) -> Rows {
             groups.entry((end, vec![])).or_default().push(event);
         }
     }
-    let kept = ["events", "sessions", "users", "cart_adds", "orders", "net"];
-    folded(groups, |_, events| activity(events).into_iter().filter(|(name, _)| kept.contains(name)).collect())
+    folded(groups, |_, events| aggregates(&LIVE, events))
 }
 
 fn products(events: &[Event]) -> Rows {
@@ -165,15 +140,12 @@ fn products(events: &[Event]) -> Rows {
     folded(groups, |hour, events| {
         let (now, before): (Vec<&Event>, Vec<&Event>) =
             events.iter().partition(|event| us(event.occurred_at) >= hour);
-        BTreeMap::from([
-            ("events", count(events, |_| true)),
-            ("order_lines", count(&now, of(EventName::Purchase))),
-            ("units", units(&now)),
-            ("net", net(&now)),
-            ("previous_order_lines", count(&before, of(EventName::Purchase))),
-            ("previous_units", units(&before)),
-            ("previous_net", net(&before)),
-        ])
+        let mut figures = aggregates(&PRODUCTS, &now);
+        figures.insert("events", figure(Aggregate::Events, events));
+        for counterpart in Counterpart::ALL {
+            figures.insert(counterpart.column().name(), figure(counterpart.aggregate(), &before));
+        }
+        figures
     })
 }
 
@@ -206,16 +178,18 @@ fn sessions(events: &[Event]) -> Rows {
     let mut visits = BTreeMap::<_, Vec<&Event>>::new();
     for event in events {
         if us(event.occurred_at) - us(event.session_started_at) < family::SESSION_LONGEST_US {
-            let visit = (event.user_id, event.session_id, event.session_started_at);
+            let begun_ms = us(event.session_started_at).div_euclid(1_000);
+            let visit = (event.user_id, event.session_id, begun_ms);
             visits.entry(visit).or_default().push(event);
         }
     }
     let mut rows = Rows::new();
-    for ((user, session, _), mut events) in visits {
+    for ((user, session, begun_ms), mut events) in visits {
         events.sort_by_key(|event| (event.occurred_at, event.event_id));
         for part in events.chunk_by(|a, b| us(b.occurred_at) - us(a.occurred_at) <= family::SESSION_GAP_US) {
             let first = part[0];
-            let key = (us(first.occurred_at), vec![user.to_string(), session.to_string()]);
+            let begun_us = (begun_ms * 1_000).to_string();
+            let key = (us(first.occurred_at), vec![user.to_string(), session.to_string(), begun_us]);
             rows.insert(key, (session_figures(part), i64::try_from(part.len()).unwrap()));
         }
     }
@@ -242,16 +216,10 @@ fn session_figures(part: &[&Event]) -> BTreeMap<&'static str, Figure> {
     let others = part.iter().filter(|event| event.event_name != EventName::SessionStart).count();
     let unix_ms = |at: DateTime<Utc>| us(at).div_euclid(1_000);
     let text = |value: &dyn std::fmt::Display| Figure::Text(value.to_string());
-    BTreeMap::from([
-        ("events", count(part, |_| true)),
-        ("session_started_at", Figure::Exact(us(first.session_started_at))),
+    let mut figures = aggregates(&SESSIONS, part);
+    figures.extend([
         ("ended_at", Figure::Exact(us(last.occurred_at))),
         ("duration_ms", Figure::Exact(unix_ms(last.occurred_at) - unix_ms(first.occurred_at))),
-        ("item_views", count(part, of(EventName::ViewItem))),
-        ("cart_adds", count(part, of(EventName::AddToCart))),
-        ("checkouts", count(part, of(EventName::BeginCheckout))),
-        ("orders", count(part, is_order)),
-        ("net", net(part)),
         ("bounce", Figure::Flag(others <= 1)),
         ("furthest_step", text(&furthest)),
         ("abandoned_at", text(&abandoned)),
@@ -259,7 +227,8 @@ fn session_figures(part: &[&Event]) -> BTreeMap<&'static str, Figure> {
         ("country", text(&first.country)),
         ("device", text(&first.device)),
         ("channel", text(&first.channel)),
-    ])
+    ]);
+    figures
 }
 
 fn found(family: &Family, rows: &[Row]) -> Rows {
@@ -267,10 +236,14 @@ fn found(family: &Family, rows: &[Row]) -> Rows {
     let row = |row: &Row| {
         assert_eq!(support::string(row, "route"), table.table);
         let at = support::long(row, table.at.name());
-        let dimensions = table.dimensions.iter().map(|column| support::string(row, column.name())).collect();
+        let dimension = |column: &Column| match row.get_by_name(column.name()) {
+            Some(Value::Timestamp(us)) => us.to_string(),
+            _ => support::string(row, column.name()),
+        };
+        let dimensions = table.dimensions.iter().map(dimension).collect();
         let figures = table.measures.iter().map(|measure| {
-            let name = measure.column.name();
-            let figure = match measure.kind {
+            let name = measure.column().name();
+            let figure = match measure.kind() {
                 MeasureKind::Count | MeasureKind::Instant => Figure::Exact(support::long(row, name)),
                 MeasureKind::Distinct => Figure::About(usize::try_from(support::long(row, name)).unwrap()),
                 MeasureKind::Money => Figure::Hundredths(support::hundredths(row, name)),

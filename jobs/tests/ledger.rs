@@ -82,7 +82,7 @@ async fn every_record_is_judged_once() {
         let mut records: Vec<Record> = bad.into_iter().map(|(_, record)| record).collect();
         records.extend(good.iter().map(Record::of));
         let stream = support::kafka_records(&session, &records);
-        metrics::ledger::counts(&stream, &EXPECTED, REVISION).unwrap().collect().unwrap()
+        metrics::outcomes::counts(&stream, &EXPECTED, REVISION).unwrap().collect().unwrap()
     })
     .await;
     let mut found: BTreeMap<(i64, String), i64> = BTreeMap::new();

@@ -1,8 +1,9 @@
-//! The plan functions, run in batch on a real Spark cluster and compared with an independent oracle; the lease on a real
-//! PostgreSQL; what a restarted Spark server says.
+//! The plan functions, run in batch on a real Spark cluster and compared with an independent oracle, and on a stream with SQL; the
+//! lease on a real PostgreSQL; what a restarted Spark server says.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod agreement;
 mod columns;
 mod cube;
 mod families;
@@ -12,3 +13,4 @@ mod mutated;
 mod refusals;
 mod session;
 mod support;
+mod unread;

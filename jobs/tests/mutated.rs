@@ -18,28 +18,13 @@ use rand_chacha::ChaCha8Rng;
 use spark_connect_rs::functions::{col, expr};
 use spark_connect_rs::row::Value;
 
-use crate::support::{self, EXPECTED, Record, in_file};
+use crate::support::{self, EXPECTED, Record, in_file, is_long, seed};
 use mutator::Mutator;
 use oracle::{Judged, Oracle};
 
 /// What one batch on Spark holds; a run is as many of them as it takes.
 const BATCH: usize = 50_000;
 const REFUSAL_SCHEMA_ID: u32 = 77;
-
-fn is_long() -> bool {
-    std::env::var_os("STOREPULSE_LONG_TESTS").is_some_and(|value| value == "1")
-}
-
-fn seed() -> u64 {
-    let seed = match std::env::var("STOREPULSE_SEED") {
-        Ok(text) => text.parse().unwrap(),
-        // What lands is tried with the same records each time; a long run looks for others.
-        Err(_) if !is_long() => 1,
-        Err(_) => u64::try_from(Utc::now().timestamp_millis()).unwrap(),
-    };
-    println!("STOREPULSE_SEED={seed}");
-    seed
-}
 
 fn batches() -> usize {
     if is_long() { 20 } else { 1 }

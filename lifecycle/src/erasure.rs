@@ -1,31 +1,38 @@
 //! Erasure: a person goes, what was counted stays.
 //!
-//! 1. **The door is closed**: the keyed hash of the id is recorded, and whatever comes of the person from then on is refused.
-//! 2. **PostgreSQL, in one transaction**: the events get one fresh random id in place of the user's and one in place of each session's,
-//!    so that every count stays what it was; the person's row and all quarantined records about the person go. The relay turns the deleted
-//!    row into a tombstone of `shop.users`.
-//! 3. **Cassandra**: the partitions of the person.
+//! 1. **The door is closed**: keyed hashes of the id and of the e-mail addresses are recorded, and whatever comes of the person from
+//!    then on is refused.
+//! 2. **PostgreSQL, in one transaction**: the events get one id of nobody in place of the user's and one random one in place of each
+//!    session's, so that every count stays what it was; the person's row and all quarantined records about the person go. The relay
+//!    turns the deleted row into a tombstone of `shop.users`. Which id took the place of which is written down nowhere.
+//! 3. **Cassandra**: the partitions of the person. **Checkpoints** of plans that are not in force.
+//! 4. What stays for a while is told, with the time until it goes.
 //!
-//! Killed anywhere it is run again, and goes on: what is done already finds nothing. Kafka's topic of events keeps the old id until its
-//! retention, seven days; what the stream still writes of it is covered by the delete in Cassandra.
+//! Killed anywhere it is run again, and goes on: what is done already finds nothing. What the stream still writes of the old id is
+//! covered by the delete in Cassandra.
 
+mod about;
+mod remains;
 mod rows;
 
-use std::collections::BTreeMap;
+pub use remains::Remains;
 
-use chrono::{DateTime, Utc};
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::Utc;
+use contracts::admission::{Erased as Person, address_hash, user_hash};
 use contracts::endpoints::Endpoints;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::cassandra::Keyspace;
-use crate::{LifecycleError, repair_lock};
+use crate::{LifecycleError, checkpoints, repair_lock};
 
-/// What was removed of a person. The fresh id is not told: who has both ids knows whose the events were.
+/// What was removed of a person. The id of nobody is not told: who has both ids knows whose the events were.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Erased {
-    /// When the person was erased before, where that was finished; then this run has only looked for anything left.
-    pub erased_before: Option<DateTime<Utc>>,
+    /// Whether the person was erased before, and that was finished; then this run has only looked for anything left.
+    pub erased_before: bool,
     /// Events that belong to nobody now.
     pub events: u64,
     /// Their sessions.
@@ -34,10 +41,29 @@ pub struct Erased {
     pub users: u64,
     /// Rows of `raw.quarantine`.
     pub quarantined: u64,
+    /// E-mail addresses by which the person is recognised from now on.
+    pub addresses: u64,
     /// Rows of `ops.repaired_figure` that named the person.
     pub repaired_figures: u64,
+    /// Differences that `verify` had noted, and faults of jobs, in which the id was replaced.
+    pub noted: u64,
     /// Rows of Cassandra's tables by user.
     pub cassandra: BTreeMap<String, u64>,
+    /// Folders of checkpoints of plans that are not in force.
+    pub checkpoints: u64,
+    /// What stays for now.
+    pub remains: Vec<Remains>,
+    /// What somebody has to look at.
+    pub notes: Vec<String>,
+}
+
+/// Whom to erase.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The id in `raw.users` and `raw.events`.
+    pub user_id: Uuid,
+    /// E-mail addresses, beside those that the person's records tell.
+    pub addresses: Vec<String>,
 }
 
 /// Erases a user. `progress` hears of each step when it begins.
@@ -46,51 +72,61 @@ pub struct Erased {
 /// [`LifecycleError::UnknownUser`], or where a service fails; running it again goes on.
 pub async fn run(
     endpoints: &Endpoints,
-    user_id: &Uuid,
+    request: &Request,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Erased, LifecycleError> {
+    let user_id = &request.user_id;
     let mut client = provision::connect(&endpoints.pg_url).await?;
     let session = provision::connect_cassandra(&endpoints.cassandra_contact_points).await?;
     let keyspace = Keyspace::open(&session, endpoints.namespace.keyspace()).await?;
     progress("waiting for repairs and verification to end");
     repair_lock::take(&client, &endpoints.namespace).await?;
-    let hash = hash(&client, user_id).await?;
-    let (fresh_id, erased_before) = match recorded(&client, &hash).await? {
-        Some(recorded) => recorded,
-        None => {
-            progress(&format!("looking for the user in {}", rows::size(&client).await?));
-            if !rows::is_known(&client, user_id).await? {
-                return Err(LifecycleError::UnknownUser(*user_id));
-            }
-            let recorded = provision::erasure::record(&mut client, &hash).await;
-            (recorded.map_err(LifecycleError::postgres("record the erasure"))?, None)
-        }
+    let key = provision::erasure::key(&client)
+        .await
+        .map_err(LifecycleError::postgres("read the key of erasures: run `storepulse setup`"))?;
+    let hash = user_hash(&key, user_id);
+    let recorded = provision::erasure::recorded(&client, &hash)
+        .await
+        .map_err(LifecycleError::postgres("look for the erasure"))?;
+
+    progress(&format!("looking for the user in {}", rows::size(&client).await?));
+    let mut addresses: BTreeSet<String> = request.addresses.iter().cloned().collect();
+    addresses.extend(rows::profile_address(&client, user_id).await?);
+    let by_id = Person::new(key.clone(), [hash.clone()]);
+    let found = about::find(&client, user_id, &by_id).await?;
+    if recorded.is_none() && found.records.is_empty() && !rows::is_known(&client, user_id).await? {
+        return Err(LifecycleError::UnknownUser(*user_id));
+    }
+    let told = about::addresses_of(&client, user_id, found).await?;
+    addresses.extend(told.addresses);
+
+    let hashes = |addresses: &BTreeSet<String>| -> Vec<Vec<u8>> {
+        let addresses = addresses.iter().map(|address| address_hash(&key, address));
+        std::iter::once(hash.clone()).chain(addresses).collect()
     };
-    progress(&format!("replacing ids in {}", rows::size(&client).await?));
-    let mut erased = rows::erase(&mut client, user_id, &fresh_id).await?;
-    progress("removing rows in cassandra");
-    erased.cassandra = keyspace.remove_user(user_id).await?;
-    erased.erased_before = erased_before;
-    client
-        .execute(
-            "update ops.erasure set erased_at = coalesce(erased_at, now()) where user_hash = $1",
-            &[&hash],
-        )
+    let known_by = hashes(&addresses);
+    provision::erasure::record(&mut client, &known_by)
         .await
         .map_err(LifecycleError::postgres("record the erasure"))?;
+
+    let person = Person::new(key.clone(), known_by.clone());
+    progress("looking for the user in raw.quarantine");
+    let about = about::find(&client, user_id, &person).await?;
+    progress(&format!("replacing ids in {}", rows::size(&client).await?));
+    let mut erased = rows::erase(&mut client, user_id, &about.records).await?;
+    progress("removing rows in cassandra");
+    erased.cassandra = keyspace.remove_user(user_id).await?;
+    progress("removing checkpoints of plans that are not in force");
+    let removed = checkpoints::remove_retired(&client, false).await?;
+    erased.checkpoints = removed.folders;
+    erased.erased_before = recorded == Some(true);
+    erased.addresses = addresses.len() as u64;
+    erased.remains = remains::told(Utc::now(), &endpoints.namespace);
+    erased.notes = told.notes.into_iter().chain(removed.notes).collect();
+    finish(&mut client, &known_by).await?;
     Ok(erased)
 }
 
-async fn hash(client: &Client, user_id: &Uuid) -> Result<Vec<u8>, LifecycleError> {
-    let failed = LifecycleError::postgres("read the key of erasures: run `storepulse setup`");
-    provision::erasure::hash(client, user_id).await.map_err(failed)
-}
-
-type Recorded = (Uuid, Option<DateTime<Utc>>);
-
-async fn recorded(client: &Client, hash: &Vec<u8>) -> Result<Option<Recorded>, LifecycleError> {
-    let sql = "select fresh_id, erased_at from ops.erasure where user_hash = $1";
-    let row =
-        client.query_opt(sql, &[hash]).await.map_err(LifecycleError::postgres("look for the erasure"))?;
-    Ok(row.map(|row| (row.get(0), row.get(1))))
+async fn finish(client: &mut Client, hashes: &[Vec<u8>]) -> Result<(), LifecycleError> {
+    provision::erasure::finish(client, hashes).await.map_err(LifecycleError::postgres("record the erasure"))
 }

@@ -5,6 +5,7 @@
 //! to be removed.
 
 mod cassandra;
+mod checkpoints;
 pub mod erasure;
 mod error;
 mod kafka;

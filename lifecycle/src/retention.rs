@@ -1,6 +1,7 @@
 //! Retention: the floor moves up, and what lies before it goes.
 //!
-//! The floor moves first. From then on nothing from before it comes in, is repaired, verified or rebuilt, so that whatever a run that was
+//! The floor moves no further than what is removed: a shop with nothing that old keeps none, so that its history may still be read.
+//! It moves first. From then on nothing from before it comes in, is repaired, verified or rebuilt, so that whatever a run that was
 //! killed has left behind is of no account until the next one removes it.
 
 mod rows;
@@ -14,7 +15,7 @@ use provision::retention::{floor, raise_floor};
 use tokio_postgres::Client;
 
 use crate::cassandra::Keyspace;
-use crate::{LifecycleError, kafka, repair_lock};
+use crate::{LifecycleError, checkpoints, kafka, repair_lock};
 
 /// The longest time that can be kept, in days.
 pub const MAX_KEEP_DAYS: u32 = 36_500;
@@ -35,8 +36,8 @@ pub struct RetentionConfig {
 /// What was removed, or would be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Retained {
-    /// The floor that is in force now; in a dry run, that would be.
-    pub floor: DateTime<Utc>,
+    /// The floor that is in force now; in a dry run, that would be. None where nothing was ever old enough to be removed.
+    pub floor: Option<DateTime<Utc>>,
     /// The one before, where there was one.
     pub floor_before: Option<DateTime<Utc>>,
     /// Whether nothing was changed, since it was not asked for.
@@ -49,6 +50,8 @@ pub struct Retained {
     pub cassandra: BTreeMap<String, u64>,
     /// Records of Kafka's topics.
     pub kafka: BTreeMap<String, u64>,
+    /// Folders of checkpoints of plans that are not in force.
+    pub checkpoints: u64,
     /// What stays for now, and why.
     pub notes: Vec<String>,
 }
@@ -78,7 +81,7 @@ pub async fn run(
     committed: Committed<'_>,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Retained, LifecycleError> {
-    let Endpoints { pg_url, namespace, kafka_brokers, cassandra_contact_points, .. } = &config.endpoints;
+    let Endpoints { pg_url, namespace, .. } = &config.endpoints;
     let wanted = floor_of(config.now, config.keep_days)?;
     let mut client = provision::connect(pg_url).await?;
     if !config.dry_run {
@@ -86,35 +89,65 @@ pub async fn run(
         repair_lock::take(&client, namespace).await?;
     }
     let before = floor(&client).await.map_err(LifecycleError::postgres("read the retention floor"))?;
-    let floor = if config.dry_run {
-        before.max(Some(wanted)).unwrap_or(wanted)
+    let floor = if !rows::holds_older(&client, wanted).await? {
+        before
+    } else if config.dry_run {
+        before.max(Some(wanted))
     } else {
-        raise_floor(&mut client, wanted)
-            .await
-            .map_err(LifecycleError::postgres("move the retention floor"))?
+        let raised = raise_floor(&mut client, wanted).await;
+        Some(raised.map_err(LifecycleError::postgres("move the retention floor"))?)
     };
     let mut retained =
         Retained { floor, floor_before: before, dry_run: config.dry_run, ..Retained::default() };
-    if floor > wanted {
-        retained.notes.push(format!("the floor stays at {}: it never moves back", floor.date_naive()));
+    match floor {
+        Some(floor) if floor > wanted => {
+            retained.notes.push(format!("the floor stays at {}: it never moves back", floor.date_naive()));
+        }
+        Some(floor) if floor == wanted => {}
+        _ => retained.notes.push(format!(
+            "no event is from before {}: the floor moves no further than what is removed",
+            wanted.date_naive()
+        )),
     }
 
-    progress("partitions of raw.events");
-    rows::drop_partitions(&mut client, floor, &mut retained).await?;
     progress("old rows in postgresql");
-    rows::delete(&client, floor, &mut retained).await?;
+    rows::delete_aged(&client, floor.unwrap_or(wanted).max(wanted), &mut retained).await?;
+    if let Some(floor) = floor {
+        remove_before(floor, config, &mut client, committed, progress, &mut retained).await?;
+    }
+    progress("checkpoints of plans that are not in force");
+    let removed = checkpoints::remove_retired(&client, config.dry_run).await?;
+    retained.checkpoints = removed.folders;
+    retained.notes.extend(removed.notes);
+    Ok(retained)
+}
+
+/// Removes what belongs to windows from before the floor.
+async fn remove_before(
+    floor: DateTime<Utc>,
+    config: &RetentionConfig,
+    client: &mut Client,
+    committed: Committed<'_>,
+    progress: &(dyn Fn(&str) + Sync),
+    retained: &mut Retained,
+) -> Result<(), LifecycleError> {
+    let Endpoints { namespace, kafka_brokers, cassandra_contact_points, .. } = &config.endpoints;
+    progress("partitions of raw.events");
+    rows::drop_partitions(client, floor, retained).await?;
+    rows::delete_identities(client, floor, retained).await?;
+    rows::delete_of_windows(client, floor, retained).await?;
     progress("old rows in cassandra");
     let session = provision::connect_cassandra(cassandra_contact_points).await?;
     let keyspace = Keyspace::open(&session, namespace.keyspace()).await?;
     retained.cassandra = keyspace.remove_days_before(floor.date_naive(), config.dry_run).await?;
     retained.cassandra.extend(keyspace.remove_of_users_before(floor, config.dry_run).await?);
     progress("old records in kafka");
-    for generation in generations(&client).await? {
+    for generation in generations(client).await? {
         let topic = namespace.events_topic(generation);
-        let gone = cut(kafka_brokers, &topic, committed(&topic), &mut retained).await?;
+        let gone = cut(kafka_brokers, &topic, floor, committed(&topic), retained).await?;
         retained.kafka.insert(topic, gone);
     }
-    Ok(retained)
+    Ok(())
 }
 
 async fn generations(client: &Client) -> Result<Vec<i32>, LifecycleError> {
@@ -129,11 +162,12 @@ async fn generations(client: &Client) -> Result<Vec<i32>, LifecycleError> {
 async fn cut(
     brokers: &str,
     topic: &str,
+    floor: DateTime<Utc>,
     committed: Option<BTreeMap<i32, i64>>,
     retained: &mut Retained,
 ) -> Result<u64, LifecycleError> {
     // An event may be ingested, and produced, so long before it is said to have occurred.
-    let before = retained.floor - TimeDelta::milliseconds(EVENT_ID_TOLERANCE_MS);
+    let before = floor - TimeDelta::milliseconds(EVENT_ID_TOLERANCE_MS);
     let bounds = kafka::bounds(brokers, topic, before).await?;
     let (offsets, behind) = deletable(&bounds, &committed.unwrap_or_default());
     if behind > 0 {

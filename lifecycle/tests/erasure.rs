@@ -1,15 +1,18 @@
 //! A person goes and stays gone.
 
+use chrono::TimeDelta;
 use contracts::admission::BELONGS_TO_NOBODY;
+use ingest::store::SetAside;
 use lifecycle::{LifecycleError, erasure};
 use uuid::Uuid;
 
-use crate::support::{Shop, events, in_shop, midnight, session, set_aside, user};
+use crate::support::{Shop, append_named, events, in_shop, midnight, session, set_aside, user};
 
 const LOGIN: Uuid = Uuid::from_u128(0x7c9e_6679_7425_40de_944b_e07f_c1f9_0ae7);
 
 async fn erase(shop: &Shop, id: Uuid) -> Result<erasure::Erased, LifecycleError> {
-    erasure::run(&shop.endpoints, &id, &|_| {}).await
+    let request = erasure::Request { user_id: id, addresses: Vec::new() };
+    erasure::run(&shop.endpoints, &request, &|_| {}).await
 }
 
 /// Nothing anywhere holds an id, a session or the address of the person.
@@ -27,6 +30,13 @@ async fn assert_gone(shop: &Shop, id: Uuid) {
     assert_eq!(shop.cql(&format!("select * from ks.sessions_by_user where user_id = {id}")).await, 0);
 }
 
+/// The partitions of events.
+async fn partitions(shop: &Shop) -> Vec<String> {
+    let all = "select relnamespace::regnamespace || '.' || relname from pg_class
+        where relkind = 'r' and relname like 'events~_2%' escape '~' order by 1";
+    shop.pg.query(all, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -42,6 +52,7 @@ async fn an_erased_person_is_nowhere_and_does_not_come_back() {
         all.extend(events(id, 4, midnight(0)));
         all.extend(events(other.user.user_id, 6, midnight(0)));
         store.append(&all).await.unwrap();
+        append_named(&mut store, id, "order 7", midnight(0)).await;
         let address = format!("\"{}@example.com\"", LOGIN.simple());
         let records = [
             set_aside("1", format!("{{\"user\":\"{id}\"").as_bytes(), midnight(0)),
@@ -54,8 +65,8 @@ async fn an_erased_person_is_nowhere_and_does_not_come_back() {
         // A revision that is higher than any today: the delete wins all the same.
         let row = |at: &str| {
             format!(
-                "insert into ks.sessions_by_user (user_id, started_at, session_id, events)
-                 values ({id}, '{at}', {}, 1) using timestamp {}",
+                "insert into ks.sessions_by_user (user_id, started_at, session_id, session_started_at, events)
+                 values ({id}, '{at}', {}, '{at}', 1) using timestamp {}",
                 session(id, 0),
                 contracts::cube::write_time(1_900_000_000_000_000, 1 << 20, 9),
             )
@@ -67,13 +78,18 @@ async fn an_erased_person_is_nowhere_and_does_not_come_back() {
         let transactions_before = shop.count(transactions).await;
 
         let erased = erase(shop, id).await.unwrap();
-        assert_eq!((erased.events, erased.sessions, erased.users, erased.quarantined), (13, 2, 1, 4));
+        assert_eq!((erased.events, erased.sessions, erased.users, erased.quarantined), (14, 2, 1, 4));
         assert_eq!(erased.cassandra["sessions_by_user"], 1);
         assert_gone(shop, id).await;
         assert_eq!(shop.count(counts).await, before, "what was counted stays");
         assert_eq!(shop.count(transactions).await, transactions_before, "and so does what snapshots saw");
         let nobodys = format!("select count(*) from raw.events where {BELONGS_TO_NOBODY}");
-        assert_eq!(shop.count(&nobodys).await, 13);
+        assert_eq!(shop.count(&nobodys).await, 14);
+        // What is known of a source's id is what nobody's event has in its own id, so that it counts once for ever.
+        assert_eq!(shop.count("select count(*) from raw.event_identity join raw.events using (event_id)").await, 1);
+        let again = append_named(&mut store, other.user.user_id, "order 7", midnight(0) + TimeDelta::hours(1)).await;
+        assert_eq!((again.repeats.len(), again.refused.len()), (1, 0));
+        assert_eq!(append_named(&mut store, id, "order 7", midnight(1)).await.refused.len(), 1);
 
         // Whatever comes again is refused, by a store that knew the person too.
         let appended = store.append(&all).await.unwrap();
@@ -81,14 +97,22 @@ async fn an_erased_person_is_nowhere_and_does_not_come_back() {
         assert_eq!(store.upsert_users(&[person]).await.unwrap().refused, 1);
         store.quarantine(&records).await.unwrap();
         shop.cql(&row("2026-03-01T11:00:00Z")).await;
-        // The address alone is not known any more; who sends it with an id is.
-        shop.pg.execute("delete from raw.quarantine where coordinates = '3'", &[]).await.unwrap();
         assert_gone(shop, id).await;
 
         let again = erase(shop, id).await.unwrap();
-        assert!(again.erased_before.is_some());
+        assert!(again.erased_before && !erased.erased_before);
         assert_eq!((again.events, again.users, again.quarantined), (0, 0, 0));
-        assert_eq!(shop.count("select count(*) from ops.erasure where erased_at is not null").await, 1);
+        // The id and the address, and nothing beside them that would lead to the events.
+        assert_eq!(shop.count("select count(*) from ops.erasure where finished").await, 2);
+        let nobody: Uuid = shop
+            .pg
+            .query_one(&format!("select distinct user_id from raw.events where {BELONGS_TO_NOBODY}"), &[])
+            .await
+            .unwrap()
+            .get(0);
+        assert_eq!(shop.rows_with(&nobody.to_string()).await, partitions(shop).await);
+        let one_transaction = "select count(distinct xmin::text) from ops.erasure";
+        assert_eq!(shop.count(one_transaction).await, 1);
     })
     .await;
 }
@@ -120,11 +144,56 @@ async fn an_erasure_that_was_interrupted_goes_on_and_an_unknown_user_is_an_error
         }
         locked.batch_execute("rollback").await.unwrap();
         assert_eq!(store.append(&events(id, 1, midnight(1))).await.unwrap().refused, 1);
-        assert_eq!(shop.count("select count(*) from ops.erasure where erased_at is null").await, 1);
+        assert_eq!(shop.count("select count(*) from ops.erasure where not finished").await, 2);
 
         let erased = erase(shop, id).await.unwrap();
         assert_eq!((erased.events, erased.users), (3, 1));
         assert_gone(shop, id).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shops_own_words_for_a_person_lead_to_the_address_and_what_comes_later_is_known_by_it() {
+    in_shop(async |shop| {
+        let mut store = shop.store().await;
+        let (id, other) = (Uuid::from_u128(0x17), Uuid::from_u128(0x18));
+        store.append(&events(id, 2, midnight(0))).await.unwrap();
+        let row = |coordinates: &str, user_id, payload: &str| SetAside {
+            user_id,
+            ..set_aside(coordinates, payload.as_bytes(), midnight(0))
+        };
+        store
+            .quarantine(&[
+                row("1", Some(id), "a2,K-17,n/a,K17@mail.example,help@shop.example"),
+                row("2", Some(other), "a3,K-18,n/a,k18@mail.example,help@shop.example"),
+                row("3", None, "From: <k17@mail.example>"),
+            ])
+            .await
+            .unwrap();
+        let retired = shop.retired_checkpoint().await;
+
+        let erased = erase(shop, id).await.unwrap();
+        assert_eq!((erased.events, erased.quarantined, erased.addresses), (2, 2, 1));
+        assert_eq!(erased.notes.len(), 1, "the shop's own address is nobody's: {:?}", erased.notes);
+        assert_eq!(erased.checkpoints, 2);
+        assert!(!retired.exists());
+        let users = format!("kafka: {}", shop.endpoints.namespace.users_topic());
+        assert!(erased.remains.iter().any(|left| left.place == users && left.until.is_some()));
+
+        // The next file has her in the shop's words again, a letter in its own, and somebody else.
+        store
+            .quarantine(&[
+                row("4", Some(id), "b2,K-17,n/a"),
+                row("5", None, "{\"m\":\"k17\\u0040mail.example\"}"),
+                row("6", None, "help@shop.example"),
+            ])
+            .await
+            .unwrap();
+        let kept = "select string_agg(coordinates, ',' order by coordinates) from raw.quarantine where payload is not null";
+        let kept: String = shop.pg.query_one(kept, &[]).await.unwrap().get(0);
+        assert_eq!(kept, "2,6");
+        assert_eq!(shop.count("select count(*) from raw.quarantine where reason = 'erased'").await, 2);
     })
     .await;
 }

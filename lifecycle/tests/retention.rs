@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::{Reason, ids};
+use ingest::store::Fresh;
 use lifecycle::retention::{self, Retained, RetentionConfig};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use uuid::Uuid;
 
-use crate::support::{Shop, events, in_shop, midnight, set_aside};
+use crate::support::{Shop, append_named, events, in_shop, midnight, set_aside};
 
 const KEEP_DAYS: u32 = 2;
 const USER: Uuid = Uuid::from_u128(0x1234_5678_9abc_5def_8000_0000_0000_0001);
@@ -39,6 +40,7 @@ async fn what_is_before_the_floor_goes_and_never_comes_again() {
         for days_ago in [9, 4, 3, 2, 1, 0] {
             let noon = midnight(days_ago) + TimeDelta::hours(12);
             store.append(&events(USER, 5, noon)).await.unwrap();
+            append_named(&mut store, USER, &days_ago.to_string(), noon).await;
             store.quarantine(&[set_aside(&days_ago.to_string(), b"x", noon)]).await.unwrap();
             let day = noon.date_naive();
             shop.cql(&format!(
@@ -47,7 +49,8 @@ async fn what_is_before_the_floor_goes_and_never_comes_again() {
             ))
             .await;
             shop.cql(&format!(
-                "insert into ks.sessions_by_user (user_id, started_at, session_id, events) values ({USER}, '{}', {USER}, 1)",
+                "insert into ks.sessions_by_user (user_id, started_at, session_id, session_started_at, events)
+                 values ({USER}, '{0}', {USER}, '{0}', 1)",
                 noon.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
             ))
             .await;
@@ -62,14 +65,27 @@ async fn what_is_before_the_floor_goes_and_never_comes_again() {
         store.append(&[first]).await.unwrap();
 
         let wanted = retain(shop, true, 100).await;
-        assert_eq!((wanted.floor, wanted.floor_before), (floor, None));
+        assert_eq!((wanted.floor, wanted.floor_before), (Some(floor), None));
         assert_eq!(shop.count("select count(*) from ops.setting where name = 'retention_floor'").await, 0);
         let retained = retain(shop, false, 100).await;
         assert_eq!(Retained { dry_run: true, ..retained.clone() }, wanted, "a dry run says what will be");
 
         assert_eq!(retained.partitions.len(), 2, "{retained:?}");
         assert!(retained.notes[0].contains("stays until the next run"), "{retained:?}");
-        assert_eq!(shop.count("select count(*) from raw.events").await, 15 + 5 + 1);
+        assert_eq!(shop.count("select count(*) from raw.events").await, 18 + 6 + 1);
+        // An id is known as long as its event is there, and no longer.
+        assert_eq!(retained.rows["raw.event_identity"], 2, "the third day's partition stays");
+        let both = "select count(*) from raw.event_identity join raw.events using (event_id)";
+        assert_eq!(
+            (shop.count("select count(*) from raw.event_identity").await, shop.count(both).await),
+            (4, 4)
+        );
+        let later = midnight(0) + TimeDelta::seconds(1);
+        assert_eq!(append_named(&mut store, USER, "1", later).await.repeats.len(), 1);
+        assert_eq!(
+            append_named(&mut store, USER, "9", later).await.fresh,
+            Fresh::Only([ids::rekeyed(later, "shop", "9")].into())
+        );
         assert_eq!(retained.rows["raw.quarantine"], 3);
         assert_eq!(retained.cassandra["activity_by_minute"], 3);
         assert_eq!(retained.cassandra["sessions_by_user"], 1);
@@ -82,7 +98,10 @@ async fn what_is_before_the_floor_goes_and_never_comes_again() {
         let appended = store.append(&old).await.unwrap();
         assert_eq!((appended.committed, appended.refused), (0, 5));
         let reason = Reason::BeforeFloor.as_str();
-        assert_eq!(shop.count(&format!("select count(*) from raw.quarantine where reason = '{reason}'")).await, 5);
+        assert_eq!(
+            shop.count(&format!("select count(*) from raw.quarantine where reason = '{reason}'")).await,
+            5
+        );
         let late = format!("('{}', '{}T12:00:00Z', 1)", midnight(9).date_naive(), midnight(9).date_naive());
         let revision = contracts::cube::write_time(1_900_000_000_000_000, 1 << 20, 1);
         shop.cql(&format!(
@@ -92,9 +111,34 @@ async fn what_is_before_the_floor_goes_and_never_comes_again() {
         assert_eq!(shop.cql("select * from ks.activity_by_minute").await, 3);
 
         let again = retain(shop, false, 100).await;
-        assert_eq!((again.floor, again.floor_before), (floor, Some(floor)));
+        assert_eq!((again.floor, again.floor_before), (Some(floor), Some(floor)));
         assert_eq!((again.partitions.len(), again.cassandra.values().sum::<u64>()), (0, 0));
         assert_eq!(again.kafka.values().sum::<u64>(), 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shop_with_nothing_that_old_keeps_no_floor_and_takes_its_history() {
+    in_shop(async |shop| {
+        let mut store = shop.store().await;
+        let noon = midnight(KEEP_DAYS.into()) + TimeDelta::hours(12);
+        store.append(&events(USER, 5, noon)).await.unwrap();
+        let long_ago = midnight(9);
+        store.quarantine(&[set_aside("old", b"x", long_ago)]).await.unwrap();
+        for dry_run in [true, false] {
+            let retained = retain(shop, dry_run, 100).await;
+            assert_eq!((retained.floor, retained.partitions.len()), (None, 0), "{retained:?}");
+            assert!(retained.notes[0].contains("no further than what is removed"), "{retained:?}");
+            // What came in long ago goes by its age alone.
+            assert_eq!(retained.rows["raw.quarantine"], 1);
+        }
+        let history = store.append(&events(USER, 5, long_ago)).await.unwrap();
+        assert_eq!((history.committed, history.refused), (5, 0));
+        // From then on there is something to remove.
+        let retained = retain(shop, false, 100).await;
+        assert_eq!(retained.floor, Some(midnight(KEEP_DAYS.into())));
+        assert_eq!(shop.count("select count(*) from raw.events").await, 5);
     })
     .await;
 }
@@ -109,7 +153,7 @@ async fn the_floor_never_moves_back_and_what_is_not_read_stays() {
         let mut client = provision::connect(&shop.endpoints.pg_url).await.unwrap();
         provision::retention::raise_floor(&mut client, later).await.unwrap();
         let retained = retain(shop, false, 2).await;
-        assert_eq!((retained.floor, retained.floor_before), (later, Some(later)));
+        assert_eq!((retained.floor, retained.floor_before), (Some(later), Some(later)));
         assert!(retained.notes.iter().any(|note| note.contains("never moves back")), "{retained:?}");
         assert!(retained.notes.iter().any(|note| note.contains("not read yet")), "{retained:?}");
         assert_eq!(retained.kafka.values().sum::<u64>(), 2);

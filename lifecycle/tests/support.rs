@@ -1,12 +1,14 @@
 //! A set-up namespace, and what is put into it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::endpoints::Endpoints;
+use contracts::validation::{Accepted, Claim};
 use contracts::vocabulary::{AgeBand, Channel, Device, EventName, Gender};
 use contracts::{Event, Reason, User, ids};
-use ingest::store::{SetAside, Store, UserRecord};
+use ingest::store::{Committed, EncodedRows, SetAside, Store, UserRecord};
 use scylla::client::session::Session;
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -26,12 +28,6 @@ pub(crate) async fn in_shop(test: impl AsyncFnOnce(&Shop)) {
         let pg = provision::connect(&endpoints.pg_url).await.unwrap();
         let cassandra = provision::connect_cassandra(&endpoints.cassandra_contact_points).await.unwrap();
         let shop = Shop { endpoints, pg, cassandra };
-        // A table by user of the form that retention and erasure look for, where the contract has none yet.
-        shop.cql(
-            "create table if not exists ks.sessions_by_user (user_id uuid, started_at timestamp, session_id uuid,
-             events bigint, primary key ((user_id), started_at, session_id)) with clustering order by (started_at desc)",
-        )
-        .await;
         test(&shop).await;
     };
     Box::pin(provision::in_scratch_namespace(&services, body)).await.unwrap();
@@ -47,6 +43,20 @@ impl Shop {
         let statement = statement.replace("ks.", &format!("{}.", self.endpoints.namespace.keyspace()));
         let result = self.cassandra.query_unpaged(statement, ()).await.unwrap();
         result.into_rows_result().map_or(0, |rows| rows.rows_num())
+    }
+
+    /// A plan that was retired an hour ago, and its checkpoint with one beside it.
+    pub(crate) async fn retired_checkpoint(&self) -> PathBuf {
+        let root = self.endpoints.checkpoint_root.strip_prefix("file:").unwrap().trim_start_matches("//");
+        let folder =
+            PathBuf::from(root).join(self.endpoints.namespace.to_string()).join("cube").join("r1-abc");
+        for suffix in ["", "-ledger"] {
+            std::fs::create_dir_all(format!("{}{suffix}/state", folder.display())).unwrap();
+        }
+        let plan = "insert into ops.job_plan (query, revision, fingerprint, topic_generation, checkpoint, retired_at)
+                    select 'cube', 1, 'abc', max(generation), $1, now() - interval '1 hour' from ops.topic_generation";
+        self.pg.execute(plan, &[&format!("file:{}", folder.display())]).await.unwrap();
+        folder
     }
 
     pub(crate) async fn count(&self, sql: &str) -> i64 {
@@ -100,21 +110,22 @@ fn event(user_id: Uuid, number: u8, occurred_at: DateTime<Utc>) -> Event {
         longitude: 6.9,
         device: Device::Mobile,
         channel: Channel::Direct,
-        item_id: None,
-        item_name: None,
-        category: None,
-        brand: None,
-        price: None,
-        currency: None,
-        quantity: None,
-        amount_base: None,
-        rate: None,
-        rate_date: None,
-        order_id: None,
-        order_line: None,
-        order_lines: None,
-        payment_type: None,
+        ..Event::sample(occurred_at)
     }
+}
+
+/// Stores an event of a user that its source names in its own words.
+pub(crate) async fn append_named(
+    store: &mut Store,
+    user_id: Uuid,
+    name: &str,
+    at: DateTime<Utc>,
+) -> Committed {
+    let event_id = ids::rekeyed(at, "shop", name);
+    let event = Event { event_id, ..event(user_id, 0, at) };
+    let mut rows = EncodedRows::default();
+    assert!(rows.take(&Accepted { event, claim: Some(Claim { event_id, told: None }) }));
+    store.append_rows_telling(rows).await.unwrap()
 }
 
 pub(crate) fn session(user_id: Uuid, number: u8) -> Uuid {
@@ -146,6 +157,7 @@ pub(crate) fn set_aside(coordinates: &str, payload: &[u8], at: DateTime<Utc>) ->
         reason: Reason::Malformed,
         detail: "no json".to_owned(),
         payload: payload.to_vec(),
+        user_id: None,
         quarantined_at: at,
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use contracts::cube::{CUBE, MEASURE, WINDOW_US};
+use contracts::cause::chain;
+use contracts::cube::{CUBE, WINDOW_US};
 use contracts::event::EVENT;
+use contracts::measure::MEASURE;
 use contracts::{Event, wire};
 use provision::position::{Next, PositionReader};
 use provision::{Provisioned, Watermarks, watermarks};
@@ -114,7 +116,7 @@ impl<'a> Watch<'a> {
     /// Spark has committed a micro-batch that ends behind the record.
     pub(super) async fn spark(&self, record: Record, deadline: Instant) -> Result<String, Stopped> {
         let failed = |error: &dyn std::error::Error| {
-            Stopped::new(Hop::Spark, super::chain(error), "see `storepulse job status`")
+            Stopped::new(Hop::Spark, chain(error), "see `storepulse job status`")
         };
         let committed = async {
             loop {

@@ -20,30 +20,24 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x2c1b_7a54_93de_5f08_8a6d_41f0_9be3_5c7
 pub fn draft(now: DateTime<Utc>) -> Option<Draft> {
     // The last ten bytes of a v7 are its random ones.
     let event_id = ids::v7(now, Uuid::now_v7().as_bytes()[6..].try_into().ok()?);
-    Some(Draft {
-        source_id: Some(SourceId::Uuid(event_id)),
-        event_name: EventName::ViewItemList,
-        occurred_at: now,
-        shopper: Shopper {
-            user_id: Uuid::new_v5(&NAMESPACE, b"shopper"),
-            gender: Gender::Other,
-            age: 0,
-            country: Code::new(DOCTOR_COUNTRY).ok()?,
-            city: Text::new("doctor").ok()?,
-            latitude: 0.0,
-            longitude: 0.0,
-        },
-        visit: Visit {
-            session_id: Uuid::new_v5(&NAMESPACE, event_id.as_bytes()),
-            session_started_at: now,
-            returning: true,
-            device: Device::Other,
-            channel: Channel::Other,
-        },
-        line: None,
-        order: None,
-        payment_type: None,
-    })
+    let shopper = Shopper {
+        user_id: Uuid::new_v5(&NAMESPACE, b"shopper"),
+        gender: Gender::Other,
+        age: 0,
+        country: Code::new(DOCTOR_COUNTRY).ok()?,
+        city: Text::new("doctor").ok()?,
+        latitude: 0.0,
+        longitude: 0.0,
+    };
+    let visit = Visit {
+        session_id: Uuid::new_v5(&NAMESPACE, event_id.as_bytes()),
+        session_started_at: now,
+        returning: true,
+        device: Device::Other,
+        channel: Channel::Other,
+    };
+    let source_id = Some(SourceId::Uuid(event_id));
+    Some(Draft { source_id, ..Draft::new(EventName::ViewItemList, now, shopper, visit) })
 }
 
 #[cfg(test)]
@@ -58,7 +52,7 @@ mod tests {
         let now = Utc::now();
         let (first, second) = (draft(now).unwrap(), draft(now).unwrap());
         let rates = Rates::parse(Code::new("EUR").unwrap(), 1, "").unwrap();
-        let event = validation::accept(first.clone(), SOURCE, now, &rates).unwrap();
+        let event = validation::accept(first.clone(), SOURCE, now, &rates).unwrap().event;
         assert_eq!(Some(SourceId::Uuid(event.event_id)), first.source_id);
         assert_ne!(first.source_id, second.source_id);
         assert_eq!(first.shopper, second.shopper);

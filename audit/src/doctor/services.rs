@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use contracts::cause::chain;
 use contracts::endpoints::Endpoints;
 use provision::{ProvisionError, Provisioned};
 use rdkafka::ClientConfig;
@@ -35,7 +36,7 @@ pub(super) async fn check(endpoints: &Endpoints) -> Result<Ready, Stopped> {
             return Err(Stopped::service(Hop::Services, "the schema registry", &error));
         }
         Ok(Err(error)) => {
-            let why = format!("the set-up is incomplete: {}", super::chain(&error));
+            let why = format!("the set-up is incomplete: {}", chain(&error));
             return Err(Stopped::new(Hop::Services, why, "run `storepulse setup`"));
         }
         Err(_) => return Err(silent("the schema registry")),

@@ -1,23 +1,24 @@
 //! Order lines: every purchase and refund as it is stored.
 
-use contracts::cube::{Grouping, MeasureKind, NONE};
+use contracts::cube::{Grouping, NONE};
 use contracts::event::EVENT;
 use contracts::family::Family;
+use contracts::measure::MeasureKind;
 
 use super::Records;
 
 /// The query of the table.
-pub(super) fn query(family: &Family, grouping: &Grouping, records: Records) -> String {
+pub(super) fn query(family: &Family, grouping: &Grouping, records: Records, events: &str) -> String {
     let at = EVENT.occurred_at;
     let mut selected = vec![at.to_string()];
     selected.extend(grouping.dimensions.iter().map(|id| format!("{id}::text")));
-    selected.extend(grouping.measures.iter().map(|measure| match measure.kind {
-        MeasureKind::Count | MeasureKind::Distinct => format!("{}::bigint", measure.column),
-        MeasureKind::Text => format!("coalesce({}, '{NONE}')", measure.column),
-        MeasureKind::Money | MeasureKind::Instant | MeasureKind::Flag => measure.column.to_string(),
+    selected.extend(grouping.measures.iter().map(|measure| match measure.kind() {
+        MeasureKind::Count | MeasureKind::Distinct => format!("{}::bigint", measure.column()),
+        MeasureKind::Text => format!("coalesce({}, '{NONE}')", measure.column()),
+        MeasureKind::Money | MeasureKind::Instant | MeasureKind::Flag => measure.column().to_string(),
     }));
     format!(
-        "select {} from raw.events where {} in ('purchase', 'refund') and {} \
+        "select {} from {events} where {} in ('purchase', 'refund') and {} \
          and ($1::timestamptz is null or {at} >= $1) and ($2::timestamptz is null or {at} < $2)",
         selected.join(", "),
         EVENT.event_name,

@@ -2,36 +2,43 @@
 
 use contracts::cube::{Grouping, NONE};
 use contracts::event::EVENT;
-use contracts::family::{Family, counterpart};
+use contracts::family::Family;
+use contracts::measure::Measure;
 
 use super::Records;
-use super::measures::measure_sql;
-use crate::VerifyError;
+use super::measures::aggregate_sql;
 
 /// The query of a table; steps, lengths and the instant in the key are in µs.
 pub(super) fn query(
     family: &Family,
     grouping: &Grouping,
     records: Records,
+    events: &str,
     [step_us, length_us, at_us]: [i64; 3],
-) -> Result<String, VerifyError> {
+) -> String {
     let at = EVENT.occurred_at;
     let micros = |us: i64| format!("{us} * interval '1 microsecond'");
     let mut selected = vec![format!("begins + {}", micros(at_us))];
     selected.extend(grouping.dimensions.iter().map(|dimension| format!("coalesce({dimension}, '{NONE}')")));
     let keys = (1..=selected.len()).map(|index| index.to_string()).collect::<Vec<_>>().join(", ");
+    let instant = format!("begins + {}", micros(at_us));
     for measure in grouping.measures {
-        let instant = format!("begins + {}", micros(at_us));
-        selected.push(match counterpart(measure.column) {
-            Some(now) => measure_sql(now, &format!(" and {at} < {instant}"))?,
-            None if family.compares => measure_sql(measure.column, &format!(" and {at} >= {instant}"))?,
-            None => measure_sql(measure.column, "")?,
+        selected.push(match *measure {
+            Measure::Of(aggregate) if family.compares => {
+                aggregate_sql(aggregate, &format!(" and {at} >= {instant}"))
+            }
+            Measure::Of(aggregate) => aggregate_sql(aggregate, ""),
+            Measure::Before(counterpart) => {
+                aggregate_sql(counterpart.aggregate(), &format!(" and {at} < {instant}"))
+            }
+            // The contract lets no table over windows have them.
+            Measure::Registrations | Measure::Visit(_) | Measure::Field(..) => continue,
         });
     }
     let only_items =
         if grouping.only_items { format!(" and {} is not null", EVENT.item_id) } else { String::new() };
-    Ok(format!(
-        "select {selected} from raw.events \
+    format!(
+        "select {selected} from {events} \
          cross join lateral generate_series(0, {last}) as earlier \
          cross join lateral (select date_bin({step}, {at}, timestamptz 'epoch') - earlier * {step} as begins) as windowed \
          where {belongs}{only_items} \
@@ -42,5 +49,5 @@ pub(super) fn query(
         step = format_args!("({})", micros(step_us)),
         overlap = micros(length_us - step_us),
         belongs = records.sql(family, "begins"),
-    ))
+    )
 }

@@ -9,7 +9,6 @@ use super::counts::{Minute, Stage};
 pub enum Imbalance {
     /// Of what came in, too much or too little is accounted for.
     Within {
-        /// The stage.
         stage: Stage,
         /// What came in.
         records_in: i64,

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use contracts::Namespace;
-use contracts::cube::{CUBE, MEASURE};
+use contracts::cube::CUBE;
 use contracts::endpoints::Endpoints;
 use contracts::event::EVENT;
 use contracts::family::CUBE_FAMILY;
-use contracts::lateness::ON_TIME_SQL;
+use contracts::lateness::{CLOSED_AFTER_US, ON_TIME_SQL};
 use contracts::ledger::{CUBE_COUNTS, JUDGED_COUNTS, LATE, LEDGER, ON_TIME, RelayCount, Table};
+use contracts::measure::MEASURE;
 use contracts::wire;
 use futures::TryStreamExt;
 use provision::committed::CommittedReader;
@@ -69,11 +70,13 @@ pub(super) async fn in_postgres(snapshot: &Transaction<'_>, span: Span) -> Resul
     // The instant at which the snapshot was taken, not at which it is asked.
     let row = snapshot
         .query_one(
-            // What came before the cut may have been stored before the generation, and what came in the eleven minutes
-            // after it may lie in windows before it, which are computed in batch.
-            "select now(), generation, case when generation > 1 \
-                 then coalesce(cut_minute + interval '11 minutes', '9999-01-01') end \
-             from ops.topic_generation left join ops.rebuild using (generation) order by generation desc limit 1",
+            // What came before the cut may have been stored before the generation, and what came after it until its windows were
+            // closed may lie in windows before it, which are computed in batch.
+            &format!(
+                "select now(), generation, case when generation > 1 \
+                     then coalesce(cut_minute + {CLOSED_AFTER_US} * interval '1 microsecond', '9999-01-01') end \
+                 from ops.topic_generation left join ops.rebuild using (generation) order by generation desc limit 1"
+            ),
             &[],
         )
         .await

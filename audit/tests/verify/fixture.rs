@@ -1,16 +1,16 @@
 //! Events, the tables they make, and the services they stand in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use audit::{Options, SparkProgress, VerifyError};
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
-use contracts::cube::{CUBE, GROUPINGS, Grouping, MEASURE, NONE};
+use contracts::cube::{CUBE, GROUPINGS, Grouping, NONE};
 use contracts::endpoints::Endpoints;
-use contracts::event::EVENT;
 use contracts::family::CUBE_FAMILY;
-use contracts::record::{Code, Column, Fixed, Text};
+use contracts::measure::{Measure, Total};
+use contracts::record::{Code, Fixed, Text};
 use contracts::vocabulary::{AgeBand, Channel, Device, EventName, Gender};
 use contracts::{Event, ids, wire};
 use futures::SinkExt;
@@ -164,7 +164,6 @@ pub(crate) fn events(count: i64) -> Vec<Event> {
                     Text::new(["Zebra", "apple", "Äpfel"][usize::try_from(index % 3).unwrap()]).unwrap()
                 }),
                 category: item.then(|| Text::new(&text("category", index % 3)).unwrap()),
-                brand: None,
                 price: item.then(|| Fixed::from_unscaled(index % 10_000).unwrap()),
                 currency: item.then(|| Code::new("EUR").unwrap()),
                 quantity: item.then_some(quantity),
@@ -175,7 +174,7 @@ pub(crate) fn events(count: i64) -> Vec<Event> {
                 order_id: of_order.then(|| Text::new(&text("order", index)).unwrap()),
                 order_line: of_order.then(|| i32::try_from(1 + index % 2).unwrap()),
                 order_lines: of_order.then_some(2),
-                payment_type: None,
+                ..Event::sample(occurred_at)
             }
         })
         .collect()
@@ -215,21 +214,11 @@ pub(crate) fn rows(grouping: &Grouping, events: &[Event]) -> Table {
             continue;
         }
         let minute = event.occurred_at.with_second(0).unwrap().with_nanosecond(0).unwrap();
-        let text = |text: Option<&str>| text.unwrap_or(NONE).to_owned();
-        let dimensions = grouping.dimensions.iter().map(|&column| {
-            [
-                (EVENT.country, text(Some(event.country.as_str()))),
-                (EVENT.gender, text(Some(event.gender.as_str()))),
-                (EVENT.age_band, text(Some(event.age_band.as_str()))),
-                (EVENT.item_id, text(event.item_id.as_deref())),
-                (EVENT.item_name, text(event.item_name.as_deref())),
-                (EVENT.category, text(event.category.as_deref())),
-                (EVENT.channel, text(Some(event.channel.as_str()))),
-                (EVENT.device, text(Some(event.device.as_str()))),
-            ]
-            .into_iter()
-            .find_map(|(known, text)| (known == column).then_some(text))
-            .unwrap()
+        let fields = serde_json::to_value(event).unwrap();
+        let dimensions = grouping.dimensions.iter().map(|column| match &fields[column.name()] {
+            serde_json::Value::Null => NONE.to_owned(),
+            serde_json::Value::String(text) => text.clone(),
+            other => panic!("{column} is {other}, which is no dimension"),
         });
         rows.entry((minute, dimensions.collect())).or_default().push(event.clone());
     }
@@ -241,48 +230,14 @@ pub(crate) fn money(events: &[Event], name: EventName) -> Decimal {
 }
 
 /// A measure of a row, folded in Rust.
-pub(crate) fn figure(measure: Column, events: &[Event]) -> CqlValue {
-    let count = |name| events.iter().filter(|event| event.event_name == name).count();
-    let bigint = |count: usize| CqlValue::BigInt(i64::try_from(count).unwrap());
-    let decimal = |amount: Decimal| {
-        let mut amount = amount;
-        amount.rescale(2);
-        CqlValue::Decimal(CqlDecimal::from_signed_be_bytes_slice_and_exponent(
-            &amount.mantissa().to_be_bytes(),
-            2,
-        ))
-    };
-    let purchases = || events.iter().filter(|event| event.event_name == EventName::Purchase);
-    if measure == MEASURE.events {
-        bigint(events.len())
-    } else if measure == MEASURE.session_starts {
-        bigint(count(EventName::SessionStart))
-    } else if measure == MEASURE.sessions {
-        bigint(events.iter().map(|event| event.session_id).collect::<BTreeSet<_>>().len())
-    } else if measure == MEASURE.users {
-        bigint(events.iter().map(|event| event.user_id).collect::<BTreeSet<_>>().len())
-    } else if measure == MEASURE.item_views {
-        bigint(count(EventName::ViewItem))
-    } else if measure == MEASURE.cart_adds {
-        bigint(count(EventName::AddToCart))
-    } else if measure == MEASURE.checkouts {
-        bigint(count(EventName::BeginCheckout))
-    } else if measure == MEASURE.orders {
-        bigint(purchases().filter(|event| event.order_line == Some(1)).count())
-    } else if measure == MEASURE.order_lines {
-        bigint(count(EventName::Purchase))
-    } else if measure == MEASURE.units {
-        CqlValue::BigInt(purchases().filter_map(|event| event.quantity).map(i64::from).sum())
-    } else if measure == MEASURE.gross {
-        decimal(money(events, EventName::Purchase))
-    } else if measure == MEASURE.refunds {
-        decimal(money(events, EventName::Refund))
-    } else if measure == MEASURE.net {
-        decimal(money(events, EventName::Purchase) - money(events, EventName::Refund))
-    } else {
-        assert_eq!(measure, MEASURE.last_occurred_at);
-        let last = events.iter().map(|event| event.occurred_at).max().unwrap();
-        CqlValue::Timestamp(CqlTimestamp(last.timestamp_millis()))
+pub(crate) fn figure(measure: Measure, events: &[Event]) -> CqlValue {
+    let Measure::Of(aggregate) = measure else { panic!("the cube has no {measure:?}") };
+    match aggregate.over(&events.iter().collect::<Vec<_>>()) {
+        Total::Count(count) => CqlValue::BigInt(count),
+        Total::Hundredths(hundredths) => CqlValue::Decimal(
+            CqlDecimal::from_signed_be_bytes_slice_and_exponent(&hundredths.to_be_bytes(), 2),
+        ),
+        Total::Instant(last) => CqlValue::Timestamp(CqlTimestamp(last.unwrap().timestamp_millis())),
     }
 }
 
@@ -314,7 +269,8 @@ pub(crate) async fn fill(endpoints: &Endpoints, session: &Session, events: &[Eve
                     {
                         CqlValue::Text(dimensions[index].clone())
                     } else {
-                        figure(column, &events)
+                        let of = |measure: &&Measure| measure.column() == column;
+                        figure(*grouping.measures.iter().find(of).unwrap(), &events)
                     }
                 })
                 .collect();

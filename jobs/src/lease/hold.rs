@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use contracts::secret::Address;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
@@ -126,7 +127,7 @@ impl Hold {
         let hurry = Arc::new(Notify::new());
         let done = CancellationToken::new();
         let keeper = Keeper {
-            pg_url: pg_url.to_owned(),
+            pg_url: pg_url.into(),
             job,
             fencing,
             client: Some(client),
@@ -204,7 +205,7 @@ impl Drop for Hold {
 
 /// Renews until the lease is lost or given up.
 struct Keeper {
-    pg_url: String,
+    pg_url: Address,
     job: &'static str,
     fencing: i64,
     client: Option<Client>,

@@ -1,9 +1,10 @@
 //! Order lines as they happened, by user: every purchase and refund is a row of its own. There is nothing to aggregate, so no
 //! state and no window: a row that is written again is the same row.
 
-use contracts::cube::{CUBE, MeasureKind, NONE, REVISION_STEP};
+use contracts::cube::{CUBE, NONE, REVISION_STEP};
 use contracts::event::EVENT;
 use contracts::family::ORDERS;
+use contracts::measure::MeasureKind;
 use contracts::vocabulary::EventName;
 use spark_connect_rs::DataFrame;
 use spark_connect_rs::functions::expr;
@@ -27,8 +28,8 @@ pub(crate) fn columns_sql(revision: i64) -> Vec<String> {
         let keys = table.dimensions.iter().map(ToString::to_string);
         // Ingest lets no order line pass that lacks its product; a null would keep the column as it was.
         let measures = table.measures.iter().map(|measure| {
-            let column = measure.column;
-            let value = match measure.kind {
+            let column = measure.column();
+            let value = match measure.kind() {
                 MeasureKind::Count | MeasureKind::Distinct => {
                     format!("cast(coalesce({column}, 0) as bigint)")
                 }

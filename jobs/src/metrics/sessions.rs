@@ -1,15 +1,17 @@
 //! Sessions: what a user did in one visit, shown when the visit is closed.
 //!
 //! A session is the events of one visit (user, session id and declared start) without a gap of [`SESSION_GAP_US`], and without
-//! those that come more than [`SESSION_LONGEST_US`] after the declared start. Spark keeps an open session as state and gives it
-//! out when the watermark passes its end (append mode), once. The declared start, which every event carries, decides which plan
-//! owns a session: a plan that begins in the middle of a visit does not see its first events.
+//! those that come more than [`SESSION_LONGEST_US`] after the declared start, or before it. Events that declare different starts
+//! are of different visits, whatever their session id: which of the starts is right nobody can tell, and a row's key holds both.
+//! It holds whole ms, so these tell visits apart. Spark keeps an open session as state and gives it out when the watermark passes
+//! its end (append mode), once. The declared start, which every event carries, decides which plan owns a session: a plan that
+//! begins in the middle of a visit does not see its first events.
 
-use contracts::cube::{CUBE, MEASURE, NONE, REVISION_STEP};
+use contracts::cube::{CUBE, NONE, REVISION_STEP};
 use contracts::event::EVENT;
-use contracts::family::{BESIDE, SESSION_GAP_US, SESSION_LONGEST_US, SESSIONS, STEPS};
+use contracts::family::{INSTANT, SESSION_GAP_US, SESSION_LONGEST_US, SESSIONS, STEPS};
 use contracts::lateness::WATERMARK_DELAY_MIN;
-use contracts::record::Column;
+use contracts::measure::{MEASURE, Measure, VISIT, VisitMeasure};
 use contracts::vocabulary::EventName;
 use spark_connect_rs::functions::expr;
 use spark_connect_rs::{DataFrame, SparkError};
@@ -50,11 +52,12 @@ pub fn rows(events: &DataFrame, revision: i64, owned: Owned) -> Result<DataFrame
 /// The generated query; the fingerprint covers it.
 pub(crate) fn sessions_sql(revision: i64) -> String {
     let (at, started) = (EVENT.occurred_at, EVENT.session_started_at);
-    let keys = [EVENT.user_id, EVENT.session_id, started].map(|column| column.to_string()).join(", ");
+    let ids = format!("{}, {}", EVENT.user_id, EVENT.session_id);
+    let whole_ms = format!("date_trunc('MILLISECOND', {started})");
     format!(
-        "select {outputs} from (select {keys}, {WINDOW}, {aggregates} from {view} \
-         where unix_micros({at}) - unix_micros({started}) < {SESSION_LONGEST_US} \
-         group by {keys}, {WINDOW}({at}, '{gap} seconds'))",
+        "select {outputs} from (select {ids}, {whole_ms} as {started}, {WINDOW}, {aggregates} from {view} \
+         where unix_micros({at}) - unix_micros({started}) between 0 and {SESSION_LONGEST_US} - 1 \
+         group by {ids}, {whole_ms}, {WINDOW}({at}, '{gap} seconds'))",
         outputs = outputs(revision),
         aggregates = aggregates(),
         view = view(revision),
@@ -81,7 +84,7 @@ fn aggregates() -> String {
         .join(", ");
     [
         format!("count(1) as {}", MEASURE.events),
-        format!("max({}) as {}", EVENT.occurred_at, BESIDE.ended_at),
+        format!("max({}) as {}", EVENT.occurred_at, VISIT.ended_at),
         count_of(EventName::SessionStart, STARTS),
         count_of(EventName::ViewItemList, LISTS),
         count_of(EventName::ViewItem, MEASURE.item_views),
@@ -99,48 +102,65 @@ fn aggregates() -> String {
 
 fn outputs(revision: i64) -> String {
     let start = format!("{WINDOW}.start");
+    let tables = SESSIONS.tables.iter().flat_map(|table| {
+        let route = format!("'{}' as {}", table.table, CUBE.route);
+        let dimensions = table.dimensions.iter().map(ToString::to_string);
+        let at = format!("{start} as {}", INSTANT.started_at);
+        let measures = table.measures.iter().filter_map(|&measure| measure_sql(measure));
+        std::iter::once(route).chain(dimensions).chain([at]).chain(measures)
+    });
+    let version = format!(
+        "unix_micros({start}) + {}L + {} as {}",
+        revision * REVISION_STEP,
+        MEASURE.events,
+        CUBE.write_time
+    );
+    tables.chain([version]).collect::<Vec<_>>().join(", ")
+}
+
+/// A measure of the aggregated visit; nothing for one that no table of sessions has.
+fn measure_sql(measure: Measure) -> Option<String> {
+    Some(match measure {
+        Measure::Of(aggregate) => aggregate.column().to_string(),
+        Measure::Visit(VisitMeasure::EndedAt) => VISIT.ended_at.to_string(),
+        Measure::Visit(measure) => format!("{} as {}", visit_sql(measure), measure.column()),
+        Measure::Field(column, _) => format!("{FIRST}.{column} as {column}"),
+        Measure::Before(_) | Measure::Registrations => return None,
+    })
+}
+
+fn visit_sql(measure: VisitMeasure) -> String {
     let [visit, browse, cart, checkout, purchase] = STEPS;
     let (views, adds, checkouts) = (MEASURE.item_views, MEASURE.cart_adds, MEASURE.checkouts);
     let furthest = format!(
         "case when {LINES} > 0 then '{purchase}' when {checkouts} + {PAYMENTS} > 0 then '{checkout}' \
          when {adds} > 0 then '{cart}' when {views} + {LISTS} > 0 then '{browse}' else '{visit}' end"
     );
-    let abandoned =
-        format!("case when {furthest} in ('{purchase}', '{visit}') then '{NONE}' else {furthest} end");
-    let of_first = |column: Column| format!("{FIRST}.{column} as {column}");
-    let as_is = |column: Column| column.to_string();
-    let route = SESSIONS.tables.iter().map(|table| format!("'{}' as {}", table.table, CUBE.route));
-    route
-        .chain([
-            as_is(EVENT.user_id),
-            as_is(EVENT.session_id),
-            as_is(EVENT.session_started_at),
-            format!("{start} as {}", BESIDE.started_at),
-            as_is(BESIDE.ended_at),
-            format!("unix_millis({}) - unix_millis({start}) as {}", BESIDE.ended_at, BESIDE.duration_ms),
-            as_is(MEASURE.events),
-            as_is(views),
-            as_is(adds),
-            as_is(checkouts),
-            as_is(MEASURE.orders),
-            as_is(MEASURE.net),
-            format!("{} - {STARTS} <= 1 as {}", MEASURE.events, BESIDE.bounce),
-            format!("{furthest} as {}", BESIDE.furthest_step),
-            format!("{abandoned} as {}", BESIDE.abandoned_at),
-            format!(
-                "case when {LINES} > 0 then 0BD else greatest({IN_CART}, 0BD) end as {}",
-                BESIDE.value_at_risk
-            ),
-            of_first(EVENT.country),
-            of_first(EVENT.device),
-            of_first(EVENT.channel),
-            format!(
-                "unix_micros({start}) + {}L + {} as {}",
-                revision * REVISION_STEP,
-                MEASURE.events,
-                CUBE.write_time
-            ),
-        ])
-        .collect::<Vec<_>>()
-        .join(", ")
+    match measure {
+        VisitMeasure::EndedAt => VISIT.ended_at.to_string(),
+        VisitMeasure::DurationMs => format!("unix_millis({}) - unix_millis({WINDOW}.start)", VISIT.ended_at),
+        VisitMeasure::Bounce => format!("{} - {STARTS} <= 1", MEASURE.events),
+        VisitMeasure::AbandonedAt => {
+            format!("case when {furthest} in ('{purchase}', '{visit}') then '{NONE}' else {furthest} end")
+        }
+        VisitMeasure::FurthestStep => furthest,
+        VisitMeasure::ValueAtRisk => {
+            format!("case when {LINES} > 0 then 0BD else greatest({IN_CART}, 0BD) end")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_aggregate_of_the_table_is_computed_before_it_is_named() {
+        let inner = aggregates();
+        for measure in SESSIONS.tables.iter().flat_map(|table| table.measures) {
+            if let Measure::Of(aggregate) = measure {
+                assert!(inner.contains(&format!(" as {}", aggregate.column())), "{aggregate:?}");
+            }
+        }
+    }
 }

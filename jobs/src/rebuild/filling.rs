@@ -130,7 +130,7 @@ impl Filling<'_> {
         let key = config.endpoints.namespace.advisory_lock(REPAIR_LOCK);
         // Verification must not read between what is written and what is recorded.
         client.execute("select pg_advisory_lock($1)", &[&key]).await?;
-        let snapshot: String = client.query_one("select pg_current_snapshot()::text", &[]).await?.get(0);
+        let snapshot = provision::cluster::snapshot(&**client, family, &windows).await?;
         let piece = batch::Piece {
             family,
             range: &windows,
@@ -138,7 +138,7 @@ impl Filling<'_> {
             records: batch::Records::All,
             revision: *revision,
         };
-        batch::write(&config.endpoints, config.sink_retries, &piece).await?;
+        batch::write(&config.endpoints, &piece).await?;
         let transaction = client.transaction().await?;
         repair::record(&transaction, Kind::Rebuild, &piece).await?;
         if *family == CUBE_FAMILY {

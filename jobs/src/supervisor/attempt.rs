@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use contracts::cause::chain;
 use provision::Provisioned;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::advance::Advance;
 use super::kept::Announced;
 use super::queries::{self, Answer, PlanQueries, Queries, START, ask};
 use super::session::{self, ANSWER};
-use super::submission::{Beside, Planned, Submission};
+use super::submission::{Planned, SideQuery, Submission};
 use super::{JobConfig, Reporter};
 use crate::lease::{Hold, Lost};
 use crate::plans::{CUBE_QUERY, Plan};
@@ -24,8 +26,6 @@ const POLL: Duration = Duration::from_secs(1);
 const REPORT: Duration = Duration::from_secs(1);
 /// A cube without records for so long leaves room for the queries beside it.
 const IDLE: Duration = Duration::from_secs(5);
-/// A cold Spark compiles every query before its first micro-batch ends: so many times the usual patience.
-const COLD_PATIENCE: u32 = 3;
 /// A query that ran this long before its fault was well: the next pause is short again.
 const RAN_WELL: Duration = Duration::from_secs(60);
 
@@ -35,6 +35,8 @@ pub(super) enum Ended {
     OnRequest,
     /// Other plans are in force now: it stopped, so that these can be submitted.
     PlansChanged,
+    /// Somebody holds the job, or wants it submitted again: it stopped.
+    Wished,
     /// The query, the session or the server failed.
     Fault {
         /// What happened, for a person to read.
@@ -52,6 +54,8 @@ enum Reason {
     Asked,
     /// Other plans are in force.
     PlansChanged,
+    /// Somebody holds the job, or wants it submitted again.
+    Wished,
 }
 
 /// Why watching the queries ended, for a person to read.
@@ -83,6 +87,8 @@ pub(super) struct Attempt<'a> {
     pub(super) plans: &'a [Plan],
     pub(super) provisioned: &'a Provisioned,
     pub(super) hold: &'a Hold,
+    /// The wishes for a restart that this submission answers.
+    pub(super) restart_no: i64,
 }
 
 impl Attempt<'_> {
@@ -111,7 +117,7 @@ impl Attempt<'_> {
                 trigger_ms,
             };
             let cube_ms = u64::try_from(self.config.trigger.as_millis()).unwrap_or(u64::MAX);
-            let beside = Beside::all()
+            let beside = SideQuery::all()
                 .map(move |which| announced(which.name(), which.every_ms(self.config.beside_pct)));
             std::iter::once(announced(CUBE_QUERY, cube_ms)).chain(beside)
         })
@@ -146,11 +152,11 @@ impl Attempt<'_> {
         });
         let mut queries = queries;
         match self.watch(&mut queries, cancel, progress, reporter).await {
-            Ok(Reason::Asked) => {
+            Ok(reason @ (Reason::Asked | Reason::Wished)) => {
                 progress.send_modify(|job| job.state = JobState::Stopping);
                 reporter.report(progress).await;
                 session::stop(queries.into_all()).await;
-                Ended::OnRequest
+                if matches!(reason, Reason::Asked) { Ended::OnRequest } else { Ended::Wished }
             }
             Ok(Reason::PlansChanged) => {
                 session::stop(queries.into_all()).await;
@@ -179,6 +185,7 @@ impl Attempt<'_> {
     async fn submit(&self, progress: &watch::Sender<JobProgress>) -> Result<Queries, NotSubmitted> {
         let endpoints = &self.config.endpoints;
         let session = session::join(endpoints).await?;
+        let paced = queries::is_paced(&session).await?;
         let submission = Submission {
             session,
             brokers: endpoints.kafka_brokers.clone(),
@@ -188,12 +195,10 @@ impl Attempt<'_> {
             user_schema_id: self.provisioned.assigned.user_schema_id,
             users_topic: endpoints.namespace.users_topic(),
             refusals_topic: endpoints.namespace.quarantine_topic(),
-            sink: CassandraSink {
-                keyspace: endpoints.namespace.keyspace().to_owned(),
-                retries: self.config.sink_retries,
-            },
+            sink: CassandraSink { keyspace: endpoints.namespace.keyspace().to_owned() },
             trigger_ms: self.config.trigger.as_millis(),
             beside_pct: self.config.beside_pct,
+            paced,
         };
         let newest = self.newest();
         let planned: Vec<Planned> = self
@@ -251,10 +256,9 @@ impl Attempt<'_> {
         let newest = self.newest();
         let mut last_seen = BTreeMap::new();
         let mut last_report: Option<Instant> = None;
-        let mut last_advance = Instant::now();
         let watched = Instant::now();
-        let mut warm = false;
-        let mut to_start = Beside::all();
+        let mut advance = Advance::new(self.config.stall_after, watched);
+        let mut to_start = SideQuery::all();
         let mut round = 0_usize;
         loop {
             round = round.wrapping_add(1);
@@ -314,21 +318,23 @@ impl Attempt<'_> {
                 return Err(Trouble::Query(ended.why));
             }
             if advanced {
-                last_advance = Instant::now();
-                warm = true;
+                advance.batch_ended(Instant::now());
             }
-            let patience = self.config.stall_after * if warm { 1 } else { COLD_PATIENCE };
             if !answers.busy {
-                last_advance = Instant::now();
-            } else if last_advance.elapsed() > patience {
+                advance.idle(Instant::now());
+            } else if queries.submission.paced && advance.wants_a_look(Instant::now()) {
+                let finished = queries::finished_tasks(queries).await;
+                advance.looked(finished, Instant::now());
+            }
+            if let Some(silent) = advance.stalled(Instant::now()) {
                 return Err(Trouble::Query(format!(
-                    "no micro-batch ended for {} s: check that cassandra and kafka answer (`storepulse stack status`)",
-                    last_advance.elapsed().as_secs()
+                    "no task of a micro-batch ended for {} s: check that cassandra and kafka answer (`storepulse stack status`)",
+                    silent.as_secs()
                 )));
             }
             // One a round, when the one before has nothing to do: they share the cluster with the cube.
             if answers.beside_idle
-                && (warm || (!answers.busy && watched.elapsed() > IDLE))
+                && (advance.is_warm() || (!answers.busy && watched.elapsed() > IDLE))
                 && to_start.len() > 0
             {
                 // As for the cube, right after the lease was renewed; without PostgreSQL, in a later round.
@@ -346,8 +352,12 @@ impl Attempt<'_> {
             }
             if last_report.is_none_or(|at| at.elapsed() >= REPORT) {
                 last_report = Some(Instant::now());
-                if reporter.report(progress).await {
+                let asked = reporter.report(progress).await;
+                if asked.stop {
                     return Ok(Reason::Asked);
+                }
+                if asked.held.is_some() || asked.restart_no != self.restart_no {
+                    return Ok(Reason::Wished);
                 }
                 if reporter.plans_differ(self.plans).await {
                     return Ok(Reason::PlansChanged);
@@ -359,21 +369,4 @@ impl Attempt<'_> {
 
 fn fault(error: &CallError, started: Instant) -> Ended {
     Ended::Fault { why: chain(error), ran_well: started.elapsed() > RAN_WELL }
-}
-
-/// An error and its causes, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(first_line(&cause.to_string()));
-        source = cause.source();
-    }
-    text
-}
-
-/// Server errors carry a stack trace; its first line says what happened.
-pub(super) fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or(text)
 }

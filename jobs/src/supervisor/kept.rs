@@ -6,11 +6,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
-use serde::Serialize;
+use chrono::Utc;
 use tokio_postgres::Client;
 
-use super::record;
+use super::record::{self, Batch, Fault, Key, Query, State};
 use crate::progress::SparkProgress;
 
 /// Micro-batches that are kept while PostgreSQL is away: some half an hour of them, about a KB each.
@@ -21,86 +20,6 @@ const FAULTS: usize = 50;
 const AT_ONCE: usize = 500;
 /// How often old rows are removed.
 const PRUNE: Duration = Duration::from_secs(600);
-
-/// A query of a plan: its name without the revision, and the revision.
-pub(super) type Key = (&'static str, i64);
-
-/// A row of `ops.job_batch`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Batch {
-    query: &'static str,
-    revision: i64,
-    batch_id: i64,
-    started_at: DateTime<Utc>,
-    rows_in: i64,
-    duration_ms: i64,
-    phases_ms: BTreeMap<String, i64>,
-    state_rows: i64,
-    dropped_rows: i64,
-    watermark: Option<DateTime<Utc>>,
-    newest_event_at: Option<DateTime<Utc>>,
-    lag_p50_ms: Option<i64>,
-    lag_p99_ms: Option<i64>,
-    end_offsets: serde_json::Map<String, serde_json::Value>,
-    offsets_behind: i64,
-}
-
-impl Batch {
-    fn of((query, revision): Key, spark: &SparkProgress) -> Self {
-        Self {
-            query,
-            revision,
-            batch_id: spark.batch_id,
-            started_at: spark.timestamp,
-            rows_in: spark.input_rows(),
-            duration_ms: spark.batch_ms(),
-            phases_ms: spark.phases_ms(),
-            state_rows: spark.state_rows().0,
-            dropped_rows: spark.rows_dropped_by_watermark(),
-            watermark: spark.event_time.watermark,
-            newest_event_at: spark.event_time.max,
-            lag_p50_ms: spark.lag_ms().map(|(p50, _)| p50),
-            lag_p99_ms: spark.lag_ms().map(|(_, p99)| p99),
-            end_offsets: spark.end_offsets(),
-            offsets_behind: spark.offsets_behind(),
-        }
-    }
-}
-
-/// How a query does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    /// Not started yet.
-    Waiting,
-    Running,
-    Ended,
-}
-
-/// A row of `ops.job_query`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Query {
-    query: &'static str,
-    revision: i64,
-    newest: bool,
-    state: State,
-    trigger_ms: u64,
-    trigger_active: bool,
-    data_available: bool,
-    started_at: Option<DateTime<Utc>>,
-}
-
-/// A row of `ops.job_fault`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Fault {
-    query: &'static str,
-    revision: i64,
-    /// The micro-batch that was next, as far as it is known.
-    batch_id: Option<i64>,
-    summary: String,
-    exception: String,
-    occurred_at: DateTime<Utc>,
-}
 
 /// A query that is about to be submitted.
 pub(super) struct Announced {

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use spark_connect_rs::SparkError;
+use contracts::cause::{chain, first_line};
 use spark_connect_rs::streaming::StreamingQuery;
+use spark_connect_rs::{SparkError, SparkSession};
 
-use super::attempt::first_line;
-use super::kept::Key;
-use super::submission::{Beside, Planned, Submission};
+use super::record::Key;
+use super::session::ANSWER;
+use super::submission::{Planned, SideQuery, Submission};
 use crate::checkpoint;
+use crate::finished_tasks;
 use crate::plans::CUBE_QUERY;
 use crate::spark::{self, CallError};
 
@@ -20,8 +22,8 @@ pub(super) const START: Duration = Duration::from_secs(120);
 pub(super) struct PlanQueries {
     pub(super) planned: Planned,
     pub(super) cube: StreamingQuery,
-    /// In the order of [`Beside::all`], as far as they are started.
-    pub(super) beside: Vec<(Beside, StreamingQuery)>,
+    /// In the order of [`SideQuery::all`], as far as they are started.
+    pub(super) beside: Vec<(SideQuery, StreamingQuery)>,
 }
 
 impl PlanQueries {
@@ -82,8 +84,36 @@ pub(super) struct Answers {
     pub(super) ended: Option<EndedQuery>,
 }
 
+/// Whether the server's jar counts tasks and follows what micro-batches take: one from before does its work without.
+pub(super) async fn is_paced(session: &SparkSession) -> Result<bool, CallError> {
+    let asked = session.clone();
+    let answer =
+        spark::call("count finished tasks", ANSWER, move || finished_tasks::ask(&asked).map(drop)).await;
+    match answer {
+        Ok(()) => Ok(true),
+        Err(CallError::Spark { source, .. }) if finished_tasks::is_unknown(&source) => {
+            tracing::warn!(
+                "the connect server has a jar from before this program: micro-batches have one size, and queries do not \
+                 wait for each other, until `storepulse stack up` has restarted it"
+            );
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// How many tasks of the cubes have finished since they were started; nothing where the server does not tell.
+pub(super) async fn finished_tasks(queries: &Queries) -> Option<i64> {
+    let asked = queries.submission.session.clone();
+    let answer = spark::call("count finished tasks", ANSWER, move || finished_tasks::ask(&asked)).await;
+    let counts = answer
+        .inspect_err(|error| tracing::debug!(error = %chain(error), "finished tasks are not known"))
+        .ok()?;
+    Some(queries.plans.iter().filter_map(|plan| counts.get(plan.cube.id())).sum())
+}
+
 /// Starts a query beside the cube of each plan.
-pub(super) async fn start_beside(queries: &mut Queries, which: Beside) -> Result<(), CallError> {
+pub(super) async fn start_beside(queries: &mut Queries, which: SideQuery) -> Result<(), CallError> {
     let Queries { submission, plans } = queries.clone();
     let started = spark::call("start a query beside the cube", START, move || {
         plans.iter().map(|plan| submission.start_beside(&plan.planned, which)).collect::<Result<Vec<_>, _>>()
@@ -103,7 +133,7 @@ pub(super) fn ask(queries: &Queries, round: usize) -> Result<Answers, SparkError
         let answer = ask_one(cube, &plan.cube, &mut answers.ended)?;
         answers.busy |= answer.trigger_active && answer.data_available;
         answers.given.push(answer);
-        if plan.beside.len() < Beside::all().len()
+        if plan.beside.len() < SideQuery::all().len()
             && let Some((_, last)) = plan.beside.last()
         {
             answers.beside_idle &= !last.status()?.is_trigger_active;

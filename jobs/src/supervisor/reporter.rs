@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use contracts::cause::chain;
 use contracts::endpoints::Endpoints;
 use tokio::sync::watch;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use super::attempt::chain;
 use super::kept::Kept;
-use crate::control::{self, ControlError};
+use crate::control::{self, Asked, ControlError};
 use crate::plans::{self, CUBE_QUERY, Plan};
 use crate::progress::JobProgress;
 
@@ -23,6 +23,8 @@ pub(super) struct Reporter<'a> {
     endpoints: &'a Endpoints,
     run_id: Uuid,
     silent: bool,
+    /// What the job was last asked to do.
+    asked: Asked,
     /// What is to be told about the queries.
     pub(super) kept: Kept,
     /// Whether that was refused the last time.
@@ -31,19 +33,20 @@ pub(super) struct Reporter<'a> {
 
 impl<'a> Reporter<'a> {
     pub(super) fn new(client: Client, endpoints: &'a Endpoints, run_id: Uuid) -> Self {
-        let (silent, unkept) = (false, false);
-        Self { client: Some(client), endpoints, run_id, silent, kept: Kept::default(), unkept }
+        let (silent, unkept, asked) = (false, false, Asked::default());
+        Self { client: Some(client), endpoints, run_id, silent, asked, kept: Kept::default(), unkept }
     }
 
-    /// Returns whether the job has been asked to stop.
-    pub(super) async fn report(&mut self, progress: &watch::Sender<JobProgress>) -> bool {
+    /// Returns what the job is asked to do; while PostgreSQL does not say, what it was asked before.
+    pub(super) async fn report(&mut self, progress: &watch::Sender<JobProgress>) -> Asked {
         // A copy: the channel's lock must not be held while waiting.
         let progress = progress.borrow().clone();
         let why = match tokio::time::timeout(ANSWER, self.write(&progress)).await {
-            Ok(Ok(stop)) => {
+            Ok(Ok(asked)) => {
                 self.silent = false;
+                self.asked = asked;
                 self.record().await;
-                return stop;
+                return self.asked.clone();
             }
             Ok(Err(error)) => format!("{error}: {}", error.source),
             Err(_) => format!("postgresql did not answer within {} s", ANSWER.as_secs()),
@@ -51,7 +54,7 @@ impl<'a> Reporter<'a> {
         if !std::mem::replace(&mut self.silent, true) {
             tracing::warn!(why, "progress is not recorded; the query goes on");
         }
-        false
+        self.asked.clone()
     }
 
     /// Tells how the queries do and did. A refusal leaves the rest as it is: this is for people to look at.
@@ -87,14 +90,14 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    async fn write(&mut self, progress: &JobProgress) -> Result<bool, ControlError> {
+    async fn write(&mut self, progress: &JobProgress) -> Result<Asked, ControlError> {
         // Taken out: one that fails or is left in the middle of an answer is not used again.
         let client = match self.client.take() {
             Some(client) if !client.is_closed() => client,
             _ => control::connect(&self.endpoints.pg_url).await?,
         };
-        let stop = control::report(&client, self.run_id, progress).await?;
+        let asked = control::report(&client, self.run_id, progress).await?;
         self.client = Some(client);
-        Ok(stop)
+        Ok(asked)
     }
 }

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use contracts::cause::chain;
 use contracts::endpoints::Endpoints;
 use sha2::{Digest, Sha256};
 use spark_connect_rs::SparkSession;
@@ -53,7 +54,7 @@ pub(super) async fn stop(queries: impl IntoIterator<Item = StreamingQuery>) {
     while let Some(stopped) = stopping.join_next().await {
         // A call hands a panic on as an error.
         if let Ok(Err(error)) = stopped {
-            tracing::warn!(error = %super::attempt::chain(&error), "a query did not stop");
+            tracing::warn!(error = %chain(&error), "a query did not stop");
         }
     }
 }

@@ -6,6 +6,8 @@
 //! begin at the same instant.
 
 use contracts::family::{FAMILIES_BESIDE, Family, Geometry, Source};
+use std::time::Duration;
+
 use spark_connect_rs::streaming::{StreamingQuery, Trigger};
 use spark_connect_rs::{SparkError, SparkSession};
 
@@ -14,7 +16,7 @@ use crate::metrics;
 use crate::plans::{CUBE_QUERY, Plan, REFUSALS_QUERY};
 use crate::registered;
 use crate::sink::CassandraSink;
-use crate::source::KafkaSource;
+use crate::source::{KafkaSource, Pace};
 use crate::spark::{NO_DATA_BATCHES, SHUFFLE_PARTITIONS_SETTING};
 
 /// How often refusals are published: they are rare, and the cube comes first.
@@ -37,9 +39,17 @@ const READERS_BESIDE: u32 = 1;
 /// Tasks that write what nothing is aggregated from, a row a record: with one, the stream would wait for a core until all are in.
 const WRITERS_OF_RECORDS: i32 = 8;
 
+/// How long a micro-batch of the cube should take when there is more to read than it takes: long enough that its fixed cost of half
+/// a second is small.
+const CUBE_WANTED: Duration = Duration::from_secs(5);
+/// The same of a query beside it: longer, as it has much to catch up with after it has waited.
+const BESIDE_WANTED: Duration = Duration::from_secs(10);
+/// How long a query beside the cube waits at most while that has fallen behind.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
 /// A query beside the cube.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Beside {
+pub(super) enum SideQuery {
     /// Publishes what was refused.
     Refusals,
     /// Counts for the ledger.
@@ -48,7 +58,7 @@ pub(super) enum Beside {
     Family(&'static Family),
 }
 
-impl Beside {
+impl SideQuery {
     /// All of them, in the order in which they are started.
     pub(super) fn all() -> std::vec::IntoIter<Self> {
         let families = FAMILIES_BESIDE.iter().map(Self::Family);
@@ -96,6 +106,8 @@ pub(super) struct Submission {
     pub(super) sink: CassandraSink,
     pub(super) trigger_ms: u128,
     pub(super) beside_pct: u32,
+    /// Whether the server's jar has sources that follow what micro-batches take.
+    pub(super) paced: bool,
 }
 
 /// A plan to submit.
@@ -121,21 +133,28 @@ impl Submission {
         self.session.conf().set(SHUFFLE_PARTITIONS_SETTING, &planned.plan.shuffle_partitions.to_string())
     }
 
+    fn pace(&self, planned: &Planned, leads: bool, wanted: Duration) -> Option<Pace> {
+        let job = planned.plan.checkpoint.clone();
+        self.paced.then_some(Pace { job, leads, wanted, longest_wait: LONGEST_WAIT })
+    }
+
     fn source(&self, planned: &Planned) -> KafkaSource {
         KafkaSource {
             brokers: self.brokers.clone(),
             topic: planned.topic.clone(),
             max_offsets_per_trigger: self.max_offsets_per_trigger,
+            pace: self.pace(planned, true, CUBE_WANTED),
             readers: planned.plan.shuffle_partitions,
         }
     }
 
     fn source_beside(&self, planned: &Planned) -> KafkaSource {
-        KafkaSource { readers: READERS_BESIDE, ..self.source(planned) }
+        let pace = self.pace(planned, false, BESIDE_WANTED);
+        KafkaSource { readers: READERS_BESIDE, pace, ..self.source(planned) }
     }
 
     /// The trigger of a query beside the cube.
-    fn every(&self, which: Beside) -> Trigger {
+    fn every(&self, which: SideQuery) -> Trigger {
         Trigger::ProcessingTime(format!("{} milliseconds", which.every_ms(self.beside_pct)))
     }
 
@@ -163,13 +182,13 @@ impl Submission {
     pub(super) fn start_beside(
         &self,
         planned: &Planned,
-        which: Beside,
+        which: SideQuery,
     ) -> Result<StreamingQuery, SparkError> {
         self.settle(planned)?;
         match which {
-            Beside::Refusals => self.start_refusals(planned),
-            Beside::Ledger => self.start_ledger(planned),
-            Beside::Family(family) => self.start_family(planned, family),
+            SideQuery::Refusals => self.start_refusals(planned),
+            SideQuery::Ledger => self.start_ledger(planned),
+            SideQuery::Family(family) => self.start_family(planned, family),
         }
     }
 
@@ -200,7 +219,7 @@ impl Submission {
             .output_mode(if append { "append" } else { "update" })
             .query_name(&planned.name(family.name))
             .option("checkpointLocation", &plan.family_checkpoint(family))
-            .trigger(self.every(Beside::Family(family)))
+            .trigger(self.every(SideQuery::Family(family)))
             .start("");
         self.session.conf().set(NO_DATA_BATCHES, "false")?;
         started
@@ -216,20 +235,20 @@ impl Submission {
             .output_mode("append")
             .query_name(&planned.name(REFUSALS_QUERY))
             .option("checkpointLocation", &planned.plan.refusals_checkpoint())
-            .trigger(self.every(Beside::Refusals))
+            .trigger(self.every(SideQuery::Refusals))
             .start("")
     }
 
     fn start_ledger(&self, planned: &Planned) -> Result<StreamingQuery, SparkError> {
         let plan = &planned.plan;
         let records = self.source_beside(planned).stream(&self.session, LEDGER_QUERY);
-        let counts = metrics::ledger::counts(&records, &self.expected(plan), plan.revision)?;
+        let counts = metrics::outcomes::counts(&records, &self.expected(plan), plan.revision)?;
         self.sink
             .stream_of_ledger(counts.write_stream())
             .output_mode("update")
             .query_name(&planned.name(LEDGER_QUERY))
             .option("checkpointLocation", &plan.ledger_checkpoint())
-            .trigger(self.every(Beside::Ledger))
+            .trigger(self.every(SideQuery::Ledger))
             .start("")
     }
 }

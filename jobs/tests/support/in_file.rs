@@ -12,6 +12,23 @@ use super::{Record, record_time, with_headers};
 
 /// Records in the shape of Spark's Kafka source; offsets count from 0.
 pub(crate) fn kafka_records(session: &SparkSession, records: &[Record], file: &Path) -> DataFrame {
+    write(records, file);
+    let path = format!("file://{}", file.display());
+    in_shape(&session.read().format("avro").load(Some(&path)))
+}
+
+/// A stream of the files of a folder, one a micro-batch, the oldest first; offsets count from 0 in each.
+pub(crate) fn kafka_stream(session: &SparkSession, folder: &Path) -> DataFrame {
+    let stream = session
+        .read_stream()
+        .format("avro")
+        .schema("offset bigint, value binary, generation string")
+        .option("maxFilesPerTrigger", "1");
+    in_shape(&stream.load(Some(&format!("file://{}", folder.display()))))
+}
+
+/// Writes records into a file.
+pub(crate) fn write(records: &[Record], file: &Path) {
     let schema = r#"{"type": "record", "name": "Record", "fields": [
         {"name": "offset", "type": "long"},
         {"name": "value", "type": ["null", "bytes"]},
@@ -32,9 +49,11 @@ pub(crate) fn kafka_records(session: &SparkSession, records: &[Record], file: &P
         writer.append_value(Avro::Record(fields.into())).unwrap();
     }
     writer.flush().unwrap();
+}
+
+fn in_shape(records: &DataFrame) -> DataFrame {
     let timestamp = format!("timestamp_micros({} + 3000000 * offset)", record_time(0).timestamp_micros());
-    let path = format!("file://{}", file.display());
-    let rows = session.read().format("avro").load(Some(&path)).select([
+    let rows = records.select([
         expr("'t.events.g1'").alias("topic"),
         expr("3").alias("partition"),
         col("offset"),

@@ -1,19 +1,21 @@
 //! What lies before the floor in PostgreSQL.
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use contracts::ids;
 use tokio_postgres::Client;
 
 use super::{Retained, last_day_to_drop};
 use crate::LifecycleError;
 
-/// What is deleted row by row: a name, the table and its condition.
-const DELETED: [(&str, &str); 5] = [
+/// What is deleted row by row, as the windows that it is about: the table and its condition.
+const OF_WINDOWS: [(&str, &str); 3] = [
     ("ops.repaired_figure", "repair_id in (select repair_id from ops.repair where to_minute <= $1)"),
     ("ops.repair", "to_minute <= $1"),
     ("ops.ledger", "minute < $1"),
-    ("raw.quarantine", "quarantined_at < $1"),
-    ("raw.registrations", "ingested_at < $1"),
 ];
+/// What is deleted by the time at which it came in, likewise.
+const AGED: [(&str, &str); 2] =
+    [("raw.quarantine", "quarantined_at < $1"), ("raw.registrations", "ingested_at < $1")];
 
 /// Dropping a partition stops all writers of the table: no longer than this while it waits for a reader.
 const LOCK_TIMEOUT: &str = "set local lock_timeout = '10s'";
@@ -27,16 +29,7 @@ pub(super) async fn drop_partitions(
 ) -> Result<(), LifecycleError> {
     let failed = LifecycleError::postgres("drop a partition of raw.events");
     let Some(last) = last_day_to_drop(floor) else { return Ok(()) };
-    let rows = client
-        .query(
-            "select relname::text from pg_inherits join pg_class on pg_class.oid = inhrelid
-             where inhparent = 'raw.events'::regclass order by 1",
-            &[],
-        )
-        .await
-        .map_err(&failed)?;
-    for row in rows {
-        let name: String = row.get(0);
+    for name in partitions(client).await.map_err(&failed)? {
         let Some(day) = day_of(&name) else { continue };
         let is_before = day <= last;
         let is_last = last.checked_add_days(Days::new(1)) == Some(day);
@@ -66,19 +59,87 @@ pub(super) async fn drop_partitions(
     Ok(())
 }
 
+/// Deletes what the events of partitions that are gone claimed; those of partitions that stay keep theirs.
+pub(super) async fn delete_identities(
+    client: &Client,
+    floor: DateTime<Utc>,
+    retained: &mut Retained,
+) -> Result<(), LifecycleError> {
+    const TABLE: &str = "raw.event_identity";
+    let failed = LifecycleError::postgres("delete the identities of old events");
+    let names = partitions(client).await.map_err(&failed)?;
+    let kept =
+        names.iter().filter(|name| !retained.partitions.contains(name)).filter_map(|name| day_of(name));
+    let first = kept.min().unwrap_or(NaiveDate::MAX).min(floor.date_naive());
+    let first = ids::v7_lower_bound(first.and_time(NaiveTime::MIN).and_utc().timestamp_millis());
+    let gone = if retained.dry_run {
+        let count = format!("select count(*) from {TABLE} where event_id < $1");
+        client.query_one(&count, &[&first]).await.map_err(&failed)?.get::<_, i64>(0).unsigned_abs()
+    } else {
+        client
+            .execute(&format!("delete from {TABLE} where event_id < $1"), &[&first])
+            .await
+            .map_err(&failed)?
+    };
+    retained.rows.insert(TABLE, gone);
+    Ok(())
+}
+
 /// The day of a partition, by its name.
 fn day_of(partition: &str) -> Option<NaiveDate> {
     NaiveDate::parse_from_str(partition.strip_prefix("events_")?, "%Y%m%d").ok()
 }
 
-/// Deletes rows from before the floor.
-pub(super) async fn delete(
+/// Whether an event occurred before an instant.
+pub(super) async fn holds_older(client: &Client, than: DateTime<Utc>) -> Result<bool, LifecycleError> {
+    let failed = LifecycleError::postgres("look for old events");
+    for name in partitions(client).await.map_err(&failed)? {
+        // An event's id is never so much newer than the event that a later day's partition could hold it.
+        if day_of(&name).is_none_or(|day| day > than.date_naive()) {
+            continue;
+        }
+        let older = format!("select exists (select from raw.{name} where occurred_at < $1)");
+        if client.query_one(&older, &[&than]).await.map_err(&failed)?.get(0) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The partitions of `raw.events`, the oldest first.
+async fn partitions(client: &Client) -> Result<Vec<String>, tokio_postgres::Error> {
+    let sql = "
+        select relname::text from pg_inherits join pg_class on pg_class.oid = inhrelid
+        where inhparent = 'raw.events'::regclass order by 1";
+    Ok(client.query(sql, &[]).await?.iter().map(|row| row.get(0)).collect())
+}
+
+/// Deletes what is about windows from before the floor.
+pub(super) async fn delete_of_windows(
     client: &Client,
     floor: DateTime<Utc>,
     retained: &mut Retained,
 ) -> Result<(), LifecycleError> {
+    delete(&OF_WINDOWS, client, floor, retained).await
+}
+
+/// Deletes what came in before an instant, whatever it is about.
+pub(super) async fn delete_aged(
+    client: &Client,
+    before: DateTime<Utc>,
+    retained: &mut Retained,
+) -> Result<(), LifecycleError> {
+    delete(&AGED, client, before, retained).await
+}
+
+async fn delete(
+    tables: &[(&'static str, &str)],
+    client: &Client,
+    before: DateTime<Utc>,
+    retained: &mut Retained,
+) -> Result<(), LifecycleError> {
     let failed = LifecycleError::postgres("delete old rows");
-    for (table, condition) in DELETED {
+    for (table, condition) in tables.iter().copied() {
         let there =
             client.query_one("select to_regclass($1) is not null", &[&table]).await.map_err(&failed)?;
         if !there.get::<_, bool>(0) {
@@ -86,10 +147,10 @@ pub(super) async fn delete(
         }
         let gone = if retained.dry_run {
             let count = format!("select count(*) from {table} where {condition}");
-            client.query_one(&count, &[&floor]).await.map_err(&failed)?.get::<_, i64>(0).unsigned_abs()
+            client.query_one(&count, &[&before]).await.map_err(&failed)?.get::<_, i64>(0).unsigned_abs()
         } else {
             let delete = format!("delete from {table} where {condition}");
-            client.execute(&delete, &[&floor]).await.map_err(&failed)?
+            client.execute(&delete, &[&before]).await.map_err(&failed)?
         };
         retained.rows.insert(table, gone);
     }

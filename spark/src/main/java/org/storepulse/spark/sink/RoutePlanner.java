@@ -71,7 +71,8 @@ final class RoutePlanner {
   /**
    * Plans on a thread of its own, since the driver may never answer: when its control connection is lost while the
    * schema is read, every later read in that session waits for ever (driver 4.18; the connector keeps sessions for an
-   * hour). Such a session is left behind and the table planned once more in a new one.
+   * hour). Such a session is left behind and the table planned once more in a new one. So is one that does not know the
+   * table: it hears of new ones some seconds late, where there are many.
    */
   private TableRoute planBounded(String route, String table, StructType rows) {
     for (int earlier = 0; ; earlier++) {
@@ -82,7 +83,8 @@ final class RoutePlanner {
             .get(options.writeTimeoutMs(), TimeUnit.MILLISECONDS);
       } catch (ExecutionException e) {
         boolean controlConnectionLost = e.getCause() instanceof IllegalStateException;
-        if (!controlConnectionLost || earlier > 0) {
+        boolean unknown = e.getCause() instanceof UnknownTableException;
+        if (!(controlConnectionLost || unknown) || earlier > 0) {
           throw e.getCause() instanceof RuntimeException cause ? cause : new CompletionException(e.getCause());
         }
       } catch (TimeoutException e) {
@@ -135,7 +137,7 @@ final class RoutePlanner {
       return new DefaultSource().getTable(connectorOptions);
     } catch (Exception e) { // Scala declares no checked exceptions, so its own type cannot be caught here.
       if (e instanceof AnalysisException) {
-        throw new IllegalArgumentException(
+        throw new UnknownTableException(
             "create table "
                 + options.keyspace()
                 + "."
@@ -171,6 +173,12 @@ final class RoutePlanner {
       map.put(requestTimeout, Long.toString(Math.min(10_000, options.writeTimeoutMs())));
     }
     return new CaseInsensitiveStringMap(map);
+  }
+
+  private static final class UnknownTableException extends IllegalArgumentException {
+    UnknownTableException(String message, Exception cause) {
+      super(message, cause);
+    }
   }
 
   private record ProjectedWriteInfo(CaseInsensitiveStringMap options, StructType schema)

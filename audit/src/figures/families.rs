@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::Namespace;
-use contracts::cube::{Grouping, MEASURE};
+use contracts::cube::Grouping;
 use contracts::event::EVENT;
-use contracts::family::{BESIDE, FAMILIES_BESIDE, Family, LIVE, ORDERS, PRODUCTS, REGISTRATIONS, SESSIONS};
+use contracts::family::{FAMILIES_BESIDE, Family, LIVE, ORDERS, PRODUCTS, REGISTRATIONS, SESSIONS};
+use contracts::measure::{COUNTERPART, MEASURE, USER_MEASURE, VISIT};
 use contracts::record::Column;
 use rust_decimal::Decimal;
 use scylla::client::session::Session;
@@ -17,7 +18,7 @@ use crate::{VerifyError, stored};
 
 /// Figures that no table of the cube has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Beside {
+pub struct FamilyFigures {
     /// Closed visits of the span, by the furthest step they came to.
     pub visits: BTreeMap<String, Visits>,
     /// Of the windows of the span, the most users that were in the shop within five minutes, estimated.
@@ -48,7 +49,7 @@ pub struct ProductHour {
     pub previous_net: Decimal,
 }
 
-impl Beside {
+impl FamilyFigures {
     /// A product in the last hour; nothing sold where it has no row.
     #[must_use]
     pub fn hour_of(&self, item_id: &str) -> ProductHour {
@@ -61,8 +62,8 @@ pub(super) async fn read(
     session: &Session,
     namespace: &Namespace,
     span: &Range<DateTime<Utc>>,
-) -> Result<Beside, VerifyError> {
-    let mut beside = Beside::default();
+) -> Result<FamilyFigures, VerifyError> {
+    let mut beside = FamilyFigures::default();
     for family in FAMILIES_BESIDE {
         let Some(table) = family.tables.first() else { continue };
         let rows = stored::within(session, namespace, family, table, &range(family, span)).await?;
@@ -81,19 +82,20 @@ fn range(family: &Family, span: &Range<DateTime<Utc>>) -> Range<DateTime<Utc>> {
     }
 }
 
-fn absorb(beside: &mut Beside, family: &Family, table: &Grouping, rows: &Rows) {
+fn absorb(beside: &mut FamilyFigures, family: &Family, table: &Grouping, rows: &Rows) {
     match *family {
         SESSIONS => {
             for row in rows.values() {
-                let Some(Figure::Text(step)) = figure(table, row, BESIDE.furthest_step) else { continue };
+                let Some(Figure::Text(step)) = figure(table, row, VISIT.furthest_step) else { continue };
                 let visits = beside.visits.entry(step.clone()).or_default();
                 visits.visits += 1;
-                visits.value_at_risk += money(table, row, BESIDE.value_at_risk);
+                visits.value_at_risk += money(table, row, VISIT.value_at_risk);
             }
         }
         LIVE => beside.live = rows.values().map(|row| count(table, row, MEASURE.users)).max(),
         REGISTRATIONS => {
-            beside.registrations = rows.values().map(|row| count(table, row, BESIDE.registrations)).sum();
+            beside.registrations =
+                rows.values().map(|row| count(table, row, USER_MEASURE.registrations)).sum();
         }
         ORDERS => beside.order_lines = rows.len(),
         PRODUCTS => beside.products = last_hour(table, rows),
@@ -111,7 +113,7 @@ fn last_hour(table: &Grouping, rows: &Rows) -> BTreeMap<String, ProductHour> {
     for (key, row) in rows.iter().filter(|(key, _)| key.at == last) {
         let product = products.entry(item(table, key)).or_default();
         product.net += money(table, row, MEASURE.net);
-        product.previous_net += money(table, row, BESIDE.previous_net);
+        product.previous_net += money(table, row, COUNTERPART.previous_net);
     }
     products
 }

@@ -1,0 +1,84 @@
+//! The quarantined records about a person: whoever looks at their bytes knows ids and addresses as the door does.
+
+use std::collections::BTreeSet;
+use std::pin::pin;
+
+use contracts::admission::{Erased as Person, address};
+use futures::TryStreamExt;
+use tokio_postgres::{Client, Row};
+use uuid::Uuid;
+
+use crate::LifecycleError;
+
+const DOING: &str = "look for the user in raw.quarantine";
+
+/// Records about a person.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// By source and coordinates.
+    pub(super) records: Vec<(String, String)>,
+    /// The addresses that each of them holds.
+    addresses: Vec<Vec<String>>,
+}
+
+/// Addresses that are the person's.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) addresses: BTreeSet<String>,
+    pub(super) notes: Vec<String>,
+}
+
+/// Looks at every record; bytes that may be none of text are looked at as they are.
+pub(super) async fn find(client: &Client, user_id: &Uuid, person: &Person) -> Result<Found, LifecycleError> {
+    let failed = LifecycleError::postgres(DOING);
+    let sql = "select source, coordinates, detail, payload, coalesce(record_id = $1 or user_id = $1, false) from raw.quarantine";
+    let mut rows = pin!(client.query_raw(sql, &[user_id]).await.map_err(&failed)?);
+    let mut found = Found::default();
+    while let Some(row) = rows.try_next().await.map_err(&failed)? {
+        let (detail, payload): (&str, Option<&[u8]>) = (row.get(2), row.get(3));
+        let is_theirs = row.get(4)
+            || payload.is_some_and(|payload| person.are_mentioned_in(payload))
+            || person.are_mentioned_in(detail.as_bytes())
+            || person.are_mentioned_in(row.get::<_, &str>(1).as_bytes());
+        if is_theirs {
+            found.records.push((row.get(0), row.get(1)));
+            found.addresses.push(address::found(payload.unwrap_or_default()));
+        }
+    }
+    Ok(found)
+}
+
+/// The addresses in records that are about the person by id. One that a record of somebody else has too, as a shop's own would be, is
+/// nobody's.
+pub(super) async fn addresses_of(
+    client: &Client,
+    user_id: &Uuid,
+    found: Found,
+) -> Result<Told, LifecycleError> {
+    let mut told = Told::default();
+    let candidates: BTreeSet<String> = found.addresses.into_iter().flatten().collect();
+    for candidate in candidates {
+        if is_of_others(client, user_id, &candidate).await? {
+            told.notes.push(
+                "an e-mail address in the user's records is in somebody else's as well, and is not taken for the user's: \
+                 name it by --email where it is"
+                    .to_owned(),
+            );
+        } else {
+            told.addresses.insert(candidate);
+        }
+    }
+    told.notes.dedup();
+    Ok(told)
+}
+
+/// Whether somebody else's record or profile has an address, as far as is known whose they are.
+async fn is_of_others(client: &Client, user_id: &Uuid, address: &str) -> Result<bool, LifecycleError> {
+    let sql = "select exists (select from raw.quarantine where user_id <> $1 and position($2::bytea in payload) > 0)
+                   or exists (select from raw.users where user_id <> $1 and lower(profile ->> 'email') = $3)";
+    let row: Row = client
+        .query_one(sql, &[user_id, &address.as_bytes(), &address])
+        .await
+        .map_err(LifecycleError::postgres(DOING))?;
+    Ok(row.get(0))
+}
