@@ -4,9 +4,11 @@
 //! stands still signs nobody out and holds up no page.
 
 pub mod accounts;
+mod act;
 mod audit;
 mod cookie;
 mod enter;
+mod forms;
 mod gate;
 mod limits;
 mod origin;
@@ -27,12 +29,11 @@ use crate::problem::Problem;
 use crate::server::ServeError;
 use crate::watch::words;
 
-pub(crate) use audit::{Entry, Phase};
+pub(crate) use act::{Act, act_fields, action_form};
+pub(crate) use audit::{Entry, Phase, write as write_entry};
 pub(crate) use cookie::{Cookies, local_path};
 pub(crate) use enter::Attempt;
-#[allow(unused_imports, reason = "for pages and endpoints that act")]
-pub(crate) use gate::Operator;
-pub(crate) use gate::{Peer, Visitor, gate};
+pub(crate) use gate::{Operator, Peer, Visitor, admitted, gate};
 pub(crate) use limits::Limited;
 pub(crate) use origin::{Hosts, same_origin, trusted_by_browsers};
 pub(crate) use password::Passwords;
@@ -86,6 +87,7 @@ pub(crate) struct Access {
     streams: streams::Streams,
     limits: limits::Limits,
     passwords: Passwords,
+    forms: forms::Forms,
     cookies: Cookies,
     behind_proxy: bool,
 }
@@ -98,6 +100,7 @@ impl Access {
             streams: streams::Streams::default(),
             limits: limits::Limits::new(),
             passwords: Passwords::new(),
+            forms: forms::Forms::new(),
             cookies: Cookies::new(config.listen.port(), config.public_url.as_deref()),
             behind_proxy: config.public_url.as_deref().is_some_and(|url| url.starts_with("https://")),
         })
@@ -110,6 +113,10 @@ impl Access {
     /// Whether addresses are told by a proxy in front: the one that has the TLS which this server has not.
     pub(crate) fn behind_proxy(&self) -> bool {
         self.behind_proxy
+    }
+
+    pub(crate) fn forms(&self) -> &forms::Forms {
+        &self.forms
     }
 
     pub(crate) fn passwords(&self) -> &Passwords {

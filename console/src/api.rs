@@ -1,9 +1,13 @@
 //! `/api/v1`: the figures that the pages show, as JSON. Pages and API are made from the same views.
 
+mod actions;
+mod alerts;
 pub(crate) mod answer;
 pub mod described;
+mod events;
 pub(crate) mod jobs;
 pub(crate) mod line;
+mod orders;
 pub(crate) mod quarantine;
 pub(crate) mod schemas;
 mod shop;
@@ -17,9 +21,12 @@ use crate::app::App;
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(shop::routes())
+        .merge(orders::routes())
         .merge(line::routes())
         .merge(jobs::routes())
         .merge(topics::routes())
         .merge(schemas::routes())
         .merge(quarantine::routes())
+        .merge(actions::routes())
+        .merge(alerts::routes())
 }

@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use contracts::endpoints::Endpoints;
+use contracts::money::Rates;
+use contracts::secret::Address;
 use deadpool_postgres::{ClientWrapper, Hook, HookError, ManagerConfig, Pool, RecyclingMethod};
 use tokio_postgres::NoTls;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, assume_role};
 use crate::hub::Hub;
-use crate::metrics::Scraper;
+use crate::own::Own;
+use crate::prometheus::Scraper;
 use crate::server::ServeError;
 use crate::watch::Watch;
-use crate::{schemas, topics};
+use crate::{alerts, schemas, topics};
 
 /// Connections to PostgreSQL for requests; the poller has one of its own.
 const CONNECTIONS: usize = 4;
@@ -27,13 +30,17 @@ pub struct Config {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
     /// The collector to ask whether it takes events; none without.
-    pub collector_url: Option<String>,
+    pub collector_url: Option<Address>,
     /// Where browsers find it, when that is not where it listens: `https://…` behind a proxy.
     pub public_url: Option<String>,
     /// Host names it answers to beside those of the loopback.
     pub hosts: Vec<String>,
+    /// What amounts of records that are judged again are converted with.
+    pub rates: Rates,
     /// The zone of days and clock times where a viewer has chosen none.
     pub time_zone: Tz,
+    /// How alerts are judged, and whom they are told.
+    pub alerts: alerts::Settings,
 }
 
 /// Shared by all requests.
@@ -55,11 +62,13 @@ pub(crate) struct Parts {
     pub(crate) http: reqwest::Client,
     pub(crate) watch: Arc<Watch>,
     pub(crate) hub: Hub,
+    pub(crate) own: Own,
     pub(crate) access: Access,
     pub(crate) scraper: Scraper,
     pub(crate) browser: topics::Browser,
     pub(crate) schemas: schemas::Cache,
     pub(crate) shop: crate::figures::Reader,
+    pub(crate) post: alerts::Post,
     /// Cancelled when the console ends: open streams end with it.
     pub(crate) stop: CancellationToken,
 }
@@ -69,7 +78,7 @@ impl App {
         let scraper = Scraper::new(config.endpoints.clone(), config.collector_url.clone())
             .map_err(ServeError::HttpClient)?;
         let http = reqwest::Client::builder()
-            .timeout(crate::metrics::ANSWER)
+            .timeout(crate::prometheus::ANSWER)
             .build()
             .map_err(ServeError::HttpClient)?;
         Ok(Self(Arc::new(Parts {
@@ -77,11 +86,13 @@ impl App {
             http,
             watch: Arc::default(),
             hub: Hub::new(),
+            own: Own::default(),
             access: Access::new(&config)?,
             scraper,
             browser: topics::Browser::new(&config.endpoints),
             schemas: schemas::Cache::default(),
             shop: crate::figures::Reader::new(&config.endpoints),
+            post: alerts::Post::new().map_err(ServeError::HttpClient)?,
             stop,
             config,
         })))

@@ -105,7 +105,7 @@ mod tests {
             }
         }
         assert_eq!(text("part.js").matches("innerHTML = policy.").count(), 1);
-        assert!(ours <= 500, "{ours} lines of script");
+        assert!(ours <= 510, "{ours} lines of script");
     }
 
     #[test]

@@ -24,6 +24,9 @@ use chrono::{DateTime, Utc};
 
 use crate::watch::Snapshot;
 
+/// Why something is not shown.
+pub(crate) const NOT_LOADED: &str = "it is still being read from Cassandra";
+
 /// Everything that is shown of a period. Each part says by itself where it cannot be told.
 pub(crate) async fn of_period(
     reader: &Reader,

@@ -106,6 +106,17 @@ fn grouped(digits: &str) -> String {
     text
 }
 
+/// With a capital letter.
+pub(crate) fn capital(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+}
+
+/// With a capital letter and a full stop.
+pub(crate) fn sentence(text: &str) -> String {
+    format!("{}.", capital(text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

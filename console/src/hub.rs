@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
 use maud::Markup;
@@ -215,6 +215,8 @@ pub(crate) async fn run(app: App) {
         watch.orders.subscribe(),
         watch.registry.subscribe(),
         watch.quarantine.subscribe(),
+        watch.operations.subscribe(),
+        watch.alerts.subscribe(),
     );
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -239,12 +241,16 @@ pub(crate) async fn run(app: App) {
             (Source::Orders, changed!(channels.3)),
             (Source::Registry, changed!(channels.4)),
             (Source::Quarantine, changed!(channels.5)),
+            (Source::Operations, changed!(channels.6)),
+            (Source::Alerts, changed!(channels.7)),
         ];
         let due = ticks.is_multiple_of(REFRESH_TICKS);
         let changed: Vec<Source> =
             news.into_iter().filter_map(|(source, changed)| (changed || due).then_some(source)).collect();
         if !changed.is_empty() {
+            let begun = Instant::now();
             app.hub.render(&app.watch.snapshot(), &changed);
+            app.own.drew(begun);
         }
     }
 }

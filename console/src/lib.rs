@@ -5,6 +5,8 @@
 //! Data flows one way: `watch` → `figures`, `line`, `topics`, `schemas` → `page` and `api` → `server`.
 
 mod access;
+mod actions;
+pub mod alerts;
 mod api;
 mod app;
 mod assets;
@@ -13,17 +15,20 @@ mod figures;
 mod format;
 mod hub;
 mod line;
-pub mod metrics;
+mod own;
 mod page;
 mod problem;
+pub mod prometheus;
 mod quarantined;
 mod schemas;
 mod server;
+mod shortened;
 mod topics;
-mod visible;
 mod watch;
 
 pub use access::accounts;
+pub use actions::ThroughTheStore;
 pub use api::described;
 pub use app::Config;
+pub use schemas::terminal as subjects;
 pub use server::{ServeError, Serving, serve, serve_metrics};

@@ -12,4 +12,4 @@ pub(crate) mod view;
 
 pub(crate) use ends::{behind, behind_by_ends, kafka_ends, kafka_rate, under_replicated};
 pub(crate) use freshness::freshness;
-pub(crate) use proof::proof;
+pub(crate) use proof::{differing, proof};

@@ -1,6 +1,8 @@
 //! Pages: a file a view. What is live in them is a [`Panel`], drawn by the same function for the first answer and for each patch.
 
+pub(crate) mod actions;
 pub(crate) mod address;
+pub(crate) mod alerts;
 pub(crate) mod flow;
 pub(crate) mod frame;
 pub(crate) mod jobs;
@@ -17,6 +19,7 @@ use std::str::FromStr;
 
 use axum::Router;
 use chrono_tz::Tz;
+use maud::{Markup, html};
 
 use crate::app::App;
 use crate::hub::Panel;
@@ -30,6 +33,8 @@ pub(crate) const PANELS: &[&[Panel]] = &[
     schemas::PANELS,
     jobs::PANELS,
     quarantine::PANELS,
+    actions::PANELS,
+    alerts::PANELS,
 ];
 
 /// What makes one viewer's figures differ from another's: where its day begins, and what it is compared with.
@@ -78,6 +83,17 @@ pub(crate) fn routes() -> Router<App> {
         .merge(schemas::routes())
         .merge(jobs::routes())
         .merge(quarantine::routes())
+        .merge(actions::routes())
+        .merge(alerts::routes())
         .merge(stream::routes())
         .merge(frame::routes())
+}
+
+/// Text with `commands` between backquotes.
+pub(crate) fn with_code(text: &str) -> Markup {
+    html! {
+        @for (index, part) in text.split('`').enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
 }

@@ -124,7 +124,6 @@ impl Problem {
     }
 
     /// Somebody else was faster.
-    #[allow(dead_code, reason = "for actions")]
     pub(crate) fn changed_meanwhile(detail: impl Into<String>) -> Self {
         Self::new(
             StatusCode::PRECONDITION_FAILED,

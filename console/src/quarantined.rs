@@ -38,6 +38,7 @@ pub(crate) struct Wanted {
 
 /// A record in quarantine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = QuarantinedRecord)]
 pub(crate) struct Record {
     pub(crate) source: String,
     pub(crate) coordinates: String,
@@ -227,8 +228,8 @@ pub(crate) async fn record(app: &App, source: &str, coordinates: &str) -> Result
     let row = rows.first().ok_or_else(|| {
         Problem::not_found(format!(
             "nothing of {} at {} is in quarantine; /quarantine lists what is",
-            crate::visible::visible(source),
-            crate::visible::visible(coordinates)
+            contracts::printable::printable_name(source),
+            contracts::printable::printable_name(coordinates)
         ))
     })?;
     read(row).map_err(away)

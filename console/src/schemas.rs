@@ -1,13 +1,14 @@
 //! What changed between versions of a schema, and whether a change may come in.
 //!
 //! `model` reads a schema, `resolve` knows Avro's rules, `meaning` and `text` tell two schemas apart, `check` judges a pasted
-//! one. Nothing here registers anything.
+//! one. `client` alone registers, for an action of an operator.
 
 pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod meaning;
 pub(crate) mod model;
 pub(crate) mod resolve;
+pub mod terminal;
 pub(crate) mod text;
 pub(crate) mod view;
 pub(crate) mod wrong;

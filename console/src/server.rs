@@ -14,7 +14,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -23,14 +23,16 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::access::{Hosts, gate};
 use crate::app::{App, Config};
-use crate::metrics::Scraper;
 use crate::page::sign_in;
-use crate::{api, assets, hub, page, problem, watch};
+use crate::prometheus::Scraper;
+use crate::{actions, alerts, api, assets, hub, page, problem, watch};
 
 /// The media type of OpenMetrics 1.0.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Of a request's body.
 pub(crate) const LARGEST_BODY: usize = 256 * 1024;
+/// Connections that wait until they are accepted, at most.
+const BACKLOG: u32 = 1_024;
 /// How long the pollers may take to end.
 const ENDING: Duration = Duration::from_millis(400);
 
@@ -40,9 +42,7 @@ pub enum ServeError {
     /// The port is taken or not ours.
     #[error("cannot listen on {address}")]
     Listen {
-        /// Where.
         address: SocketAddr,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
@@ -59,7 +59,6 @@ pub enum ServeError {
 
 /// One that listens.
 pub struct Serving {
-    /// Where.
     pub address: SocketAddr,
     listener: TcpListener,
     router: Router,
@@ -72,7 +71,7 @@ pub struct Serving {
 /// # Errors
 /// [`ServeError`].
 pub async fn serve(mut config: Config, stop: CancellationToken) -> Result<Serving, ServeError> {
-    let (listener, address) = listen(config.listen).await?;
+    let (listener, address) = listen(config.listen)?;
     // A free port is known only now; the session's cookie has it in its name.
     config.listen = address;
     let app = App::new(config, stop.clone())?;
@@ -84,6 +83,9 @@ pub async fn serve(mut config: Config, stop: CancellationToken) -> Result<Servin
     tasks.spawn(watch::shop::run(app.clone()));
     tasks.spawn(watch::registry::run(app.clone()));
     tasks.spawn(watch::quarantine::run(app.clone()));
+    tasks.spawn(actions::note_what_was_left(app.clone()));
+    tasks.spawn(watch::services::run(app.clone()));
+    tasks.spawn(alerts::run(app.clone()));
     let warmed = app.clone();
     // The first who signs in shall not wait longer than the second, nor tell by it whether a name exists.
     tasks.spawn_blocking(move || warmed.access.passwords().warm());
@@ -111,7 +113,7 @@ fn router(app: App) -> Router {
         .layer(from_fn_with_state(Arc::new(hosts), guard::host));
     // Health checks of containers and Prometheus come by the service's name, and change and tell nothing personal.
     Router::new()
-        .route("/metrics", get(async |State(app): State<App>| openmetrics(app.scraper.scrape().await)))
+        .route("/metrics", get(async |State(app): State<App>| openmetrics(metrics(&app).await)))
         .route("/healthz", get(async || "ok\n"))
         .merge(guarded)
         .layer(from_fn(guard::time))
@@ -119,6 +121,14 @@ fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), dress::dress))
         .layer(CompressionLayer::new().gzip(true))
         .with_state(app)
+}
+
+/// The figures of the services, and the console's own.
+async fn metrics(app: &App) -> String {
+    let (cassandra, _) = app.shop.store().asked();
+    let own = app.own.told(app.watch.viewers(), cassandra);
+    let alerts = app.watch.alerts.borrow().value.clone();
+    app.scraper.scrape_with(Some(own), alerts.as_deref()).await
 }
 
 /// Listens with `/metrics` alone.
@@ -130,7 +140,7 @@ pub async fn serve_metrics(
     scraper: Scraper,
     stop: CancellationToken,
 ) -> Result<Serving, ServeError> {
-    let (listener, address) = listen(address).await?;
+    let (listener, address) = listen(address)?;
     let router = Router::new()
         .route(
             "/metrics",
@@ -141,9 +151,14 @@ pub async fn serve_metrics(
     Ok(Serving { address, listener, router, stop, tasks: JoinSet::new() })
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
     let failed = |source| ServeError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(failed)?;
+    // Connections have what their listener has; without a size of its own a buffer grows to megabytes.
+    socket.set_send_buffer_size(connections::UNSENT_BYTES).map_err(failed)?;
+    socket.set_reuseaddr(true).map_err(failed)?;
+    socket.bind(address).map_err(failed)?;
+    let listener = socket.listen(BACKLOG).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
 }

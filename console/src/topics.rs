@@ -1,14 +1,16 @@
 //! What is in Kafka, record by record.
 
 pub(crate) mod asked;
-pub(crate) mod browse;
+mod browse;
 pub(crate) mod condition;
 pub(crate) mod cursor;
 mod decode;
 mod lane;
 mod partition;
 pub(crate) mod record;
+mod run;
 pub(crate) mod schema;
+pub(crate) mod search;
 pub(crate) mod tail;
 mod value;
 

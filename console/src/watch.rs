@@ -8,6 +8,7 @@ pub(crate) mod ops;
 pub(crate) mod orders;
 pub(crate) mod quarantine;
 pub(crate) mod registry;
+pub(crate) mod services;
 pub(crate) mod shop;
 
 use std::sync::Arc;
@@ -17,6 +18,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
+
+use crate::actions::operations::Operations;
+use crate::alerts::Alerts;
 
 /// Why a source told nothing.
 pub(crate) type Refused = Box<dyn std::error::Error + Send + Sync>;
@@ -68,12 +72,24 @@ pub(crate) enum Source {
     Registry,
     /// `raw.quarantine`.
     Quarantine,
+    /// What operators have this console do.
+    Operations,
+    /// What the console makes of all of them.
+    Alerts,
 }
 
 impl Source {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Ops, Self::Shop, Self::Kafka, Self::Orders, Self::Registry, Self::Quarantine];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Ops,
+        Self::Shop,
+        Self::Kafka,
+        Self::Orders,
+        Self::Registry,
+        Self::Quarantine,
+        Self::Operations,
+        Self::Alerts,
+    ];
 }
 
 /// Everything known at one moment. Cheap to clone.
@@ -85,6 +101,10 @@ pub(crate) struct Snapshot {
     pub(crate) orders: Seen<orders::Ticker>,
     pub(crate) registry: Seen<registry::Subjects>,
     pub(crate) quarantine: Seen<quarantine::Summary>,
+    pub(crate) operations: Seen<Operations>,
+    /// No page is drawn from it.
+    pub(crate) services: Seen<services::Services>,
+    pub(crate) alerts: Seen<Alerts>,
 }
 
 /// The channels that the sources' tasks write to.
@@ -96,6 +116,9 @@ pub(crate) struct Watch {
     pub(crate) orders: watch::Sender<Seen<orders::Ticker>>,
     pub(crate) registry: watch::Sender<Seen<registry::Subjects>>,
     pub(crate) quarantine: watch::Sender<Seen<quarantine::Summary>>,
+    pub(crate) operations: watch::Sender<Seen<Operations>>,
+    pub(crate) services: watch::Sender<Seen<services::Services>>,
+    pub(crate) alerts: watch::Sender<Seen<Alerts>>,
     viewers: AtomicUsize,
     came: Notify,
 }
@@ -110,6 +133,9 @@ impl Watch {
             orders: self.orders.borrow().clone(),
             registry: self.registry.borrow().clone(),
             quarantine: self.quarantine.borrow().clone(),
+            operations: self.operations.borrow().clone(),
+            services: self.services.borrow().clone(),
+            alerts: self.alerts.borrow().clone(),
         }
     }
 

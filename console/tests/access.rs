@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::services;
 
-struct Served {
+pub(crate) struct Served {
     base: String,
     http: Client,
     stop: CancellationToken,
@@ -19,7 +19,7 @@ struct Served {
 }
 
 impl Served {
-    async fn new(endpoints: &Endpoints) -> Self {
+    pub(crate) async fn new(endpoints: &Endpoints) -> Self {
         let stop = CancellationToken::new();
         let config = console::Config {
             endpoints: endpoints.clone(),
@@ -27,7 +27,9 @@ impl Served {
             collector_url: None,
             public_url: None,
             hosts: Vec::new(),
+            rates: ingest::rates::built_in(),
             time_zone: chrono_tz::UTC,
+            alerts: console::alerts::Settings::default(),
         };
         let serving = console::serve(config, stop.clone()).await.unwrap();
         let base = format!("http://{}", serving.address);
@@ -36,12 +38,12 @@ impl Served {
         Self { base, http, stop, server }
     }
 
-    fn get(&self, path: &str) -> RequestBuilder {
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
         self.http.get(format!("{}{path}", self.base))
     }
 
     /// As a page of ours sends a form.
-    fn post(&self, path: &str, form: &str) -> RequestBuilder {
+    pub(crate) fn post(&self, path: &str, form: &str) -> RequestBuilder {
         self.http
             .post(format!("{}{path}", self.base))
             .header("sec-fetch-site", "same-origin")
@@ -58,14 +60,14 @@ impl Served {
         self.get("/flow").header(COOKIE, cookie).send().await.unwrap().status()
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.stop.cancel();
         self.server.await.unwrap();
     }
 }
 
 /// The cookie that an answer sets, as a browser sends it back.
-fn cookie(answer: &Response) -> String {
+pub(crate) fn cookie(answer: &Response) -> String {
     answer.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned()
 }
 

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod access;
+mod actions;
+mod alerts;
 mod shop;
 
 use std::sync::Arc;
 
-use console::metrics::Scraper;
+use console::prometheus::Scraper;
 use contracts::endpoints::Endpoints;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -1,13 +1,15 @@
 //! Who did what, as rows that are added and never changed.
 
 use serde_json::Value;
-use tokio_postgres::types::Json;
+use tokio_postgres::types::{Json, ToSql};
+use uuid::Uuid;
 
 use super::{Access, Visitor};
 use crate::problem::Problem;
 
 const INSERT: &str = "
-    insert into ops.console_audit (name, role, action, target, reason, phase, detail) values ($1, $2, $3, $4, $5, $6, $7)";
+    insert into ops.console_audit (name, role, action, target, reason, phase, detail, operation)
+    values ($1, $2, $3, $4, $5, $6, $7, $8)";
 
 /// How far an action is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +17,6 @@ pub(crate) enum Phase {
     /// It was not let happen.
     Refused,
     /// It is about to happen.
-    #[expect(dead_code, reason = "of actions that change something, which no page has yet")]
     Intended,
     /// It has happened.
     Done,
@@ -49,6 +50,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) reason: &'a str,
     pub(crate) phase: Phase,
     pub(crate) detail: Value,
+    /// The action that the row is about, where it has a row before and one after.
+    pub(crate) operation: Option<Uuid>,
 }
 
 impl<'a> Entry<'a> {
@@ -62,13 +65,14 @@ impl<'a> Entry<'a> {
             reason: "",
             phase,
             detail: Value::Object(serde_json::Map::new()),
+            operation: None,
         }
     }
 
     /// What somebody does who is nobody yet. Only what can be a name is kept: a password may stand in its place.
     pub(crate) fn of_stranger(name: &'a str, action: &'a str, phase: Phase, detail: Value) -> Self {
         let name = if super::accounts::is_name(name) { name } else { "" };
-        Self { name, role: "none", action, target: "", reason: "", phase, detail }
+        Self { name, role: "none", action, target: "", reason: "", phase, detail, operation: None }
     }
 }
 
@@ -77,8 +81,10 @@ pub(crate) async fn write(
     client: &impl tokio_postgres::GenericClient,
     entry: &Entry<'_>,
 ) -> Result<(), tokio_postgres::Error> {
-    let Entry { name, role, action, target, reason, phase, detail } = entry;
-    client.execute(INSERT, &[name, role, action, target, reason, &phase.word(), &Json(detail)]).await?;
+    let Entry { name, role, action, target, reason, phase, detail, operation } = entry;
+    let values: [&(dyn ToSql + Sync); 8] =
+        [name, role, action, target, reason, &phase.word(), &Json(detail), operation];
+    client.execute(INSERT, &values).await?;
     Ok(())
 }
 

@@ -58,7 +58,6 @@ impl Visitor {
 
 /// Somebody who may act: a handler that asks for it cannot be reached by anybody else.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "for actions that change something, which no page has yet")]
 pub(crate) struct Operator(pub(crate) Visitor);
 
 impl std::ops::Deref for Operator {
@@ -152,7 +151,7 @@ fn is_safe(method: &Method) -> bool {
 #[derive(Debug, Clone)]
 struct Asked(String);
 
-fn path_of(parts: &Parts) -> &str {
+pub(super) fn path_of(parts: &Parts) -> &str {
     parts.extensions.get::<Asked>().map_or_else(|| parts.uri.path(), |asked| &asked.0)
 }
 
@@ -207,7 +206,7 @@ fn to_sign_in(app: &App, parts: &Parts) -> Response {
 }
 
 /// Who it is by what the gate found, or by asking where a route stands beside the gate.
-pub(super) async fn admitted(parts: &Parts, app: &App) -> Result<Visitor, Problem> {
+pub(crate) async fn admitted(parts: &Parts, app: &App) -> Result<Visitor, Problem> {
     if let Some(visitor) = parts.extensions.get::<Visitor>() {
         return Ok(visitor.clone());
     }
@@ -233,13 +232,17 @@ pub(super) async fn entitled<W: Right>(visitor: Visitor, parts: &Parts, app: &Ap
 
 /// Refuses a form that was made for another session or none.
 pub(super) async fn forged(visitor: &Visitor, parts: &Parts, app: &App) -> Problem {
+    refused_form(visitor, parts, app, "not a form of this session").await
+}
+
+/// Refuses a form, and writes down why.
+pub(super) async fn refused_form(visitor: &Visitor, parts: &Parts, app: &App, why: &'static str) -> Problem {
     let target = target(parts);
     let entry = Entry::of(visitor, "request", Phase::Refused);
-    let detail = json!({ "why": "not a form of this session" });
-    app.access.audit_refusal(&Entry { target: &target, detail, ..entry }).await;
-    Problem::not_same_origin(
-        "The form was made for another session. Load its page again, and send it from there.",
-    )
+    app.access.audit_refusal(&Entry { target: &target, detail: json!({ "why": why }), ..entry }).await;
+    Problem::not_same_origin(format!(
+        "It was not taken: {why}. Load the form's page again, and send it from there."
+    ))
 }
 
 async fn without_form<W: Right>(parts: &Parts, app: &App) -> Result<W, Problem> {

@@ -39,6 +39,13 @@ pub(crate) struct Freshness {
     pub(crate) why: Option<String>,
 }
 
+impl Freshness {
+    /// Of what was read for this answer.
+    pub(crate) fn read_now() -> Self {
+        Self { state: FreshnessState::Live, as_of: Some(Utc::now()), age_ms: Some(0), why: None }
+    }
+}
+
 /// In a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -1,11 +1,14 @@
 //! OpenAPI's description of the read API, from the types that it answers with.
 
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{InfoBuilder, OpenApi, SecurityRequirement};
+use utoipa::openapi::{InfoBuilder, OpenApi, RefOr, SecurityRequirement};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The file as it is published.
 pub const COMMITTED: &str = include_str!("../../openapi.json");
+
+/// The media type of errors, as of RFC 9457.
+const PROBLEM: &str = "application/problem+json";
 
 /// What the types say.
 #[must_use]
@@ -14,8 +17,9 @@ pub fn render() -> String {
     text(described)
 }
 
-/// With what no type says: the name, and who may ask.
+/// With what no type says: the name, who may ask, and how errors are told.
 pub(crate) fn text(mut api: OpenApi) -> String {
+    problems(&mut api);
     api.info = InfoBuilder::new()
         .title("Storepulse Control Center")
         .version("1")
@@ -45,14 +49,44 @@ pub(crate) fn text(mut api: OpenApi) -> String {
     text
 }
 
+/// Whatever handler fails, its answer has the media type of problem details.
+fn problems(api: &mut OpenApi) {
+    let operations = api.paths.paths.values_mut().flat_map(|path| [path.get.as_mut(), path.post.as_mut()]);
+    for operation in operations.flatten() {
+        for (status, response) in &mut operation.responses.responses {
+            if let RefOr::T(response) = response
+                && status.starts_with(['4', '5'])
+            {
+                let content = std::mem::take(&mut response.content).into_values();
+                response.content = content.map(|content| (PROBLEM.to_owned(), content)).collect();
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_openapi_file_is_what_the_types_say() {
-        let remedy = "run `cargo run -p console --example render_openapi` and look at the difference";
+        let remedy = "run `cargo run -p console --example render_api` and look at the difference";
         assert_eq!(COMMITTED, render(), "{remedy}");
+    }
+
+    #[test]
+    fn errors_are_problem_details_on_every_path() {
+        let api: serde_json::Value = serde_json::from_str(&render()).unwrap();
+        let paths = api["paths"].as_object().unwrap().values();
+        let operations = paths.flat_map(|path| path.as_object().unwrap().values());
+        let mut errors = 0;
+        for (status, response) in operations.flat_map(|operation| operation["responses"].as_object().unwrap())
+        {
+            let problem = response["content"].get(PROBLEM).is_some();
+            assert_eq!(problem, status.starts_with(['4', '5']), "{status}: {response}");
+            errors += i32::from(problem);
+        }
+        assert!(errors > 20, "{errors}");
     }
 
     #[test]

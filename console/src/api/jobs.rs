@@ -31,7 +31,7 @@ const USUAL: i64 = 120;
 /// Of the newest revision unless told otherwise: the primary key's order.
 const BATCHES: &str = "
     select to_json(b)::text from ops.job_batch b
-    where query = $1 and revision = $2 and started_at < coalesce($3, 'infinity')
+    where query = $1 and revision = $2 and started_at < coalesce($3::timestamptz, 'infinity')
     order by started_at desc limit $4";
 
 const FAULTS: &str = "

@@ -164,7 +164,8 @@ struct ProofView {
 
 /// Whether a table's figures were recomputed from the raw events, and what differed.
 #[utoipa::path(get, path = "/proof", tag = "line", params(OfTable), responses(
-    (status = 200, body = Answer<ProofView>), (status = 404, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = Answer<ProofView>), (status = 400, body = Problem), (status = 404, body = Problem),
+    (status = 503, body = Problem)))]
 async fn the_proof(
     State(app): State<App>,
     _visitor: Visitor,

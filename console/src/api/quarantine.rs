@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answer::{Answer, Freshness, FreshnessState, Proof, ProofState};
+use super::answer::{Answer, Freshness, Proof, ProofState};
 use super::schemas::freshness;
 use crate::access::Visitor;
 use crate::app::App;
@@ -33,14 +33,15 @@ async fn summary(_visitor: Visitor, State(app): State<App>) -> Result<Json<Answe
 
 /// A page of records, the newest first.
 #[utoipa::path(get, path = "/quarantine", tag = "quarantine", params(Wanted), responses(
-    (status = 200, body = Answer<Vec<Record>>), (status = 400, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = Answer<Vec<Record>>), (status = 400, body = Problem), (status = 404, body = Problem),
+    (status = 503, body = Problem)))]
 async fn list(
     _visitor: Visitor,
     State(app): State<App>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Answer<Vec<Record>>>, Problem> {
     let Records { records, next } = quarantined::list(&app, &wanted.tidy()).await?;
-    Ok(Json(answer(records, read_now(), next)))
+    Ok(Json(answer(records, Freshness::read_now(), next)))
 }
 
 /// Where a record stands.
@@ -53,18 +54,15 @@ pub(crate) struct Place {
 
 /// One record.
 #[utoipa::path(get, path = "/quarantine/record", tag = "quarantine", params(Place), responses(
-    (status = 200, body = Answer<Record>), (status = 404, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = Answer<Record>), (status = 400, body = Problem), (status = 404, body = Problem),
+    (status = 503, body = Problem)))]
 async fn record(
     _visitor: Visitor,
     State(app): State<App>,
     Query(place): Query<Place>,
 ) -> Result<Json<Answer<Record>>, Problem> {
     let record = quarantined::record(&app, &place.source, &place.coordinates).await?;
-    Ok(Json(answer(record, read_now(), None)))
-}
-
-fn read_now() -> Freshness {
-    Freshness { state: FreshnessState::Live, as_of: Some(chrono::Utc::now()), age_ms: Some(0), why: None }
+    Ok(Json(answer(record, Freshness::read_now(), None)))
 }
 
 fn answer<T>(data: T, freshness: Freshness, next: Option<String>) -> Answer<T> {

@@ -39,7 +39,8 @@ async fn subjects(_visitor: Visitor, State(app): State<App>) -> Result<Json<Answ
 /// One version's schema with its fields.
 #[utoipa::path(get, path = "/subjects/{subject}/versions/{version}", tag = "schemas",
     params(("subject" = String, Path), ("version" = i32, Path)), responses(
-    (status = 200, body = Answer<SchemaView>), (status = 304), (status = 404, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = Answer<SchemaView>), (status = 304), (status = 400, body = Problem),
+    (status = 404, body = Problem), (status = 503, body = Problem)))]
 async fn version(
     _visitor: Visitor,
     State(app): State<App>,
@@ -66,7 +67,8 @@ struct Between {
 /// What changed from one version to another, by meaning and line by line.
 #[utoipa::path(get, path = "/subjects/{subject}/diff", tag = "schemas",
     params(("subject" = String, Path), Between), responses(
-    (status = 200, body = Answer<DiffView>), (status = 304), (status = 404, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = Answer<DiffView>), (status = 304), (status = 400, body = Problem),
+    (status = 404, body = Problem), (status = 503, body = Problem)))]
 async fn compared(
     _visitor: Visitor,
     State(app): State<App>,

@@ -1,12 +1,11 @@
 //! `/topics`: what is in Kafka.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use axum::response::sse::Event;
 use futures::Stream;
 use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
@@ -15,20 +14,18 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answer::{Answer, Freshness, FreshnessState, Proof, ProofState};
-use crate::access::{StreamPermit, Visitor};
+use super::events;
+use crate::access::Visitor;
 use crate::app::App;
 use crate::problem::Problem;
 use crate::topics::asked::Asked;
-use crate::topics::browse::Found;
+use crate::topics::search::Found;
 use crate::topics::tail::Rows;
+use crate::watch::Seen;
 use crate::watch::kafka::Topic;
-use crate::watch::{Looking, Seen};
 
 /// How long a search may take.
 const SEARCH: Duration = Duration::from_secs(10);
-/// How often an open tail says that it is alive, and how often its session is looked at again.
-const ALIVE: Duration = Duration::from_secs(15);
-const SESSION: Duration = Duration::from_secs(60);
 /// How old what is known of the topics may be.
 const LIVE: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
 
@@ -71,10 +68,6 @@ fn read_at<T>(seen: &Seen<T>) -> Freshness {
     }
 }
 
-fn now() -> Freshness {
-    Freshness { state: FreshnessState::Live, as_of: Some(chrono::Utc::now()), age_ms: Some(0), why: None }
-}
-
 /// What is known of the topics; a problem where nothing ever was.
 fn known(app: &App) -> Result<(std::sync::Arc<crate::watch::kafka::Topics>, Freshness), Problem> {
     let seen = app.watch.kafka.borrow().clone();
@@ -109,7 +102,10 @@ async fn topic(
     let (topics, freshness) = known(&app)?;
     let topic = topics.get(&name).cloned();
     Ok(answer(
-        topic.ok_or_else(|| Problem::not_found(format!("there is no topic {name:?}")))?,
+        topic.ok_or_else(|| {
+            let told = "one that was made just now is told of within ten seconds";
+            Problem::not_found(format!("there is no topic {name:?}; {told}"))
+        })?,
         freshness,
         None,
     ))
@@ -139,14 +135,14 @@ async fn messages(
     let search = Asked::from_pairs(pairs).search(&name, SEARCH)?;
     let found = app.browser.search(search).await?;
     let next = found.cursor.clone();
-    Ok(answer(found, now(), next))
+    Ok(answer(found, Freshness::read_now(), next))
 }
 
 /// Records as they come in, as events `rows`: at most 20 a second, and how many more there were.
 #[utoipa::path(get, path = "/topics/{topic}/tail", tag = "topics",
     params(("topic" = String, Path), ("where" = Option<Vec<String>>, Query)),
     responses((status = 200, content_type = "text/event-stream", body = Rows), (status = 400, body = Problem),
-        (status = 429, body = Problem)))]
+        (status = 404, body = Problem), (status = 429, body = Problem)))]
 async fn tail(
     State(app): State<App>,
     visitor: Visitor,
@@ -154,11 +150,11 @@ async fn tail(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Response, Problem> {
     let write = |rows: &Rows| serde_json::to_string(rows).unwrap_or_default();
-    follow(&app, visitor, &name, &Asked::from_pairs(pairs), write)
+    follow(&app, visitor, &name, &Asked::from_pairs(pairs), write).await
 }
 
 /// A tail as a stream, each round of rows written by `write`.
-pub(crate) fn follow(
+pub(crate) async fn follow(
     app: &App,
     visitor: Visitor,
     name: &str,
@@ -169,61 +165,23 @@ pub(crate) fn follow(
     // Of a topic that is not known nothing would ever come.
     if let Ok((topics, _)) = known(app)
         && topics.get(name).is_none()
+        && !app.browser.has(name).await?
     {
         return Err(Problem::not_found(format!("there is no topic {name:?}")));
     }
-    let permit = app.access.stream_permit(&visitor)?;
     let rows = app
         .browser
         .tails
         .follow(name, app.browser.ours(name), conditions)
         .map_err(|_| Problem::busy("eight topics are followed already"))?;
-    let following = Following {
-        session_due: tokio::time::Instant::now() + SESSION,
-        _looking: app.watch.look(),
-        app: app.clone(),
-        visitor,
-        rows,
-        _permit: permit,
-    };
-    let alive = KeepAlive::new().interval(ALIVE);
-    Ok(([("x-accel-buffering", "no")], Sse::new(stream(following, write)).keep_alive(alive)).into_response())
+    events::send(app, visitor, told(rows, write))
 }
 
-struct Following {
-    app: App,
-    visitor: Visitor,
-    rows: Receiver<Rows>,
-    session_due: tokio::time::Instant,
-    /// Named, so that sources are asked more often while the stream is open, and that it counts as one.
-    _looking: Looking,
-    _permit: StreamPermit,
-}
-
-fn stream(
-    following: Following,
-    write: impl Fn(&Rows) -> String + Send + 'static,
-) -> impl Stream<Item = Result<Event, Infallible>> {
-    futures::stream::unfold((Some(following), write), |(following, write)| async move {
-        let mut following = following?;
-        let stop = following.app.stop.clone();
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return None,
-                () = tokio::time::sleep_until(following.session_due) => {
-                    if !following.app.access.still_valid(&following.app, &following.visitor).await {
-                        let end = Event::default().event("signed-out").data("");
-                        return Some((Ok(end), (None, write)));
-                    }
-                    following.session_due = tokio::time::Instant::now() + SESSION;
-                }
-                rows = following.rows.recv() => {
-                    let rows = rows?;
-                    let ended = rows.ended.is_some();
-                    let event = Event::default().event("rows").data(write(&rows));
-                    return Some((Ok(event), ((!ended).then_some(following), write)));
-                }
-            }
-        }
+fn told(rows: Receiver<Rows>, write: impl Fn(&Rows) -> String + Send) -> impl Stream<Item = Event> {
+    futures::stream::unfold((Some(rows), write), |(rows, write)| async move {
+        let mut rows = rows?;
+        let told = rows.recv().await?;
+        let event = Event::default().event("rows").data(write(&told));
+        Some((event, (told.ended.is_none().then_some(rows), write)))
     })
 }

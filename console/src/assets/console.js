@@ -7,6 +7,9 @@ const charts = () => document.querySelector('figure.chart') && import('./chart.j
 document.addEventListener('storepulse:drawn', charts);
 charts();
 
+// What may follow an operation is drawn by the server when it has ended.
+document.addEventListener('storepulse:drawn', () => document.querySelector('main:has([data-then]) [data-ended]') && location.reload());
+
 document.addEventListener('change', ({ target }) => {
   if (target instanceof HTMLElement) target.closest('form')?.matches('[data-submit=change]') && target.closest('form')?.requestSubmit();
 });

@@ -73,15 +73,18 @@ export function replace(id, html) {
 const key = (/** @type {Node} */ node) => (node instanceof Element ? node.getAttribute('data-key') ?? (node.id || null) : null);
 const kept = (/** @type {Node} */ node) => node instanceof HTMLElement && 'kept' in node.dataset;
 
+/** The ends of what is selected; nothing while nothing is. To ask for it lays the page out, so it is asked when it changes. */
+let selected = /** @type {(Node | null)[]} */ ([]);
+document.addEventListener('selectionchange', () => {
+  const selection = getSelection();
+  selected = selection && !selection.isCollapsed ? [selection.anchorNode, selection.focusNode] : [];
+});
+
 /**
  * Whether somebody is at it: it holds the focus or the end of a selection.
  * @param {Node} node
  */
-function held(node) {
-  const selection = getSelection();
-  return node.contains(document.activeElement)
-    || (selection !== null && !selection.isCollapsed && (node.contains(selection.anchorNode) || node.contains(selection.focusNode)));
-}
+const held = (node) => node.contains(document.activeElement) || selected.some((end) => node.contains(end));
 
 /**
  * @param {Node} from

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use contracts::family::{LIVE, PRODUCTS};
 
+use super::NOT_LOADED;
 use super::breakdown::{Groups, Slice, breakdown};
 use super::compare::{self, Sides};
 use super::coverage::Coverage;
@@ -29,9 +30,6 @@ const DAY_STEP: TimeDelta = TimeDelta::minutes(10);
 /// How many rows a breakdown of the page has.
 const ROWS: usize = 250;
 const PRODUCT_ROWS: usize = 20;
-
-/// Why something is not shown.
-pub(crate) const NOT_LOADED: &str = "it is still being read from Cassandra";
 
 /// All of it: today in the viewer's zone, against what the viewer has chosen.
 pub(crate) fn live(snapshot: &Snapshot, viewing: &Viewing, now: DateTime<Utc>) -> LiveView {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
+use super::NOT_LOADED;
 use super::coverage::Coverage;
-use super::live::NOT_LOADED;
 use super::period::{Stretch, floor, start_of_day};
 use super::sums::Sums;
 use super::view::{Measure, Point, Series};

@@ -2,30 +2,22 @@
 
 use std::ops::AddAssign;
 
-use contracts::cube::{Grouping, MEASURE};
+use contracts::cube::Grouping;
+use contracts::measure::{Aggregate, MeasureKind};
 use contracts::record::Column;
 use rust_decimal::Decimal;
 
 use super::view::{Amount, By, Measure};
 
-/// Sums over the minutes of a stretch.
+/// Sums over the minutes of a stretch: of every aggregate of the contract that adds up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Sums {
     counts: [i64; COUNTS.len()],
     money: [Decimal; MONEY.len()],
 }
 
-const COUNTS: [Measure; 8] = [
-    Measure::Events,
-    Measure::Visits,
-    Measure::ItemViews,
-    Measure::CartAdds,
-    Measure::Checkouts,
-    Measure::Orders,
-    Measure::OrderLines,
-    Measure::Units,
-];
-const MONEY: [Measure; 3] = [Measure::Gross, Measure::Refunds, Measure::Net];
+const COUNTS: [Aggregate; Aggregate::how_many(MeasureKind::Count)] = Aggregate::of_kind(MeasureKind::Count);
+const MONEY: [Aggregate; Aggregate::how_many(MeasureKind::Money)] = Aggregate::of_kind(MeasureKind::Money);
 
 /// Where a column's value goes.
 #[derive(Debug, Clone, Copy)]
@@ -35,26 +27,45 @@ pub(crate) enum Slot {
 }
 
 impl Measure {
+    const ALL: [Self; 11] = [
+        Self::Events,
+        Self::Visits,
+        Self::ItemViews,
+        Self::CartAdds,
+        Self::Checkouts,
+        Self::Orders,
+        Self::OrderLines,
+        Self::Units,
+        Self::Gross,
+        Self::Refunds,
+        Self::Net,
+    ];
+
     /// All of them.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        COUNTS.into_iter().chain(MONEY)
+        Self::ALL.into_iter()
+    }
+
+    /// What the tables have of it.
+    const fn aggregate(self) -> Aggregate {
+        match self {
+            Self::Events => Aggregate::Events,
+            Self::Visits => Aggregate::SessionStarts,
+            Self::ItemViews => Aggregate::ItemViews,
+            Self::CartAdds => Aggregate::CartAdds,
+            Self::Checkouts => Aggregate::Checkouts,
+            Self::Orders => Aggregate::Orders,
+            Self::OrderLines => Aggregate::OrderLines,
+            Self::Units => Aggregate::Units,
+            Self::Gross => Aggregate::Gross,
+            Self::Refunds => Aggregate::Refunds,
+            Self::Net => Aggregate::Net,
+        }
     }
 
     /// Its column in the tables.
     pub(crate) const fn column(self) -> Column {
-        match self {
-            Self::Events => MEASURE.events,
-            Self::Visits => MEASURE.session_starts,
-            Self::ItemViews => MEASURE.item_views,
-            Self::CartAdds => MEASURE.cart_adds,
-            Self::Checkouts => MEASURE.checkouts,
-            Self::Orders => MEASURE.orders,
-            Self::OrderLines => MEASURE.order_lines,
-            Self::Units => MEASURE.units,
-            Self::Gross => MEASURE.gross,
-            Self::Refunds => MEASURE.refunds,
-            Self::Net => MEASURE.net,
-        }
+        self.aggregate().column()
     }
 
     /// As it stands in addresses and answers.
@@ -81,12 +92,12 @@ impl Measure {
 
     /// Whether it is money.
     pub(crate) fn is_money(self) -> bool {
-        MONEY.contains(&self)
+        self.aggregate().kind() == MeasureKind::Money
     }
 
     /// Whether a table has it.
     pub(crate) fn is_in(self, grouping: &Grouping) -> bool {
-        grouping.measures.iter().any(|measure| measure.column == self.column())
+        grouping.measures.iter().any(|measure| measure.column() == self.column())
     }
 }
 
@@ -123,7 +134,7 @@ impl By {
 impl Sums {
     /// Where the value of a column goes; nothing where it is none that adds up.
     pub(crate) fn slot(column: Column) -> Option<Slot> {
-        let at = |measures: &[Measure]| measures.iter().position(|measure| measure.column() == column);
+        let at = |sums: &[Aggregate]| sums.iter().position(|sum| sum.column() == column);
         at(&COUNTS).map(Slot::Count).or_else(|| at(&MONEY).map(Slot::Money))
     }
 
@@ -141,11 +152,10 @@ impl Sums {
 
     /// One of them.
     pub(crate) fn get(&self, measure: Measure) -> Amount {
-        let at = |measures: &[Measure]| measures.iter().position(|own| *own == measure).unwrap_or_default();
-        if measure.is_money() {
-            Amount::Money(self.money.get(at(&MONEY)).copied().unwrap_or_default())
-        } else {
-            Amount::Count(self.counts.get(at(&COUNTS)).copied().unwrap_or_default())
+        match Self::slot(measure.column()) {
+            Some(Slot::Money(at)) => Amount::Money(self.money.get(at).copied().unwrap_or_default()),
+            Some(Slot::Count(at)) => Amount::Count(self.counts.get(at).copied().unwrap_or_default()),
+            None => Amount::Count(0),
         }
     }
 
@@ -175,14 +185,14 @@ impl AddAssign<&Self> for Sums {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contracts::cube::{GROUPINGS, MeasureKind};
+    use contracts::cube::GROUPINGS;
     use proptest::prelude::*;
 
     #[test]
     fn every_column_that_adds_up_has_a_place_of_its_own() {
         for measure in GROUPINGS.iter().flat_map(|grouping| grouping.measures) {
-            let slot = Sums::slot(measure.column);
-            match measure.kind {
+            let slot = Sums::slot(measure.column());
+            match measure.kind() {
                 MeasureKind::Count => assert!(matches!(slot, Some(Slot::Count(_))), "{measure:?}"),
                 MeasureKind::Money => assert!(matches!(slot, Some(Slot::Money(_))), "{measure:?}"),
                 _ => assert!(slot.is_none(), "{measure:?} must not be added up"),
@@ -192,7 +202,15 @@ mod tests {
         assert!(words.iter().all(|word| Measure::of(word).is_some_and(|found| found.word() == *word)));
         words.sort_unstable();
         words.dedup();
-        assert_eq!(words.len(), COUNTS.len() + MONEY.len());
+        assert_eq!(words.len(), Measure::all().count());
+        for measure in Measure::all() {
+            assert_eq!(
+                matches!(Sums::slot(measure.column()), Some(Slot::Money(_))),
+                measure.is_money(),
+                "{measure:?}"
+            );
+            assert!(Sums::slot(measure.column()).is_some(), "{measure:?}");
+        }
     }
 
     proptest! {
@@ -207,8 +225,11 @@ mod tests {
             }
             let count: i64 = values.iter().map(|(count, _)| count).sum();
             let cents: i64 = values.iter().map(|(_, cents)| cents).sum();
-            for measure in COUNTS { prop_assert_eq!(sum.get(measure), Amount::Count(count)); }
-            for measure in MONEY { prop_assert_eq!(sum.get(measure), Amount::Money(Decimal::new(cents, 2))); }
+            for measure in Measure::all() {
+                let expected =
+                    if measure.is_money() { Amount::Money(Decimal::new(cents, 2)) } else { Amount::Count(count) };
+                prop_assert_eq!(sum.get(measure), expected);
+            }
         }
     }
 }

@@ -224,7 +224,7 @@ fn words<T>(told: Result<T, Failure>) -> Result<T, String> {
 /// Nothing of a period where the poller has not begun, with the reason.
 pub(crate) fn nothing_yet(snapshot: &Snapshot, asked: &Asked, now: DateTime<Utc>) -> PeriodView {
     fn none<T>(told: &Teller<'_>, period: &Period) -> Part<T> {
-        told.cube(Kept::Activity, period, Err(live::NOT_LOADED.to_owned()))
+        told.cube(Kept::Activity, period, Err(super::NOT_LOADED.to_owned()))
     }
     let coverage = Coverage::default();
     let (told, period) = (Teller::of(snapshot, coverage, now), asked.period(&coverage, now));

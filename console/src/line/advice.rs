@@ -68,7 +68,14 @@ const SPARK: &[(&[&str], &str)] = &[
     (&["belongs to another plan"], "run `storepulse rebuild` with `storepulse job run` beside it"),
     (&["cannot be continued"], "run `storepulse rebuild --abandon-old` with `storepulse job run` beside it"),
     (&["retention has cut"], "run `storepulse rebuild`"),
-    (&["no micro-batch ended"], "Cassandra or Kafka does not answer: see `storepulse stack status`"),
+    (
+        &["no task of a micro-batch ended"],
+        "Cassandra or Kafka does not answer: see `storepulse stack status`",
+    ),
+    (
+        &["context has ended"],
+        "see `storepulse stack logs spark-worker`, mend what it names, then `storepulse stack up`",
+    ),
     (
         &["onnect"],
         "Spark Connect does not answer: see `storepulse stack status`; the job submits itself again",

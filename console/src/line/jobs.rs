@@ -247,8 +247,10 @@ fn query(snapshot: &Snapshot, ops: Option<&Ops>, name: &'static str, now: DateTi
     let progress = ops
         .filter(|_| name == CUBE_FAMILY.name)
         .and_then(|ops| ops.run.as_ref()?.progress.as_ref().map(|progress| (ops, progress)));
-    let by_progress =
-        progress.map(|(_, progress)| QueryBehind { offsets: progress.offsets_behind, by: "progress" });
+    // Before its first micro-batch it has counted nothing, which is not 0.
+    let by_progress = progress
+        .filter(|(_, progress)| progress.batch_id.is_some())
+        .map(|(_, progress)| QueryBehind { offsets: progress.offsets_behind, by: "progress" });
     let last_batch = reported.and_then(Query::last).map(BatchView::from).or_else(|| {
         let (ops, progress) = progress?;
         let lag = lag(ops);

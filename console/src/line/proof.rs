@@ -1,5 +1,7 @@
 //! Whether figures were recomputed from the raw events, and what has happened to them since.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use contracts::family;
 
@@ -56,6 +58,31 @@ fn differs(last: &Verification, table: &str) -> bool {
     kept < last.differing.max(1) || last.differences.iter().any(its)
 }
 
+/// How many rows were not equal when their table was last verified, and the first of them; nothing where none ever was. A
+/// verification of other tables, which came later, ends nothing.
+pub(crate) fn differing(standing: &Standing) -> Option<(i64, Option<&Difference>)> {
+    let mut judged = BTreeSet::<&str>::new();
+    let mut found = None::<(i64, Option<&Difference>)>;
+    for last in standing.verifications.iter().filter(|last| last.kind == "verify") {
+        let newest = found.is_none();
+        let (rows, first) = found.get_or_insert((0, None));
+        let fresh = |table: &str| !judged.contains(table);
+        let tables = || last.compared.keys().map(String::as_str);
+        let all = if last.compared.is_empty() { newest } else { tables().all(fresh) };
+        let its = last.differences.iter().filter(|difference| all || fresh(&difference.table));
+        let named = i64::try_from(its.clone().count()).unwrap_or(i64::MAX);
+        if !last.passed && all {
+            *rows += last.differing.max(1);
+        } else if !last.passed && tables().any(fresh) {
+            let more = last.differing > i64::try_from(last.differences.len()).unwrap_or(i64::MAX);
+            *rows += named.max(i64::from(more));
+        }
+        *first = first.or_else(|| its.clone().next().filter(|_| !last.passed));
+        judged.extend(tables());
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -107,6 +134,32 @@ mod tests {
         assert_eq!(judged(Standing::default(), 0), ProofState::None);
         assert_eq!(judged(after(passed()), 110), ProofState::Equal);
         assert_eq!(judged(after(passed()), 111), ProofState::NotYet);
+    }
+
+    #[test]
+    fn what_differs_does_so_until_its_own_table_is_verified_again() {
+        let hours = |passed| Verification {
+            family: Some("hours".into()),
+            compared: [("activity_by_hour".to_owned(), 3.into())].into(),
+            ..if passed { self::passed() } else { failed(&["activity_by_hour"], 1) }
+        };
+        let standing = |verifications| Standing { verifications, ..Standing::default() };
+        assert_eq!(differing(&standing(vec![])), None);
+        let rows = |verifications: Vec<Verification>| {
+            let standing = standing(verifications);
+            let (rows, first) = differing(&standing).unwrap();
+            (rows, first.map(|first| first.table.clone()))
+        };
+        assert_eq!(rows(vec![passed()]), (0, None));
+        let table = Some("activity_by_hour".to_owned());
+        // The newest comes first: of other tables, of all of them, of its own.
+        assert_eq!(rows(vec![passed(), hours(false)]), (1, table));
+        assert_eq!(rows(vec![failed(&[TABLE], 204), hours(false)]), (205, Some(TABLE.into())));
+        assert_eq!(rows(vec![hours(true), hours(false)]), (0, None));
+        // One that could not even say what it compared counts until the next one.
+        let nothing = Verification { compared: [].into(), ..failed(&[], 0) };
+        assert_eq!(rows(vec![nothing.clone()]), (1, None));
+        assert_eq!(rows(vec![passed(), nothing]), (0, None));
     }
 
     #[test]

@@ -180,7 +180,7 @@ impl From<&Verification> for VerdictView {
             finished_at: verification.finished_at,
             passed: verification.passed,
             compared: verification.compared.clone(),
-            differences: verification.differences.clone(),
+            differences: verification.differences.iter().map(Difference::shortened).collect(),
             differing: verification.differing,
             late_outstanding: verification.late_outstanding,
             open_rows: verification.open_rows,

@@ -44,6 +44,9 @@ async fn page(State(app): State<App>, frame: Frame) -> Markup {
         "Flow",
         &html! {
             div .title { h1 { "Flow" } (frame::pause()) }
+            @if frame.may_act() {
+                p .row { a .button href="/actions/new/trace" { "Trace one event…" } a .button href="/actions/new/verify" { "Verify figures…" } }
+            }
             h2 .sr { "Hop by hop" }
             (boxes::panel(&snapshot, &viewing))
             (troubles::panel(&snapshot, &viewing))

@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use super::sign_in::sign_out_form;
 use super::{Against, Viewing};
-use crate::access::{Role, Visitor};
+use crate::access::{Role, Visitor, admitted};
 use crate::app::App;
 use crate::assets;
 use crate::hub::Panel;
@@ -28,7 +28,7 @@ use crate::watch::Source;
 pub(crate) const PANELS: &[Panel] = &[Panel {
     id: "strip",
     page: "",
-    sources: &[Source::Ops, Source::Shop, Source::Kafka],
+    sources: &[Source::Ops, Source::Shop, Source::Kafka, Source::Alerts],
     draw: strip::strip,
 }];
 
@@ -40,6 +40,8 @@ const PAGES: &[(&str, &str, &str)] = &[
     ("/schemas", "Schemas", "schemas"),
     ("/jobs", "Jobs", "jobs"),
     ("/quarantine", "Quarantine", "quarantine"),
+    ("/actions", "Actions", "actions"),
+    ("/alerts", "Alerts", "alerts"),
 ];
 
 /// Zones that are offered; any other name may be written.
@@ -152,7 +154,8 @@ impl FromRequestParts<App> for Frame {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let visitor = Visitor::from_request_parts(parts, app).await?;
+        // Whether a form was made for this session is asked by what takes the form.
+        let visitor = admitted(parts, app).await?;
         let jar = CookieJar::from_headers(&parts.headers);
         let Query(choices) = Query::<Choices>::try_from_uri(&parts.uri)
             .map_err(|error| Problem::bad_request("bad-choice", error.to_string()))?;
@@ -255,6 +258,11 @@ impl Frame {
                 (self.who())
             }
         }
+    }
+
+    /// Whether actions are offered; the server asks again when one is sent.
+    pub(crate) fn may_act(&self) -> bool {
+        self.visitor.role == Role::Operator
     }
 
     /// The name that is signed in, and its role.

@@ -14,7 +14,7 @@ use maud::{Markup, html};
 use super::frame::{self, Frame};
 use crate::app::App;
 use crate::hub::Panel;
-use crate::watch::Source;
+use crate::watch::{Snapshot, Source};
 
 const JOB: &[Source] = &[Source::Ops, Source::Kafka, Source::Shop];
 
@@ -67,12 +67,30 @@ async fn page(State(app): State<App>, frame: Frame) -> Markup {
         &html! {
             div .title { h1 { "Jobs" } (frame::pause()) }
             (header::panel(&snapshot, &viewing))
+            @if frame.may_act() { (wishes(&snapshot)) }
             div .grid {
                 (table::panel(&snapshot, &viewing))
                 (faults::panel(&snapshot, &viewing))
             }
         },
     )
+}
+
+/// What an operator may want of the job. It is no live part: those are the same for everybody.
+fn wishes(snapshot: &Snapshot) -> Markup {
+    let run = snapshot.ops.value.as_deref().and_then(|ops| ops.run.as_ref());
+    let held = run.is_some_and(|run| run.state == "held");
+    html! {
+        p .row {
+            @if held {
+                a .button.primary href="/actions/new/job-resume" { "Start…" }
+            } @else {
+                a .button href="/actions/new/job-restart" { "Restart…" }
+                a .button.danger href="/actions/new/job-hold" { "Stop…" }
+                a .button.quiet href="/actions/new/job-resume" { "Start…" }
+            }
+        }
+    }
 }
 
 #[cfg(test)]

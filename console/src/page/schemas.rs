@@ -15,14 +15,14 @@ use serde::Deserialize;
 use super::address::encoded;
 use super::frame::Frame;
 use super::states;
-use crate::access::{Signed, Visitor, token_field};
+use crate::access::{Signed, Visitor, act_fields, token_field};
 use crate::app::App;
 use crate::hub::Panel;
 use crate::problem::Problem;
 use crate::schemas::check::LARGEST;
 use crate::schemas::view;
 use crate::watch::Source;
-use crate::watch::registry::Subjects;
+use crate::watch::registry::{Subject, Subjects};
 
 /// Its live parts.
 pub(crate) const PANELS: &[Panel] = &[Panel {
@@ -101,13 +101,38 @@ async fn check(
     let text = pasted.schema.replace("\r\n", "\n");
     let checked = view::check(&app, &pasted.subject, &text).await?;
     let subjects = view::subjects(&app)?;
+    let subject = view::subject(&subjects, &pasted.subject)?;
     let body = html! {
         p .crumbs { a href="/schemas" { "Schemas" } }
         h1 { "Check against " (pasted.subject) }
         (checked::judged(&checked, &text))
+        @if frame.may_act() && checked.is_green() && subject.contract.is_none() {
+            (register(&app, &frame, subject, &text))
+        }
         (form(&frame, Some(&subjects), Some(&pasted.subject), &text))
     };
     Ok(frame.page(&app, "schemas", "Check a schema", &body))
+}
+
+/// What registers a schema that was checked.
+fn register(app: &App, frame: &Frame, subject: &Subject, text: &str) -> Markup {
+    let action = format!("/api/v1/subjects/{}/versions", encoded(&subject.name));
+    let next = subject.newest().map_or(1, |newest| newest.version + 1);
+    html! {
+        section .panel {
+            header { h2 { "Register it" } }
+            p {
+                "It becomes v" (next) " of " (subject.name) ", which has " (subject.versions.len())
+                @if subject.versions.len() == 1 { " version" } @else { " versions" }
+                ". A version stays: it is never changed, and what is written with it can be read as long as it is there."
+            }
+            form .form method="post" action=(action) {
+                input type="hidden" name="schema" value=(text);
+                (act_fields(app, &frame.visitor, &action))
+                p { button .primary { "Register v" (next) } }
+            }
+        }
+    }
 }
 
 /// Which versions, and how their difference is told.

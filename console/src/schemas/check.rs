@@ -5,11 +5,12 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Known;
-use super::client::Would;
+use super::client::{Refusal, Registry, Would};
 use super::meaning::{Change, Verdict, diff, verdict};
 use super::model::Model;
 use super::wrong::{Fault, Path, not_json};
+use super::{Cache, Known};
+use crate::watch::registry::Subject;
 
 /// The largest schema that is read, in bytes.
 pub(crate) const LARGEST: usize = 256 * 1024;
@@ -68,6 +69,13 @@ impl Against {
 }
 
 impl Checked {
+    /// Whether it may be registered: nothing is against it, the registry would take it, and it is not there already.
+    pub(crate) fn is_green(&self) -> bool {
+        self.may_come_in()
+            && self.equals.is_none()
+            && self.registry.as_ref().is_some_and(|registry| registry.takes)
+    }
+
     /// Whether it breaks no version that it must not break.
     pub(crate) fn may_come_in(&self) -> bool {
         self.fault.is_none() && !self.versions.iter().any(Against::refused)
@@ -149,6 +157,46 @@ fn named_field(schema: &Value, what: &str, path: &Path) -> Option<Path> {
         }
         _ => None,
     }
+}
+
+/// A pasted schema against a subject: the registry is asked once, and each version is judged here.
+///
+/// # Errors
+/// Where a registered schema cannot be had.
+pub(crate) async fn judge(
+    registry: &Registry<'_>,
+    cache: &Cache,
+    subject: &Subject,
+    text: &str,
+) -> Result<Checked, Refusal> {
+    let mut checked = Checked {
+        subject: subject.name.clone(),
+        held_to: subject.held_to.clone(),
+        fault: None,
+        registry: None,
+        registry_away: None,
+        equals: None,
+        versions: Vec::new(),
+    };
+    let pasted = match read(text) {
+        Ok(pasted) => pasted,
+        Err(fault) => {
+            checked.fault = Some(fault);
+            return Ok(checked);
+        }
+    };
+    let mut versions = Vec::with_capacity(subject.versions.len());
+    for version in &subject.versions {
+        versions.push((version.version, cache.by_id(registry, version.id).await?));
+    }
+    match registry.would_take(&subject.name, &pasted.schema).await {
+        Ok(would) => checked.registry = Some(would.into()),
+        Err(refusal) => checked.registry_away = Some(crate::watch::words(&refusal)),
+    }
+    let equal = versions.iter().find(|(_, known)| known.schema == pasted.schema);
+    checked.equals = equal.map(|(version, _)| *version);
+    checked.versions = against(&pasted, &versions, &subject.held_to);
+    Ok(checked)
 }
 
 /// A pasted schema against every version, the newest first.

@@ -1,4 +1,5 @@
-//! The Schema Registry, through Confluent's API: what it has is read, and whether it would take a schema is asked.
+//! The Schema Registry, through Confluent's API: what it has is read, whether it would take a schema is asked, and what an operator
+//! wants of a subject that is not the contract's is registered.
 
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
@@ -104,6 +105,19 @@ impl Registry<'_> {
         }
         let answer: Answer = accepted(answer).await?.json().await.map_err(Refusal::Away)?;
         Ok(if answer.is_compatible { Would::Take } else { Would::Refuse(answer.messages) })
+    }
+
+    /// Registers a schema as the next version of a subject, and tells its id.
+    pub(crate) async fn register(&self, subject: &str, schema: &Value) -> Result<u32, Refusal> {
+        #[derive(Deserialize)]
+        struct Answer {
+            id: u32,
+        }
+        let body = json!({ "schemaType": "AVRO", "schema": schema.to_string() });
+        let request = self.http.post(self.address(&["subjects", subject, "versions"])?);
+        let request = request.header("accept", CONTENT_TYPE).json(&body).header("content-type", CONTENT_TYPE);
+        let answer = accepted(request.send().await.map_err(Refusal::Away)?).await?;
+        Ok(answer.json::<Answer>().await.map_err(Refusal::Away)?.id)
     }
 
     async fn get<T: serde::de::DeserializeOwned>(&self, path: &[&str]) -> Result<T, Refusal> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::check::{Checked, against, read};
+use super::check::{Checked, judge};
 use super::client::{Refusal, Registry};
 use super::meaning::{Change, Verdict, diff, verdict};
 use super::model::{Model, Node, Shape};
@@ -106,7 +106,7 @@ pub(crate) async fn known(app: &App, id: u32) -> Result<Arc<Known>, Problem> {
     })
 }
 
-fn registry(app: &App) -> Registry<'_> {
+pub(crate) fn registry(app: &App) -> Registry<'_> {
     Registry { http: &app.http, url: &app.config.endpoints.schema_registry_url }
 }
 
@@ -178,39 +178,14 @@ pub(crate) fn compared(subject: &str, from: (Version, &Known), to: (Version, &Kn
     }
 }
 
-/// A pasted schema against a subject: the registry is asked once, and each version is judged here.
+/// A pasted schema against a subject that is known here.
 ///
 /// # Errors
 /// Where there is no such subject, or a registered schema cannot be had.
 pub(crate) async fn check(app: &App, name: &str, text: &str) -> Result<Checked, Problem> {
     let subjects = subjects(app)?;
     let subject = subject(&subjects, name)?;
-    let mut checked = Checked {
-        subject: subject.name.clone(),
-        held_to: subject.held_to.clone(),
-        fault: None,
-        registry: None,
-        registry_away: None,
-        equals: None,
-        versions: Vec::new(),
-    };
-    let pasted = match read(text) {
-        Ok(pasted) => pasted,
-        Err(fault) => {
-            checked.fault = Some(fault);
-            return Ok(checked);
-        }
-    };
-    let mut versions = Vec::with_capacity(subject.versions.len());
-    for version in &subject.versions {
-        versions.push((version.version, known(app, version.id).await?));
-    }
-    match registry(app).would_take(name, &pasted.schema).await {
-        Ok(would) => checked.registry = Some(would.into()),
-        Err(refusal) => checked.registry_away = Some(crate::watch::words(&refusal)),
-    }
-    let equal = versions.iter().find(|(_, known)| known.schema == pasted.schema);
-    checked.equals = equal.map(|(version, _)| *version);
-    checked.versions = against(&pasted, &versions, &subject.held_to);
-    Ok(checked)
+    judge(&registry(app), &app.schemas, subject, text)
+        .await
+        .map_err(|refusal| Problem::store_away("the schema registry", crate::watch::words(&refusal)))
 }

@@ -20,6 +20,9 @@ use crate::access::Peer;
 const CONNECTIONS: usize = 256;
 /// How long a client may take to send the head of a request, and how long a connection without one stays open.
 const HEAD: Duration = Duration::from_secs(15);
+/// What waits for a client, here and as much again in the kernel, and how large a request's head may be. What
+/// waits cannot be replaced by what is newer: who reads slowly would be sent parts that are minutes old.
+pub(super) const UNSENT_BYTES: u32 = 32 * 1024;
 /// How long answers under way may take when the console ends.
 const ENDING: Duration = Duration::from_millis(1_500);
 /// How long nothing is accepted after the kernel refused, as where the process has no more descriptors.
@@ -76,7 +79,7 @@ async fn answer(
         request
     });
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(UNSENT_BYTES as usize);
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     tokio::pin!(connection);
     tokio::select! {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use chrono::DateTime;
 
-use super::browse::{From, LIMIT, Search};
 use super::condition::{CONDITIONS, Condition};
 use super::cursor::{Cursor, place};
+use super::search::{LIMIT, Search, Start};
 use crate::problem::Problem;
 
 /// How many records are told where nobody says.
@@ -101,7 +101,7 @@ impl Asked {
         }
         Ok(Search {
             topic: topic.to_owned(),
-            from: from(&self.at)?,
+            from: start(&self.at)?,
             partition,
             key: Some(self.key.clone().into_bytes()).filter(|key| !key.is_empty()),
             like,
@@ -130,19 +130,19 @@ impl Asked {
     }
 }
 
-fn from(at: &str) -> Result<From, Problem> {
+fn start(at: &str) -> Result<Start, Problem> {
     match at {
-        "" | "newest" => return Ok(From::Newest),
-        "oldest" => return Ok(From::Oldest),
+        "" | "newest" => return Ok(Start::Newest),
+        "oldest" => return Ok(Start::Oldest),
         _ => {}
     }
     if let Some((partition, offset)) = at.strip_prefix("offset:").and_then(|place_| place(place_, '/')) {
-        return Ok(From::Offset(partition, offset));
+        return Ok(Start::Offset(partition, offset));
     }
     // A plus in an address is a space to those who read it.
     let time = at.strip_prefix("time:").map(|time| time.trim().replace(' ', "+"));
     if let Some(Ok(time)) = time.map(|time| DateTime::parse_from_rfc3339(&time)) {
-        return Ok(From::Time(time.to_utc()));
+        return Ok(Start::Time(time.to_utc()));
     }
     Err(Problem::bad_request(
         "bad-search",
@@ -166,13 +166,13 @@ mod tests {
 
     #[test]
     fn reads_every_beginning() {
-        let begins = |at| from(at).ok();
-        assert_eq!(begins(""), Some(From::Newest));
-        assert_eq!(begins("oldest"), Some(From::Oldest));
-        assert_eq!(begins("offset:2/118"), Some(From::Offset(2, 118)));
+        let begins = |at| start(at).ok();
+        assert_eq!(begins(""), Some(Start::Newest));
+        assert_eq!(begins("oldest"), Some(Start::Oldest));
+        assert_eq!(begins("offset:2/118"), Some(Start::Offset(2, 118)));
         let ten = DateTime::parse_from_rfc3339("2026-11-28T10:00:00Z").unwrap().to_utc();
-        assert_eq!(begins("time:2026-11-28T10:00:00Z"), Some(From::Time(ten)));
-        assert_eq!(begins("time:2026-11-28T11:00:00 01:00"), Some(From::Time(ten)));
+        assert_eq!(begins("time:2026-11-28T10:00:00Z"), Some(Start::Time(ten)));
+        assert_eq!(begins("time:2026-11-28T11:00:00 01:00"), Some(Start::Time(ten)));
         for at in ["time:10:00", "offset:2", "offset:-1/0", "now", "time:"] {
             assert_eq!(begins(at), None, "{at}");
         }

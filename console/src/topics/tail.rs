@@ -9,6 +9,7 @@ use contracts::wire;
 use rdkafka::Offset;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::types::RDKafkaErrorCode;
 use serde::Serialize;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -125,13 +126,10 @@ impl Thread {
 
     fn follow(&mut self) -> KafkaResult<()> {
         let reader = Reader::open(&self.brokers, GATHER, 1 << 20)?;
-        let metadata = reader.metadata(Some(&self.topic), REQUEST)?;
-        let partitions: Vec<_> = metadata
-            .topics()
-            .iter()
-            .flat_map(|topic| topic.partitions())
-            .map(|partition| (self.topic.clone(), partition.id()))
-            .collect();
+        let no_topic = KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopic);
+        let partitions = reader.partitions(&self.topic)?.ok_or(no_topic)?;
+        let partitions: Vec<_> =
+            partitions.into_iter().map(|partition| (self.topic.clone(), partition)).collect();
         let ends = reader.offsets(&partitions, Offset::End, REQUEST)?;
         let places = ends.into_iter().filter_map(|(topic, partition, end)| Some((topic, partition, end?)));
         reader.assign(&places.collect::<Vec<_>>())?;

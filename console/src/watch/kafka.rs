@@ -141,6 +141,7 @@ pub(crate) struct Setting {
 
 /// The schema of a topic's values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = TopicSubject)]
 pub(crate) struct Subject {
     pub(crate) name: String,
     pub(crate) version: Option<i64>,
@@ -208,9 +209,12 @@ pub(crate) async fn run(app: App) {
         asked: Asked::default(),
         subjects: Subjects::default(),
     }));
-    keep(&app.watch, &app.watch.kafka, PACE, &app.stop, move |before| {
-        let kept = Arc::clone(&kept);
-        async move { kept.lock().await.look(before).await }
+    keep(&app.watch, &app.watch.kafka, PACE, &app.stop, |before| {
+        let (app, kept) = (app.clone(), Arc::clone(&kept));
+        async move {
+            app.own.asks_kafka(Look::REQUESTS);
+            kept.lock().await.look(before).await
+        }
     })
     .await;
 }

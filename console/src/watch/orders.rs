@@ -142,6 +142,7 @@ async fn read(app: &App) -> Result<(), Refused> {
 
 async fn in_force(app: &App) -> Result<InForce, Refused> {
     let client = app.pool.get().await?;
+    app.own.asks_postgres(1);
     let rows = client
         .query(
             "select generation, generation_id, \

@@ -69,6 +69,7 @@ impl std::ops::AddAssign for Counts {
 
 /// An hour.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = QuarantineHour)]
 pub(crate) struct Hour {
     pub(crate) from: DateTime<Utc>,
     /// How many were set aside in it, by reason, whatever became of them.
@@ -86,7 +87,10 @@ pub(crate) async fn run(app: App) {
     let counting = Arc::new(Mutex::new(Counting::default()));
     keep(&app.watch, &app.watch.quarantine, PACE, &app.stop, |_| {
         let (app, counting) = (app.clone(), Arc::clone(&counting));
-        async move { counting.lock().await.look(&app.config.endpoints.pg_url).await }
+        async move {
+            app.own.asks_postgres(2);
+            counting.lock().await.look(&app.config.endpoints.pg_url).await
+        }
     })
     .await;
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use contracts::namespace::Namespace;
 use contracts::topics::{EVENTS_PARTITIONS, Topic, topics};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use serde::Serialize;
@@ -120,6 +121,18 @@ async fn look(
     let mut subjects: Vec<Subject> = told.into_iter().flatten().collect();
     subjects.sort_by(|a, b| (a.contract.is_none(), &a.name).cmp(&(b.contract.is_none(), &b.name)));
     Ok(Subjects { held_to, subjects })
+}
+
+/// One subject as the registry has it now; nothing where it has none of that name.
+pub(crate) async fn look_at(
+    registry: &Registry<'_>,
+    cache: &Cache,
+    namespace: &Namespace,
+    name: &str,
+) -> Result<Option<Subject>, Refusal> {
+    let contract = topics(namespace, 1, EVENTS_PARTITIONS);
+    let held_to = registry.held_to(None).await?.unwrap_or_else(|| "BACKWARD".to_owned());
+    subject(registry, cache, &contract, &held_to, name.to_owned(), None).await
 }
 
 /// One subject; nothing where it has been deleted since the list was read.

@@ -1,6 +1,9 @@
 //! The shop's figures, from Cassandra: the newest minutes as they change, and sums of what is over, kept in memory.
 
+mod fetch;
+mod loads;
 mod marker;
+mod minutes;
 mod poller;
 mod read_only;
 pub(crate) mod store;
@@ -14,7 +17,8 @@ use contracts::cube::{GROUPINGS, Grouping};
 use contracts::event::EVENT;
 use contracts::record::Column;
 
-pub(crate) use poller::{asks, run};
+pub(crate) use fetch::asks;
+pub(crate) use poller::run;
 
 use self::table::{Cells, NotKept, Table};
 use crate::figures::coverage::Coverage;

@@ -168,9 +168,11 @@ pub(super) fn spark(snapshot: &Snapshot) -> Hop {
     };
     let ends = crate::line::kafka_ends(&snapshot.kafka);
     let cube = ops.queries.get(CUBE_FAMILY.name);
+    // Before its first micro-batch a supervisor has counted nothing, which is not 0.
+    let told = run.progress.as_ref().filter(|progress| progress.batch_id.is_some());
     let offsets = cube
         .and_then(|cube| crate::line::behind(cube, ends.as_ref()))
-        .or_else(|| Some(run.progress.as_ref()?.offsets_behind));
+        .or_else(|| told.map(|progress| progress.offsets_behind));
     let behind = offsets.map(|offsets| {
         grows(Behind {
             offsets: Some(offsets),
@@ -192,7 +194,9 @@ pub(super) fn spark(snapshot: &Snapshot) -> Hop {
         return reported(hop.in_state(HopState::Stopped)).seen("has stopped");
     }
     if !leased || ops.at - run.reported_at > TimeDelta::seconds(JOB_SILENT_S) {
-        let seen = format!("no supervisor has the job; the last was {} when it fell silent", run.state);
+        // One that waits for Spark renews its lease and reports nothing meanwhile.
+        let who = if leased { "the supervisor does not report" } else { "no supervisor has the job" };
+        let seen = format!("{who}; the job was {} when that was last told", run.state);
         return reported(hop.in_state(HopState::Stopped)).seen(seen);
     }
     match run.state.as_str() {

@@ -38,6 +38,15 @@ fn nothing_is_known_before_anything_was_asked() {
 }
 
 #[test]
+fn what_a_job_has_not_counted_yet_is_not_0() {
+    let mut begins = well();
+    begins.queries.clear();
+    assert!(hop(&snapshot(begins.clone()), HopName::Spark).behind.is_none());
+    begins.run.as_mut().unwrap().progress.as_mut().unwrap().batch_id = Some(0);
+    assert_eq!(hop(&snapshot(begins), HopName::Spark).behind.unwrap().offsets, Some(0));
+}
+
+#[test]
 fn a_killed_relay_is_silent_since_its_last_report() {
     let killed = relay(|relay| relay.reported_at = ago(9));
     assert_eq!(states(&killed), [Runs, Runs, Stopped, Waits, Waits, Waits]);
@@ -126,6 +135,14 @@ fn a_silent_supervisor_has_lost_the_job() {
     let stopped = job(|run| run.state = "stopped".into());
     assert_eq!(states(&stopped)[4..], [Stopped, Waits]);
     assert_eq!(states(&snapshot(Ops { run: None, ..well() }))[4], Stopped);
+}
+
+#[test]
+fn a_supervisor_that_has_the_job_and_says_nothing_is_not_gone() {
+    let silent = job(|run| run.reported_at = ago(20));
+    let hop = hop(&silent, HopName::Spark);
+    assert_eq!((hop.state, hop.since), (Stopped, Some(ago(20))));
+    assert!(hop.seen.unwrap().contains("does not report"));
 }
 
 #[test]

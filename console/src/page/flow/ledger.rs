@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::troubles::with_code;
 use crate::format;
+use crate::page::with_code;
 use crate::page::{Viewing, states};
 use crate::watch::Snapshot;
 use crate::watch::ops::{Minute, Verification};

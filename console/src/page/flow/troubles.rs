@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
+use crate::format::sentence;
 use crate::line::advice::advice;
 use crate::line::hops::{Hop, HopName, HopState, SinceIs, hops};
-use crate::page::{Viewing, states};
+use crate::page::{Viewing, states, with_code};
 use crate::watch::Snapshot;
 use crate::watch::ops::Fault;
 
@@ -75,21 +76,6 @@ fn verb(hop: &Hop) -> &'static str {
         (_, HopState::Stopped) => "stands still",
         (_, HopState::Late) => "is late",
         _ => "is not known",
-    }
-}
-
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
-}
-
-/// Text with `commands` between backquotes.
-pub(super) fn with_code(text: &str) -> Markup {
-    html! {
-        @for (index, part) in text.split('`').enumerate() {
-            @if index % 2 == 1 { code { (part) } } @else { (part) }
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
+use crate::alerts::Severity;
 use crate::format;
 use crate::line::hops::{Hop, HopName, HopState, hops, newest_event, worst};
 use crate::page::states::State;
@@ -28,6 +29,25 @@ fn draw(snapshot: &Snapshot, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
                     span .muted { "newest event " (states::age(at, now)) }
                 }
                 (proved(ops, viewing, now))
+            }
+            (alerts(snapshot))
+        }
+    }
+}
+
+/// How many fire, and the gravest of them.
+fn alerts(snapshot: &Snapshot) -> Markup {
+    let told = snapshot.alerts.value.as_deref();
+    let firing: Vec<&str> =
+        told.iter().flat_map(|told| told.telling()).map(|alert| alert.rule.as_str()).collect();
+    let critical = told.is_some_and(|told| told.telling().any(|alert| alert.severity == Severity::Critical));
+    html! {
+        @if let Some(first) = firing.first() {
+            a href="/alerts" class=(if critical { "bad" } else { "warn" }) {
+                @match firing.len() {
+                    1 => { "1 alert: " (first) },
+                    count => { (count) " alerts: " (first) ", …" },
+                }
             }
         }
     }

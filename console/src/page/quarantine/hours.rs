@@ -8,9 +8,9 @@ use maud::{Markup, html};
 use crate::format;
 use crate::page::Viewing;
 use crate::page::states;
-use crate::visible::visible;
 use crate::watch::Seen;
 use crate::watch::quarantine::{Hour, Summary};
+use contracts::printable::printable_name;
 
 /// How many reasons have a colour of their own; the others share one.
 const COLOURS: usize = 5;
@@ -82,7 +82,7 @@ fn bars(hours: &[Hour], viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     let class = |index: usize| format!("s{}", index + 1);
     html! {
         ul .legend {
-            @for (index, reason) in series.iter().enumerate() { li class=(class(index)) { (visible(reason)) } }
+            @for (index, reason) in series.iter().enumerate() { li class=(class(index)) { (printable_name(reason)) } }
             @if others { li class=(class(COLOURS)) { "other reasons" } }
         }
         svg .stack viewBox={ "0 0 " (hours.len() * BAR) " " (HEIGHT) } preserveAspectRatio="none" role="img"
@@ -119,7 +119,7 @@ fn told(hour: &Hour) -> String {
     let told: Vec<String> = hour
         .by_reason
         .iter()
-        .map(|(reason, count)| format!("{} {}", visible(reason), format::count(*count)))
+        .map(|(reason, count)| format!("{} {}", printable_name(reason), format::count(*count)))
         .collect();
     told.join(", ")
 }
@@ -130,7 +130,7 @@ fn values(hours: &[Hour], series: &[&str], others: bool, viewing: &Viewing, now:
             caption .sr { "Records set aside by hour and reason" }
             thead { tr {
                 th scope="col" { "Hour from" }
-                @for reason in series { th scope="col" .num { (visible(reason)) } }
+                @for reason in series { th scope="col" .num { (printable_name(reason)) } }
                 @if others { th scope="col" .num { "other reasons" } }
                 th scope="col" .num { "all" }
             } }

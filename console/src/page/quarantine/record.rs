@@ -9,7 +9,7 @@ use crate::format;
 use crate::page::Viewing;
 use crate::page::states;
 use crate::quarantined::Record;
-use crate::visible::visible;
+use contracts::printable::printable_name;
 
 /// Everything that may be shown of it.
 pub(super) fn panel(record: &Record, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
@@ -19,13 +19,13 @@ pub(super) fn panel(record: &Record, viewing: &Viewing, now: DateTime<Utc>) -> M
             dl .facts {
                 dt { "State" } dd { (state(record)) }
                 dt { "Reason" }
-                dd { strong { (visible(&record.reason)) } @if let Some(meaning) = meaning(&record.reason) { ": " (meaning) } }
+                dd { strong { (printable_name(&record.reason)) } @if let Some(meaning) = meaning(&record.reason) { ": " (meaning) } }
                 dt { "Field" }
                 dd { @match &record.field { Some(field) => code { (field) }, None => span .muted { "no single one" } } }
                 dt { "Set aside" }
                 dd { (states::moment(record.quarantined_at, viewing, now)) " (" (states::age(record.quarantined_at, now)) ")" }
-                dt { "Source" } dd { code { bdi { (visible(&record.source)) } } }
-                dt { "Coordinates" } dd { code { bdi { (visible(&record.coordinates)) } } }
+                dt { "Source" } dd { code { bdi { (printable_name(&record.source)) } } }
+                dt { "Coordinates" } dd { code { bdi { (printable_name(&record.coordinates)) } } }
                 dt { "Size" } dd { (format::count(record.size_bytes)) " bytes" }
                 dt { "SHA-256" } dd { code { (record.sha256) } }
                 dt { "Judged again" } dd { (judged_again(record, viewing, now)) }
@@ -34,7 +34,8 @@ pub(super) fn panel(record: &Record, viewing: &Viewing, now: DateTime<Utc>) -> M
         section .panel {
             header { h2 { "Its bytes" } }
             p .note {
-                "The bytes, and the whole text of what is wrong, may hold personal data: they are not read by this page."
+                "The bytes, and the whole text of what is wrong, may hold personal data: they are shown to an operator who says why, "
+                "on this page or in a terminal."
             }
             (commands(record))
         }
@@ -46,7 +47,7 @@ fn judged_again(record: &Record, viewing: &Viewing, now: DateTime<Utc>) -> Marku
         @match (record.replayed_at, record.outcome.as_deref()) {
             (Some(at), Some(outcome)) => {
                 (states::moment(at, viewing, now)) ": " (outcome)
-                @if let Some(reason) = &record.outcome_reason { " for " (visible(reason)) }
+                @if let Some(reason) = &record.outcome_reason { " for " (printable_name(reason)) }
             },
             _ => "never",
         }
@@ -70,7 +71,7 @@ fn commands(record: &Record) -> Markup {
                 p .note {
                     "Its name holds characters that a terminal does not show, so no command is written here. "
                     "Choose it by its reason: "
-                    code { "storepulse quarantine list --reason " (visible(&record.reason)) }
+                    code { "storepulse quarantine list --reason " (printable_name(&record.reason)) }
                 }
             },
         }
@@ -84,7 +85,7 @@ fn shell(text: &str) -> Option<String> {
         return Some(text.to_owned());
     }
     // A backslash is written twice on pages; within quotes it is itself.
-    (visible(&text.replace('\\', "")) == text.replace('\\', ""))
+    (printable_name(&text.replace('\\', "")) == text.replace('\\', ""))
         .then(|| format!("'{}'", text.replace('\'', r"'\''")))
 }
 

@@ -8,9 +8,9 @@ use crate::format;
 use crate::page::Viewing;
 use crate::page::address::encoded;
 use crate::page::states::{self, State};
-use crate::visible::visible;
 use crate::watch::Seen;
 use crate::watch::quarantine::{Counts, Summary};
+use contracts::printable::printable_name;
 
 /// `open N = reason n + …`, and the same by source.
 pub(super) fn panel(seen: &Seen<Summary>, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
@@ -46,7 +46,7 @@ fn told(summary: &Summary) -> Markup {
             strong { "open " (format::count(summary.total.open)) }
             @for (index, (reason, count)) in open.iter().enumerate() {
                 (if index == 0 { " = " } else { " + " })
-                a href={ "/quarantine?state=open&reason=" (encoded(reason)) } title=[meaning(reason)] { (visible(reason)) }
+                a href={ "/quarantine?state=open&reason=" (encoded(reason)) } title=[meaning(reason)] { (printable_name(reason)) }
                 " " (format::count(*count))
             }
         }
@@ -93,7 +93,7 @@ fn sources(summary: &Summary) -> Markup {
                 tbody {
                     @for (source, counts) in listed {
                         tr {
-                            th scope="row" .key { a href={ "/quarantine?source=" (encoded(source)) } { bdi { (visible(source)) } } }
+                            th scope="row" .key { a href={ "/quarantine?source=" (encoded(source)) } { bdi { (printable_name(source)) } } }
                             (numbers(counts))
                         }
                     }

@@ -11,8 +11,8 @@ use crate::page::address::encoded;
 use crate::page::states::{self, State};
 use crate::problem::Problem;
 use crate::quarantined::{Record, Records, Wanted};
-use crate::visible::visible;
 use crate::watch::quarantine::Summary;
+use contracts::printable::printable_name;
 
 /// The filters and what they let through. It is no live part: what is read stays where it stands.
 pub(super) fn panel(
@@ -64,7 +64,7 @@ fn filters(wanted: &Wanted, summary: Option<&Summary>) -> Markup {
                 select name="source" {
                     option value="" { "any" }
                     @for source in sources.into_iter().chain(absent) {
-                        option value=(source) selected[wanted.source.as_ref() == Some(source)] { (visible(source)) }
+                        option value=(source) selected[wanted.source.as_ref() == Some(source)] { (printable_name(source)) }
                     }
                 }
             }
@@ -131,9 +131,9 @@ fn rows(records: &[Record], viewing: &Viewing, now: DateTime<Utc>) -> Markup {
                 @for record in records {
                     tr {
                         td { (states::moment(record.quarantined_at, viewing, now)) }
-                        td .key { bdi { (visible(&record.source)) } }
-                        th scope="row" .key { a href=(record_address(record)) { bdi { (visible(&record.coordinates)) } } }
-                        td title=[meaning(&record.reason)] { (visible(&record.reason)) }
+                        td .key { bdi { (printable_name(&record.source)) } }
+                        th scope="row" .key { a href=(record_address(record)) { bdi { (printable_name(&record.coordinates)) } } }
+                        td title=[meaning(&record.reason)] { (printable_name(&record.reason)) }
                         td .key { @if let Some(field) = &record.field { (field) } }
                         td .num { (format::bytes(record.size_bytes)) }
                         td .state { (state(record)) }
@@ -187,7 +187,7 @@ mod tests {
         };
         let viewing = Viewing { zone: chrono_tz::UTC, against: crate::page::Against::default() };
         let drawn = rows(&[record], &viewing, DateTime::UNIX_EPOCH).into_string();
-        assert!(drawn.contains("a\\u{202e}b") && drawn.contains("&lt;row&gt;\\u{7}"), "{drawn}");
+        assert!(drawn.contains("a\\u202eb") && drawn.contains("&lt;row&gt;\\u0007"), "{drawn}");
         assert!(!drawn.contains('\u{202e}') && !drawn.contains('\u{7}'));
         assert!(drawn.contains("source=a%E2%80%AEb&amp;coordinates=%3Crow%3E%07"), "{drawn}");
     }

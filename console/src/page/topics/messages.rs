@@ -13,8 +13,8 @@ use crate::assets;
 use crate::format;
 use crate::page::{Viewing, states};
 use crate::topics::asked::Asked;
-use crate::topics::browse::{BUDGET, Found, StoppedBy};
 use crate::topics::condition::CONDITIONS;
+use crate::topics::search::{BUDGET, Found, StoppedBy};
 use crate::watch::kafka::Topic;
 
 /// How long a search may take before it says how far it came.
@@ -83,8 +83,10 @@ pub(super) async fn tab(
         // It is known already, and to ask would only keep the page waiting.
         None if away => Err("Nothing is searched while Kafka does not answer.".to_owned()),
         None => match asked.search(name, TIME) {
-            Ok(search) => app.browser.search(search).await.map_err(|error| capital(&error.to_string())),
-            Err(problem) => Err(capital(problem.detail())),
+            Ok(search) => {
+                app.browser.search(search).await.map_err(|error| format::capital(&error.to_string()))
+            }
+            Err(problem) => Err(format::capital(problem.detail())),
         },
     };
     let partitions = topic.map_or(0, |topic| topic.partitions.len());
@@ -99,11 +101,6 @@ pub(super) async fn tab(
         }
         script type="module" src=(assets::path("tail.js")) {}
     }
-}
-
-fn capital(text: &str) -> String {
-    let mut rest = text.chars();
-    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }
 
 fn form(name: &str, asked: &Asked, viewing: &Viewing, partitions: usize) -> Markup {
@@ -198,7 +195,7 @@ fn result(name: &str, asked: &Asked, found: &Found, viewing: &Viewing) -> Markup
                     " " span .warn { (count(found.not_judged)) " could not be judged: not decodable, or of a schema whose fields are shut." }
                 }
             }
-            @for note in &found.notes { p .note.warn { (capital(note)) "." } }
+            @for note in &found.notes { p .note.warn { (format::capital(note)) "." } }
             @if found.records.is_empty() {
                 @if next.is_some() { (states::empty("Nothing among the records that were read. The search can go on from there.", None)) }
                 @else { (states::empty("No record meets this.", None)) }

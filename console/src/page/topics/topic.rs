@@ -35,11 +35,11 @@ async fn page(
 ) -> Result<Response, Problem> {
     let snapshot = app.watch.snapshot();
     let known = snapshot.kafka.value.as_deref().map(|topics| topics.get(&name));
-    // Away or not asked yet, a topic may be there; known and not there, it is not.
-    if let Some(None) = known {
-        return Err(Problem::not_found(format!(
-            "there is no topic {name:?}; one that was made just now shows within ten seconds"
-        )));
+    // Away or not asked yet, a topic may be there; not among those that are known, it may have been made just now.
+    if let Some(None) = known
+        && !app.browser.has(&name).await?
+    {
+        return Err(Problem::not_found(format!("there is no topic {name:?}")));
     }
     let topic = known.flatten();
     let tab = pairs.iter().find(|(key, _)| key == "tab").map_or("messages", |(_, tab)| tab.as_str());
@@ -69,7 +69,7 @@ fn lead(topic: Option<&Topic>, snapshot: &Snapshot, viewing: &Viewing) -> Markup
     html! {
         @if let Some(away) = &snapshot.kafka.away { (states::away("Kafka", away, viewing, Utc::now())) }
         @if let Some(topic) = topic {
-            @if let Some(doc) = topic.doc { p .lead { (capital(doc)) "." } }
+            @if let Some(doc) = topic.doc { p .lead { (format::sentence(doc)) } }
             p .note {
                 (records(topic)) @if topic.records.count.is_some() { " records" } " · " (bytes(topic.bytes, topic.bytes_why_not.as_deref()))
                 @if let Some(key) = topic.key { " · key: " (key) }
@@ -77,11 +77,6 @@ fn lead(topic: Option<&Topic>, snapshot: &Snapshot, viewing: &Viewing) -> Markup
             }
         }
     }
-}
-
-fn capital(text: &str) -> String {
-    let mut rest = text.chars();
-    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }
 
 fn not_asked() -> Markup {
@@ -210,7 +205,7 @@ async fn tail(
         let html = rendered.into_string();
         serde_json::json!({ "html": html, "skipped": rows.skipped, "ended": rows.ended }).to_string()
     };
-    follow(&app, visitor, &name, &Asked::from_pairs(pairs), write)
+    follow(&app, visitor, &name, &Asked::from_pairs(pairs), write).await
 }
 
 #[cfg(test)]

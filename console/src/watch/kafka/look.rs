@@ -24,6 +24,9 @@ pub(super) struct Seen {
 }
 
 impl Look {
+    /// Of one look.
+    pub(super) const REQUESTS: u64 = 3;
+
     pub(super) fn open(endpoints: &Endpoints) -> KafkaResult<Self> {
         Reader::open(&endpoints.kafka_brokers, Duration::from_millis(100), 1).map(Self)
     }

@@ -2,13 +2,18 @@
 //!
 //! Partitions are assigned, no group is joined and nothing is committed: to Kafka it leaves no trace. All calls block.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
-use rdkafka::metadata::Metadata;
+use rdkafka::metadata::{Metadata, MetadataPartition};
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
+
+/// One request for the partitions of a topic.
+const REQUEST: Duration = Duration::from_secs(3);
 
 /// Where reading begins: topic, partition, offset.
 pub(crate) type Place = (String, i32, i64);
@@ -48,6 +53,19 @@ impl Reader {
     /// Brokers, topics and partitions; of one topic where it is named.
     pub(crate) fn metadata(&self, topic: Option<&str>, timeout: Duration) -> KafkaResult<Metadata> {
         self.0.fetch_metadata(topic, timeout)
+    }
+
+    /// The partitions of a topic; nothing where Kafka has no such topic.
+    pub(crate) fn partitions(&self, topic: &str) -> KafkaResult<Option<BTreeSet<i32>>> {
+        let metadata = self.metadata(Some(topic), REQUEST)?;
+        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+            return Ok(None);
+        };
+        match found.error().map(RDKafkaErrorCode::from) {
+            None => Ok(Some(found.partitions().iter().map(MetadataPartition::id).collect())),
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::InvalidTopic) => Ok(None),
+            Some(code) => Err(KafkaError::MetadataFetch(code)),
+        }
     }
 
     /// For each partition the first offset whose record is as old as `at` or newer: a time in ms, [`Offset::Beginning`]'s or
@@ -179,7 +197,7 @@ mod tests {
         assert!(
             readers
                 .iter()
-                .all(|path| path.ends_with("kafka/reader.rs") || path.ends_with("metrics/kafka.rs")),
+                .all(|path| path.ends_with("kafka/reader.rs") || path.ends_with("prometheus/kafka.rs")),
             "a consumer is made elsewhere: {readers:?}"
         );
     }

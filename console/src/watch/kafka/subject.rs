@@ -46,7 +46,11 @@ impl Subjects {
         self.events = endpoints.namespace.events_subject();
         let mut every = EVERY;
         for topic in contracts::topics::topics(&endpoints.namespace, 1, 1) {
-            let url = format!("{}/subjects/{}/versions/latest", endpoints.schema_registry_url, topic.subject);
+            let url = format!(
+                "{}/subjects/{}/versions/latest",
+                endpoints.schema_registry_url.as_str(),
+                topic.subject
+            );
             let (state, told) = match http.get(url).timeout(ANSWER).send().await {
                 Ok(answer) if answer.status() == reqwest::StatusCode::NOT_FOUND => {
                     (SubjectState::Missing, None)

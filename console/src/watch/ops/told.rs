@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
+use crate::shortened::shortened;
+
 /// The relay's own report, at most a second old while it is well.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct Relay {
@@ -216,6 +218,14 @@ pub(crate) struct Difference {
     pub(crate) table: String,
     pub(crate) row: String,
     pub(crate) text: String,
+}
+
+impl Difference {
+    /// As it is shown: ids that stand in a row's key are cut.
+    pub(crate) fn shortened(&self) -> Self {
+        let Self { table, row, text } = self;
+        Self { table: table.clone(), row: shortened(row), text: shortened(text) }
+    }
 }
 
 /// A plan of a query.

@@ -1,23 +1,26 @@
 //! Looks at the shop's tables: what is new every second, what may still grow every ten, what is over once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, DurationRound, NaiveDate, TimeDelta, Utc};
-use contracts::cube::Grouping;
-use contracts::family::{HOURS, LIVE, PRODUCTS};
+use contracts::family::HOURS;
 use futures::future::try_join_all;
 
+use super::fetch::{fetch, products, visitors};
+use super::loads::{DAYS_KEPT, Load, Loads};
 use super::marker::{Marker, Moved};
+use super::minutes::{compared_ends, keeps_minutes};
 use super::store::{Ask, Store, Stored, Which};
-use super::table::{QUARTER, Table, quarter};
-use super::{Hour, Kept, Product, Products, Shop};
+use super::table::{NotKept, QUARTER, Table, quarter};
+use super::{Hour, Kept, Products, Shop};
 use crate::app::App;
 use crate::figures::coverage::Coverage;
 use crate::figures::distinct::Distinct;
 use crate::figures::period::{Stretch, floor};
 use crate::figures::sums::Sums;
+use crate::figures::view::Measure;
 use crate::watch::{Pace, Refused, refused, told, words};
 
 /// How often the newest minutes are looked at; a round may take as long as its reads may.
@@ -34,22 +37,18 @@ const SWEPT: Duration = Duration::from_secs(60);
 /// Between two looks at which countries and days there are; a shop that has just begun has few.
 const LISTED: Duration = Duration::from_secs(300);
 const LISTED_FIRST: Duration = Duration::from_secs(5);
+/// The same where the countries together have less than the shop: one has come that is not listed.
+const LISTED_AGAIN: Duration = Duration::from_secs(15);
 /// So many countries of a day are more than a beginning.
 const COUNTRIES: usize = 15;
 /// While something is still to be loaded, a round loads this long.
 const LOADING: Duration = Duration::from_millis(400);
 /// Events may come ten minutes late, and a little while passes until they are written.
 const STILL_GROWS: TimeDelta = TimeDelta::minutes(12);
-/// Minutes of the cube are kept this long: what is compared ends within them.
-const MINUTES_KEPT: TimeDelta = TimeDelta::minutes(45);
-/// Days of sums that are kept, beside today: a week before today, in any zone.
-const DAYS_KEPT: i64 = 8;
 /// Days of hours that are kept.
 const HOUR_DAYS: i64 = 15;
 /// Sums that are kept at most: 64 MiB of them. The oldest go first.
 const MAX_CELLS: usize = (64 << 20) / 176;
-/// Windows of five minutes shown: an hour of them, two a minute.
-const VISITORS: u32 = 121;
 
 /// Looks until the console stops.
 pub(crate) async fn run(app: App) {
@@ -75,13 +74,6 @@ pub(crate) async fn run(app: App) {
     }
 }
 
-/// A stretch of whole quarters of one table that is to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Load {
-    kept: Kept,
-    stretch: Stretch,
-}
-
 #[derive(Debug, Default)]
 struct Times(HashMap<&'static str, Instant>);
 
@@ -104,7 +96,7 @@ struct Poller {
     /// As it stands in the tables, which may be ahead of the clock.
     newest: Option<DateTime<Utc>>,
     tables: HashMap<Kept, Table>,
-    loads: VecDeque<Load>,
+    loads: Loads,
     /// The days on which each country has rows.
     countries: BTreeMap<NaiveDate, BTreeSet<Arc<str>>>,
     /// When all minutes that may still grow were last read.
@@ -125,7 +117,7 @@ impl Poller {
             first_row: None,
             newest: None,
             tables: Kept::ALL.into_iter().map(|kept| (kept, Table::default())).collect(),
-            loads: VecDeque::new(),
+            loads: Loads::default(),
             countries: BTreeMap::new(),
             grown_at: None,
             hours: Arc::default(),
@@ -191,10 +183,10 @@ impl Poller {
         self.want_minutes(now);
         let begun = Instant::now();
         while begun.elapsed() < LOADING
-            && let Some(load) = self.loads.front().copied()
+            && let Some(load) = self.loads.next()
         {
             self.load(load, now).await?;
-            self.loads.pop_front();
+            self.loads.done();
         }
         self.thin(now);
         Ok(())
@@ -206,6 +198,7 @@ impl Poller {
             return Ok(());
         }
         let read = async {
+            self.app.own.asks_postgres(1);
             let marker = Marker::read(&self.app.pool).await?;
             let moved = match &self.marker {
                 Some(earlier) => marker.since(earlier, &self.app.pool).await?,
@@ -220,7 +213,7 @@ impl Poller {
                 self.marker = Some(marker);
                 match moved {
                     Moved::Nothing => {}
-                    Moved::Windows(stretch) => self.reload(stretch),
+                    Moved::Windows(stretch) => self.load_again(stretch),
                     Moved::All => self.load_all(now),
                 }
                 Ok(())
@@ -237,44 +230,19 @@ impl Poller {
         }
     }
 
-    /// Everything anew, what is shown first read first.
+    /// Everything anew.
     fn load_all(&mut self, now: DateTime<Utc>) {
-        self.loads.clear();
+        self.loads = Loads::all(now);
         self.newest = None;
         self.hours_from = None;
         self.times = Times::default();
         self.times.done("marked");
-        let today = quarter(now).duration_trunc(TimeDelta::days(1)).unwrap_or(now);
-        let day = |back: i64| {
-            let from = today - TimeDelta::days(back);
-            Stretch { from, to: (from + TimeDelta::days(1)).min(quarter(now) + QUARTER) }
-        };
-        // Today and yesterday, which in some zones began a day earlier; the same of last week; the rest.
-        let order = [0, 1, 2, 7, 8, 3, 4, 5, 6];
-        debug_assert!(order.iter().all(|back| *back <= DAYS_KEPT));
-        let mut add = |kept, back: &i64| self.loads.push_back(Load { kept, stretch: day(*back) });
-        order.iter().for_each(|back| add(Kept::Activity, back));
-        for back in &order {
-            Kept::ALL.into_iter().skip(1).for_each(|kept| add(kept, back));
-        }
     }
 
     /// These windows of all tables anew.
-    fn reload(&mut self, windows: Stretch) {
-        let oldest = Utc::now() - TimeDelta::days(DAYS_KEPT);
-        let stretch = Stretch {
-            from: quarter(windows.from.max(oldest)),
-            to: quarter(windows.to.min(Utc::now()) - TimeDelta::seconds(1)) + QUARTER,
-        };
-        if stretch.is_empty() {
-            return;
-        }
-        self.hours_from = None;
-        for kept in Kept::ALL.into_iter().rev() {
-            let load = Load { kept, stretch };
-            if !self.loads.contains(&load) {
-                self.loads.push_front(load);
-            }
+    fn load_again(&mut self, windows: Stretch) {
+        if self.loads.again(windows, Utc::now()) {
+            self.hours_from = None;
         }
     }
 
@@ -344,12 +312,25 @@ impl Poller {
             self.read(&Kept::ALL, stretch, now, true).await?;
             self.grown_at = Some(now);
             self.times.done("grown");
+            if self.lacks_a_country(stretch) && self.times.due("listed", LISTED_AGAIN) {
+                self.list().await?;
+                self.times.done("listed");
+            }
             return Ok(());
         }
         let stretch = Stretch { from: floor(now) - TimeDelta::minutes(1), to };
         let others = [Kept::Activity, Kept::Categories, Kept::Channels, Kept::Who];
         let also_countries = self.rounds.is_multiple_of(2);
         self.read(if also_countries { &Kept::ALL } else { &others }, stretch, now, false).await
+    }
+
+    fn lacks_a_country(&self, stretch: Stretch) -> bool {
+        let events = |kept| {
+            let cells = self.tables[&kept].sums(stretch)?;
+            Ok::<_, NotKept>(cells.values().map(|sums| sums.count(Measure::Events)).sum::<i64>())
+        };
+        let (shop, countries) = (events(Kept::Activity), events(Kept::Countries));
+        matches!((shop, countries), (Ok(shop), Ok(countries)) if countries < shop)
     }
 
     async fn read(
@@ -424,20 +405,18 @@ impl Poller {
         let differ: BTreeSet<_> =
             minutes.into_iter().filter(|at| stored.get(at) != kept.get(at)).map(|at| quarter(*at)).collect();
         for at in differ {
-            self.reload(Stretch { from: at, to: at + QUARTER });
+            self.load_again(Stretch { from: at, to: at + QUARTER });
         }
         Ok(())
     }
 
     /// Stretches that today is compared with end amid a quarter: of these, minutes are needed.
     fn want_minutes(&mut self, now: DateTime<Utc>) {
-        let newest = self.newest;
-        for at in compared_ends(now, newest) {
+        for at in compared_ends(now, self.newest) {
             for kept in Kept::ALL {
                 let table = &self.tables[&kept];
-                let load = Load { kept, stretch: Stretch { from: at, to: at + QUARTER } };
-                if table.has(at) && !table.has_minutes(at) && !self.loads.contains(&load) {
-                    self.loads.push_front(load);
+                if table.has(at) && !table.has_minutes(at) {
+                    self.loads.first(Load { kept, stretch: Stretch { from: at, to: at + QUARTER } });
                 }
             }
         }
@@ -454,142 +433,5 @@ impl Poller {
             cells = self.tables.values().map(Table::cells).sum();
             days -= 1;
         }
-    }
-}
-
-/// The quarters in which stretches end that today may be compared with: a day or a week before, give or take the hour by which
-/// clocks may have been changed since.
-fn compared_ends(now: DateTime<Utc>, newest: Option<DateTime<Utc>>) -> BTreeSet<DateTime<Utc>> {
-    let ends = [Some(now), Some(now + TimeDelta::minutes(2)), newest.map(|newest| newest.min(now))];
-    let back = [1, 7].map(TimeDelta::days).into_iter();
-    let back = back.flat_map(|days| [-1, 0, 1].map(|hours| days + TimeDelta::hours(hours)));
-    back.flat_map(|back| ends.iter().flatten().map(move |end| quarter(*end - back))).collect()
-}
-
-/// Whether the minutes of a quarter are kept.
-fn keeps_minutes(
-    kept: Kept,
-    now: DateTime<Utc>,
-    newest: Option<DateTime<Utc>>,
-) -> impl Fn(DateTime<Utc>) -> bool {
-    let ends = compared_ends(now, newest);
-    let recent = quarter(newest.map_or(now, |newest| newest.min(now)) - MINUTES_KEPT);
-    move |at| kept == Kept::Activity || at >= recent || ends.contains(&at)
-}
-
-/// The rows of a stretch, from the partitions of its days.
-async fn fetch(
-    store: &Store,
-    grouping: &'static Grouping,
-    stretch: Stretch,
-    dimensions: impl Fn(NaiveDate) -> Vec<Option<Arc<str>>>,
-) -> Result<Vec<Stored>, Refused> {
-    let asks = asks(grouping, stretch, dimensions);
-    let read = asks.iter().map(async |ask| {
-        let mut rows = Vec::new();
-        store.read(ask, |row| rows.push(row)).await?;
-        Ok::<_, Refused>(rows)
-    });
-    Ok(try_join_all(read).await?.into_iter().flatten().collect())
-}
-
-/// A question a partition.
-pub(crate) fn asks(
-    grouping: &'static Grouping,
-    stretch: Stretch,
-    dimensions: impl Fn(NaiveDate) -> Vec<Option<Arc<str>>>,
-) -> Vec<Ask> {
-    let step = if grouping.partition_key.contains(&contracts::cube::CUBE.hour) {
-        TimeDelta::hours(1)
-    } else {
-        TimeDelta::days(1)
-    };
-    let mut asks = Vec::new();
-    let mut at = stretch.from.duration_trunc(step).unwrap_or(stretch.from);
-    while at < stretch.to {
-        for dimension in dimensions(at.date_naive()) {
-            asks.push(Ask { grouping, at, dimension, rows: Which::Between(stretch) });
-        }
-        at += step;
-    }
-    asks
-}
-
-/// Visitors of the windows of the last hour. Each event lies in windows that end later: these are of the future yet.
-async fn visitors(store: &Store, now: DateTime<Utc>) -> Result<BTreeMap<DateTime<Utc>, Distinct>, Refused> {
-    let hour_ago = now - TimeDelta::hours(1);
-    let mut visitors = BTreeMap::new();
-    for at in BTreeSet::from([hour_ago.date_naive(), now.date_naive()]) {
-        let ask = Ask {
-            grouping: &LIVE.tables[0],
-            at: at.and_time(chrono::NaiveTime::MIN).and_utc(),
-            dimension: None,
-            rows: Which::NewestTo(now, VISITORS),
-        };
-        let mut rows = Vec::new();
-        store.read(&ask, |row| rows.push(row)).await?;
-        for row in rows {
-            visitors.insert(row.at, Distinct::new(row.users.unwrap_or_default()));
-        }
-    }
-    // Of a shop that has been quiet for long, the newest alone.
-    let newest = visitors.last_key_value().map(|(at, _)| *at);
-    visitors.retain(|at, _| *at > hour_ago || Some(*at) == newest);
-    Ok(visitors)
-}
-
-async fn products(store: &Store, hour: DateTime<Utc>) -> Result<Products, Refused> {
-    let ask = Ask { grouping: &PRODUCTS.tables[0], at: hour, dimension: None, rows: Which::At(hour) };
-    let mut rows = Vec::new();
-    store
-        .read(&ask, |row| {
-            let [item_id, item_name] = row.key;
-            rows.push(Product { item_id, item_name, sums: row.sums, before: row.before });
-        })
-        .await?;
-    Ok(Products { hour, rows })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(text: &str) -> DateTime<Utc> {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn minutes_are_kept_where_a_compared_stretch_may_end() {
-        let now = at("2026-11-28T12:20:00Z");
-        let keeps = keeps_minutes(Kept::Who, now, Some(at("2026-11-28T11:59:30Z")));
-        for kept in [
-            "2026-11-28T12:15:00Z",
-            "2026-11-28T11:45:00Z",
-            // A day before now and before the newest event, and where the clocks were changed since.
-            "2026-11-27T12:15:00Z",
-            "2026-11-27T11:45:00Z",
-            "2026-11-27T13:15:00Z",
-            "2026-11-21T12:15:00Z",
-        ] {
-            assert!(keeps(at(kept)), "{kept}");
-        }
-        assert!(!keeps(at("2026-11-27T20:00:00Z")));
-        assert!(!keeps(at("2026-11-28T09:00:00Z")));
-        assert!(keeps_minutes(Kept::Activity, now, None)(at("2026-11-25T00:00:00Z")));
-    }
-
-    #[test]
-    fn a_stretch_is_asked_of_each_day_and_hour_that_it_touches() {
-        let stretch = Stretch { from: at("2026-11-27T23:50:00Z"), to: at("2026-11-28T02:00:00Z") };
-        assert_eq!(asks(Kept::Activity.grouping(), stretch, |_| vec![None]).len(), 2);
-        let countries = |day: NaiveDate| {
-            let known = if day == stretch.from.date_naive() { vec!["CH"] } else { vec!["CH", "DE"] };
-            known.into_iter().map(|country| Some(Arc::from(country))).collect()
-        };
-        assert_eq!(asks(Kept::Countries.grouping(), stretch, countries).len(), 3);
-        let products = contracts::cube::grouping("sales_by_product").unwrap();
-        assert_eq!(asks(products, stretch, |_| vec![None]).len(), 3);
-        let empty = Stretch { from: stretch.to, to: stretch.to };
-        assert!(asks(products, empty, |_| vec![None]).len() <= 1);
     }
 }

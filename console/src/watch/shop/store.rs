@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use audit::decimal;
 use chrono::{DateTime, NaiveDate, Timelike, Utc};
-use contracts::cube::{CUBE, Grouping, MEASURE, MeasureKind};
+use contracts::cube::{CUBE, Grouping};
 use contracts::endpoints::Endpoints;
 use contracts::family;
 use contracts::ledger::PIPELINE_LEDGER;
+use contracts::measure::{MEASURE, MeasureKind};
 use contracts::record::Column;
 use scylla::response::PagingState;
 use scylla::value::{CqlTimestamp, CqlValue, Row};
@@ -214,13 +215,13 @@ impl Ask {
 
 /// What is read of a table: the key within the partition, what adds up, distinct users and the newest event.
 fn columns(grouping: &Grouping) -> Vec<Column> {
-    let measures = grouping.measures.iter().filter(|measure| match measure.kind {
+    let measures = grouping.measures.iter().filter(|measure| match measure.kind() {
         MeasureKind::Count | MeasureKind::Money => true,
-        MeasureKind::Distinct => measure.column == MEASURE.users,
-        MeasureKind::Instant => measure.column == MEASURE.last_occurred_at,
+        MeasureKind::Distinct => measure.column() == MEASURE.users,
+        MeasureKind::Instant => measure.column() == MEASURE.last_occurred_at,
         MeasureKind::Text | MeasureKind::Flag => false,
     });
-    grouping.clustering_key().into_iter().chain(measures.map(|measure| measure.column)).collect()
+    grouping.clustering_key().into_iter().chain(measures.map(|measure| measure.column())).collect()
 }
 
 /// What each column of an answer is.

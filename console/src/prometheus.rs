@@ -13,12 +13,16 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use contracts::endpoints::Endpoints;
+use contracts::secret::Address;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
-use names::UP;
+use names::{ALERT_FIRING, CONSOLE_DRAWING, CONSOLE_DRAWINGS, CONSOLE_QUERIES, CONSOLE_VIEWERS, UP};
 pub use names::{Kind, METRICS, Metric};
 use page::Page;
+
+use crate::alerts::Alerts;
+use crate::own::Told;
 
 /// How long a service may take to answer.
 pub const ANSWER: Duration = Duration::from_secs(5);
@@ -29,7 +33,7 @@ type Refused = Box<dyn std::error::Error + Send + Sync>;
 /// Asks the services, keeping the connections from one scrape to the next.
 pub struct Scraper {
     endpoints: Endpoints,
-    collector_url: Option<String>,
+    collector_url: Option<Address>,
     http: reqwest::Client,
     postgres: Mutex<Option<tokio_postgres::Client>>,
     cassandra: Mutex<Option<scylla::client::session::Session>>,
@@ -41,7 +45,7 @@ impl Scraper {
     ///
     /// # Errors
     /// When the HTTP client cannot be made.
-    pub fn new(endpoints: Endpoints, collector_url: Option<String>) -> Result<Self, reqwest::Error> {
+    pub fn new(endpoints: Endpoints, collector_url: Option<Address>) -> Result<Self, reqwest::Error> {
         // The client wants a provider even for plain HTTP; where the process has one already, that one stays.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().timeout(ANSWER).build()?;
@@ -57,7 +61,18 @@ impl Scraper {
 
     /// Every figure that can be had now, as one page.
     pub async fn scrape(&self) -> String {
+        self.scrape_with(None, None).await
+    }
+
+    /// The same, with what the console that serves the page does itself.
+    pub(crate) async fn scrape_with(&self, own: Option<Told>, alerts: Option<&Alerts>) -> String {
         let page = Page::default();
+        if let Some(own) = own {
+            told_of_console(&page, own);
+        }
+        for (rule, severity, firing) in alerts.map(Alerts::counts).unwrap_or_default() {
+            page.set(&ALERT_FIRING, &[("rule", rule), ("severity", severity.word())], firing as f64);
+        }
         tokio::join!(
             told(&page, "postgres", Box::pin(postgres::ask(&self.postgres, &self.endpoints, &page))),
             told(&page, "kafka", Box::pin(self.kafka.ask(&self.endpoints, &page))),
@@ -74,7 +89,7 @@ impl Scraper {
     }
 
     async fn registry(&self) -> Result<(), Refused> {
-        let subjects = format!("{}/subjects", self.endpoints.schema_registry_url);
+        let subjects = format!("{}/subjects", self.endpoints.schema_registry_url.as_str());
         self.http.get(subjects).send().await?.error_for_status()?;
         Ok(())
     }
@@ -91,6 +106,17 @@ impl Scraper {
         TcpStream::connect(self.endpoints.spark_address()).await?;
         Ok(())
     }
+}
+
+/// What the console itself does.
+#[expect(clippy::cast_precision_loss, reason = "counters of one process stay below 2^53")]
+fn told_of_console(page: &Page, own: Told) {
+    page.set(&CONSOLE_VIEWERS, &[], own.viewers as f64);
+    for (service, asked) in [("postgres", own.postgres), ("cassandra", own.cassandra), ("kafka", own.kafka)] {
+        page.set(&CONSOLE_QUERIES, &[("service", service)], asked as f64);
+    }
+    page.set(&CONSOLE_DRAWINGS, &[], own.drawings as f64);
+    page.set(&CONSOLE_DRAWING, &[], own.drawing.as_secs_f64());
 }
 
 /// Waits for an answer, which is boxed: those of all services are awaited side by side.

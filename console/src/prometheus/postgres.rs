@@ -7,10 +7,10 @@ use tokio_postgres::{Client, Row};
 use crate::access;
 
 use super::names::{
-    INGESTED, JOB_BATCH, JOB_BATCHES, JOB_BEHIND, JOB_DROPPED, JOB_LAG, JOB_RECORDS, JOB_REPORT_AGE,
-    JOB_RESTARTS, JOB_RUNNING, JOB_STATE_ROWS, JOB_WATERMARK, QUARANTINE_OPEN, REBUILD_OPEN, RELAY_BEHIND,
-    RELAY_RECORDS, RELAY_REPORT_AGE, RELAY_RESTARTS, RELAY_STREAMING, RELAY_UNACKNOWLEDGED, REPAIRED,
-    SLOT_ACTIVE, SLOT_RETAINED, SLOT_SAFE,
+    COLLECTOR_REFUSED, INGESTED, JOB_BATCH, JOB_BATCHES, JOB_BEHIND, JOB_DROPPED, JOB_LAG, JOB_RECORDS,
+    JOB_REPORT_AGE, JOB_RESTARTS, JOB_RUNNING, JOB_STATE_ROWS, JOB_WATERMARK, QUARANTINE_OPEN, REBUILD_OPEN,
+    RELAY_BEHIND, RELAY_RECORDS, RELAY_REPORT_AGE, RELAY_RESTARTS, RELAY_STREAMING, RELAY_UNACKNOWLEDGED,
+    REPAIRED, SLOT_ACTIVE, SLOT_RETAINED, SLOT_SAFE,
 };
 use super::page::Page;
 use super::{Metric, Refused};
@@ -45,6 +45,8 @@ const QUARANTINE: &str = "
     select reason, count(*)::float8 from raw.quarantine
     where outcome is null or outcome = 'refused' group by reason";
 
+const COLLECTOR: &str = "select cause, key_name, requests::float8 from ops.collector_refusal";
+
 const REPAIRS: &str =
     "select kind, extract(epoch from max(repaired_at))::float8 from ops.repair group by kind";
 
@@ -70,12 +72,13 @@ pub(super) async fn ask(
 async fn read(client: &Client, slot: &str, page: &Page) -> Result<(), Refused> {
     // The queries go out together, and the answers come in one after another.
     let of_slot: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&slot];
-    let (relay, slots, jobs, ledger, quarantine, repairs, rebuild) = tokio::try_join!(
+    let (relay, slots, jobs, ledger, quarantine, collector, repairs, rebuild) = tokio::try_join!(
         client.query(RELAY, &of_slot),
         client.query(SLOT, &of_slot),
         client.query(JOBS, &[]),
         client.query(LEDGER, &[]),
         client.query(QUARANTINE, &[]),
+        client.query(COLLECTOR, &[]),
         client.query(REPAIRS, &[]),
         client.query(REBUILD, &[]),
     )?;
@@ -116,6 +119,10 @@ async fn read(client: &Client, slot: &str, page: &Page) -> Result<(), Refused> {
     }
     for row in &quarantine {
         set_all(page, row, 1, &[QUARANTINE_OPEN], &[("reason", row.try_get(0)?)])?;
+    }
+    for row in &collector {
+        let labels = [("cause", row.try_get(0)?), ("key", row.try_get(1)?)];
+        set_all(page, row, 2, &[COLLECTOR_REFUSED], &labels)?;
     }
     for row in &repairs {
         set_all(page, row, 1, &[REPAIRED], &[("kind", row.try_get(0)?)])?;

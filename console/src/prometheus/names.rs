@@ -1,4 +1,4 @@
-//! Every metric there is: the dashboard, the alerts and docs/operations.md name no other, which tests hold them to.
+//! Every metric there is: dashboard, alerts and docs/metrics.md name no other, which tests hold them to.
 
 /// How a metric changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,10 @@ const PARTITION: &str = "partition";
 const QUERY: &str = "query";
 const QUANTILE: &str = "quantile";
 const KIND: &str = "kind";
+const CAUSE: &str = "cause";
+const KEY: &str = "key";
+const RULE: &str = "rule";
+const SEVERITY: &str = "severity";
 
 macro_rules! metrics {
     ($( $const:ident: $kind:ident $name:literal [$($label:ident),*] $help:literal; )+) => {
@@ -61,6 +65,8 @@ metrics! {
 
     INGESTED: Gauge "ingested_records" [STAGE, BECAME] "records handed in since the retention floor, by what became of them; retention lowers it";
     QUARANTINE_OPEN: Gauge "quarantine_open_records" [REASON] "records set aside and not judged again with success";
+
+    COLLECTOR_REFUSED: Counter "collector_refused_requests" [CAUSE, KEY] "requests that collectors refused for their key; it never starts again";
 
     RELAY_STREAMING: Gauge "relay_streaming" [] "1 where the relay last reported that rows flow";
     RELAY_REPORT_AGE: Gauge "relay_report_age_seconds" [] "since the relay's last report, due every second";
@@ -89,6 +95,13 @@ metrics! {
 
     TOPIC_END: Gauge "kafka_topic_end_offset" [TOPIC, PARTITION] "the end of committed records, by topic and partition";
     UNDER_REPLICATED: Gauge "kafka_under_replicated_partitions" [] "partitions with fewer copies in step than they have";
+
+    ALERT_FIRING: Gauge "alert_firing" [RULE, SEVERITY] "alerts of a rule that fire by the console's own judgement, effects of others included; absent until it has judged once";
+
+    CONSOLE_VIEWERS: Gauge "console_viewers" [] "event streams that browsers hold open";
+    CONSOLE_QUERIES: Counter "console_queries" [SERVICE] "statements and requests of the console's own looks at a service, however many look at it";
+    CONSOLE_DRAWINGS: Counter "console_drawings" [] "times that the console drew the live parts of its pages anew";
+    CONSOLE_DRAWING: Counter "console_drawing_seconds" [] "time that drawing them took";
 
     NEWEST_WINDOW: Gauge "cassandra_newest_window_timestamp_seconds" [] "the newest minute of activity_by_minute, of today or yesterday";
 }

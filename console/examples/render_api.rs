@@ -1,4 +1,4 @@
-//! Writes the published description of the read API: `cargo run -p console --example render_openapi`.
+//! Writes the published description of the read API: `cargo run -p console --example render_api`.
 
 use std::path::Path;
 

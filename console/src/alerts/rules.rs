@@ -1,0 +1,358 @@
+//! Every alert there is: on what it looks, when it fires and when it is over, and what to do then.
+//!
+//! `services/prometheus/alerts.yml` is rendered from this table, docs/operations.md has a line for each, and both are held to it.
+
+use super::signals::Signal;
+
+/// On which side of its threshold a signal is bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Op {
+    Above,
+    Below,
+}
+
+impl Op {
+    pub(crate) const fn sign(self) -> &'static str {
+        match self {
+            Self::Above => ">",
+            Self::Below => "<",
+        }
+    }
+}
+
+/// Whom an alert is for.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Look by day.
+    Warning,
+    /// Wake somebody.
+    Critical,
+}
+
+impl Severity {
+    /// As it stands in tables, notices and metrics.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl std::str::FromStr for Severity {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        [Self::Warning, Self::Critical]
+            .into_iter()
+            .find(|severity| severity.word() == word)
+            .ok_or_else(|| format!("{word:?} is no severity: there are warning and critical"))
+    }
+}
+
+/// A rule.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) name: &'static str,
+    pub(crate) signal: Signal,
+    pub(crate) op: Op,
+    /// It fires beyond this …
+    pub(crate) raise_at: f64,
+    /// … when that has lasted for so long,
+    pub(crate) for_s: u32,
+    /// and is over when the signal is back at this …
+    pub(crate) clear_at: f64,
+    /// … for so long.
+    pub(crate) clear_for_s: u32,
+    pub(crate) severity: Severity,
+    /// What has happened. `{subject}` is the service or query, `{value}` the signal.
+    pub(crate) summary: &'static str,
+    /// What to do.
+    pub(crate) action: &'static str,
+    /// The section of docs/operations.md that says more.
+    pub(crate) section: &'static str,
+    /// The same condition for Prometheus, `{raise}` being the threshold; none where `/metrics` does not tell the signal.
+    pub(crate) promql: Option<&'static str>,
+    /// Rules of which it is but an effect: while one of these is not well, it is listed under it and not sent.
+    pub(crate) causes: &'static [&'static str],
+}
+
+impl Rule {
+    /// What every rule that says nothing else has.
+    const PLAIN: Self = Self {
+        name: "",
+        signal: Signal::LagP50,
+        op: Op::Above,
+        raise_at: 0.0,
+        for_s: 60,
+        clear_at: 0.0,
+        clear_for_s: 60,
+        severity: Severity::Warning,
+        summary: "",
+        action: "",
+        section: "Alerts",
+        promql: None,
+        causes: &[],
+    };
+}
+
+/// The rule of that name.
+pub(crate) fn rule(name: &str) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| rule.name == name)
+}
+
+const JOB: &str = "The job does not start or restarts";
+const RELAY: &str = "The relay has stopped";
+const VERIFY: &str = "What `verify` tells";
+
+/// All of them, symptoms first: late figures wake, causes explain.
+pub(crate) const RULES: &[Rule] = &[
+    Rule {
+        name: "FiguresLate",
+        signal: Signal::LagP50,
+        raise_at: 10.0,
+        for_s: 300,
+        clear_at: 5.0,
+        clear_for_s: 120,
+        severity: Severity::Critical,
+        summary: "rows in Cassandra trail their events by {value} (median)",
+        action: "docs/performance.md, \"Settings that decide\"; `storepulse job status` for the micro-batch",
+        promql: Some(
+            "storepulse_job_lag_seconds{quantile=\"0.5\"} > {raise} \
+             and on (query) rate(storepulse_job_input_records_total[2m]) > 0",
+        ),
+        causes: &["JobNotRunning", "JobHeld", "RelayNotStreaming", "FlowStopped"],
+        ..Rule::PLAIN
+    },
+    Rule {
+        name: "FlowStopped",
+        signal: Signal::FlowStopped,
+        for_s: 120,
+        severity: Severity::Critical,
+        summary: "the relay sends events and Spark reads none",
+        action: "docs/operations.md, \"The job does not start or restarts\"",
+        section: JOB,
+        promql: Some(
+            "sum(rate(storepulse_relay_records_total{topic=\"events\"}[3m])) > {raise} \
+             unless sum(rate(storepulse_job_input_records_total[3m])) > 0",
+        ),
+        causes: &["JobNotRunning", "JobHeld"],
+        ..Rule::PLAIN
+    },
+    Rule {
+        name: "JobNotRunning",
+        signal: Signal::JobSilent,
+        for_s: 120,
+        severity: Severity::Critical,
+        summary: "no supervisor has a running query",
+        action: "docs/operations.md, \"The job does not start or restarts\"",
+        section: JOB,
+        promql: Some("storepulse_job_running == 0 or storepulse_job_report_age_seconds > 30"),
+        ..Rule::PLAIN
+    },
+    Rule {
+        name: "RelayNotStreaming",
+        signal: Signal::RelaySilent,
+        clear_for_s: 30,
+        severity: Severity::Critical,
+        summary: "nothing goes from PostgreSQL to Kafka",
+        action: "docs/operations.md, \"The relay has stopped\"",
+        section: RELAY,
+        promql: Some("storepulse_relay_streaming == 0 or storepulse_relay_report_age_seconds > 15"),
+        causes: &["SlotLost"],
+        ..Rule::PLAIN
+    },
+    Rule {
+        name: "SlotNearlyLost",
+        signal: Signal::SlotMargin,
+        op: Op::Below,
+        severity: Severity::Critical,
+        summary: "more log is kept for the slot than may still be written: then PostgreSQL drops it, and a rebuild is needed",
+        action: "docs/operations.md, \"The relay has stopped\"",
+        section: RELAY,
+        promql: Some("storepulse_slot_safe_bytes - storepulse_slot_retained_bytes < {raise}"),
+        causes: &["SlotLost"],
+        ..Rule::PLAIN
+    },
+    Rule {
+        name: "RowsDropped",
+        signal: Signal::DroppedRows,
+        for_s: 0,
+        clear_for_s: 0,
+        severity: Severity::Critical,
+        summary: "Spark dropped {value} rows as too late, which the plan rules out",
+        action: "run `storepulse verify`; docs/operations.md, \"What `verify` tells\"",
+        section: VERIFY,
+        promql: Some("increase(storepulse_job_dropped_rows_total[10m]) > {raise}"),
+        ..Rule::PLAIN
+    },
+    Rule {
+        name: "NothingTakenIn",
+        signal: Signal::IntakeDown,
+        clear_for_s: 30,
+        severity: Severity::Critical,
+        summary: "{subject} does not answer: events are refused; without PostgreSQL, alerts about relay, slot and job are blind too",
+        action: "bring it back; senders must send again what was not acknowledged",
+        promql: Some("storepulse_up{service=~\"postgres|collector\"} == 0"),
+        ..Rule::PLAIN
+    },
+    Rule {
+        name: "SlotLost",
+        signal: Signal::SlotLost,
+        for_s: 120,
+        severity: Severity::Critical,
+        summary: "the replication slot is lost or was never made",
+        action: "`storepulse setup` where there was none; else docs/operations.md, \"Rebuild\"",
+        section: "Rebuild",
+        promql: Some(
+            "storepulse_slot_active unless storepulse_slot_retained_bytes \
+             or (absent(storepulse_slot_active) and on () storepulse_up{service=\"postgres\"} == 1)",
+        ),
+        ..Rule::PLAIN
+    },
+    Rule {
+        name: "ServiceDown",
+        signal: Signal::ServiceDown,
+        clear_for_s: 30,
+        summary: "{subject} does not answer",
+        action: "nothing is lost meanwhile; look why with `storepulse doctor`",
+        promql: Some("storepulse_up{service!~\"postgres|collector\"} == 0"),
+        ..Rule::PLAIN
+    },
+    Rule {
+        name: "JobRestarts",
+        signal: Signal::Restarts,
+        raise_at: 3.0,
+        for_s: 0,
+        clear_at: 3.0,
+        clear_for_s: 0,
+        summary: "the plan was submitted again {value} times within 15 minutes",
+        action: "docs/operations.md, \"The job does not start or restarts\"",
+        section: JOB,
+        // An increase is extrapolated to the whole window, so that three would be more than three.
+        promql: Some("round(increase(storepulse_job_restarts_total[15m])) > {raise}"),
+        ..Rule::PLAIN
+    },
+    Rule {
+        name: "QuarantineGrows",
+        signal: Signal::QuarantineGrowth,
+        raise_at: 100.0,
+        for_s: 300,
+        clear_at: 50.0,
+        summary: "{value} records were set aside within 15 minutes",
+        action: "docs/operations.md, \"Quarantine\"",
+        section: "Quarantine",
+        // What was there before, also where a reason is new.
+        promql: Some(
+            "sum(storepulse_quarantine_open_records) - (sum(storepulse_quarantine_open_records offset 15m) \
+             or 0 * sum(storepulse_up{service=\"postgres\"} offset 15m == 1)) > {raise}",
+        ),
+        ..Rule::PLAIN
+    },
+    Rule {
+        name: "CopiesMissing",
+        signal: Signal::UnderReplicated,
+        for_s: 300,
+        summary: "{value} partitions have fewer copies in step than they should",
+        action: "a broker is away or behind; bring it back before another goes",
+        promql: Some("storepulse_kafka_under_replicated_partitions > {raise}"),
+        ..Rule::PLAIN
+    },
+    Rule {
+        name: "QueryFailed",
+        signal: Signal::QueryFailed,
+        for_s: 120,
+        clear_for_s: 30,
+        summary: "the query {subject} has ended and was not started again",
+        action: "docs/operations.md, \"The job does not start or restarts\"; Jobs shows the whole exception",
+        section: JOB,
+        causes: &["JobNotRunning"],
+        ..Rule::PLAIN
+    },
+    Rule {
+        name: "QueryStalled",
+        signal: Signal::Freshness,
+        raise_at: 120.0,
+        for_s: 120,
+        clear_at: 60.0,
+        clear_for_s: 30,
+        summary: "records wait for the query {subject}, and no micro-batch of it has ended for {value}",
+        action: "docs/operations.md, \"The job does not start or restarts\"; Jobs shows what its micro-batches take",
+        section: JOB,
+        causes: &["JobNotRunning", "FlowStopped"],
+        ..Rule::PLAIN
+    },
+    Rule {
+        name: "JobHeld",
+        signal: Signal::JobHeld,
+        for_s: 1_800,
+        clear_for_s: 0,
+        summary: "the job was told to hold, and stands still since",
+        action: "start it again on the page Jobs once what it was held for is done",
+        section: JOB,
+        ..Rule::PLAIN
+    },
+    Rule {
+        name: "VerificationFailed",
+        signal: Signal::VerificationFailed,
+        for_s: 0,
+        clear_for_s: 0,
+        summary: "the last verification found {value} rows that are not as they were recomputed",
+        action: "docs/operations.md, \"What `verify` tells\"; `storepulse reconcile` puts closed windows right",
+        section: VERIFY,
+        ..Rule::PLAIN
+    },
+    Rule {
+        name: "VerificationOld",
+        signal: Signal::VerificationAge,
+        raise_at: 50.0 * 3_600.0,
+        for_s: 300,
+        clear_at: 50.0 * 3_600.0,
+        clear_for_s: 0,
+        summary: "the figures were last verified {value} ago",
+        action: "run `storepulse verify`; look why the DAG `reconcile_daily` does not",
+        section: VERIFY,
+        ..Rule::PLAIN
+    },
+    Rule {
+        name: "LedgerUnbalanced",
+        signal: Signal::LedgerImbalance,
+        for_s: 0,
+        clear_for_s: 0,
+        summary: "{value} minutes of the ledger do not balance",
+        action: "docs/operations.md, \"The ledger\"",
+        section: "The ledger",
+        ..Rule::PLAIN
+    },
+    Rule {
+        name: "LedgerOld",
+        signal: Signal::LedgerAge,
+        raise_at: 50.0 * 3_600.0,
+        for_s: 300,
+        clear_at: 50.0 * 3_600.0,
+        clear_for_s: 0,
+        summary: "the ledger was last drawn up {value} ago",
+        action: "run `storepulse ledger`; look why the DAG `reconcile_daily` does not",
+        section: "The ledger",
+        ..Rule::PLAIN
+    },
+    Rule {
+        name: "Blind",
+        signal: Signal::Blind,
+        raise_at: 60.0,
+        for_s: 0,
+        clear_at: 0.0,
+        clear_for_s: 10,
+        summary: "{subject} has told nothing for {value}: alerts that look at it neither fire nor end",
+        action: "bring it back: see Flow, `storepulse stack status` and `storepulse doctor`",
+        causes: &["NothingTakenIn", "ServiceDown"],
+        ..Rule::PLAIN
+    },
+];
+
+#[cfg(test)]
+mod tests;
