@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 use collector::keys::new_key;
-use collector::{CollectorConfig, Keys, Limits};
+use collector::{CollectorConfig, KeyFile, Keys, Limits};
 use ingest::clock::Clock;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::rates::RatesArgs;
 use crate::{connect, interrupt};
@@ -55,7 +55,8 @@ struct ServeArgs {
     /// Where gRPC listens.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:56051")]
     grpc: SocketAddr,
-    /// The API keys, a line each; without it they are read from the variable STOREPULSE_COLLECTOR_KEYS.
+    /// The API keys, a line each; without it they are read from the variable STOREPULSE_COLLECTOR_KEYS. A change of the file counts
+    /// within two seconds, and at once on SIGHUP: a key whose line is gone is refused, and its open streams end.
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
     /// Bytes of a request, also after unpacking.
@@ -87,8 +88,10 @@ fn make_key(args: &KeyArgs) -> anyhow::Result<()> {
 }
 
 async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    let (keys, key_file) = keys(args.keys.as_deref())?;
     let config = CollectorConfig {
-        keys: keys(args.keys.as_deref())?,
+        keys,
+        key_file,
         pg_url: connect::pg_url()?,
         http: args.http,
         grpc: args.grpc,
@@ -108,11 +111,26 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn keys(file: Option<&Path>) -> anyhow::Result<Keys> {
-    let text = match file {
-        Some(path) => std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the API keys in {}", path.display()))?,
-        None => std::env::var(KEYS_VARIABLE).unwrap_or_default(),
+/// The keys, and where they are followed. Without a file SIGHUP changes nothing, and says so.
+fn keys(file: Option<&Path>) -> anyhow::Result<(Keys, Option<KeyFile>)> {
+    let Some(path) = file else {
+        let keys = Keys::parse(&std::env::var(KEYS_VARIABLE).unwrap_or_default())?;
+        let mut hangups = signal(SignalKind::hangup())?;
+        tokio::spawn(async move {
+            while hangups.recv().await.is_some() {
+                tracing::warn!(
+                    "the API keys are those of {KEYS_VARIABLE}, which cannot change: use --keys FILE"
+                );
+            }
+        });
+        return Ok((keys, None));
     };
-    Ok(Keys::parse(&text)?)
+    let (keys, followed) = KeyFile::open(path)?;
+    if followed.is_none() {
+        tracing::warn!(
+            "{} is no file that could be read again: to revoke a key, start again",
+            path.display()
+        );
+    }
+    Ok((keys, followed))
 }

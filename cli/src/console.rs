@@ -1,6 +1,6 @@
 //! `storepulse console`.
 
-mod accounts;
+pub(crate) mod accounts;
 mod password;
 
 use std::net::SocketAddr;
@@ -11,16 +11,19 @@ use ::console::Config;
 use ::console::accounts::{Role, link};
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use contracts::secret::Address;
 
+use crate::rates::RatesArgs;
 use crate::{connect, interrupt};
-use accounts::{KeyCommand, LinkArgs, UserCommand};
+use accounts::{KeyCommand, LinkArgs, UserCommand, own_name};
 
 const EXAMPLES: &str = "\
 Examples:
   storepulse console                       serve http://127.0.0.1:56090 until Ctrl-C, and print a link that lets you in
   storepulse console link                  another link, which works once within ten minutes
   storepulse console user add ana          a user with a password, who may look
-  storepulse console key add notebook      a key for a program that reads /api/v1";
+  storepulse console key add notebook      a key for a program that reads /api/v1
+  storepulse console --alerts alerts.toml  tells those whom the file names of what fires";
 /// How long PostgreSQL may take to make a link; the page is served without one, too.
 const LINK: Duration = Duration::from_secs(3);
 
@@ -57,9 +60,9 @@ struct ServeArgs {
     listen: SocketAddr,
     /// The collector to ask whether it takes events, as http://127.0.0.1:56080; none without.
     #[arg(long, value_name = "URL", env = "STOREPULSE_COLLECTOR_URL", hide_env_values = true)]
-    collector: Option<String>,
+    collector: Option<Address>,
     /// Where browsers find it when that is not where it listens, as `https://shop.example`.
-    #[arg(long, value_name = "URL", env = "STOREPULSE_CONSOLE_PUBLIC_URL", value_parser = public_url)]
+    #[arg(long, value_name = "URL", env = "STOREPULSE_CONSOLE_PUBLIC_URL", hide_env_values = true, value_parser = public_url)]
     public_url: Option<String>,
     /// A host name to answer to beside those of the loopback; may be repeated.
     #[arg(long = "host", value_name = "NAME", env = "STOREPULSE_CONSOLE_HOSTS", value_delimiter = ',')]
@@ -67,9 +70,16 @@ struct ServeArgs {
     /// The time zone of days and clock times where a viewer has chosen none, as Europe/Zurich.
     #[arg(long, value_name = "ZONE", default_value = "UTC", env = "STOREPULSE_TIME_ZONE")]
     time_zone: chrono_tz::Tz,
+    #[command(flatten)]
+    rates: RatesArgs,
     /// Do not print a link that lets an operator in: where the output is kept, somebody else may read it.
     #[arg(long)]
     no_link: bool,
+    #[command(flatten)]
+    alerts: crate::alerts::FileArgs,
+    /// Judge alerts and tell nobody: where Prometheus and Alertmanager tell them.
+    #[arg(long)]
+    no_deliver: bool,
 }
 
 /// Where browsers find the console: scheme and host, and nothing after them. Empty is none: containers cannot leave a variable out.
@@ -99,13 +109,16 @@ async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let endpoints = connect::endpoints()?;
     let pg_url = endpoints.pg_url.clone();
     let public_url = args.public_url.filter(|url| !url.is_empty());
+    let alerts = args.alerts.settings()?;
     let config = Config {
         endpoints,
         listen: args.listen,
         collector_url: args.collector,
         public_url: public_url.clone(),
         hosts: args.hosts,
+        rates: args.rates.load()?,
         time_zone: args.time_zone,
+        alerts: if args.no_deliver { alerts.without_targets() } else { alerts },
     };
     let serving = ::console::serve(config, stop).await?;
     let url = public_url.unwrap_or_else(|| url_of(serving.address));
@@ -144,7 +157,7 @@ pub(crate) async fn invitation(page: &str, pg_url: &str) -> String {
 async fn operators_link(pg_url: &str) -> anyhow::Result<String> {
     let made = async {
         let mut client = provision::connect(pg_url).await?;
-        anyhow::Ok(link(&mut client, &accounts::own_name(), Some(Role::Operator)).await?)
+        anyhow::Ok(link(&mut client, &own_name(), Some(Role::Operator)).await?)
     };
     tokio::time::timeout(LINK, made).await.context("postgresql does not answer")?
 }

@@ -1,15 +1,11 @@
 //! `storepulse doctor`.
 
-use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use audit::doctor::{self, Diagnosis, Examination, Passed};
-use chrono::Utc;
 use clap::Args;
-use contracts::{Event, validation};
-use ingest::rates;
-use ingest::store::Store;
+use console::ThroughTheStore;
 use jobs::plans::CUBE_QUERY;
 
 use crate::{connect, simulate};
@@ -34,20 +30,6 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
     match simulate::parse_duration(text)? {
         simulate::Span::For(duration) => Ok(duration),
         simulate::Span::Forever => Err("the doctor does not wait for ever: give a time, as 60s".to_owned()),
-    }
-}
-
-/// Sends the event through the same store as every source does.
-struct ThroughTheStore<'a>(&'a str);
-
-impl doctor::Send for ThroughTheStore<'_> {
-    async fn send(&mut self) -> Result<Event, Box<dyn Error>> {
-        let mut store = Store::connect(self.0).await?;
-        let now = Utc::now();
-        let draft = doctor::draft(now).ok_or("the doctor's event cannot be made, which is a defect")?;
-        let event = validation::accept(draft, doctor::SOURCE, now, &rates::built_in())?;
-        store.append(std::slice::from_ref(&event)).await?;
-        Ok(event)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use lifecycle::erasure::{self, Erased};
+use lifecycle::erasure::{self, Erased, Request};
 use uuid::Uuid;
 
 use crate::connect;
@@ -11,11 +11,13 @@ use crate::connect;
 const EXAMPLES: &str = "\
 Examples:
   storepulse erase 6d0ac2ce-2d3b-5d5c-a1a0-5e5d2c9d7e11
+  storepulse erase 6d0ac2ce-2d3b-5d5c-a1a0-5e5d2c9d7e11 --email ann@example.com
   storepulse erase 6d0ac2ce-2d3b-5d5c-a1a0-5e5d2c9d7e11 --json
 
 The id is that of raw.users and raw.events, not the API's login.uuid. What was counted stays: the events belong to
 nobody afterwards. May be run again, also after it was killed. It scans raw.events, which has no index on users, and waits for
-a reconciliation, rebuild or verification to end. What comes of the person later is refused, with reason \"erased\".";
+a reconciliation, rebuild or verification to end. What comes of the person later is refused, with reason \"erased\", by the id or by
+an e-mail address that the person's records or --email told. What stays for a while is printed, with the time until it goes.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -23,6 +25,9 @@ pub(crate) struct EraseArgs {
     /// Whom to erase: the user id.
     #[arg(value_name = "USER_ID")]
     user_id: Uuid,
+    /// An e-mail address of the person; may be given more than once. Those in the person's records are found without it.
+    #[arg(long = "email", value_name = "ADDRESS", value_parser = address)]
+    addresses: Vec<String>,
     /// Print what was removed as one JSON object.
     #[arg(long)]
     json: bool,
@@ -30,7 +35,8 @@ pub(crate) struct EraseArgs {
 
 pub(crate) async fn run(args: EraseArgs) -> anyhow::Result<ExitCode> {
     let endpoints = connect::endpoints()?;
-    let erased = erasure::run(&endpoints, &args.user_id, &|step| eprintln!("{step}")).await?;
+    let request = Request { user_id: args.user_id, addresses: args.addresses };
+    let erased = erasure::run(&endpoints, &request, &|step| eprintln!("{step}")).await?;
     if args.json {
         println!("{}", serde_json::to_string(&erased)?);
     } else {
@@ -39,20 +45,42 @@ pub(crate) async fn run(args: EraseArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(erased: &Erased) {
-    let Erased { erased_before, events, sessions, users, quarantined, repaired_figures, cassandra } = erased;
-    if let Some(at) = erased_before {
-        println!(
-            "this user was erased on {}; what follows was left, or came back from a backup",
-            at.format("%F %R UTC")
-        );
+fn address(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    match text.split_once('@') {
+        Some((name, host)) if !name.is_empty() && host.contains('.') => Ok(text.to_owned()),
+        _ => Err("an e-mail address is needed, as in ann@example.com"),
     }
-    println!("raw.events           {events} events of {sessions} sessions belong to nobody now");
-    println!("raw.users            {users} rows removed; the relay tells Kafka");
-    println!("raw.quarantine       {quarantined} records removed");
-    println!("ops.repaired_figure  {repaired_figures} rows removed");
-    for (table, rows) in cassandra {
+}
+
+fn print(erased: &Erased) {
+    if erased.erased_before {
+        println!("this user was erased before; what follows was left, or came back from a backup");
+    }
+    println!(
+        "raw.events           {} events of {} sessions belong to nobody now",
+        erased.events, erased.sessions
+    );
+    println!("raw.users            {} rows removed; the relay tells Kafka", erased.users);
+    println!("raw.quarantine       {} records removed", erased.quarantined);
+    println!(
+        "ops                  {} rows removed, the id replaced in {}",
+        erased.repaired_figures, erased.noted
+    );
+    for (table, rows) in &erased.cassandra {
         println!("{table:<20} {rows} rows removed from Cassandra");
     }
-    println!("erased: what comes of this user from now on is refused");
+    println!("checkpoints          {} folders of plans not in force removed", erased.checkpoints);
+    println!(
+        "erased: what comes of this user from now on is refused, by the id and by {} e-mail addresses",
+        erased.addresses
+    );
+    for note in &erased.notes {
+        println!("note: {note}");
+    }
+    println!("what remains, and until when:");
+    for left in &erased.remains {
+        let until = left.until.map_or(String::new(), |until| format!("until {}; ", until.format("%F")));
+        println!("  {}: {} ({until}{})", left.place, left.what, left.provided);
+    }
 }

@@ -1,11 +1,13 @@
 //! `storepulse job`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use contracts::endpoints::Endpoints;
+use jobs::control::Wish;
 use jobs::lease::{self, Acquired, Hold, Patience};
 use jobs::plans::{self, CUBE_QUERY, NewPlan};
 use jobs::progress::JobProgress;
@@ -13,7 +15,7 @@ use jobs::supervisor::{self, JobConfig};
 use jobs::{control, fingerprint, retention};
 use tokio::sync::watch;
 
-use crate::{connect, interrupt};
+use crate::{connect, console, interrupt};
 
 #[derive(Subcommand)]
 pub(crate) enum JobCommand {
@@ -21,8 +23,14 @@ pub(crate) enum JobCommand {
     Run(RunArgs),
     /// What the job does; exits 1 when it does not run.
     Status(StatusArgs),
-    /// Ask the job's supervisor to stop it, and wait until it has.
+    /// Ask the job's supervisor to stop it and to end, and wait until it has.
     Stop(StopArgs),
+    /// End the queries and keep the supervisor, so that nothing starts them again before `job resume`; wait until they have ended.
+    Hold(WishArgs),
+    /// Let a job that is held go on, and wait until it runs.
+    Resume(WishArgs),
+    /// Submit the queries again, from their checkpoints, and wait until they run.
+    Restart(WishArgs),
     /// Start the plan anew: next revision, empty checkpoint, the topic from its start.
     Reset(ResetArgs),
 }
@@ -30,19 +38,23 @@ pub(crate) enum JobCommand {
 #[derive(Args)]
 pub(crate) struct RunArgs {
     /// The Spark Connect server, as sc://host:port/;key=value. Any Spark 3.5 cluster that has our jars will do.
+    /// Everybody on this machine can read it in the list of processes: with a secret in it, use --remote-file.
     #[arg(long, value_name = "URL")]
     remote: Option<String>,
+    /// A file with what --remote would say, on one line; else the one that SPARK_REMOTE_FILE names.
+    #[arg(long, value_name = "FILE", conflicts_with = "remote")]
+    remote_file: Option<PathBuf>,
     /// How often a micro-batch may begin, in ms.
     #[arg(long, default_value_t = 500)]
     trigger_ms: u64,
-    /// The most records of one micro-batch.
+    /// The most records of one micro-batch. How many it takes follows what the ones before took.
     #[arg(long, default_value_t = 200_000)]
     max_offsets_per_trigger: u64,
     /// How often the queries beside the cube run, in percent of their usual intervals, which are 7 to 23 s: fewer than 100 keep
     /// their tables closer, more leave room on a small cluster.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     beside_pct: u32,
-    /// How long a busy query may go without finishing a micro-batch before it is submitted again, in s.
+    /// How long a busy query may go without finishing a task of a micro-batch before it is submitted again, in s.
     #[arg(long, default_value_t = 60)]
     stall_after_s: u64,
     /// Where another supervisor has the job, wait for as long as it takes and take over when it goes.
@@ -71,20 +83,33 @@ pub(crate) struct StopArgs {
     timeout_s: u64,
 }
 
+#[derive(Args)]
+pub(crate) struct WishArgs {
+    /// Why, for whoever looks at the job meanwhile.
+    #[arg(long, default_value = "")]
+    reason: String,
+    /// How long to wait for it, in s.
+    #[arg(long, default_value_t = 180)]
+    timeout_s: u64,
+}
+
 pub(crate) async fn run(command: JobCommand) -> anyhow::Result<ExitCode> {
-    let endpoints = connect::endpoints()?;
+    let endpoints = match &command {
+        JobCommand::Run(args) => connect::endpoints_at(args.remote.as_deref(), args.remote_file.as_deref())?,
+        _ => connect::endpoints()?,
+    };
     match command {
         JobCommand::Run(args) => supervise(endpoints, args).await,
         JobCommand::Status(args) => status(&endpoints, args.json).await,
         JobCommand::Stop(args) => stop(&endpoints, Duration::from_secs(args.timeout_s)).await,
+        JobCommand::Hold(args) => wish(&endpoints, Wish::Hold, args).await,
+        JobCommand::Resume(args) => wish(&endpoints, Wish::Resume, args).await,
+        JobCommand::Restart(args) => wish(&endpoints, Wish::Restart, args).await,
         JobCommand::Reset(args) => reset(&endpoints, &args).await,
     }
 }
 
-async fn supervise(mut endpoints: Endpoints, args: RunArgs) -> anyhow::Result<ExitCode> {
-    if let Some(remote) = args.remote {
-        endpoints.spark_remote = remote;
-    }
+async fn supervise(endpoints: Endpoints, args: RunArgs) -> anyhow::Result<ExitCode> {
     let config = JobConfig {
         trigger: Duration::from_millis(args.trigger_ms),
         beside_pct: args.beside_pct,
@@ -205,6 +230,39 @@ async fn stop(endpoints: &Endpoints, timeout: Duration) -> anyhow::Result<ExitCo
             anyhow::bail!(
                 "the job has not stopped within {} s: see `storepulse job status`",
                 timeout.as_secs()
+            );
+        }
+    }
+}
+
+/// Records what is wanted and waits until the supervisor has done it; where none is at work, the next one does.
+async fn wish(endpoints: &Endpoints, wish: Wish, args: WishArgs) -> anyhow::Result<ExitCode> {
+    let client = control::connect(&endpoints.pg_url).await?;
+    let before = control::latest(&client, CUBE_QUERY).await?.filter(control::Run::active);
+    control::wish(&client, CUBE_QUERY, wish, &console::accounts::own_name(), &args.reason).await?;
+    let Some(before) = before else {
+        println!("no supervisor has the job: the next `storepulse job run` keeps to it");
+        return Ok(ExitCode::SUCCESS);
+    };
+    // A job that runs has to be seen to stop before it counts as submitted again.
+    let mut due = wish != Wish::Restart || before.state != "running";
+    let wanted = if wish == Wish::Hold { "held" } else { "running" };
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(args.timeout_s);
+    let mut poll = tokio::time::interval(Duration::from_millis(250));
+    loop {
+        poll.tick().await;
+        let run = control::latest(&client, CUBE_QUERY).await?.filter(control::Run::active);
+        let run = run.context("its supervisor ended meanwhile: see `storepulse job status`")?;
+        due |= run.state != "running";
+        if due && run.state == wanted {
+            println!("{wanted}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        if tokio::time::Instant::now() > deadline {
+            anyhow::bail!(
+                "the job is {} and not {wanted} after {} s: see `storepulse job status`",
+                run.state,
+                args.timeout_s
             );
         }
     }

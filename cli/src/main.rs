@@ -1,11 +1,16 @@
 //! The `storepulse` command: a thin front on the crates.
 
+#[macro_use]
+mod say;
+
+mod alerts;
 mod collect;
 mod connect;
 mod console;
 mod doctor;
 mod erase;
-mod ingesting;
+mod ingest;
+mod installed;
 mod interrupt;
 mod job;
 mod ledger;
@@ -14,17 +19,17 @@ mod quarantine;
 mod rates;
 mod rebuild;
 mod reconcile;
-mod relaying;
+mod relay;
 mod replay;
 mod retention;
 mod run_job;
-mod services;
+mod schemas;
 mod setup;
 mod simulate;
+mod stack;
 mod users;
 mod verify;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -42,6 +47,7 @@ Examples:
   storepulse simulate --rate 500 --duration 60s
   storepulse collect --keys keys          take real events over gRPC and HTTP
   storepulse console                      the page: the shop's figures and the line, live
+  storepulse alerts list                  what fires, and what to do about it
   storepulse metrics                      the figures of every hop, for Prometheus
   storepulse doctor                       is everything alive? follow one event through all of it
   storepulse verify                       compare Cassandra with PostgreSQL, row by row
@@ -73,21 +79,21 @@ struct Cli {
 enum Command {
     /// Start, stop and look at the services on this machine.
     #[command(subcommand)]
-    Stack(services::StackCommand),
+    Stack(stack::StackCommand),
     /// Create what the services must hold: topics, schemas, tables, publications, slot. May be run again.
     Setup(setup::SetupArgs),
     /// Fetch users from randomuser.me, or simulated ones, into PostgreSQL.
     Users(users::UsersArgs),
     /// Users and past events into PostgreSQL.
     #[command(subcommand)]
-    Ingest(ingesting::IngestCommand),
+    Ingest(ingest::IngestCommand),
     /// Send shoppers' events into PostgreSQL.
     Simulate(simulate::SimulateArgs),
     /// Take real events over gRPC and HTTP into PostgreSQL, until Ctrl-C.
     Collect(collect::CollectArgs),
     /// The relay from PostgreSQL to Kafka.
     #[command(subcommand)]
-    Relay(relaying::RelayCommand),
+    Relay(relay::RelayCommand),
     /// The Spark job: run it, look at it, stop it.
     #[command(subcommand)]
     Job(job::JobCommand),
@@ -95,6 +101,9 @@ enum Command {
     Metrics(metrics::MetricsArgs),
     /// Serve the Control Center, the page of the shop's figures and of the line, until Ctrl-C.
     Console(console::ConsoleArgs),
+    /// Alerts: what fires, who is told, what nobody wants to be told.
+    #[command(subcommand)]
+    Alerts(alerts::AlertsCommand),
     /// Send one event through the live system and follow it to its row, or name the hop where it stopped.
     Doctor(doctor::DoctorArgs),
     /// Compare every cube table in Cassandra with SQL over PostgreSQL.
@@ -104,6 +113,9 @@ enum Command {
     /// What was set aside: look at it, judge it again.
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
+    /// Judge a schema against a subject of the registry, or register it where the contract does not own that.
+    #[command(subcommand)]
+    Schemas(schemas::SchemasCommand),
     /// Put closed windows right, late records included; running it again changes nothing.
     Reconcile(reconcile::ReconcileArgs),
     /// Compute every figure again from PostgreSQL, while the shop goes on.
@@ -114,10 +126,18 @@ enum Command {
     Erase(erase::EraseArgs),
     /// Users, simulator, relay, job and verification together.
     RunJob(run_job::RunJobArgs),
+    /// Print what makes a shell complete the words of this command.
+    Completions(installed::CompletionsArgs),
+    /// Write a manual page for each command.
+    Man(installed::ManArgs),
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    say::guard_panics();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
     let filter = match EnvFilter::try_new(&cli.log) {
         Ok(filter) => filter,
         Err(error) => {
@@ -125,10 +145,8 @@ fn main() -> ExitCode {
             return ExitCode::from(64);
         }
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // In a file or a collector of logs colours are noise; on a terminal NO_COLOR decides, as everywhere.
-    let log = if std::io::stderr().is_terminal() { log } else { log.with_ansi(false) };
-    log.init();
+    // Without colours: their escapes could not be told from those of a sender's text.
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(say::Log).with_ansi(false).init();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -138,25 +156,29 @@ fn main() -> ExitCode {
     };
     let outcome = runtime.block_on(async {
         match cli.command {
-            Command::Stack(command) => services::run(command).await,
+            Command::Stack(command) => stack::run(command).await,
             Command::Setup(args) => setup::run(args).await,
             Command::Users(args) => users::run(args).await,
-            Command::Ingest(command) => ingesting::run(command).await,
+            Command::Ingest(command) => ingest::run(command).await,
             Command::Simulate(args) => simulate::run(args).await,
             Command::Collect(args) => collect::run(args).await,
-            Command::Relay(command) => relaying::run(command).await,
+            Command::Relay(command) => relay::run(command).await,
             Command::Job(command) => job::run(command).await,
             Command::Metrics(args) => metrics::run(args).await,
             Command::Console(args) => console::run(args).await,
+            Command::Alerts(command) => alerts::run(command).await,
             Command::Doctor(args) => doctor::run(args).await,
             Command::Verify(args) => verify::run(args).await,
             Command::Ledger(args) => ledger::run(args).await,
             Command::Quarantine(command) => quarantine::run(command).await,
+            Command::Schemas(command) => schemas::run(command).await,
             Command::Reconcile(args) => reconcile::run(args).await,
             Command::Rebuild(args) => rebuild::run(args).await,
             Command::Retention(args) => retention::run(args).await,
             Command::Erase(args) => erase::run(args).await,
             Command::RunJob(args) => run_job::run(args).await,
+            Command::Completions(args) => installed::completions(&args),
+            Command::Man(args) => installed::man(&args),
         }
     });
     // A blocking call to a service that hangs must not hold up the exit.
@@ -168,4 +190,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says what is wrong with the words of the command, which may hold an address with its password; help goes where it was asked for.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        eprintln!("{}", error.render().to_string().trim_end());
+    } else {
+        // A closed pipe is no reason to complain.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
 }

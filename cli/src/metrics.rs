@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use ::console::metrics::Scraper;
+use ::console::prometheus::Scraper;
 use clap::Args;
+use contracts::secret::Address;
 
 use crate::{connect, interrupt};
 
@@ -25,13 +26,13 @@ pub(crate) struct MetricsArgs {
     once: bool,
     /// The collector to ask whether it takes events, as http://127.0.0.1:56080; none without.
     #[arg(long, value_name = "URL", env = "STOREPULSE_COLLECTOR_URL", hide_env_values = true)]
-    collector: Option<String>,
+    collector: Option<Address>,
 }
 
 pub(crate) async fn run(args: MetricsArgs) -> anyhow::Result<ExitCode> {
     let scraper = Scraper::new(connect::endpoints()?, args.collector)?;
     if args.once {
-        print!("{}", scraper.scrape().await);
+        std::print!("{}", scraper.scrape().await);
         return Ok(ExitCode::SUCCESS);
     }
     let stop = interrupt::token()?;

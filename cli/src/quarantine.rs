@@ -10,8 +10,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use contracts::Reason;
 use contracts::endpoints::Endpoints;
+use contracts::printable::{printable, printable_lines};
 use ingest::clock::Clock;
-use ingest::quarantine::{Example, Plan, Replayed, Rules, describe, printable, printable_lines, replay};
+use ingest::quarantine::{Example, Plan, Replayed, Rules, describe, replay};
 use ingest::store::{Count, Filter, Quarantined, Store};
 
 use crate::rates::RatesArgs;

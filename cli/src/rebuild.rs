@@ -6,7 +6,6 @@ use std::sync::Mutex;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use jobs::rebuild::{self, Progress, RebuildConfig};
-use jobs::supervisor::JobConfig;
 
 use crate::reconcile::bar;
 use crate::{connect, interrupt};
@@ -45,12 +44,10 @@ pub(crate) struct RebuildArgs {
 }
 
 pub(crate) async fn run(args: RebuildArgs) -> anyhow::Result<ExitCode> {
-    let job = JobConfig::new(connect::endpoints()?);
     let config = RebuildConfig {
-        endpoints: job.endpoints,
+        endpoints: connect::endpoints()?,
         at: args.at,
         abandon_old: args.abandon_old,
-        sink_retries: job.sink_retries,
         events_partitions: args.events_partitions,
         shuffle_partitions: args.shuffle_partitions,
     };

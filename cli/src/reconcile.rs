@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jobs::reconcile::{self, ReconcileConfig, Reconciled};
-use jobs::supervisor::JobConfig;
 
 use crate::connect;
 
@@ -41,14 +40,12 @@ pub(crate) async fn windows(windows: Range<DateTime<Utc>>) -> anyhow::Result<Exi
 }
 
 pub(crate) async fn run(args: ReconcileArgs) -> anyhow::Result<ExitCode> {
-    let job = JobConfig::new(connect::endpoints()?);
     let config = ReconcileConfig {
-        endpoints: job.endpoints,
+        endpoints: connect::endpoints()?,
         from: args.from,
         to: args.to,
         now: args.at.unwrap_or_else(Utc::now),
         dry_run: args.dry_run,
-        sink_retries: job.sink_retries,
     };
     let bar = bar();
     let reconciled = reconcile::run(&config, &|progress| {

@@ -9,12 +9,13 @@ use std::time::Duration;
 use anyhow::Context;
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
+use contracts::Reason;
+use contracts::printable::{printable, printable_lines};
 use history::{
     Checked, Example, Mapping, Notes, Outcome, Progress, Replayed, Shop, SourceName, check, replay,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use ingest::clock::Clock;
-use ingest::quarantine::{printable, printable_lines};
 use ingest::store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -57,7 +58,7 @@ name, adds nothing. Rejected rows: storepulse quarantine list --source file:NAME
 
 /// Rows that `--check` shows of each file.
 const SHOWN: usize = 3;
-/// How long a check waits for the retention floor.
+/// How long the retention floor is waited for; a check does without, and whoever stores has its own.
 const FLOOR_WITHIN: Duration = Duration::from_secs(3);
 
 #[derive(Args)]
@@ -89,7 +90,7 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let named = || format!("the mapping {}", args.mapping.display());
     let mapping = Mapping::load(&args.mapping).with_context(named)?;
     let source = mapping.source(args.source.clone()).with_context(named)?;
-    let floor = if args.check { floor().await } else { None };
+    let floor = floor().await;
     let shop = Arc::new(Shop { mapping, source, rates: args.rates.load()?, floor });
     let cancel = interrupt::token()?;
     if args.check { check_all(&args, &shop, &cancel).await } else { replay_all(&args, &shop, &cancel).await }
@@ -110,15 +111,19 @@ async fn check_all(
     shop: &Arc<Shop>,
     cancel: &CancellationToken,
 ) -> anyhow::Result<ExitCode> {
-    let (mut rows, mut accepted) = (0, 0);
+    let (mut rows, mut accepted, mut without_rate) = (0, 0, 0);
     for path in &args.files {
-        let (file, shop, token) = (path.clone(), Arc::clone(shop), cancel.clone());
+        let (file, of_shop, token) = (path.clone(), Arc::clone(shop), cancel.clone());
         let checking =
-            tokio::task::spawn_blocking(move || check(&file, &shop, SHOWN, &Clock::wall(), &token));
+            tokio::task::spawn_blocking(move || check(&file, &of_shop, SHOWN, &Clock::wall(), &token));
         let checked = checking.await.context("checking failed, which is a defect")??;
-        print_checked(path, &checked)?;
+        print_checked(path, &checked, shop.floor)?;
         rows += checked.rows;
         accepted += checked.accepted;
+        without_rate += checked.refused.get(&Reason::MissingRate).copied().unwrap_or_default();
+    }
+    if without_rate > 0 {
+        println!("{}", crate::rates::without_rate(shop.rates.base()));
     }
     if cancel.is_cancelled() {
         eprintln!("interrupted: the rest was not read");
@@ -132,7 +137,7 @@ fn exit(rows: u64, passed: u64) -> ExitCode {
     if rows == 0 || passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn print_checked(path: &Path, checked: &Checked) -> anyhow::Result<()> {
+fn print_checked(path: &Path, checked: &Checked, floor: Option<DateTime<Utc>>) -> anyhow::Result<()> {
     println!("{}", path.display());
     for (line, outcome) in &checked.first {
         match outcome {
@@ -158,8 +163,9 @@ fn print_checked(path: &Path, checked: &Checked) -> anyhow::Result<()> {
             "  {repeated} that pass have the id of a row before them, and only the first would be stored"
         );
     }
-    if notes.before_floor > 0 {
-        println!("  {} that pass lie before the retention floor and would be kept out", notes.before_floor);
+    if let Some(floor) = floor.filter(|_| notes.before_floor > 0) {
+        let (old, floor) = (notes.before_floor, floor.format("%F"));
+        println!("  {old} that pass lie before the retention floor, {floor}, and would be kept out");
     }
     for line in notes.lines() {
         println!("  {}", printable(&line));
@@ -212,6 +218,7 @@ struct Total {
     accepted: u64,
     repeated: u64,
     rejected: u64,
+    without_rate: u64,
     windows: Option<Range<DateTime<Utc>>>,
 }
 
@@ -221,6 +228,7 @@ impl Total {
         self.accepted += replayed.accepted;
         self.repeated += replayed.repeated;
         self.rejected += replayed.rejected;
+        self.without_rate += replayed.refused.get(&Reason::MissingRate).copied().unwrap_or_default();
         let both = self.windows.take().into_iter().chain(replayed.windows.clone());
         self.windows = both.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end));
     }
@@ -241,22 +249,33 @@ async fn replay_all(
         })
         .await;
         bar.finish_and_clear();
-        let replayed = replayed.with_context(|| {
-            format!("{} is incomplete; running the same command again goes on where it was", path.display())
+        let replayed = replayed.map_err(|error| {
+            let wants_a_change = error.wants_a_change();
+            let error = anyhow::Error::new(error);
+            if wants_a_change {
+                return error;
+            }
+            error.context(format!(
+                "{} is incomplete; running the same command again goes on where it was",
+                path.display()
+            ))
         })?;
-        print_replayed(&replayed);
+        print_replayed(&replayed, shop.floor);
         total.add(&replayed);
         if cancel.is_cancelled() {
             break;
         }
     }
-    let Total { rows, accepted, repeated, rejected, windows } = total;
+    let Total { rows, accepted, repeated, rejected, without_rate, windows } = total;
     println!("{rows} rows read = {accepted} accepted + {repeated} repeated + {rejected} rejected");
+    if without_rate > 0 {
+        println!("{}", crate::rates::without_rate(shop.rates.base()));
+    }
     if cancel.is_cancelled() {
         eprintln!("interrupted; resume by running the same command again");
         return Ok(ExitCode::FAILURE);
     }
-    if let Some(windows) = windows {
+    if let Some(windows) = windows.and_then(|windows| kept(windows, shop.floor)) {
         if args.reconcile {
             return reconcile::windows(windows).await;
         }
@@ -271,11 +290,17 @@ fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
+/// What of these windows the retention floor leaves.
+fn kept(windows: Range<DateTime<Utc>>, floor: Option<DateTime<Utc>>) -> Option<Range<DateTime<Utc>>> {
+    let kept = floor.map_or(windows.start, |floor| windows.start.max(floor))..windows.end;
+    (kept.start < kept.end).then_some(kept)
+}
+
 /// A bar over a file; it says nothing where there is no terminal.
 fn bar(path: &Path) -> ProgressBar {
     let style = ProgressStyle::with_template("  {bar:30} {percent:>3}%  {msg}  eta {eta}");
     let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.set_prefix(path.display().to_string());
+    bar.set_prefix(printable(&path.display().to_string()));
     bar
 }
 
@@ -291,7 +316,7 @@ fn tell(bar: &ProgressBar, progress: Progress) {
     bar.set_message(format!("{}: {told}", bar.prefix()));
 }
 
-fn print_replayed(replayed: &Replayed) {
+fn print_replayed(replayed: &Replayed, floor: Option<DateTime<Utc>>) {
     let Replayed { name, rows, accepted, repeated, rejected, .. } = replayed;
     let counts =
         format!("{rows} rows read = {accepted} accepted + {repeated} repeated + {rejected} rejected");
@@ -311,9 +336,12 @@ fn print_replayed(replayed: &Replayed) {
         println!("  it has no row: right for a day without sales");
     }
     if replayed.kept_out > 0 {
+        let old = replayed.notes.before_floor.min(replayed.kept_out);
+        let floor = floor.map_or("unknown".to_owned(), |floor| floor.format("%F").to_string());
         println!(
-            "  {} are from before the retention floor or of an erased person, and kept out",
-            replayed.kept_out
+            "  {} were kept out: {old} from before the retention floor, {floor}, and {} of erased persons",
+            replayed.kept_out,
+            replayed.kept_out - old
         );
     }
     for line in replayed.notes.lines() {
@@ -346,6 +374,16 @@ mod tests {
             is_finished: true,
             finished_before: None,
         }
+    }
+
+    #[test]
+    fn windows_that_the_floor_cuts_off_are_not_reconciled() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let windows = at("2019-01-01T00:00:00Z")..at("2020-01-01T00:00:00Z");
+        assert_eq!(kept(windows.clone(), None), Some(windows.clone()));
+        let floor = at("2019-06-01T00:00:00Z");
+        assert_eq!(kept(windows.clone(), Some(floor)), Some(floor..windows.end));
+        assert_eq!(kept(windows.clone(), Some(windows.end)), None);
     }
 
     #[test]

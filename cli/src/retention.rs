@@ -19,8 +19,8 @@ Examples:
   storepulse retention --keep-days 90                today and the 90 days before it stay
   storepulse retention --keep-days 90 --json
 
-The floor, the midnight before which nothing is kept, moves first and never back; what occurred before it is not ingested any more
-(reason \"before_floor\"). May be run again, also after it was killed. Waits for a reconciliation, rebuild or verification to end.";
+The floor, the midnight before which nothing is kept, moves first, no further than what is removed, and never back; what occurred
+before it is not ingested any more (reason \"before_floor\"). While no event is that old, history may still be replayed. May be run again, also after it was killed. Waits for a reconciliation, rebuild or verification to end.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -103,10 +103,14 @@ fn least(mut one: Offsets, other: &Offsets) -> Offsets {
 }
 
 fn print(retained: &Retained) {
-    let Retained { floor, floor_before, dry_run, partitions, rows, cassandra, kafka, notes } = retained;
+    let Retained { floor, floor_before, dry_run, partitions, rows, cassandra, kafka, checkpoints, notes } =
+        retained;
     let (gone, moves) = if *dry_run { ("would go", "would be") } else { ("removed", "is") };
     let before = floor_before.map_or("none".to_owned(), |before| before.format("%F").to_string());
-    println!("the retention floor {moves} {} (before: {before})", floor.format("%F"));
+    match floor {
+        Some(floor) => println!("the retention floor {moves} {} (before: {before})", floor.format("%F")),
+        None => println!("there is no retention floor"),
+    }
     println!("raw.events: {} partitions {gone}{}", partitions.len(), list(partitions));
     for (table, count) in rows {
         println!("{table}: {count} rows {gone}");
@@ -117,6 +121,7 @@ fn print(retained: &Retained) {
     for (topic, count) in kafka {
         println!("{topic}: {count} records {gone} from Kafka");
     }
+    println!("checkpoints of plans not in force: {checkpoints} folders {gone}");
     for note in notes {
         println!("note: {note}");
     }

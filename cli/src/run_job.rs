@@ -12,6 +12,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use contracts::endpoints::Endpoints;
 use ingest::source::simulator::{Progress as Sent, Report};
+use jobs::control::Wish;
+use jobs::plans::CUBE_QUERY;
 use jobs::progress::{JobProgress, JobState};
 use jobs::supervisor::{self, JobConfig};
 use relay::quarantine::{QuarantineConfig, QuarantineProgress};
@@ -24,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::rates::RatesArgs;
 use crate::simulate::{self, SimulateArgs, Span};
 use crate::users::{self, UsersArgs};
-use crate::{connect, console, interrupt, job, ledger, relaying, services, verify};
+use crate::{connect, console, interrupt, job, ledger, verify};
 use view::View;
 
 #[derive(Args)]
@@ -43,7 +45,7 @@ pub(crate) struct RunJobArgs {
     users: u32,
     /// Where users come from: api, simulated, or auto, which tries the API briefly.
     #[arg(long, default_value = "auto")]
-    users_source: ingest::source::randomuser::UsersSource,
+    users_source: ingest::source::users::UsersSource,
     #[command(flatten)]
     rates: RatesArgs,
     /// Against the services the environment names, instead of this machine's stack.
@@ -74,6 +76,12 @@ pub(crate) async fn run(args: RunJobArgs) -> anyhow::Result<ExitCode> {
     users::fetch(&endpoints, &UsersArgs::plain(args.users, args.users_source, args.seed)).await?;
 
     heading("relay and job");
+    let client = jobs::control::connect(&endpoints.pg_url).await?;
+    if let Some(who) = jobs::control::held_by(&client, CUBE_QUERY).await? {
+        eprintln!("  the job was held by {who}; it goes on");
+        jobs::control::wish(&client, CUBE_QUERY, Wish::Resume, &console::accounts::own_name(), "run-job")
+            .await?;
+    }
     let mut line = Line::start(&endpoints, &provisioned);
     let outcome = drive(&args, &endpoints, &mut line, &cancel).await;
     line.stop().await;
@@ -98,8 +106,8 @@ async fn services_up(
         return Ok((Endpoints::from_env()?, None));
     }
     heading("stack");
-    let stack = Stack::open(services::with_console(StackConfig::main())?)?;
-    services::up(&stack, cancel).await?;
+    let stack = Stack::open(crate::stack::with_console(StackConfig::main())?)?;
+    crate::stack::up(&stack, cancel).await?;
     Ok((connect::of_stack(&stack.env()?)?, stack.console_page()))
 }
 
@@ -209,8 +217,7 @@ async fn check(
     endpoints: &Endpoints,
     began: DateTime<Utc>,
 ) -> anyhow::Result<(audit::Report, audit::LedgerReport)> {
-    let retries = JobConfig::new(endpoints.clone()).sink_retries;
-    jobs::visits::close(endpoints, retries, began, Utc::now()).await?;
+    jobs::visits::close(endpoints, began, Utc::now()).await?;
     let verified = verify::check(endpoints, Options::default()).await?;
     let options = LedgerOptions { include_open: true, ..LedgerOptions::default() };
     Ok((verified, ledger::check(endpoints, options).await?))
@@ -268,7 +275,7 @@ impl Rates {
         }
         vec![
             format!("  simulator  {}", simulate::line(&sent, self.sent_per_s)),
-            format!("  relay      {}", relaying::line(relay, self.relayed_per_s)),
+            format!("  relay      {}", crate::relay::line(relay, self.relayed_per_s)),
             format!("  job        {}", job::line(job)),
         ]
     }

@@ -15,11 +15,16 @@ pub(crate) struct SetupArgs {
     /// `storepulse rebuild` changes them.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..=1024))]
     events_partitions: Option<i32>,
+    /// Look through all rows for those that a dump or a logical copy brought from another PostgreSQL cluster, and number what is
+    /// stored from now on above them. Done by itself where the cluster is another one than last time.
+    #[arg(long)]
+    restored: bool,
 }
 
 pub(crate) async fn run(args: SetupArgs) -> anyhow::Result<ExitCode> {
     let endpoints = connect::endpoints()?;
-    let provisioned = provision::apply_with(&endpoints, args.events_partitions, &|step| {
+    let options = provision::Options { events_partitions: args.events_partitions, restored: args.restored };
+    let provisioned = provision::apply_with(&endpoints, &options, &|step| {
         if !args.quiet || step.outcome != provision::Outcome::Exists {
             println!("  {:<16} {:<40} {}", step.kind, step.name, step.outcome);
         }

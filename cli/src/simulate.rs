@@ -7,6 +7,7 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use collector::Remote;
+use contracts::secret::Address;
 use ingest::clock::Clock;
 use ingest::source::simulator::{
     Dial, Limit, Pace, Progress, Report, Rhythm, RunConfig, run as simulate, run_through,
@@ -56,7 +57,7 @@ pub(crate) struct SimulateArgs {
     /// Send them to a collector, as in grpc://127.0.0.1:56051, with the API key in STOREPULSE_COLLECTOR_KEY, and not
     /// straight into PostgreSQL; the shoppers are read from PostgreSQL all the same.
     #[arg(long, value_name = "URL", conflicts_with = "start")]
-    to: Option<String>,
+    to: Option<Address>,
     /// Print the exact truth of what was sent, as JSON.
     #[arg(long)]
     truth: bool,

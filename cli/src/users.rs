@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use contracts::endpoints::Endpoints;
+use contracts::secret::Address;
 use ingest::clock::Clock;
-use ingest::source::randomuser::{self, Endpoint, Nationality, UsersSource, UsersWanted};
+use ingest::source::randomuser::{Endpoint, Nationality};
+use ingest::source::users::{self, UsersSource, UsersWanted};
 use ingest::store::{Store, UsersShape};
 use uuid::Uuid;
 
@@ -28,8 +30,8 @@ pub(crate) struct UsersArgs {
     #[arg(long, value_delimiter = ',')]
     nat: Vec<Nationality>,
     /// Another address where the API is served on this machine, as http://127.0.0.1:8000.
-    #[arg(long, value_name = "URL", env = "STOREPULSE_USERS_API")]
-    api: Option<String>,
+    #[arg(long, value_name = "URL", env = "STOREPULSE_USERS_API", hide_env_values = true)]
+    api: Option<Address>,
     /// Print JSON: the counts, and what the users that came look like in PostgreSQL, taken together.
     #[arg(long)]
     json: bool,
@@ -40,7 +42,7 @@ pub(crate) struct UsersArgs {
 struct Account<'a> {
     seed: &'a str,
     #[serde(flatten)]
-    loaded: &'a randomuser::Loaded,
+    loaded: &'a users::Loaded,
     /// How many different users came, whether stored before or now.
     users: usize,
     stored_as: UsersShape,
@@ -63,11 +65,11 @@ pub(crate) async fn fetch(endpoints: &Endpoints, args: &UsersArgs) -> anyhow::Re
     let clock = Clock::wall();
     let mut store = Store::connect(&endpoints.pg_url).await?;
     let api = args.api.clone().map_or(Endpoint::Public, Endpoint::Local);
-    let origin = randomuser::open_at(args.source, &api, &clock).await?;
+    let origin = users::open_at(args.source, &api, &clock).await?;
     eprintln!("  {origin}");
     let wanted = UsersWanted { count: args.count, seed: args.seed.clone(), nationalities: args.nat.clone() };
     let mut user_ids = BTreeSet::<Uuid>::new();
-    let loaded = randomuser::load_users(&origin.client, &wanted, &mut store, &clock, |loaded, page| {
+    let loaded = users::load_users(&origin.client, &wanted, &mut store, &clock, |loaded, page| {
         user_ids.extend(page.users.iter().map(|record| record.user.user_id));
         eprintln!("  {} of {} fetched", loaded.fetched, wanted.count);
     })

@@ -56,21 +56,7 @@ pub(crate) fn teller(check: &'static str) -> impl Fn(Phase) + Sync {
         let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if last.is_none_or(|at| at.elapsed() >= Duration::from_secs(2)) {
             *last = Some(Instant::now());
-            eprintln!("  {check}: {}", describe(phase));
+            eprintln!("  {check}: {phase}");
         }
-    }
-}
-
-fn describe(phase: Phase) -> String {
-    match phase {
-        Phase::Computing => "computing what should be there".into(),
-        Phase::WaitingForRelay { position, wanted } => {
-            let position = position.map_or_else(|| "nowhere yet".into(), |lsn| lsn.to_string());
-            format!("waiting for the relay, at {position} of {wanted}")
-        }
-        Phase::WaitingForSpark { behind } => format!("waiting for spark, {behind} offsets behind"),
-        Phase::Reading { table } => format!("reading {table}"),
-        Phase::Settling { rows } => format!("reading {rows} rows in motion again"),
-        Phase::Writing { rows } => format!("writing {rows} minutes"),
     }
 }

@@ -20,8 +20,9 @@ use crate::state::Secrets;
 /// The one account of the page.
 pub(crate) const LOGIN: &str = "admin";
 /// What whoever starts Airflow may hand on to its tasks. Everything else in a shell stays there.
-const HANDED_ON: [&str; 7] = [
+const HANDED_ON: [&str; 8] = [
     "STOREPULSE_ALERT_COMMAND",
+    "STOREPULSE_ALERTS_FILE",
     "AIRFLOW_VAR_USERS_SOURCE",
     "AIRFLOW_VAR_RETENTION_DAYS",
     "HTTPS_PROXY",

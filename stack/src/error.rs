@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::service::Service;
+use crate::service::{Service, UnknownService};
 
 /// Why the stack could not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -145,13 +145,8 @@ pub enum StackError {
         service: Service,
     },
     /// A name that is no service's.
-    #[error("no service is called `{name}`; there are {known}")]
-    UnknownService {
-        /// The name.
-        name: String,
-        /// All names.
-        known: String,
-    },
+    #[error(transparent)]
+    UnknownService(#[from] UnknownService),
     /// A helper program such as Maven or initdb failed.
     #[error("`{command}` failed ({status}); the end of its output:\n{output}")]
     CommandFailed {

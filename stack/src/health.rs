@@ -29,7 +29,7 @@ pub(crate) async fn check(service: Service, ports: &Ports, secrets: &Secrets) ->
             Service::Cassandra => cassandra(port).await,
             Service::SparkMaster => spark_master(ports).await,
             Service::SparkWorker => spark_worker(ports).await,
-            Service::SparkConnect => spark_connect(port).await,
+            Service::SparkConnect => spark_connect(port, ports.spark_ui).await,
             Service::AirflowApiServer => airflow(port, "metadatabase").await,
             Service::AirflowScheduler => airflow(port, "scheduler").await,
             Service::AirflowDagProcessor => airflow(port, "dag_processor").await,
@@ -138,12 +138,18 @@ async fn spark_worker(ports: &Ports) -> Result<(), Problem> {
     if registered { Ok(()) } else { Err("the worker is not registered with the master".to_owned()) }
 }
 
-/// HTTP/2's opening, to be answered by a SETTINGS frame: gRPC listens.
-async fn spark_connect(port: u16) -> Result<(), Problem> {
+/// HTTP/2's opening, to be answered by a SETTINGS frame: gRPC listens. It does so without a Spark context too, which ends with its
+/// page.
+async fn spark_connect(port: u16, ui: u16) -> Result<(), Problem> {
     const EMPTY_SETTINGS: [u8; 9] = [0, 0, 0, 0x04, 0, 0, 0, 0, 0];
     let opening = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &EMPTY_SETTINGS].concat();
     let answer = exchange(port, &opening, 9).await?;
-    if answer.get(3) == Some(&0x04) { Ok(()) } else { Err("the answer is not HTTP/2".to_owned()) }
+    if answer.get(3) != Some(&0x04) {
+        return Err("the answer is not HTTP/2".to_owned());
+    }
+    let page = http(ui, "/api/v1/version").await;
+    page.map(drop)
+        .map_err(|problem| format!("its spark context has ended: {problem}; `stack up` starts it again"))
 }
 
 /// What Airflow's API says of a part of it: of those that listen nowhere, by the heartbeats they write.
@@ -185,6 +191,17 @@ mod tests {
         assert_eq!(schema_registry(port).await.unwrap_err(), "HTTP 503 from /apis/ccompat/v7/subjects");
         let port = answering(b"\0\0\0\x08\0\0\0\x07\0\0\0\0").await;
         assert_eq!(kafka(port).await.unwrap_err(), "the broker is not registered yet");
+    }
+
+    #[tokio::test]
+    async fn a_connect_server_without_a_context_is_not_healthy() {
+        const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+        let page = answering(b"HTTP/1.1 200 OK\r\n\r\n{}").await;
+        spark_connect(answering(SETTINGS).await, page).await.unwrap();
+        let nobody = Ports::free().unwrap().spark_ui;
+        let problem = spark_connect(answering(SETTINGS).await, nobody).await.unwrap_err();
+        assert!(problem.starts_with("its spark context has ended: "), "{problem}");
+        assert!(spark_connect(answering(b"HTTP/1.1 400").await, page).await.is_err());
     }
 
     #[tokio::test]

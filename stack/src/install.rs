@@ -25,6 +25,9 @@ pub(crate) use programs::run;
 /// The archives unpack to about 1 GiB, and Maven and pip keep their own copies meanwhile.
 const INSTALL_MIB: u64 = 3_000;
 
+/// Part of every digest: what an older installer made was compared with no list, and is not taken for what this one makes.
+const CHECKED: &str = "every file compared with its digest";
+
 /// Where the installed parts lie. Parts that no chosen service needs are absent.
 #[derive(Debug, Clone, Default)]
 pub struct Tools {
@@ -108,7 +111,7 @@ impl Installer<'_> {
     fn maven(&mut self, name: &str, version: &str, goal: &str, plugin: &str) -> Result<PathBuf, StackError> {
         let pom = self.checkout.services(name).join("pom.xml");
         let mut properties = self.versions.maven_properties();
-        let digest = digest(&[&pom], &format!("{goal} {plugin} {properties:?}"))?;
+        let digest = digest(&[&pom], &format!("{goal} {plugin} {properties:?} {CHECKED}"))?;
         self.once(
             &format!("{name}-{version}-{digest}"),
             &format!("installing {name} {version}"),
@@ -121,9 +124,10 @@ impl Installer<'_> {
         )
     }
 
+    /// Maven as it uses nothing but the files whose digests `services/maven/checksums.sha256` has.
     fn maven_command(&self, pom: &Path) -> Result<Command, StackError> {
-        let maven = programs::find("mvn", "apt-get install -y maven")?;
-        let mut command = Command::new(maven);
+        programs::find("mvn", "apt-get install -y maven")?;
+        let mut command = Command::new(self.checkout.services("maven").join("mvn"));
         command.args(["--batch-mode", "--quiet", "--file"]).arg(pom).env("JAVA_HOME", &self.java_home);
         Ok(command)
     }

@@ -82,7 +82,7 @@ impl Parts<'_> {
         // Debian's own: a shell's PATH would make each terminal a different stack.
         let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned();
         let fixed = [
-            (crate::stack::MARKER, self.home.root().display().to_string()),
+            (crate::layout::MARKER, self.home.root().display().to_string()),
             ("PATH", path),
             ("LANG", "C.UTF-8".to_owned()),
             ("TZ", "UTC".to_owned()),
@@ -212,6 +212,12 @@ impl Parts<'_> {
         let (role, database) = (postgres::ROLE, postgres::DATABASE);
         let variables = [
             ("PG_URL", format!("postgresql://{role}:{postgres_password}@{HOST}:{postgres}/{database}")),
+            // The same for PostgreSQL's own programs, which would show an address with a password in the list of processes.
+            ("PGHOST", HOST.to_owned()),
+            ("PGPORT", postgres.to_string()),
+            ("PGUSER", role.to_owned()),
+            ("PGPASSWORD", postgres_password.clone()),
+            ("PGDATABASE", database.to_owned()),
             ("KAFKA_BROKERS", format!("{HOST}:{kafka}")),
             ("ZOOKEEPER_CONNECT", format!("{HOST}:{zookeeper}")),
             ("SCHEMA_REGISTRY_URL", format!("http://{HOST}:{schema_registry}/apis/ccompat/v7")),

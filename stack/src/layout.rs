@@ -12,6 +12,9 @@ use sha2::{Digest as _, Sha256};
 use crate::error::{Doing, StackError};
 use crate::service::Service;
 
+/// Environment variable that marks every process of a stack with the stack's folder.
+pub(crate) const MARKER: &str = "STOREPULSE_STACK";
+
 /// The source tree that services are configured from.
 #[derive(Debug, Clone)]
 pub struct Checkout {

@@ -10,6 +10,8 @@
 //! - A pid is signalled only while it is the process that was started.
 //! - Versions come from `services/versions.toml`, configuration from `services/` and `spark/conf`, as in containers.
 
+#![warn(missing_docs)]
+
 mod airflow;
 mod error;
 mod fixture;
@@ -38,7 +40,7 @@ pub use nix::sys::signal::Signal;
 pub use ports::Ports;
 pub use process::ProcessId;
 pub use progress::{Event, PlainText, Progress, Silent};
-pub use service::Service;
+pub use service::{Service, UnknownService};
 pub use stack::{Stack, StackConfig};
 pub use status::{Health, ServiceStatus};
 pub use versions::Versions;

@@ -6,7 +6,15 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::StackError;
+/// A name that is no service's.
+#[derive(Debug, thiserror::Error)]
+#[error("no service is called `{name}`; there are {known}")]
+pub struct UnknownService {
+    /// The name.
+    name: String,
+    /// All names.
+    known: String,
+}
 
 /// One process of the stack. The order is the order in which tables list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -130,12 +138,12 @@ impl fmt::Display for Service {
 }
 
 impl FromStr for Service {
-    type Err = StackError;
+    type Err = UnknownService;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         Self::every().find(|service| service.name() == name).ok_or_else(|| {
             let known = Self::every().map(Self::name).collect::<Vec<_>>().join(", ");
-            StackError::UnknownService { name: name.to_owned(), known }
+            UnknownService { name: name.to_owned(), known }
         })
     }
 }

@@ -16,7 +16,7 @@ use crate::error::{Doing, StackError};
 use crate::health;
 use crate::install::Tools;
 use crate::launch::{self, Parts, prepare_home};
-use crate::layout::{Checkout, Home, tail};
+use crate::layout::{Checkout, Home, MARKER, tail};
 use crate::ports::Ports;
 use crate::private;
 use crate::process::{self, ProcessId};
@@ -25,9 +25,6 @@ use crate::service::Service;
 use crate::spawn::Spawned;
 use crate::state::State;
 use crate::status::{self, ServiceStatus};
-
-/// Environment variable that marks every process of a stack with the stack's folder.
-pub(crate) const MARKER: &str = "STOREPULSE_STACK";
 
 /// The name of the stack that commands use unless told otherwise.
 const MAIN: &str = "main";

@@ -122,10 +122,29 @@ mod tests {
     fn airflow_requirements_have_the_same_airflow() {
         let version = Versions::read(&root().join("services/versions.toml")).unwrap().airflow.version;
         let pinned = fs::read_to_string(root().join("airflow/requirements.txt")).unwrap();
-        let wanted = format!("apache-airflow=={version}");
+        let wanted = format!("apache-airflow=={version} \\");
         assert!(pinned.lines().any(|line| line == wanted), "airflow/requirements.txt lacks {wanted}");
-        for line in pinned.lines().filter(|line| !line.starts_with('#')) {
-            assert!(line.contains("==") && !line.contains("://"), "{line} is not pinned by version");
+    }
+
+    #[test]
+    fn every_python_package_has_its_version_and_its_hashes() {
+        for list in [
+            "airflow/requirements.txt",
+            "notebooks/requirements.txt",
+            "tests/browser/requirements.txt",
+            "services/container/hadolint.txt",
+            "services/pins/build.txt",
+        ] {
+            let text = fs::read_to_string(root().join(list)).unwrap().replace("\\\n", " ");
+            let packages = text.lines().filter(|line| !line.starts_with(['#', '-'])).collect::<Vec<_>>();
+            assert!(!packages.is_empty(), "{list} has no package");
+            for package in packages {
+                let pinned = package.contains("==") && package.contains(" --hash=sha256:");
+                assert!(
+                    pinned && !package.contains("://"),
+                    "{list}: {package} is not pinned by version and hash"
+                );
+            }
         }
     }
 

@@ -85,13 +85,14 @@ pub(crate) struct LinkArgs {
         long,
         value_name = "URL",
         env = "STOREPULSE_CONSOLE_PUBLIC_URL",
+        hide_env_values = true,
         default_value = LOCAL
     )]
     url: String,
 }
 
 /// Who runs the command, as a name that the console takes.
-pub(super) fn own_name() -> String {
+pub(crate) fn own_name() -> String {
     let account = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
     accounts::name_of_account(&account.unwrap_or_default())
 }

@@ -108,7 +108,7 @@ fn top_products(figures: &Figures) -> Table {
     let mut table = table(header, 1);
     for product in figures.products.iter().take(LEADING) {
         let totals = &product.totals;
-        let hour = figures.beside.hour_of(&product.item_id);
+        let hour = figures.families.hour_of(&product.item_id);
         table.add_row([
             product.item_name.clone(),
             totals.item_views.to_string(),
@@ -124,8 +124,8 @@ fn top_products(figures: &Figures) -> Table {
 
 fn visits(figures: &Figures) -> Table {
     let mut table = table(["ended at", "visits", "of all", "left in the cart EUR"], 1);
-    let all = figures.beside.visits.values().map(|step| step.visits).sum();
-    for (ended_at, step) in &figures.beside.visits {
+    let all = figures.families.visits.values().map(|step| step.visits).sum();
+    for (ended_at, step) in &figures.families.visits {
         table.add_row([
             ended_at.clone(),
             step.visits.to_string(),
@@ -137,7 +137,7 @@ fn visits(figures: &Figures) -> Table {
 }
 
 fn moment(figures: &Figures) -> Table {
-    let beside = &figures.beside;
+    let beside = &figures.families;
     let mut table = table(["figure", "value"], 1);
     let live = beside.live.map_or_else(|| "-".into(), |live| live.to_string());
     table.add_row(["visitors of five minutes, at most".to_owned(), live]);

@@ -3,6 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use contracts::printable::printable;
+
 /// How often a terminal is drawn.
 const REDRAW: Duration = Duration::from_millis(500);
 /// How often a file gets a block.
@@ -49,7 +51,7 @@ impl View {
         }
         let columns = if self.terminal { width() } else { usize::MAX };
         for line in lines {
-            text.extend(line.chars().take(columns));
+            text.extend(printable(line).chars().take(columns));
             text.push('\n');
         }
         self.drawn_lines = lines.len();

@@ -14,12 +14,9 @@ pub(super) fn install(installer: &mut Installer<'_>) -> Result<PathBuf, StackErr
     let version = installer.versions.airflow.version.clone();
     let name = format!("airflow-{version}-{}", digest(&[&requirements], "")?);
     let place = installer.checkout.tools().join(&name);
-    installer.once(&name, &format!("installing airflow {version}"), |_, to| {
+    installer.once(&name, &format!("installing airflow {version}"), |installer, to| {
         programs::make_venv(to)?;
-        run(Command::new(to.join("bin/python"))
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"])
-            .arg("--requirement")
-            .arg(&requirements))?;
+        run(Command::new(installer.checkout.services("pins").join("install")).arg(to).arg(&requirements))?;
         move_scripts(&to.join("bin"), to, &place)
     })
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::{Doing, StackError};
-use crate::install::{Installer, digest, programs, run};
+use crate::install::{CHECKED, Installer, digest, run};
 
 /// Unpacks Spark, builds `spark/`, and joins the two.
 pub(super) fn install(installer: &mut Installer<'_>) -> Result<PathBuf, StackError> {
@@ -15,15 +15,16 @@ pub(super) fn install(installer: &mut Installer<'_>) -> Result<PathBuf, StackErr
     let base_name = format!("spark-{}-{}", spark.version, &spark.sha256[..12.min(spark.sha256.len())]);
     let sources = sources(&installer.checkout.spark())?;
     let paths = sources.iter().map(PathBuf::as_path).collect::<Vec<_>>();
-    let digest = digest(&paths, &base_name)?;
+    let digest = digest(&paths, &format!("{base_name} {CHECKED}"))?;
     let home_name = format!("spark-home-{}-{digest}", spark.version);
     // The home is made of hard links into the base, so both stay; asking for the home first spares looking at the base.
     if installer.checkout.tools().join(&home_name).is_dir() {
         return Ok(installer.checkout.tools().join(home_name));
     }
-    let base = installer.once(&base_name, &format!("installing spark {}", spark.version), |_, to| {
-        unpack_pyspark(&spark.version, &spark.sha256, to)
-    })?;
+    let base =
+        installer.once(&base_name, &format!("installing spark {}", spark.version), |installer, to| {
+            run(Command::new(installer.checkout.services("pins").join("pyspark")).arg(to))
+        })?;
     installer.once(&home_name, "building the Spark sink and its connectors", |installer, to| {
         let build = to.join("build");
         copy_sources(&installer.checkout.spark(), &sources, &build)?;
@@ -38,31 +39,6 @@ pub(super) fn install(installer: &mut Installer<'_>) -> Result<PathBuf, StackErr
         }
         fs::remove_dir_all(&build).doing(|| format!("remove {}", build.display()))
     })
-}
-
-/// Downloads the archive by its digest and unpacks the parts that a cluster needs.
-fn unpack_pyspark(version: &str, sha256: &str, to: &Path) -> Result<(), StackError> {
-    let work = to.join("download");
-    fs::create_dir_all(&work).doing(|| format!("create {}", work.display()))?;
-    let venv = work.join("venv");
-    programs::make_venv(&venv)?;
-    let requirements = work.join("requirements.txt");
-    fs::write(&requirements, format!("pyspark=={version} --hash=sha256:{sha256}\n"))
-        .doing(|| format!("write {}", requirements.display()))?;
-    run(Command::new(venv.join("bin/pip"))
-        .args(["download", "--quiet", "--no-deps", "--no-cache-dir", "--require-hashes", "--dest"])
-        .arg(&work)
-        .arg("--requirement")
-        .arg(&requirements))?;
-    run(Command::new("tar")
-        .arg("--extract")
-        .arg("--file")
-        .arg(work.join(format!("pyspark-{version}.tar.gz")))
-        .arg("--directory")
-        .arg(to)
-        .args(["--strip-components=2", "--no-same-owner"])
-        .args(["bin", "jars"].map(|part| format!("pyspark-{version}/deps/{part}"))))?;
-    fs::remove_dir_all(&work).doing(|| format!("remove {}", work.display()))
 }
 
 /// What decides the build: the pom and everything beneath `src/main`, in a fixed order.

@@ -12,13 +12,15 @@ use crate::error::{Doing, StackError};
 use crate::service::Service;
 
 /// What whoever starts it may hand on. Everything else in a shell stays there.
-const HANDED_ON: [&str; 6] = [
+const HANDED_ON: [&str; 8] = [
     "STOREPULSE_NAMESPACE",
     "STOREPULSE_TIME_ZONE",
     "STOREPULSE_COLLECTOR_URL",
     "STOREPULSE_CONSOLE_PUBLIC_URL",
     "STOREPULSE_CONSOLE_HOSTS",
     "STOREPULSE_LOG",
+    "STOREPULSE_ALERTS_FILE",
+    "STOREPULSE_ALERT_COMMAND",
 ];
 
 impl Parts<'_> {

@@ -16,6 +16,8 @@ const WORKER_CORES: &str = "2";
 /// Finished applications' folders hold copies of jars, and logs that nobody reads after a day.
 const WORKER_OPTIONS: &str = "-Dspark.worker.cleanup.enabled=true -Dspark.worker.cleanup.appDataTtl=86400";
 const DAEMON_MEMORY: &str = "256m";
+/// Who may call Connect; read by the class `PeerInterceptor` in Spark.
+const CONNECT_PEERS: &str = "STOREPULSE_CONNECT_PEERS";
 /// Read by the sink in Spark; see its class `Failpoint`.
 pub(super) const FAILPOINT_FILE: &str = "STOREPULSE_FAILPOINT_FILE";
 
@@ -91,6 +93,10 @@ impl Parts<'_> {
             _ => {
                 let secret = self.secrets.connect_secret.clone();
                 launch.environment.insert("STOREPULSE_CONNECT_SECRET".to_owned(), secret);
+                // Unless somebody lets others in, only this machine may call.
+                if let Ok(peers) = std::env::var(CONNECT_PEERS) {
+                    launch.environment.insert(CONNECT_PEERS.to_owned(), peers);
+                }
                 launch.words = vec![bin.join("spark-submit").display().to_string()];
                 let main = "org.apache.spark.sql.connect.service.SparkConnectServer";
                 launch.words.extend(words(&["--class", main, "--name", "storepulse-connect"]));

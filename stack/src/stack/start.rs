@@ -263,26 +263,31 @@ async fn bring_up(
             process.signal(Signal::SIGKILL);
             return Err(error);
         }
-        match wait_healthy(inner, service, process, start, START_LIMIT).await {
-            Ok(()) => break,
-            // Its earlier self is still registered with ZooKeeper, until that session ends.
-            Err(StackError::Died { log_tail, .. })
-                if service == Service::Kafka
-                    && log_tail.contains("NodeExists")
-                    && start.elapsed() < START_LIMIT =>
-            {
-                progress
-                    .event(Event::Note("kafka waits for its earlier session in zookeeper to end".to_owned()));
-                tokio::time::sleep(RETRY_INTERVAL).await;
-            }
-            Err(error) => return Err(error),
-        }
+        let Err(error) = wait_healthy(inner, service, process, start, START_LIMIT).await else { break };
+        let ends = match &error {
+            StackError::Died { log_tail, .. } => earlier_self(service, log_tail),
+            _ => None,
+        };
+        let Some(ends) = ends.filter(|_| start.elapsed() < START_LIMIT) else { return Err(error) };
+        progress.event(Event::Note(format!("{service} waits for {ends} to end")));
+        tokio::time::sleep(RETRY_INTERVAL).await;
     }
     if service == Service::Postgres {
         postgres::prepare(&state.ports, &state.secrets).await?;
     }
     progress.event(Event::Ready(service, start.elapsed()));
     Ok(())
+}
+
+/// What a service that was killed has left and that ends by itself, where its next self ended because of it.
+fn earlier_self(service: Service, log_tail: &str) -> Option<&'static str> {
+    match service {
+        Service::Kafka if log_tail.contains("NodeExists") => Some("its earlier session in zookeeper"),
+        Service::Postgres if log_tail.contains("pre-existing shared memory block") => {
+            Some("the server processes of its earlier self")
+        }
+        _ => None,
+    }
 }
 
 /// Waits until a process answers, and tells why when it ends or the time is up first.
