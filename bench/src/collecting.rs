@@ -65,10 +65,11 @@ async fn measure(url: &str, events: u64, runs: usize) -> anyhow::Result<Vec<Meas
     let made = keys::new_key("bench", None)?;
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
     let running = collector::start(CollectorConfig {
-        pg_url: url.to_owned(),
+        pg_url: url.into(),
         http: free,
         grpc: free,
         keys: Keys::parse(&made.line)?,
+        key_file: None,
         rates: ingest::rates::built_in(),
         clock: Clock::wall(),
         limits: Limits::default(),
@@ -82,9 +83,8 @@ async fn measure(url: &str, events: u64, runs: usize) -> anyhow::Result<Vec<Meas
     for run in 0..runs {
         let drafts = drafts(events, run as u64 + 1).await?;
         // Each side begins with an empty table, and each event is counted there.
-        let emptied = async || {
-            looking.batch_execute("truncate raw.events").await.context("the table cannot be emptied")
-        };
+        let emptied =
+            async || looking.batch_execute(crate::EMPTY).await.context("the table cannot be emptied");
         let stored = async || {
             let row = looking.query_one("select count(*) from raw.events", &[]).await?;
             let stored: i64 = row.get(0);
@@ -253,7 +253,7 @@ async fn alone(url: &str, drafts: Vec<Draft>) -> anyhow::Result<f64> {
     let (rates, now) = (ingest::rates::built_in(), Clock::wall().now());
     let events: Vec<Event> = drafts
         .into_iter()
-        .map(|draft| Ok(accept(draft, "bench", now, &rates)?))
+        .map(|draft| Ok(accept(draft, "bench", now, &rates)?.event))
         .collect::<anyhow::Result<_>>()?;
     let mut store = Store::connect(url).await?;
     let began = Instant::now();

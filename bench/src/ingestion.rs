@@ -11,6 +11,8 @@ use ingest::source::simulator::measure_throughput;
 use ingest::store::Store;
 use tokio::process::Command;
 
+use crate::libpq;
+
 /// How many shoppers the simulated events come from.
 const USERS: u128 = 2_000;
 
@@ -39,12 +41,12 @@ async fn measure(url: &str, events: u64, runs: usize) -> anyhow::Result<(Vec<f64
     let (mut ours, mut peer) = (Vec::new(), Vec::new());
     let mut row_bytes = 0.0;
     for run in 0..runs {
-        psql(url, "truncate raw.events").await?;
+        psql(url, crate::EMPTY).await?;
         let mut store = Store::connect(url).await?;
         ours.push(measure_throughput(&mut store, &users, events, run as u64 + 1).await?);
         copy(url, &format!("to '{}'", file.display())).await?;
         row_bytes = std::fs::metadata(&file)?.len() as f64 / events as f64;
-        psql(url, "truncate raw.events").await?;
+        psql(url, crate::EMPTY).await?;
         let began = Instant::now();
         copy(url, &format!("from '{}'", file.display())).await?;
         peer.push(events as f64 / began.elapsed().as_secs_f64());
@@ -63,8 +65,10 @@ async fn copy(url: &str, direction: &str) -> anyhow::Result<()> {
 }
 
 async fn psql(url: &str, statements: &str) -> anyhow::Result<()> {
-    let output = Command::new("psql")
-        .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname", url, "--command", statements])
+    let mut command = Command::new("psql");
+    libpq::connect_by(&mut command, url)?;
+    let output = command
+        .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--command", statements])
         .output()
         .await
         .context("psql cannot be run: install postgresql-client")?;

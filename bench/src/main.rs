@@ -2,9 +2,12 @@
 //!
 //! Nothing here asserts a time; the figures that were measured, and on what, stand in docs/performance.md.
 
+mod attacking;
 mod collecting;
 mod ingestion;
+mod libpq;
 mod relaying;
+mod watching;
 
 use std::sync::Arc;
 
@@ -34,9 +37,21 @@ enum What {
     Relay,
     /// The collector over gRPC and HTTP, acknowledging what is committed, against the store alone.
     Collector,
+    /// The collector beside a key that tries whatever it can: what an honest sender notices, and memory. Takes six minutes.
+    Attack(attacking::Options),
+    /// The Control Center beside a line at 500 events/s: what it takes, and how soon an order is shown.
+    Console(watching::Options),
     #[command(name = relaying::PROCESS, hide = true)]
     RelayProcess,
 }
+
+/// Empties the table of events between two turns, which nobody publishes here.
+const EMPTY: &str = "do $$ declare guarded regclass; begin \
+     for guarded in select 'raw.events'::regclass union all select inhrelid from pg_inherits where inhparent = 'raw.events'::regclass loop \
+     execute format('alter table %s disable trigger refuse_truncate', guarded); end loop; \
+     truncate raw.events; \
+     for guarded in select 'raw.events'::regclass union all select inhrelid from pg_inherits where inhparent = 'raw.events'::regclass loop \
+     execute format('alter table %s enable trigger refuse_truncate', guarded); end loop; end $$";
 
 const INGESTED_EVENTS: u64 = 1_000_000;
 const RELAYED_EVENTS: u64 = 500_000;
@@ -53,6 +68,8 @@ async fn main() -> anyhow::Result<()> {
         }
         What::Relay => relaying::run(&services().await?, relayed, args.runs).await,
         What::Collector => collecting::run(args.events.unwrap_or(COLLECTED_EVENTS), args.runs).await,
+        What::Attack(options) => attacking::run(options).await,
+        What::Console(options) => watching::run(&services().await?, options).await,
         What::RelayProcess => relaying::process(relayed).await,
     }
 }

@@ -23,6 +23,8 @@ use tokio_postgres::Client;
 use tokio_postgres::types::PgLsn;
 use tokio_util::sync::CancellationToken;
 
+use crate::libpq;
+
 /// The subcommand under which this program is the relay.
 pub(crate) const PROCESS: &str = "relay-process";
 /// Events a second while latency is taken.
@@ -124,11 +126,11 @@ async fn drain_peer(endpoints: &Endpoints, slot: &str, end: PgLsn, events: u64) 
     let namespace: &Namespace = &endpoints.namespace;
     let publications = [namespace.events_publication(), namespace.users_publication()].join(",");
     let mut command = Command::new("pg_recvlogical");
+    libpq::connect_by(&mut command, &endpoints.pg_url)?;
     command
         .args(["--start", "--no-loop", "--file=/dev/null", "--slot", slot, "--endpos", &end.to_string()])
         .args(["--option=proto_version=1", "--option=binary=true"])
         .arg(format!("--option=publication_names={publications}"))
-        .args(["--dbname", &endpoints.pg_url])
         .kill_on_drop(true);
     let began = Instant::now();
     let output = tokio::time::timeout(DEADLINE, command.output())
@@ -149,11 +151,11 @@ impl Relay {
     fn start(endpoints: &Endpoints, backlog: u64) -> anyhow::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args([PROCESS, "--events", &backlog.to_string()])
-            .env(variable::PG_URL, &endpoints.pg_url)
+            .env(variable::PG_URL, endpoints.pg_url.as_str())
             .env(variable::KAFKA_BROKERS, &endpoints.kafka_brokers)
-            .env(variable::SCHEMA_REGISTRY_URL, &endpoints.schema_registry_url)
+            .env(variable::SCHEMA_REGISTRY_URL, endpoints.schema_registry_url.as_str())
             .env(variable::CASSANDRA_CONTACT_POINTS, &endpoints.cassandra_contact_points)
-            .env(variable::SPARK_REMOTE, &endpoints.spark_remote)
+            .env(variable::SPARK_REMOTE, endpoints.spark_remote.as_str())
             .env(variable::CHECKPOINT_ROOT, &endpoints.checkpoint_root)
             .env(variable::NAMESPACE, endpoints.namespace.to_string())
             .stdin(Stdio::piped())

@@ -8,6 +8,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
+import registry
+from history import History, relayed
 from processes import Line, storepulse, until
 
 SCREENSHOTS = Path(os.environ["STOREPULSE_SCREENSHOTS"])
@@ -19,21 +21,33 @@ VIEWS = {
     "schemas": "/schemas",
     "jobs": "/jobs",
     "quarantine": "/quarantine",
+    "actions": "/actions",
+    "alerts": "/alerts",
 }
 
 
 @pytest.fixture(scope="session")
-def line():
-    """Relay, job, simulator and console at work, with a day of history behind them."""
+def history():
+    return History()
+
+
+@pytest.fixture(scope="session")
+def line(history):
+    """Relay, job, simulator and console at work, with yesterday and the young today behind them."""
     line = Line()
     try:
+        # The console looks at the registry every half minute: what it is to find is there from the beginning.
+        registry.make()
         line.start("console")
+        history.seed()
         line.start("relay")
+        relayed()
         line.start("job")
         line.start("simulator")
         yield line
     finally:
         line.stop_all()
+        registry.remove()
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,21 @@
 """Relay, job, simulator and console as processes, each of which a test may kill and start again."""
 
+import hmac
+import http.client
+import json
 import os
 import re
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.request
+from contextlib import contextmanager
+from datetime import date, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 STOREPULSE = os.environ["STOREPULSE_BIN"]
 
@@ -78,20 +86,108 @@ def storepulse(*words, within_s=300.0, stdin=None):
     return ended.stdout
 
 
+def sql(statement):
+    """What PostgreSQL answers, fields parted by `|`. The address goes by the environment: arguments are everybody's to read."""
+    at = urlsplit(os.environ["PG_URL"])
+    address = {
+        "PGHOST": at.hostname,
+        "PGPORT": str(at.port),
+        "PGUSER": at.username,
+        "PGPASSWORD": unquote(at.password),
+        "PGDATABASE": at.path.lstrip("/"),
+    }
+    asked = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement]
+    ended = subprocess.run(asked, env=os.environ | address, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, f"{statement}: {ended.stderr}"
+    return ended.stdout.strip()
+
+
+class Hook:
+    """Receives what the console has to tell, as an HTTP server of somebody else: each notice that was signed, in order."""
+
+    SECRET = "a-secret-of-the-browser-tests"
+    # Of an address that lets in whoever knows it.
+    TOKEN = "a-token-of-the-browser-tests"
+    # As it is held in production, but for how long it takes.
+    FILE = """
+every_ms = 1000
+[[target]]
+name = "hook"
+webhook = "http://127.0.0.1:{port}/hook?token={token}"
+secret = "{secret}"
+[rule.RelayNotStreaming]
+for_s = 3
+clear_for_s = 3
+[rule.NothingTakenIn]
+for_s = 3
+clear_for_s = 2
+[rule.Blind]
+raise_at = 3
+clear_for_s = 1
+"""
+
+    def __init__(self):
+        self.notices = []
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                signed = f"{self.headers['X-Storepulse-Timestamp']}.".encode() + body
+                expected = hmac.new(Hook.SECRET.encode(), signed, "sha256").hexdigest()
+                good = self.headers["X-Storepulse-Signature"] == f"sha256={expected}"
+                if good:
+                    hook.notices.append((self.headers["Idempotency-Key"], json.loads(body)))
+                self.send_response(204 if good else 401)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.folder = tempfile.TemporaryDirectory(prefix="storepulse-alerts-")
+        self.file = str(Path(self.folder.name) / "alerts.toml")
+        Path(self.file).write_text(self.FILE.format(port=self.server.server_port, secret=self.SECRET, token=self.TOKEN))
+
+    def told(self, rule):
+        """The states of a rule that were told, in order; each notice has a key of its own."""
+        keys = [key for key, notice in self.notices if notice.get("rule") == rule]
+        assert len(keys) == len(set(keys)), keys
+        return [notice["state"] for _, notice in self.notices if notice.get("rule") == rule]
+
+    def last(self, rule):
+        """The newest notice of a rule."""
+        return [notice for _, notice in self.notices if notice.get("rule") == rule][-1]
+
+    def forget(self):
+        """What was told so far: a rule may fire in more than one test."""
+        self.notices.clear()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.folder.cleanup()
+
+
 class Line:
     """The line of the tests' namespace."""
 
-    def __init__(self):
+    def __init__(self, rate=200):
+        self.rate = rate
         self.processes = {}
         self.base = None
         self.listen = None
+        self.hook = Hook()
 
     def start(self, name):
         words = {
             "relay": ("relay", "run"),
             "job": ("job", "run", "--beside-pct", "60"),
-            "simulator": ("simulate", "--rate", "200", "--duration", "forever", "--seed", "5"),
-            "console": ("console", "--listen", self.listen or "127.0.0.1:0", "--no-link"),
+            "simulator": ("simulate", "--rate", str(self.rate), "--duration", "forever", "--seed", "5"),
+            "console": (
+                "console", "--listen", self.listen or "127.0.0.1:0", "--no-link", "--rates", self.rates(), "--alerts", self.hook.file
+            ),
         }[name]
         process = self.processes[name] = Process(*words)
         if name == "console":
@@ -101,6 +197,14 @@ class Line:
         if name == "relay":
             process.says("streaming|rows flow|events and")
         return process
+
+    @staticmethod
+    def rates():
+        """Rates of the currency that simulated shoppers have none for, around today."""
+        days = [date.today() + timedelta(days=days) for days in (-2, -1, 0, 1)]
+        file = Path(tempfile.gettempdir()) / f"rates-{os.environ['STOREPULSE_NAMESPACE']}.csv"
+        file.write_text("".join(f"{day},XXX,0.5\n" for day in days))
+        return str(file)
 
     def healthy(self):
         try:
@@ -120,6 +224,7 @@ class Line:
     def stop_all(self):
         for name in ("simulator", "console", "job", "relay"):
             self.stop(name)
+        self.hook.close()
 
     def link(self, role="operator"):
         """A link that lets somebody in once."""
@@ -127,15 +232,30 @@ class Line:
         path = re.search(r"/enter\?ticket=\S+", printed).group(0)
         return f"{self.base}{path}"
 
+    @contextmanager
+    def key(self, name):
+        """A key of a program, good until the block ends."""
+        try:
+            yield re.search(r"^\S{40,}$", storepulse("console", "key", "add", name), re.M).group(0)
+        finally:
+            storepulse("console", "key", "revoke", name)
+
+    def session(self, role="viewer"):
+        """The cookie of somebody who followed a link, for requests that no browser makes."""
+        ticket = self.link(role).split("ticket=")[1]
+        connection = http.client.HTTPConnection(self.listen, timeout=10)
+        form = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+        connection.request("POST", "/enter", body=f"ticket={ticket}", headers=form)
+        answer = connection.getresponse()
+        assert answer.status == 303, answer.read()
+        return next(value.split(";")[0] for name, value in answer.getheaders() if name.lower() == "set-cookie" and "session" in value)
+
 
 class Service:
-    """A service of the shared stack that is frozen and thawed: the others of the suite need it again."""
+    """A service of the shared stack that is frozen or killed, and comes back: the others of the suite need it again."""
 
     def __init__(self, name):
-        import json
-
-        services = json.loads(storepulse_or_sick("stack", "status", "--json"))
-        self.pids = tree(next(service["pid"] for service in services if service["name"] == name))
+        self.pids = tree(next(service["pid"] for service in services() if service["name"] == name))
 
     def freeze(self):
         for pid in self.pids:
@@ -148,12 +268,36 @@ class Service:
             except ProcessLookupError:
                 pass
 
+    def kill(self):
+        for pid in self.pids:
+            os.kill(pid, signal.SIGKILL)
+
+    @staticmethod
+    def bring_back():
+        """Starts what was killed; what runs is left alone."""
+        storepulse("stack", "up", "--no-console")
+
+
+def services():
+    """What the shared stack runs."""
+    return json.loads(storepulse_or_sick("stack", "status", "--json"))
+
 
 def storepulse_or_sick(*words):
     return subprocess.run([STOREPULSE, *words], capture_output=True, text=True, timeout=60, check=False).stdout
 
 
+def memory_bytes(pid):
+    """What a process has in memory of its own."""
+    # One that has ended and was not waited for has none.
+    kib = re.search(r"RssAnon:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(kib.group(1)) * 1_024 if kib else 0
+
+
 def tree(pid):
     """A process and all that it started: PostgreSQL's sessions are processes of their own."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
     return [pid, *(grandchild for child in children for grandchild in tree(int(child)))]

@@ -1,12 +1,14 @@
 """What stops is named with its time and its reason, the rest goes on, and nothing has to be loaded again."""
 
+import os
 import re
 import signal
 
 import pytest
 
 from conftest import picture
-from processes import Service, until
+from processes import Service, sql, until
+from streams import Stream
 from test_2_live import value
 
 
@@ -45,6 +47,42 @@ def test_a_relay_that_is_killed_is_red_with_time_and_reason(visitor, line):
     until("it runs again", lambda: "runs" in hop(page, "relay").get_attribute("class"), within_s=60)
 
 
+def offsets_behind(page):
+    """How far Spark is behind Kafka, and whether the page says that it grows."""
+    told = re.search(r"([\d,]+) offsets behind(, \+)?", hop(page, "spark").inner_text())
+    return (int(told.group(1).replace(",", "")), bool(told.group(2))) if told else (0, False)
+
+
+@pytest.mark.skipif(not os.environ.get("STOREPULSE_LONG_TESTS"), reason="Spark takes minutes to come back: STOREPULSE_LONG_TESTS=1")
+def test_a_spark_connect_that_is_killed_is_told_with_what_it_said_and_its_lag(visitor, line):
+    live, flow, jobs = visitor("/"), visitor("/flow"), visitor("/jobs")
+    header = jobs.locator('[id="jobs.header"]')
+    until("orders are counted", lambda: (value(live, "orders") or 0) > 0, within_s=240)
+    until("the job runs", lambda: "Job running" in header.inner_text() and "runs" in hop(flow, "spark").get_attribute("class"), within_s=120)
+    connect = Service("spark-connect")
+    connect.kill()
+    try:
+        until("the job is restarting", lambda: "Job restarting" in header.inner_text(), within_s=90)
+        until("its hop does not run", lambda: "runs" not in hop(flow, "spark").get_attribute("class"), within_s=30)
+        until("Spark is said to fall behind", lambda: offsets_behind(flow)[1], within_s=60)
+        before, _ = offsets_behind(flow)
+        until("it falls further behind", lambda: offsets_behind(flow)[0] > before + 200, within_s=60)
+        picture(flow, "flow-spark-killed")
+        picture(jobs, "jobs-spark-killed")
+
+        # No query ended with an exception of its own: what Spark's client said is the whole of it.
+        told = "select detail from ops.job_run order by started_at desc limit 1"
+        until("what Spark said is on the page, whole", lambda: header.locator("p > code").all_text_contents() == [sql(told)], within_s=60)
+    finally:
+        connect.bring_back()
+    until("the job runs again", lambda: "Job running" in header.inner_text(), within_s=180)
+    until("Spark catches up", lambda: "runs" in hop(flow, "spark").get_attribute("class"), within_s=240)
+    orders = value(live, "orders")
+    until("figures move again, without a reload", lambda: value(live, "orders") > orders, within_s=60)
+    for page in (live, flow, jobs):
+        assert not page.watched.errors, page.watched.errors
+
+
 @pytest.mark.parametrize(
     ("service", "hop_name", "view", "elsewhere"),
     [("cassandra", "cassandra", "/", "/topics"), ("kafka", "kafka", "/topics", "/quarantine"), ("postgres", "postgresql", "/flow", "/schemas")],
@@ -66,9 +104,15 @@ def test_a_frozen_store_is_named_and_the_rest_goes_on(visitor, line, service, ho
     until("it runs again without a reload", lambda: flow.locator(".hop.runs").count() >= 5, within_s=180)
 
 
-def test_the_console_ends_quickly_with_open_streams(visitor, line):
-    pages = [visitor("/") for _ in range(5)]
-    assert pages
-    line.processes["console"].signal(signal.SIGTERM)
-    line.processes.pop("console").child.wait(5)
+def test_the_console_ends_quickly_with_open_streams(line):
+    # Eight a session at most.
+    cookies = [line.session() for _ in range(3)]
+    streams = [Stream(line, cookies[number % 3]) for number in range(20)]
+    for stream in streams:
+        stream.take(1)
+    console = line.processes.pop("console")
+    console.signal(signal.SIGTERM)
+    assert console.child.wait(5) == 0, console.printed()
+    for stream in streams:
+        stream.close()
     line.start("console")

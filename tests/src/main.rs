@@ -17,11 +17,14 @@ mod crashes;
 mod doctor;
 mod erasure;
 mod figures;
+mod held;
 mod history;
 mod ledger;
+mod load;
 mod poison;
 mod quarantine;
 mod repair;
+mod secrets;
 mod state;
 mod supervision;
 

@@ -1,7 +1,8 @@
 //! Late records repaired, wrong figures put right, and everything computed again from PostgreSQL.
 
-use contracts::cube::{GROUPINGS, MEASURE, write_time};
+use contracts::cube::{GROUPINGS, write_time};
 use contracts::endpoints::Endpoints;
+use contracts::measure::MEASURE;
 use contracts::namespace::REPAIR_LOCK;
 use jobs::control;
 use jobs::plans::{self, CUBE_QUERY};

@@ -120,11 +120,11 @@ impl Line {
     pub fn environment(&self) -> [(&'static str, String); 7] {
         let endpoints = self.endpoints.clone();
         [
-            (variable::PG_URL, endpoints.pg_url),
+            (variable::PG_URL, endpoints.pg_url.as_str().to_owned()),
             (variable::KAFKA_BROKERS, endpoints.kafka_brokers),
-            (variable::SCHEMA_REGISTRY_URL, endpoints.schema_registry_url),
+            (variable::SCHEMA_REGISTRY_URL, endpoints.schema_registry_url.as_str().to_owned()),
             (variable::CASSANDRA_CONTACT_POINTS, endpoints.cassandra_contact_points),
-            (variable::SPARK_REMOTE, endpoints.spark_remote),
+            (variable::SPARK_REMOTE, endpoints.spark_remote.as_str().to_owned()),
             (variable::CHECKPOINT_ROOT, endpoints.checkpoint_root),
             (variable::NAMESPACE, endpoints.namespace.to_string()),
         ]

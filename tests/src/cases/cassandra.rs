@@ -39,7 +39,7 @@ async fn cassandra_away_slow_with_a_full_disk_and_back() {
         stack.signal(Service::Cassandra, Signal::SIGKILL).unwrap();
         let seen = until("the watchdog sees it", async || in_state(line, "restarting", 0).await).await;
         assert!(
-            seen.detail.contains("no micro-batch ended") || seen.detail.contains("cassandra"),
+            seen.detail.contains("no task of a micro-batch ended") || seen.detail.contains("cassandra"),
             "{seen:?}"
         );
         tokio::time::sleep(AWAY.saturating_sub(gone.elapsed())).await;
@@ -99,7 +99,7 @@ async fn assert_no_row_is_torn(line: &Line) {
     let mut rows_seen = 0;
     for grouping in GROUPINGS {
         let times: Vec<String> =
-            grouping.measures.iter().map(|measure| format!("writetime({})", measure.column)).collect();
+            grouping.measures.iter().map(|measure| format!("writetime({})", measure.column())).collect();
         let keyspace = line.endpoints.namespace.keyspace();
         let select = format!("select {} from {keyspace}.{}", times.join(", "), grouping.table);
         let found = session.query_unpaged(select, ()).await.unwrap().into_rows_result().unwrap();

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use contracts::cube::{CUBE, MEASURE};
+use contracts::cube::CUBE;
 use contracts::endpoints::Endpoints;
+use contracts::measure::MEASURE;
 use scylla::client::session::Session;
 use scylla::value::CqlTimestamp;
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use contracts::avro::Reader;
-use contracts::cube::MEASURE;
 use contracts::endpoints::Endpoints;
 use contracts::lateness::ON_TIME_SQL;
+use contracts::measure::MEASURE;
 use contracts::wire;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{Consumer, StreamConsumer};

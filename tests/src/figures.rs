@@ -1,6 +1,7 @@
 //! The plain line, what verification finds, and how a wrong figure is put right.
 
-use contracts::cube::{MEASURE, write_time};
+use contracts::cube::write_time;
+use contracts::measure::MEASURE;
 use jobs::plans::{self, CUBE_QUERY};
 use scylla::client::session::Session;
 use scylla::value::CqlTimestamp;

@@ -103,7 +103,6 @@ pub enum Fault {
     },
     /// A process dies by itself at a named place.
     Failpoint {
-        /// Where.
         place: Place,
         /// How often the place is passed before, counted from 1.
         times: u32,

@@ -1,0 +1,127 @@
+//! The processes of a line, and what one of them takes of the machine.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use contracts::endpoints::{Endpoints, variable};
+use tokio::process::{Child, Command};
+
+/// How long a process may take to say what is waited for.
+const SAYS: Duration = Duration::from_secs(120);
+/// How long one may take to end in good order.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Starts commands of `storepulse` in one namespace; what they print goes to files of a folder.
+pub(super) struct Commands<'a> {
+    pub(super) endpoints: &'a Endpoints,
+    pub(super) folder: &'a Path,
+}
+
+impl Commands<'_> {
+    fn command(&self, words: &str) -> anyhow::Result<Command> {
+        let program = std::env::current_exe()?.with_file_name("storepulse");
+        ensure!(program.is_file(), "{} is missing: run `make build`", program.display());
+        let mut command = Command::new(program);
+        let endpoints = self.endpoints.clone();
+        command.args(words.split(' ')).kill_on_drop(true).envs([
+            (variable::PG_URL, endpoints.pg_url.as_str().to_owned()),
+            (variable::KAFKA_BROKERS, endpoints.kafka_brokers),
+            (variable::SCHEMA_REGISTRY_URL, endpoints.schema_registry_url.as_str().to_owned()),
+            (variable::CASSANDRA_CONTACT_POINTS, endpoints.cassandra_contact_points),
+            (variable::SPARK_REMOTE, endpoints.spark_remote.as_str().to_owned()),
+            (variable::CHECKPOINT_ROOT, endpoints.checkpoint_root),
+            (variable::NAMESPACE, endpoints.namespace.to_string()),
+        ]);
+        Ok(command)
+    }
+
+    /// Runs one to its end and returns what it printed.
+    pub(super) async fn run(&self, words: &str) -> anyhow::Result<String> {
+        let output = self.command(words)?.output().await?;
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(
+            output.status.success(),
+            "`storepulse {words}`: {printed}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(printed)
+    }
+
+    /// Starts one that goes on until it is stopped.
+    pub(super) fn start(&self, words: &str) -> anyhow::Result<Process> {
+        let output = self.folder.join(words.replace([' ', ':', '/'], "-"));
+        let file = File::create(&output)?;
+        let child = self
+            .command(words)?
+            .stderr(file.try_clone()?)
+            .stdout(Stdio::from(file))
+            .spawn()
+            .context("spawn")?;
+        Ok(Process { words: words.to_owned(), child, output })
+    }
+}
+
+/// One that runs.
+pub(super) struct Process {
+    words: String,
+    child: Child,
+    output: PathBuf,
+}
+
+impl Process {
+    /// Waits until it has printed something, and returns all that it printed by then.
+    pub(super) async fn says(&mut self, what: &str) -> anyhow::Result<String> {
+        let deadline = Instant::now() + SAYS;
+        loop {
+            let printed = std::fs::read_to_string(&self.output)?;
+            if printed.contains(what) {
+                return Ok(printed);
+            }
+            ensure!(self.child.try_wait()?.is_none(), "`storepulse {}` ended: {printed}", self.words);
+            ensure!(
+                Instant::now() < deadline,
+                "`storepulse {}` does not say {what:?}: {printed}",
+                self.words
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    pub(super) fn pid(&self) -> anyhow::Result<u32> {
+        self.child.id().with_context(|| format!("`storepulse {}` has ended", self.words))
+    }
+
+    /// Asks it to end, as Ctrl-C does; how long that took.
+    pub(super) async fn stop(mut self) -> anyhow::Result<Duration> {
+        let began = Instant::now();
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.pid()?)?);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
+        tokio::time::timeout(GRACE, self.child.wait())
+            .await
+            .with_context(|| format!("`storepulse {}` does not end", self.words))??;
+        Ok(began.elapsed())
+    }
+}
+
+/// Processor time that a process has taken since it began.
+pub(super) fn processor_time(pid: u32) -> anyhow::Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name before may hold anything; what follows its last parenthesis does not.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |index: usize| -> anyhow::Result<u64> {
+        Ok(fields.get(index).context("/proc/PID/stat is too short")?.parse()?)
+    };
+    // User and system time, in ticks of 10 ms on every Linux that Debian 12 runs on.
+    Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 10))
+}
+
+/// Resident memory, in MiB.
+pub(super) fn memory_mib(pid: u32) -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let kib: u32 = line.trim().trim_end_matches(" kB").trim().parse()?;
+    Ok(f64::from(kib) / 1_024.0)
+}

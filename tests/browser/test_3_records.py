@@ -1,0 +1,148 @@
+"""Records as they lie in Kafka: searches that end and go on, a tail that nobody drowns in, and bytes that mean harm."""
+
+import re
+import threading
+
+from conftest import faultless, picture
+from kafka import EVENTS, Topic, event, long, schema_id
+from processes import until
+
+# A search reads no more than 200,000 at once.
+MANY = 210_000
+# A person follows no more than this.
+ROWS_A_SECOND = 20
+
+
+def read(page):
+    """How many records the search on the page has read, and how many it has found."""
+    text = page.locator("#found p.note").first.inner_text()
+    return tuple(int(number.replace(",", "")) for number in re.findall(r"Read ([\d,]+) records .*: ([\d,]+) found", text)[0])
+
+
+def test_a_search_ends_by_its_budget_says_so_and_goes_on(visitor, line):
+    view, purchase = event("view_item"), event("purchase")
+    with Topic("browser-search") as topic:
+        topic.write([view] * MANY + [purchase])
+        page = visitor(f"/topics/{topic.name}?at=oldest&where=event_name+%3D+purchase")
+        assert re.search("It ended because: so (many|long)", page.locator("#found").inner_text())
+        assert "The search can go on from there" in page.locator("#found").inner_text()
+        scanned, found = read(page)
+        assert 0 < scanned < MANY and found == 0
+        # Each page goes on where the one before ended: nothing is read twice and nothing is passed over.
+        while page.get_by_role("link", name="Go on from here").count():
+            page.get_by_role("link", name="Go on from here").click()
+            more, found = read(page)
+            scanned += more
+        assert "there are no more" in page.locator("#found").inner_text()
+        assert (scanned, found) == (MANY + 1, 1)
+        assert "purchase" in page.locator("#found ol.records").inner_text()
+
+
+def test_a_tail_of_5000_a_second_shows_what_a_person_can_follow(visitor, line):
+    value = event("view_item")
+    ended = threading.Event()
+    with Topic("browser-tail") as topic:
+        page = visitor(f"/topics/{topic.name}")
+        page.locator("[data-tail-rows]").wait_for(state="attached")
+        page.evaluate(
+            "() => { window.came = []; new MutationObserver(changes => { for (const change of changes)"
+            " for (const row of change.addedNodes) if (row.nodeName === 'LI') window.came.push(performance.now()); })"
+            ".observe(document.querySelector('[data-tail-rows]'), {childList: true}) }"
+        )
+        page.get_by_role("button", name="Tail").click()
+        state = page.locator("[data-tail-state]")
+        until("the tail is open", lambda: "Following" in state.inner_text())
+        writing = threading.Thread(target=topic.stream, args=(value, 5_000, ended))
+        writing.start()
+        try:
+            until("rows come", lambda: page.evaluate("window.came.length") >= 3 * ROWS_A_SECOND, within_s=60)
+            until("what is not shown is counted", lambda: "came too fast to be shown" in state.inner_text())
+            came = page.evaluate("window.came")
+            # Rows come in rounds of a quarter of a second, one of which may come late and the next in time.
+            busiest = max(sum(at <= other < at + 2_000 for other in came) for at in came)
+            assert busiest <= 2 * ROWS_A_SECOND + 10, busiest
+
+            page.get_by_role("button", name="Pause").click()
+            until("it says that it is paused", lambda: "Paused: the rows stay" in state.inner_text())
+            rows = page.locator("[data-tail-rows] > li")
+            kept = rows.count()
+            assert kept >= 3 * ROWS_A_SECOND
+            written = newest(page, topic)
+            until("more is written meanwhile", lambda: newest(page, topic) > written + 5_000)
+            assert rows.count() == kept
+            page.get_by_role("button", name="Tail").click()
+            until("it goes on above them", lambda: rows.count() > kept)
+        finally:
+            ended.set()
+            writing.join()
+        faultless(visitor(f"/topics/{topic.name}", bypass_csp=True))
+
+
+def newest(page, topic):
+    """The offset of the newest record."""
+    told = page.request.get(f"/api/v1/topics/{topic.name}/messages?limit=1").json()
+    return int(told["data"]["records"][0]["offset"])
+
+
+def hostile(topic):
+    """Values that mean harm or nothing at all, by what is wrong with them."""
+    named = b"\0" + schema_id(f"{EVENTS.rsplit('.', 1)[0]}-value").to_bytes(4)
+    good = event("view_item")
+    return {
+        "a text of 2 GB": named + long(2 << 30) + b"x",
+        "a text of less than nothing": named + long(-(1 << 40)),
+        "a number without end": named + b"\xff" * 40,
+        "a schema that nobody registered": b"\0" + (0x7FFF_FFF0).to_bytes(4) + good[5:],
+        "no schema's magic byte": b"\1" + good[1:],
+        "cut off": good[: len(good) // 2],
+        "more than the schema tells": good + b"\0",
+        "a schema and nothing else": named,
+        "bytes": bytes(range(256)),
+        "empty": b"",
+        "null": None,
+    }
+
+
+def test_a_record_that_means_harm_is_shown_as_undecodable(visitor, line):
+    with Topic("browser-hostile") as topic:
+        values = hostile(topic)
+        topic.write([*values.values(), event("view_item")])
+        page = visitor(f"/topics/{topic.name}?at=oldest")
+        rows = page.locator("#found ol.records > li")
+        assert rows.count() == len(values) + 1
+        for offset, (what, value) in enumerate(values.items()):
+            row = page.locator(f'#found li[data-key="0/{offset}"]')
+            row.locator("summary").first.click()
+            text = row.inner_text()
+            if value is None:
+                assert "null: removes its key" in text, (what, text)
+                continue
+            assert "not decoded" in text, (what, text)
+            if value:
+                row.get_by_text("first bytes").click()
+                assert value[:16].hex(" ") in row.inner_text(), (what, row.inner_text())
+        assert "view_item" in rows.last.inner_text(), "the record after them is read as ever"
+        picture(page, "hostile")
+
+        found = page.request.get(f"/api/v1/topics/{topic.name}/messages?at=oldest").json()["data"]["records"]
+        for record, (what, value) in zip(found, values.items()):
+            assert record["decoded"] is None, what
+            assert record["hex"] == (value or b"")[:16].hex(), what
+            assert bool(record["why_not"]) == (value is not None), what
+
+        # A condition passes over them, and a tail goes on over them.
+        judged = page.request.get(f"/api/v1/topics/{topic.name}/messages?at=oldest&where=event_name+exists").json()["data"]
+        assert len(judged["records"]) == 1 and judged["not_judged"] == len(values), judged
+        page.get_by_role("button", name="Tail").click()
+        state = page.locator("[data-tail-state]")
+        until("the tail is open", lambda: "Following" in state.inner_text())
+        tailed = page.locator("[data-tail-rows] > li")
+
+        def all_of_them():
+            # What is written before the consumer has found the end is not followed.
+            topic.write(values.values())
+            return tailed.count() >= len(values)
+
+        until("hostile records come in", all_of_them, every_s=1)
+        assert line.healthy()
+        assert not page.watched.errors, page.watched.errors
