@@ -5,7 +5,9 @@
 hand, with the user's id (a UUID, as in `raw.users.user_id`); anything else is refused before a run is made.
 
 - **Running it again** is safe: what is erased stays erased, and a run that died half way is finished by the next try.
-- The id stands in the run's parameters and log, and nothing else about the user does.
+- The id stands in the run's parameters, and nothing else about the user does; in its log it shows as `***`. After a run that
+  succeeded `erase_traces` removes the run and its log. Start it on the page or over the API: `airflow dags trigger` writes the
+  words of its command into Airflow's list of events, where they stay.
 - **When it fails** an alert goes out, and the user is not forgotten yet: clear the task.
 """
 
@@ -15,10 +17,11 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
+from airflow.sdk.log import mask_secret
 
 from storepulse.alerts import deadline
 from storepulse.command import storepulse_json
-from storepulse.settings import FIRST_DAY, task_defaults
+from storepulse.settings import ERASED, FIRST_DAY, task_defaults
 
 UUID = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 
@@ -35,9 +38,12 @@ UUID = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]
     doc_md=__doc__,
 )
 def erase_user():
-    @task(doc_md="`storepulse erase <user id>`: removes the user everywhere.")
+    @task(doc_md="`storepulse erase <user id>`: removes the user everywhere.", outlets=[ERASED])
     def erase() -> dict[str, Any]:
-        return storepulse_json("erase", get_current_context()["params"]["user_id"].lower())
+        user_id = get_current_context()["params"]["user_id"]
+        for written in {user_id, user_id.lower()}:
+            mask_secret(written)
+        return storepulse_json("erase", user_id.lower())
 
     erase()
 

@@ -4,12 +4,12 @@
 `storepulse retention` drops whole days of `raw.events`, of Kafka's topics and of Cassandra's tables by policy, and moves
 the retention floor, below which nothing is expected any more by `verify` and `reconcile`.
 
-- **Policy**: the Airflow variable `retention_days` (default 400: a year, and a month to compare with the year before). A
-  run can be given another number as parameter `keep_days`.
+- **Off until somebody sets it**: the Airflow variable `retention_days`. 400 keeps a year, and a month to compare with the
+  year before. Without it runs are skipped, and nothing is removed. A run can be given a number as parameter `keep_days`.
 - Runs at 02:20 UTC, behind `reconcile_daily`: a day is dropped after its last repair.
 - **Running it again** finds nothing more to drop; the policy counts from today, so an old interval that is run again
   drops nothing that today's run keeps. It does not catch up: one run does the work of all that were missed.
-- **What was dropped is gone.** A shorter number takes effect with the next run; try it with
+- **What was dropped is gone**, and events from before it are not taken any more. A shorter number takes effect with the next run; try it with
   `storepulse retention --keep-days N --dry-run` first.
 """
 
@@ -19,7 +19,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import CronDataIntervalTimetable, Param, Variable, dag, get_current_context, task
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from storepulse.alerts import deadline
 from storepulse.command import storepulse_json
@@ -47,7 +47,9 @@ FEWEST_DAYS = 2
 def retention_daily():
     @task(doc_md="`storepulse retention --keep-days N`: drops what is older.")
     def drop_old_days() -> dict[str, Any]:
-        keep_days = get_current_context()["params"]["keep_days"] or Variable.get("retention_days", default="400")
+        keep_days = get_current_context()["params"]["keep_days"] or Variable.get("retention_days", default=None)
+        if keep_days is None:
+            raise AirflowSkipException("retention is off: set the variable retention_days to the days that are to be kept")
         if not str(keep_days).isdecimal() or int(keep_days) < FEWEST_DAYS:
             raise AirflowFailException(f"the variable retention_days is {keep_days!r}: set it to {FEWEST_DAYS} or more")
         return storepulse_json("retention", "--keep-days", str(keep_days))

@@ -26,7 +26,7 @@ from urllib.request import Request, urlopen
 import psycopg2
 import pytest
 
-from doubles import Gate, UsersApi
+from doubles import Gate, Hook, UsersApi
 
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = ROOT / "airflow/dags"
@@ -97,6 +97,16 @@ class Airflow:
                 stderr=subprocess.STDOUT,
             )
 
+    def start_console(self) -> subprocess.Popen[bytes]:
+        """The console of the same services, which tells what could not be told at once."""
+        with (self.home / "console.log").open("wb") as log:
+            return subprocess.Popen(
+                [os.environ["STOREPULSE_BIN"], "console", "--listen", "127.0.0.1:0", "--no-link"],
+                env={**self.environment, "PG_URL": self.pg_url},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
     def log(self, part: str) -> str:
         return (self.home / f"{part}.log").read_text(errors="replace")[-4_000:]
 
@@ -117,6 +127,17 @@ class Airflow:
         return query(self.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", ""), sql, *values)
 
 
+    def traces_of(self, word: str) -> list[str]:
+        """Tables of Airflow's database and files beneath its home that hold a word."""
+        tables = self.metadata("select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace")
+        found = []
+        for (table,) in tables:
+            if self.metadata(f'select 1 from "{table}" t where position(%s in lower(t::text)) > 0 limit 1', word):
+                found.append(table)
+        files = (path for path in self.home.rglob("*") if path.is_file())
+        return found + [str(path) for path in files if word.encode() in path.read_bytes().lower()]
+
+
 @dataclass
 class Running(Airflow):
     """Airflow with its scheduler; its tasks reach PostgreSQL and the API through what a test can close."""
@@ -124,6 +145,8 @@ class Running(Airflow):
     postgres: Gate
     users_gate: Gate
     users_api: UsersApi
+    # Who is told what fails: once it fails itself.
+    hook: Hook
     token: str = ""
 
     def call(self, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -157,6 +180,11 @@ class Running(Airflow):
         sql = """select 1 from task_instance where dag_id = %s and run_id = %s
                  and (state in ('up_for_retry', 'failed') or try_number > 1)"""
         until(f"a try of {dag} has failed", lambda: self.metadata(sql, dag, run))
+
+    def until_failed(self, dag: str, run: str) -> None:
+        """Until its tries are used up."""
+        sql = "select 1 from dag_run where dag_id = %s and run_id = %s and state = 'failed'"
+        until(f"{dag} {run} has failed for good", lambda: self.metadata(sql, dag, run))
 
     def until_green(self, dag: str, run: str) -> None:
         def ended():
@@ -221,13 +249,15 @@ def at_work(airflow: Airflow) -> Iterator[Running]:
     profiles = [profile for (profile,) in airflow.ask("select profile from raw.users order by user_id limit 400")]
     users_api = UsersApi(profiles)
     postgres, users_gate = Gate(url.hostname, url.port), Gate("127.0.0.1", users_api.port)
+    hook = Hook(failures=1)
     environment = {
         **airflow.environment,
         "PG_URL": airflow.pg_url.replace(f":{url.port}/", f":{postgres.port}/"),
         "AIRFLOW_VAR_USERS_SOURCE": "api",
         "STOREPULSE_USERS_API": f"http://127.0.0.1:{users_gate.port}",
+        "STOREPULSE_ALERTS_FILE": hook.file(airflow.home / "alerts.toml"),
     }
-    started = Running(environment, airflow.home, airflow.pg_url, airflow.port, postgres, users_gate, users_api)
+    started = Running(environment, airflow.home, airflow.pg_url, airflow.port, postgres, users_gate, users_api, hook)
     postgres.open()
     users_gate.open()
     processes = {part[0]: started.start(*part) for part in PARTS}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import socket
 import threading
 from contextlib import suppress
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -100,6 +102,45 @@ class UsersApi:
             login = {**profile["login"], "uuid": login_uuid(seed, number, index)}
             users.append({**profile, "login": login, "dob": aged(profile["dob"]), "registered": aged(profile["registered"])})
         return {"results": users, "info": {"seed": seed, "results": results, "page": number, "version": "1.4"}}
+
+
+class Hook:
+    """Somebody who is told: takes what is signed with a secret, as often as it was not told to fail."""
+
+    SECRET = "a-secret-of-the-tests-of-airflow"
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+        self.took: list[tuple[str, dict[str, Any]]] = []
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                signed = f"{self.headers['X-Storepulse-Timestamp']}.".encode() + body
+                expected = "sha256=" + hmac.new(hook.SECRET.encode(), signed, "sha256").hexdigest()
+                if self.headers["X-Storepulse-Signature"] != expected:
+                    status = 401
+                elif hook.failures > 0:
+                    hook.failures, status = hook.failures - 1, 503
+                else:
+                    hook.took.append((self.headers["Idempotency-Key"], json.loads(body)))
+                    status = 204
+                self.send_response(status)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def file(self, path: Path) -> str:
+        """A file of alerts that names it, as `storepulse console --alerts` reads it."""
+        url = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
+        path.write_text(f'[[target]]\nname = "hook"\nwebhook = "{url}"\nsecret = "{self.SECRET}"\n')
+        path.chmod(0o600)
+        return str(path)
 
 
 def login_uuid(seed: str, page: int, index: int) -> str:

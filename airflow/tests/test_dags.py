@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
 from conftest import DAGS
-from storepulse import quality
+from storepulse import alerts, quality
 from storepulse.command import storepulse
 
-NAMES = {"users_hourly", "reconcile_daily", "retention_daily", "erase_user"}
+NAMES = {"users_hourly", "reconcile_daily", "retention_daily", "erase_user", "erase_traces"}
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +109,33 @@ def test_a_command_ends_with_its_task(tmp_path, monkeypatch):
     with pytest.raises(TimeoutError):
         storepulse("verify")
     assert gone.exists()
+
+
+def test_an_alert_takes_the_way_of_the_console_and_never_raises(monkeypatch, tmp_path):
+    told, words = tmp_path / "told", tmp_path / "words"
+    monkeypatch.setenv("STOREPULSE_ALERT_COMMAND", "false")
+    monkeypatch.setenv("STOREPULSE_BIN", script(tmp_path, f'echo "$@" > {words}; cat > {told}'))
+    alerts.alert("task failed", incident="a b", dag="users_hourly")
+    assert words.read_text().splitlines() == ["alerts send --source Airflow --incident a b"]
+    assert json.loads(told.read_text()) == {"kind": "task failed", "dag": "users_hourly"}
+
+
+def test_what_is_said_of_a_failure_names_its_incident_and_no_person(monkeypatch, tmp_path):
+    said, words = tmp_path / "said", tmp_path / "words"
+    monkeypatch.setenv("STOREPULSE_ALERT_COMMAND", "false")
+    monkeypatch.setenv("STOREPULSE_BIN", script(tmp_path, f'echo "$@" >> {words}; cat > {said}'))
+    user = "6d0ac2ce-2d3b-4d5c-a1a0-5e5d2c9d7e11"
+    task = SimpleNamespace(dag_id="erase_user", task_id="erase", run_id="manual__1", try_number=2)
+    for _ in range(2):
+        alerts.task_failed({"ti": task, "exception": RuntimeError(f"`storepulse erase {user}` ended with exit status 1")})
+    first, second = words.read_text().splitlines()
+    assert first == second and first.endswith("--incident erase_user erase manual__1 2")
+    assert user not in said.read_text() and "6d0ac2ce…" in json.loads(said.read_text())["error"]
+
+
+def test_without_the_command_its_own_alert_command_is_run(monkeypatch, tmp_path):
+    told = tmp_path / "told"
+    monkeypatch.delenv("STOREPULSE_BIN", raising=False)
+    monkeypatch.setenv("STOREPULSE_ALERT_COMMAND", f"cat > {told}; exit 3")
+    alerts.alert("deadline missed", dag="users_hourly")
+    assert json.loads(told.read_text())["kind"] == "deadline missed"

@@ -21,11 +21,16 @@ def test_yesterday_is_put_right_and_proved(airflow):
     assert_green(airflow.test("reconcile_daily"))
 
 
-def test_what_is_old_goes(airflow):
+def test_retention_is_off_until_somebody_sets_it(airflow):
     before = airflow.ask("select count(*) from raw.events")
-    assert_green(airflow.test("retention_daily", DAY))
-    # By the policy of 400 days nothing is old yet.
+    ended = airflow.test("retention_daily", DAY)
+    assert_green(ended)
+    assert "set the variable retention_days" in ended.stdout + ended.stderr
+    assert airflow.ask("select 1 from ops.setting where name = 'retention_floor'") == []
+    # So old that nothing is: the floor moves no further than what is removed.
+    assert_green(airflow.test("retention_daily", DAY, "--conf", '{"keep_days": 400}'))
     assert airflow.ask("select count(*) from raw.events") == before
+    assert airflow.ask("select 1 from ops.setting where name = 'retention_floor'") == []
 
 
 def test_a_user_is_forgotten(airflow):

@@ -37,7 +37,7 @@ class Storepulse:
         if missing:
             raise NotReady(
                 f"{', '.join(missing)} not set: start JupyterLab by `make notebooks`, "
-                'or load the addresses with `eval "$(target/debug/storepulse stack env)"` first'
+                'or load the addresses with `eval "$(storepulse stack env)"` first'
             )
         self.notebook = notebook
         self.namespace = os.environ.get("STOREPULSE_NAMESPACE") or "shop"

@@ -1,37 +1,59 @@
-"""Tells somebody: a line in the log that can be searched for, and the command in STOREPULSE_ALERT_COMMAND where there is one."""
+"""Tells somebody: a line in the log that can be searched for, and the targets that the console's own alerts have.
+
+`storepulse alerts send` tells them: those of the file in STOREPULSE_ALERTS_FILE, and the command in STOREPULSE_ALERT_COMMAND.
+What it cannot tell at once the console goes on trying to tell, and what is said twice of one failure is told once. Without the
+`storepulse` command the alert command is run here.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+import re
 import subprocess
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DeadlineAlert, DeadlineReference, SyncCallback
 
 log = logging.getLogger(__name__)
 
-COMMAND_LIMIT_S = 30
+# `storepulse alerts send` gives a command 30 s, and PostgreSQL a few.
+COMMAND_LIMIT_S = 45
+# An id of a person may stand in what a command printed; alerts are kept for longer than the person may be.
+UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE)
 
 
-def alert(kind: str, **facts: Any) -> None:
-    """Says what happened; never raises, lest an alert that cannot be sent hide what it is about."""
+def alert(kind: str, incident: str | None = None, **facts: Any) -> None:
+    """Says what happened; never raises, lest an alert that cannot be sent hide what it is about.
+
+    Of one incident somebody is told once, however often it is said.
+    """
     message = json.dumps({"kind": kind, **facts}, default=str, sort_keys=True)
     log.error("storepulse alert: %s", message)
     command = os.environ.get("STOREPULSE_ALERT_COMMAND")
-    if not command:
+    if not command and not os.environ.get("STOREPULSE_ALERTS_FILE"):
+        return
+    program = os.environ.get("STOREPULSE_BIN")
+    if program and Path(program).is_file():
+        words: list[str] = [program, "alerts", "send", "--source", "Airflow"]
+        words += ["--incident", incident] if incident else []
+    elif command:
+        words = ["sh", "-c", command]
+    else:
+        log.error("the alert could not be sent: STOREPULSE_BIN names no command (%s)", program)
         return
     try:
         done = subprocess.run(
-            command, shell=True, input=message, text=True, capture_output=True, timeout=COMMAND_LIMIT_S, check=False
+            words, input=message, text=True, capture_output=True, timeout=COMMAND_LIMIT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         log.error("the alert could not be sent: %s", error)
         return
     if done.returncode:
-        log.error("the alert could not be sent: STOREPULSE_ALERT_COMMAND exits %s: %s", done.returncode, done.stderr)
+        log.error("the alert could not be sent: exit %s: %s%s", done.returncode, done.stdout, done.stderr)
 
 
 def task_failed(context: dict[str, Any]) -> None:
@@ -39,17 +61,19 @@ def task_failed(context: dict[str, Any]) -> None:
     task = context["ti"]
     alert(
         "task failed",
+        incident=f"{task.dag_id} {task.task_id} {task.run_id} {task.try_number}",
         dag=task.dag_id,
         task=task.task_id,
         run=task.run_id,
         tries=task.try_number,
-        error=str(context.get("exception")),
+        error=UUID.sub(r"\1…", str(context.get("exception"))),
     )
 
 
-def deadline_missed(dag: str, **_: Any) -> None:
+def deadline_missed(dag: str, context: dict[str, Any] | None = None, **_: Any) -> None:
     """A run is not through although it should be."""
-    alert("deadline missed", dag=dag)
+    run = ((context or {}).get("dag_run") or {}).get("dag_run_id")
+    alert("deadline missed", incident=f"{dag} {run} deadline" if run else None, dag=dag, run=run)
 
 
 def deadline(dag: str, after: timedelta) -> DeadlineAlert | None:

@@ -7,11 +7,15 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pendulum
+from airflow.sdk import Asset
 
 from storepulse import alerts
 
 # A fixed date, so that a run's interval does not depend on when the file was read. No DAG catches up from it.
 FIRST_DAY = pendulum.datetime(2026, 11, 1, tz="UTC")
+
+# Changes whenever somebody was erased.
+ERASED = Asset("storepulse://erased")
 
 
 def task_defaults(execution_timeout: timedelta, retries: int = 4) -> dict[str, Any]:
