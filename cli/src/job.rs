@@ -210,6 +210,18 @@ async fn status(endpoints: &Endpoints, json: bool) -> anyhow::Result<ExitCode> {
     Ok(if active { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Why the job does not run, where it does not. One that is being submitted again has a supervisor too, and figures move only while it
+/// runs; one that is held is as somebody wants it.
+pub(crate) async fn problem(endpoints: &Endpoints) -> anyhow::Result<Option<String>> {
+    let client = control::connect(&endpoints.pg_url).await?;
+    Ok(match control::latest(&client, CUBE_QUERY).await? {
+        None => Some("the job has never run".to_owned()),
+        Some(run) if run.lost => Some(format!("the supervisor {} is silent", run.holder)),
+        Some(run) if matches!(run.state.as_str(), "running" | "held") => None,
+        Some(run) => Some(format!("the job is {}", run.state)),
+    })
+}
+
 async fn stop(endpoints: &Endpoints, timeout: Duration) -> anyhow::Result<ExitCode> {
     let client = control::connect(&endpoints.pg_url).await?;
     if !control::latest(&client, CUBE_QUERY).await?.is_some_and(|run| run.active()) {

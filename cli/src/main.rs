@@ -7,6 +7,7 @@ mod alerts;
 mod collect;
 mod connect;
 mod console;
+mod container;
 mod doctor;
 mod erase;
 mod ingest;

@@ -150,6 +150,17 @@ pub(crate) fn line(progress: &RelayProgress, per_second: u64) -> String {
     text
 }
 
+/// Why no relay streams, where none does.
+pub(crate) async fn problem(endpoints: &Endpoints) -> anyhow::Result<Option<String>> {
+    let client = provision::connect(&endpoints.pg_url).await?;
+    let reported = relay::status::read(&client, &endpoints.namespace.slot()).await?;
+    Ok(match reported {
+        None => Some("no relay has ever run".to_owned()),
+        Some(status) if status.streams() => None,
+        Some(status) => Some(status_text(&status)),
+    })
+}
+
 /// What a relay last reported, and the slot as it is now: the warning holds also where no relay is there to give it.
 async fn status(endpoints: &Endpoints, json: bool) -> anyhow::Result<ExitCode> {
     let client = provision::connect(&endpoints.pg_url).await?;

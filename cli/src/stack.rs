@@ -9,10 +9,22 @@ use comfy_table::{CellAlignment, Table, presets};
 use stack::{Health, PlainText, Service, ServiceStatus, Stack, StackConfig};
 use tokio_util::sync::CancellationToken;
 
+use crate::container::{self, ExecArgs, HealthArgs};
 use crate::{connect, console, interrupt};
 
 #[derive(Subcommand)]
 pub(crate) enum StackCommand {
+    #[command(flatten)]
+    Here(HereCommand),
+    /// In a container of our images: render the service's configuration, make what a first start lacks, and become it.
+    Exec(ExecArgs),
+    /// In a container of our images: ask its service in its own protocol; exits 1 with one line when it does not serve.
+    Health(HealthArgs),
+}
+
+/// What is done to the stack on this machine.
+#[derive(Subcommand)]
+pub(crate) enum HereCommand {
     /// Start every service that does not run yet, in dependency order, and wait until each is healthy.
     Up(UpArgs),
     /// Stop every service. The data stays.
@@ -77,20 +89,28 @@ pub(crate) struct LogsArgs {
 }
 
 pub(crate) async fn run(command: StackCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        StackCommand::Here(command) => here(command).await,
+        StackCommand::Exec(args) => container::exec(&args).await,
+        StackCommand::Health(args) => container::health(args).await,
+    }
+}
+
+async fn here(command: HereCommand) -> anyhow::Result<ExitCode> {
     let mut config = StackConfig::main();
     match &command {
-        StackCommand::Up(args) => {
+        HereCommand::Up(args) => {
             config.services.extend(args.with.iter().flat_map(|extra| extra.services()));
             if !args.no_console {
                 config = with_console(config)?;
             }
         }
-        StackCommand::Logs(_) => config.services.extend(Service::CONSOLE),
+        HereCommand::Logs(_) => config.services.extend(Service::CONSOLE),
         _ => {}
     }
     let stack = Stack::open(config)?;
     match command {
-        StackCommand::Up(args) => {
+        HereCommand::Up(args) => {
             up(&stack, &interrupt::token()?).await?;
             println!("the stack is up; `storepulse stack env` prints its addresses");
             if let Some(page) = stack.console_page() {
@@ -102,16 +122,16 @@ pub(crate) async fn run(command: StackCommand) -> anyhow::Result<ExitCode> {
                 println!("airflow: {page} as {login}, password in {}", password_file.display());
             }
         }
-        StackCommand::Down(args) => {
+        HereCommand::Down(args) => {
             let progress = Arc::new(PlainText);
             if let Some(extra) = args.only {
                 return Ok(stack.stop_all(extra.services(), progress).await.map(|()| ExitCode::SUCCESS)?);
             }
             if args.purge { stack.purge(progress).await? } else { stack.down(progress).await? }
         }
-        StackCommand::Status(args) => return status(&stack, args.json).await,
-        StackCommand::Logs(args) => logs(&stack, &args)?,
-        StackCommand::Env => {
+        HereCommand::Status(args) => return status(&stack, args.json).await,
+        HereCommand::Logs(args) => logs(&stack, &args)?,
+        HereCommand::Env => {
             for (name, value) in stack.env()? {
                 println!("export {name}='{}'", value.replace('\'', r"'\''"));
             }

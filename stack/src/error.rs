@@ -165,6 +165,90 @@ pub enum StackError {
         /// The placeholder.
         name: String,
     },
+    /// This is no container of our images.
+    #[error("this is no container of Storepulse's images: there is no {}; here `storepulse stack up` starts services", .path.display())]
+    NoContainer {
+        /// What every image has.
+        path: PathBuf,
+    },
+    /// A name that no image starts.
+    #[error("no image starts `{name}`; there are {known}")]
+    UnknownRole {
+        /// The name.
+        name: String,
+        /// All names.
+        known: String,
+    },
+    /// Words behind a service that takes none.
+    #[error("{role} takes no words, and there are `{words}`; leave them out")]
+    WordsUnwanted {
+        /// What is started.
+        role: String,
+        /// What stands behind it.
+        words: String,
+    },
+    /// A variable of a container says what cannot be.
+    #[error("{name} is {wanted}, and not `{value}`")]
+    Setting {
+        /// The variable.
+        name: &'static str,
+        /// What it may be.
+        wanted: &'static str,
+        /// What it is.
+        value: String,
+    },
+    /// One member of three that thinks it is alone would join its own data to another cluster.
+    #[error(
+        "{host} is of the profile cluster, and STOREPULSE_NODES is not 3: say it in .env, or start by `make compose-up`"
+    )]
+    AloneInCluster {
+        /// This container.
+        host: String,
+    },
+    /// A cluster whose brokers would each keep metadata of their own.
+    #[error("KAFKA_MODE=kraft is for one broker: leave it out with the profile cluster")]
+    KraftCluster,
+    /// A broker that is to keep its own metadata finds data of one that did not.
+    #[error(
+        "{} is of a broker whose metadata ZooKeeper keeps: leave KAFKA_MODE=kraft out, or give it an empty volume", .path.display()
+    )]
+    KeptByZookeeper {
+        /// What tells.
+        path: PathBuf,
+    },
+    /// A container's own name leads nowhere.
+    #[error("{host} has no address: is the container on a network?")]
+    NoAddress {
+        /// Its name.
+        host: String,
+    },
+    /// A member of the cluster does not take connections.
+    #[error("{member} takes no connection after {} s; look at its log", .waited.as_secs())]
+    Absent {
+        /// Host and port.
+        member: String,
+        /// How long it had.
+        waited: Duration,
+    },
+    /// The engine mounted no such file.
+    #[error("there is no secret {name}: {} cannot be read (`make compose-secrets` makes it)", .path.display())]
+    SecretMissing {
+        /// The secret.
+        name: String,
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A secret that would need quoting, or could be guessed.
+    #[error("the secret in {} must be {least} or more letters, digits, `_` and `-`: `make compose-secrets` makes such", .path.display())]
+    SecretUnfit {
+        /// Its file.
+        path: PathBuf,
+        /// The least length.
+        least: usize,
+    },
     /// The state file does not parse.
     #[error("{} is damaged; stop what it names by hand, then remove it", .path.display())]
     StateFile {

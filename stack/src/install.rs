@@ -20,7 +20,7 @@ use crate::progress::{Event, Progress};
 use crate::service::Service;
 use crate::versions::Versions;
 
-pub(crate) use programs::run;
+pub(crate) use programs::{output, run};
 
 /// The archives unpack to about 1 GiB, and Maven and pip keep their own copies meanwhile.
 const INSTALL_MIB: u64 = 3_000;

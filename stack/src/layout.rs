@@ -10,10 +10,14 @@ use nix::unistd::geteuid;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Doing, StackError};
+use crate::private;
 use crate::service::Service;
 
 /// Environment variable that marks every process of a stack with the stack's folder.
 pub(crate) const MARKER: &str = "STOREPULSE_STACK";
+
+/// Of Spark's master, in the folder of its data.
+pub(crate) const RECOVERY: &str = "recovery";
 
 /// The source tree that services are configured from.
 #[derive(Debug, Clone)]
@@ -85,6 +89,17 @@ impl Home {
         &self.root
     }
 
+    /// Makes the folders that every service finds there, and the account of PostgreSQL can pass through; `stacks` holds all stacks.
+    pub(crate) fn prepare(&self, stacks: &Path) -> Result<(), StackError> {
+        let down_to_it: Vec<_> =
+            self.root.ancestors().take_while(|folder| folder.starts_with(stacks)).collect();
+        down_to_it.into_iter().rev().try_for_each(private::passage)?;
+        [self.conf(""), self.data(""), self.tmp()].iter().try_for_each(|folder| private::passage(folder))?;
+        [self.data("checkpoints"), self.root.join("log")]
+            .iter()
+            .try_for_each(|folder| private::closed(folder))
+    }
+
     pub(crate) fn state(&self) -> PathBuf {
         self.root.join("state.json")
     }
@@ -95,12 +110,17 @@ impl Home {
 
     /// What Spark's master keeps of workers and applications, to go on after a crash.
     pub(crate) fn master_recovery(&self) -> PathBuf {
-        self.data(Service::SparkMaster.name()).join("recovery")
+        self.data(Service::SparkMaster.name()).join(RECOVERY)
     }
 
     /// Where a test names the place at which the sink in Spark shall die.
     pub(crate) fn failpoint(&self) -> PathBuf {
         self.root.join("failpoint")
+    }
+
+    /// Where the password of Airflow's page stands, for its owner alone.
+    pub(crate) fn passwords_file(&self) -> PathBuf {
+        self.root.join("airflow-login.json")
     }
 
     /// Rendered configuration.

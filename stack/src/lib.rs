@@ -1,7 +1,10 @@
-//! Starts the real services as local processes, health-gated; the fixture of every test.
+//! Starts the real services as local processes, health-gated; the fixture of every test. In containers it starts the same ones.
 //!
 //! A [`Stack`] is a set of services with a folder of its own: rendered configuration, data, logs, and a state file that names
 //! every process by pid and start time. It outlives the program that started it; [`Stack::down`] ends it from any other.
+//!
+//! A [`Container`] becomes the service that it is for. Stack and container each make a `Site` of what they find, and a launch follows
+//! from the site alone.
 //!
 //! What holds:
 //! - Every port is on 127.0.0.1, except Spark Connect's, which cannot be bound and asks for a secret.
@@ -13,25 +16,30 @@
 #![warn(missing_docs)]
 
 mod airflow;
+mod container;
 mod error;
 mod fixture;
 mod health;
 mod install;
 mod launch;
 mod layout;
+mod network;
 mod ports;
 mod postgres;
 mod private;
 mod process;
 mod progress;
 mod service;
+mod site;
 mod spawn;
 mod stack;
 mod state;
 mod status;
 mod template;
+mod vault;
 mod versions;
 
+pub use container::{Container, first_process};
 pub use error::StackError;
 pub use fixture::{Isolated, isolated, shared};
 pub use install::{Tools, install};

@@ -81,6 +81,25 @@ impl Ports {
         console: 56_090,
     };
 
+    /// Those of containers, each of which has an address of its own: what the services' own documentation says.
+    pub(crate) const CONTAINERS: Self = Self {
+        postgres: 5_432,
+        zookeeper: 2_181,
+        kafka: 9_092,
+        schema_registry: 8_081,
+        cassandra: 9_042,
+        cassandra_storage: 7_000,
+        cassandra_ssl_storage: 7_001,
+        spark_master: 7_077,
+        spark_master_ui: 8_080,
+        spark_worker: 7_078,
+        spark_worker_ui: 8_081,
+        spark_connect: 15_002,
+        spark_ui: 4_040,
+        airflow: 8_080,
+        console: 56_090,
+    };
+
     /// Ports that nobody listens on now, for a stack of its own.
     pub fn free() -> Result<Self, StackError> {
         let mut taken = BTreeSet::new();

@@ -1,10 +1,11 @@
-//! What PostgreSQL needs beyond being started: an account to run as, a cluster, and databases.
+//! What PostgreSQL needs beyond being started: an account to run as, a cluster, roles and databases.
 
+use std::error::Error as _;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use nix::unistd::{User, chown, geteuid};
 use tokio_postgres::{Client, Config, NoTls};
@@ -12,14 +13,18 @@ use tokio_postgres::{Client, Config, NoTls};
 use crate::error::{Doing, StackError};
 use crate::install::{Tools, run};
 use crate::layout::Home;
+use crate::network::LOOPBACK;
 use crate::ports::Ports;
 use crate::private;
 use crate::state::Secrets;
+use crate::vault::{Secret, Vault};
 
 /// Owner of the cluster and of the pipeline's database.
 pub(crate) const ROLE: &str = "storepulse";
 /// The pipeline's own database.
 pub(crate) const DATABASE: &str = "shop";
+/// The one that every cluster has from the beginning.
+pub(crate) const MAINTENANCE: &str = "postgres";
 /// The registry's role and database, apart from the pipeline's.
 pub(crate) const REGISTRY: &str = "registry";
 /// Airflow's, likewise.
@@ -59,36 +64,75 @@ pub(crate) fn as_account(account: Option<&User>) -> Vec<String> {
     })
 }
 
-/// Makes the cluster, once.
+/// Makes the cluster of a stack, once; [`prepare`] makes what it holds when the server runs.
 pub(crate) fn initialise(home: &Home, tools: &Tools, secrets: &Secrets) -> Result<(), StackError> {
     let data = home.data("postgres");
-    if data.join("PG_VERSION").is_file() {
+    if is_cluster(&data) {
         return Ok(());
     }
-    let account = account()?;
     // What an interrupted initdb leaves is no cluster, and initdb would refuse it.
     let _ = fs::remove_dir_all(&data);
     private::closed(&data)?;
-    let password_file = home.tmp().join("initdb-password");
+    let account = account()?;
+    if let Some(user) = &account {
+        chown(&data, Some(user.uid), Some(user.gid)).doing(|| format!("hand over {}", data.display()))?;
+    }
+    initdb(&tools.postgres_bin, &data, &home.tmp(), &secrets.postgres_password, account.as_ref())
+}
+
+/// Makes the cluster of a container with what it holds, once. It is made beside and moved into place: a start that is cut short begins
+/// anew.
+pub(crate) fn initialise_whole(bin: &Path, data: &Path, tmp: &Path, vault: &Vault) -> Result<(), StackError> {
+    if is_cluster(data) {
+        return Ok(());
+    }
+    let new = data.with_extension("new");
+    let _ = fs::remove_dir_all(&new);
+    initdb(bin, &new, tmp, &vault.get(Secret::Postgres)?, None)?;
+    let mut statements = String::new();
+    for (name, secret) in [(REGISTRY, Secret::Registry), (AIRFLOW, Secret::Airflow)] {
+        statements += &format!("{};\n", create_role(name, &vault.get(secret)?));
+        statements += &format!("{};\n", create_database(name));
+    }
+    statements += &format!("create database {DATABASE};\n");
+    let mut single = Command::new(bin.join("postgres"));
+    single.arg("--single").arg("-D").arg(&new).arg(MAINTENANCE).current_dir("/");
+    single.stdin(Stdio::piped()).stdout(Stdio::null());
+    feed(single, &statements)?;
+    fs::rename(&new, data).doing(|| format!("move {} into place", new.display()))
+}
+
+fn is_cluster(data: &Path) -> bool {
+    data.join("PG_VERSION").is_file()
+}
+
+/// Makes an empty cluster. The password reaches it by a file that is gone when it has been read.
+fn initdb(
+    bin: &Path,
+    data: &Path,
+    tmp: &Path,
+    password: &str,
+    account: Option<&User>,
+) -> Result<(), StackError> {
+    let password_file = tmp.join("initdb-password");
     let _ = fs::remove_file(&password_file);
     let write = || {
         let mut file =
             fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&password_file)?;
-        file.write_all(secrets.postgres_password.as_bytes())
+        file.write_all(password.as_bytes())
     };
     write().doing(|| format!("write {}", password_file.display()))?;
-    if let Some(user) = &account {
-        for path in [&data, &password_file] {
-            chown(path, Some(user.uid), Some(user.gid)).doing(|| format!("hand over {}", path.display()))?;
-        }
+    if let Some(user) = account {
+        let handed = chown(&password_file, Some(user.uid), Some(user.gid));
+        handed.doing(|| format!("hand over {}", password_file.display()))?;
     }
-    let mut words = as_account(account.as_ref());
-    words.push(tools.postgres_bin.join("initdb").display().to_string());
+    let mut words = as_account(account);
+    words.push(bin.join("initdb").display().to_string());
     let (program, arguments) = words.split_first().map_or(("initdb", &[][..]), |(p, a)| (p.as_str(), a));
     let result = run(Command::new(program)
         .args(arguments)
         .arg("--pgdata")
-        .arg(&data)
+        .arg(data)
         .arg("--pwfile")
         .arg(&password_file)
         .args(["--username", ROLE, "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8"])
@@ -98,22 +142,53 @@ pub(crate) fn initialise(home: &Home, tools: &Tools, secrets: &Secrets) -> Resul
     result
 }
 
+/// Runs a command on a text; what it complains of goes to our own standard error.
+fn feed(mut command: Command, text: &str) -> Result<(), StackError> {
+    let name = command.get_program().display().to_string();
+    let mut run = || {
+        let mut child = command.spawn()?;
+        // Dropped when all is written, so that it finds an end.
+        if let Some(mut input) = child.stdin.take() {
+            input.write_all(text.as_bytes())?;
+        }
+        child.wait()
+    };
+    let status = run().doing(|| format!("run {name}"))?;
+    if status.success() {
+        return Ok(());
+    }
+    let output = "it stands above".to_owned();
+    Err(StackError::CommandFailed { command: name, status: status.to_string(), output })
+}
+
+/// A secret of ours needs no quoting.
+fn create_role(name: &str, password: &str) -> String {
+    format!("create role {name} login password '{password}'")
+}
+
+fn create_database(owner: &str) -> String {
+    format!("create database {owner} owner {owner}")
+}
+
 /// A connection as the cluster's owner.
-async fn connect(ports: &Ports, secrets: &Secrets, database: &str) -> Result<Client, tokio_postgres::Error> {
+async fn connect(port: u16, password: &str, database: &str) -> Result<Client, tokio_postgres::Error> {
     let mut config = Config::new();
-    config.host("127.0.0.1").port(ports.postgres).user(ROLE).password(&secrets.postgres_password);
+    config.host(LOOPBACK).port(port).user(ROLE).password(password);
     config.dbname(database).application_name("storepulse stack");
     let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
 }
 
-/// Whether it answers a query.
-pub(crate) async fn check(ports: &Ports, secrets: &Secrets) -> Result<(), String> {
-    let ask = async { connect(ports, secrets, "postgres").await?.simple_query("select 1").await };
+/// Whether the server of this machine answers a query in a database.
+pub(crate) async fn check(port: u16, password: &str, database: &str) -> Result<(), String> {
+    let ask = async { connect(port, password, database).await?.simple_query("select 1").await };
     ask.await.map(drop).map_err(|error| match error.as_db_error() {
         Some(error) => error.message().to_owned(),
-        None => format!("port {}: {error}", ports.postgres),
+        None => {
+            let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            format!("port {port} of {LOOPBACK}: {cause}")
+        }
     })
 }
 
@@ -121,7 +196,7 @@ pub(crate) async fn check(ports: &Ports, secrets: &Secrets) -> Result<(), String
 pub(crate) async fn prepare(ports: &Ports, secrets: &Secrets) -> Result<(), StackError> {
     let doing = "create the databases";
     let prepare = async {
-        let client = connect(ports, secrets, "postgres").await?;
+        let client = connect(ports.postgres, &secrets.postgres_password, MAINTENANCE).await?;
         let missing = |kind: &'static str, name: &'static str| {
             let client = &client;
             async move {
@@ -135,11 +210,10 @@ pub(crate) async fn prepare(ports: &Ports, secrets: &Secrets) -> Result<(), Stac
         let apart = [(REGISTRY, &secrets.registry_password), (AIRFLOW, &secrets.airflow_password)];
         for (name, password) in apart {
             if missing("pg_roles", name).await? {
-                // A secret of ours is alphanumeric, so it needs no quoting.
-                client.batch_execute(&format!("create role {name} login password '{password}'")).await?;
+                client.batch_execute(&create_role(name, password)).await?;
             }
             if missing("pg_database", name).await? {
-                client.batch_execute(&format!("create database {name} owner {name}")).await?;
+                client.batch_execute(&create_database(name)).await?;
             }
         }
         if missing("pg_database", DATABASE).await? {

@@ -8,6 +8,8 @@ use std::sync::mpsc;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
+use nix::unistd::User;
+
 use crate::error::{Doing, StackError};
 use crate::launch::Launch;
 use crate::postgres::as_account;
@@ -28,9 +30,10 @@ impl Spawned {
     }
 }
 
-/// Starts it. With `tied`, it is killed when this process ends in whatever way: for stacks that belong to a test.
+/// Starts it, as another account where one is named. With `tied`, it is killed when this process ends in whatever way: for stacks that belong to a test.
 pub(crate) fn spawn(
     launch: &Launch,
+    account: Option<&User>,
     log: &Path,
     directory: &Path,
     tied: bool,
@@ -43,13 +46,13 @@ pub(crate) fn spawn(
     // Each of these programs replaces itself by the next, so the pid stays.
     let mut words = SHUT_TO_OTHERS.map(str::to_owned).to_vec();
     words.push("setsid".to_owned());
-    let mut as_account = as_account(launch.account.as_ref());
+    let mut as_account = as_account(account);
     if tied {
         if as_account.is_empty() {
             as_account.push("setpriv".to_owned());
         }
         // PostgreSQL removes its shared memory on SIGQUIT; on SIGKILL it could not.
-        let signal = if launch.account.is_some() { "QUIT" } else { "KILL" };
+        let signal = if account.is_some() { "QUIT" } else { "KILL" };
         as_account.extend(["--pdeathsig".to_owned(), signal.to_owned()]);
     }
     words.extend(as_account);

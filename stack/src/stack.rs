@@ -15,13 +15,14 @@ use crate::airflow;
 use crate::error::{Doing, StackError};
 use crate::health;
 use crate::install::Tools;
-use crate::launch::{self, Parts, prepare_home};
 use crate::layout::{Checkout, Home, MARKER, tail};
+use crate::network::LOOPBACK;
 use crate::ports::Ports;
 use crate::private;
 use crate::process::{self, ProcessId};
 use crate::progress::{Event, Progress};
 use crate::service::Service;
+use crate::site::{Parts, Site};
 use crate::spawn::Spawned;
 use crate::state::State;
 use crate::status::{self, ServiceStatus};
@@ -177,7 +178,7 @@ impl Stack {
             return Err(StackError::NotRunning { service });
         }
         let state = self.inner.state().clone();
-        Ok(self.inner.parts(&state, &Tools::default()).client_environment())
+        self.inner.site(&state, &Tools::default()).client_environment()
     }
 
     /// One of the variables of [`Stack::env`].
@@ -289,14 +290,14 @@ impl Stack {
 
     /// Airflow's page, who logs in there, and the file with the password.
     pub fn airflow_page(&self) -> (String, &'static str, PathBuf) {
-        let url = format!("http://{}:{}", launch::HOST, self.ports().airflow);
-        (url, airflow::LOGIN, airflow::passwords_file(&self.inner.home))
+        let url = format!("http://{}:{}", LOOPBACK, self.ports().airflow);
+        (url, airflow::LOGIN, self.inner.home.passwords_file())
     }
 
     /// Where the Control Center is, where this stack has one that runs.
     pub fn console_page(&self) -> Option<String> {
         let state = self.inner.state();
-        state.alive(Service::Console).map(|_| format!("http://{}:{}", launch::HOST, state.ports.console))
+        state.alive(Service::Console).map(|_| format!("http://{}:{}", LOOPBACK, state.ports.console))
     }
 
     /// Waits until a service answers.
@@ -340,21 +341,16 @@ impl Inner {
         Err(StackError::NotPartOfStack { service, stack: self.name.clone() })
     }
 
-    fn parts<'a>(&'a self, state: &'a State, tools: &'a Tools) -> Parts<'a> {
-        Parts {
-            checkout: &self.checkout,
-            home: &self.home,
-            tools,
-            ports: &state.ports,
-            secrets: &state.secrets,
-            command: self.command.as_deref(),
-            for_a_test: self.tied,
-        }
+    fn site(&self, state: &State, tools: &Tools) -> Site {
+        let Inner { checkout, home, .. } = self;
+        let State { ports, secrets, .. } = state;
+        let command = self.command.as_deref();
+        Parts { checkout, home, tools, ports, secrets, command, for_a_test: self.tied }.site()
     }
 
     /// Excludes every other command on the same stack for as long as the file is held.
     async fn lock(&self, progress: &dyn Progress) -> Result<File, StackError> {
-        prepare_home(&self.checkout.stacks(), &self.home)?;
+        self.home.prepare(&self.checkout.stacks())?;
         let path = self.home.lock();
         let file = File::create(&path).doing(|| format!("create {}", path.display()))?;
         let mut told = false;
@@ -394,6 +390,6 @@ impl Inner {
             let state = self.state();
             (state.ports, state.secrets.clone())
         };
-        health::check(service, &ports, &secrets).await
+        health::of_stack(service, ports, secrets).await
     }
 }

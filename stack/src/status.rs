@@ -94,7 +94,7 @@ async fn one(service: Service, state: &State) -> ServiceStatus {
     if process.is_paused() {
         return ServiceStatus { health: Health::Paused, ..running };
     }
-    match health::check(service, &state.ports, &state.secrets).await {
+    match health::of_stack(service, state.ports, state.secrets.clone()).await {
         Ok(()) => ServiceStatus { health: Health::Healthy, ..running },
         Err(problem) => ServiceStatus { health: Health::Unhealthy, problem: Some(problem), ..running },
     }

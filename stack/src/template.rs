@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Doing, StackError};
-use crate::private;
 
 /// The values for one service's placeholders.
 #[derive(Debug, Default, Clone)]
@@ -50,28 +49,72 @@ impl Values {
         Ok(filled)
     }
 
-    /// Renders every file of a folder (poms and Dockerfiles aside) into another; returns all that was written, for a fingerprint.
-    pub(crate) fn render_dir(&self, from: &Path, to: &Path) -> Result<String, StackError> {
-        private::closed(to)?;
-        let mut paths = fs::read_dir(from)
+    /// Fills in every file of a folder, poms and Dockerfiles aside; writes nothing.
+    pub(crate) fn render(&self, from: &Path, to: PathBuf) -> Result<Rendered, StackError> {
+        let paths = fs::read_dir(from)
             .and_then(|entries| {
                 entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()
             })
             .doing(|| format!("list {}", from.display()))?;
-        paths.sort();
-        let mut written = String::new();
+        let mut files = BTreeMap::new();
         for path in paths {
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
             if !path.is_file() || name == "pom.xml" || name == "Dockerfile" {
                 continue;
             }
             let template = fs::read_to_string(&path).doing(|| format!("read {}", path.display()))?;
-            let filled = self.fill(&template, &path)?;
-            let target = to.join(name);
-            fs::write(&target, &filled).doing(|| format!("write {}", target.display()))?;
-            written.push_str(&filled);
+            files.insert(name.to_owned(), self.fill(&template, &path)?);
         }
-        Ok(written)
+        Ok(Rendered { folder: to, files })
+    }
+}
+
+/// Configuration as a service shall find it.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Rendered {
+    folder: PathBuf,
+    files: BTreeMap<String, String>,
+}
+
+impl Rendered {
+    /// Where it goes.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The path of one of its files.
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+
+    /// The text of one of its files, to be changed for what no placeholder expresses.
+    pub(crate) fn file(&mut self, name: &str) -> &mut String {
+        self.files.entry(name.to_owned()).or_default()
+    }
+
+    /// Leaves lines out of a file.
+    pub(crate) fn without(&mut self, name: &str, dropped: impl Fn(&str) -> bool) {
+        let text = self.file(name);
+        *text = text.split_inclusive('\n').filter(|line| !dropped(line)).collect();
+    }
+
+    /// All of its text, for a fingerprint.
+    pub(crate) fn text(&self) -> String {
+        self.files.values().map(String::as_str).collect()
+    }
+
+    /// The files, by name.
+    #[cfg(test)]
+    pub(crate) fn files(&self) -> &BTreeMap<String, String> {
+        &self.files
+    }
+
+    /// Writes it into its folder, which is there.
+    pub(crate) fn write(&self) -> Result<(), StackError> {
+        self.files.iter().try_for_each(|(name, text)| {
+            let path = self.folder.join(name);
+            fs::write(&path, text).doing(|| format!("write {}", path.display()))
+        })
     }
 }
 
@@ -90,5 +133,13 @@ mod tests {
     fn refuses_a_placeholder_without_a_value() {
         let error = Values::default().fill("x=@DATA_DIR@", Path::new("services/x")).unwrap_err().to_string();
         assert!(error.contains("services/x") && error.contains("@DATA_DIR@"), "{error}");
+    }
+
+    #[test]
+    fn lines_are_left_out_whole() {
+        let mut rendered = Rendered::default();
+        *rendered.file("x") = "a=1\nb.a=2\na=3".to_owned();
+        rendered.without("x", |line| line.starts_with("a="));
+        assert_eq!(rendered.file("x"), "b.a=2\n");
     }
 }

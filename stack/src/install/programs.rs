@@ -73,6 +73,11 @@ pub(super) fn make_venv(place: &Path) -> Result<(), StackError> {
 
 /// Runs a helper to its end; what it printed becomes part of the error.
 pub(crate) fn run(command: &mut Command) -> Result<(), StackError> {
+    output(command).map(drop)
+}
+
+/// As [`run`], and returns what it printed on standard output.
+pub(crate) fn output(command: &mut Command) -> Result<String, StackError> {
     let line = || {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
@@ -80,7 +85,7 @@ pub(crate) fn run(command: &mut Command) -> Result<(), StackError> {
     let line = line();
     let output = command.stdin(std::process::Stdio::null()).output().doing(|| format!("run {line}"))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let printed = [output.stdout, output.stderr].concat();
     let printed = String::from_utf8_lossy(&printed);

@@ -7,9 +7,11 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{HOST, Launch, Parts};
+use super::Launch;
 use crate::error::{Doing, StackError};
 use crate::service::Service;
+use crate::site::Site;
+use crate::template::Rendered;
 
 /// What whoever starts it may hand on. Everything else in a shell stays there.
 const HANDED_ON: [&str; 8] = [
@@ -23,23 +25,24 @@ const HANDED_ON: [&str; 8] = [
     "STOREPULSE_ALERT_COMMAND",
 ];
 
-impl Parts<'_> {
-    /// `storepulse console`, with the services' addresses. What is rendered is the command's digest: a command that was built
-    /// anew serves anew.
-    pub(super) fn console(&self, launch: &mut Launch) -> Result<String, StackError> {
-        let command = self.command.ok_or(StackError::NoCommand { service: Service::Console })?;
-        let digest = digest(command).doing(|| format!("read {}", command.display()))?;
+impl Site {
+    /// `storepulse console`, with the services' addresses. The command's digest goes with it: a command that was built anew serves
+    /// anew.
+    pub(super) fn console(&self) -> Result<Launch, StackError> {
+        let command = self.command.as_ref().ok_or(StackError::NoCommand { service: Service::Console })?;
+        let program_digest = digest(command).doing(|| format!("read {}", command.display()))?;
         // Its output is a file that stays: no link in there.
-        let listen = format!("{HOST}:{}", self.ports.console);
-        launch.words = vec![command.display().to_string()];
-        launch.words.extend(["console", "--no-link", "--listen", &listen].map(str::to_owned));
-        launch.environment.extend(self.client_environment());
-        let checkout = self.checkout.root().display().to_string();
+        let listen = format!("{}:{}", self.network.listen(), self.network.ports.console);
+        let mut words = vec![command.display().to_string()];
+        words.extend(["console", "--no-link", "--listen", &listen].map(str::to_owned));
+        let mut launch = self.runs(words, Rendered::default());
+        launch.environment.extend(self.client_environment()?);
+        let checkout = self.checkout.display().to_string();
         launch.environment.insert("STOREPULSE_CHECKOUT".to_owned(), checkout);
         launch
             .environment
             .extend(HANDED_ON.iter().filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?))));
-        Ok(digest)
+        Ok(Launch { program_digest, ..launch })
     }
 }
 

@@ -1,11 +1,15 @@
 //! Spark: one configuration for master, worker and Connect server, and what each is started with.
 
-use super::{CASSANDRA_DATACENTER, HOST, Launch, Parts};
+use super::Launch;
 use crate::error::StackError;
-use crate::private;
+use crate::layout::RECOVERY;
 use crate::service::Service;
+use crate::site::Site;
 use crate::template::Values;
+use crate::vault::Secret;
 
+/// Of SimpleSnitch.
+const CASSANDRA_DATACENTER: &str = "datacenter1";
 /// Connect keeps the plans of a stopped query for an hour, 1.5 MiB each: of a supervisor that starts and stops all the time they fill
 /// 1 GiB, and marking that takes a core.
 const DRIVER_MEMORY: &str = "1536m";
@@ -21,91 +25,107 @@ const CONNECT_PEERS: &str = "STOREPULSE_CONNECT_PEERS";
 /// Read by the sink in Spark; see its class `Failpoint`.
 pub(super) const FAILPOINT_FILE: &str = "STOREPULSE_FAILPOINT_FILE";
 
-impl Parts<'_> {
-    pub(super) fn spark(&self, service: Service, launch: &mut Launch) -> Result<String, StackError> {
-        self.data(service)?;
-        let conf = self.home.conf("spark");
+impl Site {
+    pub(super) fn spark(&self, service: Service) -> Result<Launch, StackError> {
+        let network = &self.network;
+        // Everywhere the same folder: the driver hands the executors a path in it.
+        let folder = self.conf.join("spark").display().to_string();
         let values = Values::default()
             .set("SPARK_MASTER_URL", self.master_url())
-            .set("DRIVER_HOST", HOST)
+            .set("DRIVER_HOST", network.host(Service::SparkConnect))
             .set("DRIVER_MEMORY", DRIVER_MEMORY)
             .set("EXECUTOR_MEMORY", EXECUTOR_MEMORY)
-            .set("UI_PORT", self.ports.spark_ui)
-            .set("CONNECT_PORT", self.ports.spark_connect)
-            .set("CONF_DIR", conf.display())
-            .set("CASSANDRA_HOST", HOST)
-            .set("CASSANDRA_PORT", self.ports.cassandra)
+            .set("UI_PORT", network.ports.spark_ui)
+            .set("CONNECT_PORT", network.ports.spark_connect)
+            .set("CONF_DIR", &folder)
+            .set("CASSANDRA_HOST", network.hosts(Service::Cassandra).join(","))
+            .set("CASSANDRA_PORT", network.ports.cassandra)
             .set("CASSANDRA_DC", CASSANDRA_DATACENTER);
-        let rendered = values.render_dir(&self.checkout.spark().join("conf"), &conf)?;
-
-        let data = self.home.data(service.name());
-        let small =
-            format!("-XX:+UseSerialGC -Duser.timezone=UTC -Djava.io.tmpdir={}", self.home.tmp().display());
-        let variables = [
+        let conf = self.render("spark", &values)?;
+        let mut launch = match service {
+            Service::SparkMaster => self.runs(self.master_words(), conf),
+            Service::SparkWorker => self.runs(self.worker_words(), conf),
+            _ => self.runs(self.connect_words(), conf),
+        };
+        let data = self.data.of(service.name());
+        launch.folders.push(data.clone());
+        let mut variables = vec![
             ("JAVA_HOME", self.tools.java_home.display().to_string()),
             ("SPARK_HOME", self.tools.spark_home.display().to_string()),
-            ("SPARK_CONF_DIR", conf.display().to_string()),
-            // What binds every interface unless told otherwise binds this one.
-            ("SPARK_LOCAL_IP", HOST.to_owned()),
-            ("SPARK_LOCAL_DIRS", self.home.tmp().display().to_string()),
+            ("SPARK_CONF_DIR", folder),
+            // What binds every interface unless told otherwise, such as the pages, binds this one.
+            ("SPARK_LOCAL_IP", network.listen().to_owned()),
+            ("SPARK_LOCAL_DIRS", self.tmp.display().to_string()),
         ];
-        launch.environment.extend(variables.map(|(name, value)| (name.to_owned(), value)));
-        if self.for_a_test {
+        if let Some(file) = &self.failpoint {
             // Executors inherit the worker's.
-            let file = self.home.failpoint().display().to_string();
-            launch.environment.insert(FAILPOINT_FILE.to_owned(), file);
+            variables.push((FAILPOINT_FILE, file.display().to_string()));
         }
-        if service != Service::SparkConnect {
+        if service == Service::SparkConnect {
+            variables.push(("STOREPULSE_CONNECT_SECRET", self.vault.get(Secret::Connect)?));
+            // Unless somebody lets others in, only this machine may call.
+            variables.extend(self.connect_peers.clone().map(|peers| (CONNECT_PEERS, peers)));
+        } else {
             // Spark would take these for the driver's too, against spark.driver.memory.
-            let daemon = [
-                ("SPARK_DAEMON_MEMORY", DAEMON_MEMORY.to_owned()),
-                ("SPARK_DAEMON_JAVA_OPTS", small),
-                ("SPARK_WORKER_OPTS", WORKER_OPTIONS.to_owned()),
-            ];
-            launch.environment.extend(daemon.map(|(name, value)| (name.to_owned(), value)));
+            let tmp = self.tmp.display();
+            let small = format!("-XX:+UseSerialGC -Duser.timezone=UTC -Djava.io.tmpdir={tmp}");
+            variables.push(("SPARK_DAEMON_MEMORY", DAEMON_MEMORY.to_owned()));
+            variables.push(("SPARK_DAEMON_JAVA_OPTS", small));
+            variables.push(("SPARK_WORKER_OPTS", WORKER_OPTIONS.to_owned()));
         }
-
-        let bin = self.tools.spark_home.join("bin");
-        let class = |name: &str| vec![bin.join("spark-class").display().to_string(), name.to_owned()];
-        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
-        let port = self.ports.of(service).to_string();
-        match service {
-            Service::SparkMaster => {
-                let ui = self.ports.spark_master_ui.to_string();
-                // Without it a master that was killed forgets its applications, and has their executors end for good.
-                let recovery = self.home.master_recovery();
-                private::closed(&recovery)?;
-                let options = format!(
+        if service == Service::SparkMaster {
+            // Without it a master that was killed forgets its applications, and has their executors end for good.
+            let recovery = data.join(RECOVERY);
+            let options = if network.hosts(service).len() > 1 {
+                let zookeeper = network.address(Service::Zookeeper);
+                format!("-Dspark.deploy.recoveryMode=ZOOKEEPER -Dspark.deploy.zookeeper.url={zookeeper}")
+            } else {
+                format!(
                     "-Dspark.deploy.recoveryMode=FILESYSTEM -Dspark.deploy.recoveryDirectory={}",
                     recovery.display()
-                );
-                launch.environment.insert("SPARK_MASTER_OPTS".to_owned(), options);
-                launch.words = class("org.apache.spark.deploy.master.Master");
-                launch.words.extend(words(&["--host", HOST, "--port", &port, "--webui-port", &ui]));
-            }
-            Service::SparkWorker => {
-                let ui = self.ports.spark_worker_ui.to_string();
-                launch.words = class("org.apache.spark.deploy.worker.Worker");
-                launch.words.extend(words(&["--host", HOST, "--port", &port, "--webui-port", &ui]));
-                launch.words.extend(words(&["--cores", WORKER_CORES, "--memory", WORKER_MEMORY]));
-                launch.words.extend(words(&["--work-dir", &data.display().to_string(), &self.master_url()]));
-            }
-            _ => {
-                let secret = self.secrets.connect_secret.clone();
-                launch.environment.insert("STOREPULSE_CONNECT_SECRET".to_owned(), secret);
-                // Unless somebody lets others in, only this machine may call.
-                if let Ok(peers) = std::env::var(CONNECT_PEERS) {
-                    launch.environment.insert(CONNECT_PEERS.to_owned(), peers);
-                }
-                launch.words = vec![bin.join("spark-submit").display().to_string()];
-                let main = "org.apache.spark.sql.connect.service.SparkConnectServer";
-                launch.words.extend(words(&["--class", main, "--name", "storepulse-connect"]));
-            }
+                )
+            };
+            variables.push(("SPARK_MASTER_OPTS", options));
+            launch.folders.push(recovery);
         }
-        Ok(rendered)
+        launch.environment.extend(variables.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        Ok(launch)
     }
 
+    /// The program that starts a class, the class, and where it listens.
+    fn daemon_words(&self, service: Service, class: &str, page: u16) -> Vec<String> {
+        let program = self.tools.spark_home.join("bin/spark-class").display().to_string();
+        let port = self.network.ports.of(service).to_string();
+        let page = page.to_string();
+        let words = [class, "--host", self.network.own(), "--port", &port, "--webui-port", &page];
+        std::iter::once(program).chain(words.map(str::to_owned)).collect()
+    }
+
+    fn master_words(&self) -> Vec<String> {
+        let page = self.network.ports.spark_master_ui;
+        self.daemon_words(Service::SparkMaster, "org.apache.spark.deploy.master.Master", page)
+    }
+
+    fn worker_words(&self) -> Vec<String> {
+        let page = self.network.ports.spark_worker_ui;
+        let mut words =
+            self.daemon_words(Service::SparkWorker, "org.apache.spark.deploy.worker.Worker", page);
+        let folder = self.data.of(Service::SparkWorker.name()).display().to_string();
+        let more = ["--cores", WORKER_CORES, "--memory", WORKER_MEMORY, "--work-dir", &folder];
+        words.extend(more.map(str::to_owned));
+        words.push(self.master_url());
+        words
+    }
+
+    fn connect_words(&self) -> Vec<String> {
+        let program = self.tools.spark_home.join("bin/spark-submit").display().to_string();
+        let class = "org.apache.spark.sql.connect.service.SparkConnectServer";
+        let words = ["--class", class, "--name", "storepulse-connect"];
+        std::iter::once(program).chain(words.map(str::to_owned)).collect()
+    }
+
+    /// Where workers and drivers find the master that leads, among those there are.
     pub(super) fn master_url(&self) -> String {
-        format!("spark://{HOST}:{}", self.ports.spark_master)
+        format!("spark://{}", self.network.addresses(Service::SparkMaster))
     }
 }

@@ -15,6 +15,7 @@ use crate::error::{Doing, StackError};
 use crate::install::{self, Tools};
 use crate::layout::{check_room, tail};
 use crate::postgres;
+use crate::private;
 use crate::process::ProcessId;
 use crate::progress::{Event, Progress};
 use crate::service::Service;
@@ -178,7 +179,7 @@ async fn running(
         }
         let changed = {
             let state = inner.state().clone();
-            inner.parts(&state, tools).launch(service)?.fingerprint != record.fingerprint
+            inner.site(&state, tools).launch(service)?.fingerprint() != record.fingerprint
         };
         if changed && inner.restart_changed {
             progress.event(Event::Note(format!(
@@ -240,21 +241,27 @@ async fn bring_up(
         let (home, tools, secrets) = (inner.home.clone(), tools.clone(), state.secrets.clone());
         tokio::task::spawn_blocking(move || postgres::initialise(&home, &tools, &secrets)).await??;
     }
-    let launch = inner.parts(&state, tools).launch(service)?;
+    let launch = inner.site(&state, tools).launch(service)?;
+    launch.place(private::closed)?;
+    let account = if service == Service::Postgres { postgres::account()? } else { None };
+    if let Some(user) = &account {
+        postgres::share(launch.conf.folder(), user)?;
+    }
     if service == Service::AirflowApiServer {
-        let (home, tools, secrets) = (inner.home.clone(), tools.clone(), state.secrets.clone());
         // Of a stack whose cluster is older than this role.
         postgres::prepare(&state.ports, &state.secrets).await?;
-        let environment = launch.environment.clone();
-        tokio::task::spawn_blocking(move || airflow::initialise(&home, &tools, &secrets, &environment))
-            .await??;
+        airflow::write_login(&inner.home.passwords_file(), &state.secrets.airflow_login)?;
+        let (tools, environment) = (tools.clone(), launch.environment.clone());
+        let folder = launch.conf.folder().to_owned();
+        tokio::task::spawn_blocking(move || airflow::migrate(&tools, &environment, &folder)).await??;
     }
+    let fingerprint = launch.fingerprint();
     loop {
         let directory = inner.home.conf("");
-        let spawned = spawn(&launch, &inner.home.log(service), &directory, inner.tied)?;
+        let spawned = spawn(&launch, account.as_ref(), &inner.home.log(service), &directory, inner.tied)?;
         let process = spawned.process;
         inner.spawned.lock().unwrap_or_else(PoisonError::into_inner).insert(service, spawned);
-        let running = Running { process, fingerprint: launch.fingerprint.clone() };
+        let running = Running { process, fingerprint: fingerprint.clone() };
         let recorded = inner.change(|state| {
             state.processes.insert(service, running);
         });
