@@ -43,7 +43,7 @@ pub(crate) async fn run(command: SchemasCommand) -> anyhow::Result<ExitCode> {
         Err(SubjectError::Refused(judged)) => {
             println!("{}", judged.lines.join("\n"));
             anyhow::bail!(
-                "nothing was registered: the check finds something against it, or it is there already"
+                "nothing was registered: the check refuses the schema, or the subject has this version already"
             )
         }
         Err(error) => Err(error.into()),

@@ -50,7 +50,7 @@ pub enum ServeError {
     #[error("could not make the HTTP client")]
     HttpClient(#[source] reqwest::Error),
     /// PostgreSQL's address is none.
-    #[error("PG_URL is not understood")]
+    #[error("PG_URL cannot be parsed")]
     PostgresUrl(#[source] tokio_postgres::Error),
     /// The pool of connections could not be made.
     #[error("could not make the pool of connections to postgresql")]

@@ -188,7 +188,7 @@ async fn a_silence_by_a_form_is_that_of_the_command() {
         for (form, why) in [
             ("rule=None&for=1h", "no rule"),
             ("severity=grave&for=1h", "no severity"),
-            ("subject=a%00b&for=1h", "has a name"),
+            ("subject=a%00b&for=1h", "on one line"),
             ("for=8d", "seven days"),
             ("for=30", "as 2h"),
             ("for=until", "until when"),

@@ -124,10 +124,10 @@ pub enum RebuildError {
     #[error(transparent)]
     Batch(#[from] BatchError),
     /// Another one is at it.
-    #[error("another `storepulse rebuild` is at work")]
+    #[error("another `storepulse rebuild` is running")]
     AtWork,
     /// It was asked to end.
-    #[error("interrupted: run `storepulse rebuild` again, it goes on where it was")]
+    #[error("interrupted: run `storepulse rebuild` again, and it continues where it stopped")]
     Interrupted,
 }
 

@@ -95,8 +95,8 @@ pub enum JobError {
     Provision(#[from] provision::ProvisionError),
     /// Another supervisor has the job.
     #[error(
-        "job {job:?} is being run by {holder}: stop it with `storepulse job stop`, look with `storepulse job status`, \
-         or wait for it to go with `storepulse job run --standby`"
+        "job {job:?} is being run by {holder}: `storepulse job status` shows it, `storepulse job stop` stops it, and \
+         `storepulse job run --standby` waits until it ends"
     )]
     AlreadyRunning {
         /// The job.
@@ -106,8 +106,8 @@ pub enum JobError {
     },
     /// Another supervisor took the job while this one was silent.
     #[error(
-        "job {job:?} was taken over by {holder} (fencing number {fencing}) while this supervisor was silent for longer than its \
-         lease; that one goes on with the same checkpoint: see `storepulse job status`"
+        "job {job:?} was taken over by {holder} (fencing number {fencing}), because this supervisor was silent for \
+         longer than its lease; {holder} continues with the same checkpoint: see `storepulse job status`"
     )]
     LeaseLost {
         /// The job.

@@ -48,7 +48,7 @@ fn a_mapping_names_columns_constants_and_words() {
 fn what_means_nothing_is_refused_by_name() {
     for (from, to, named) in [
         ("source", "sauce", "sauce"),
-        ("source = \"acme\"", "source = \"Acme & Co\"", "names no source"),
+        ("source = \"acme\"", "source = \"Acme & Co\"", "is not a name of a source"),
         ("source = \"acme\"", "timezone = \"Mars\"", "Mars"),
         ("source = \"acme\"", "format = \"xml\"", "xml"),
         ("source = \"acme\"", "csv = { delimiter = \"§\" }", "csv.delimiter"),
