@@ -203,7 +203,7 @@ impl Settings {
                 why,
             })?;
             if settings.target(&name).is_some() {
-                return Err(SettingsError::Target { path: path.to_owned(), name, why: "it is there twice" });
+                return Err(SettingsError::Target { path: path.to_owned(), name, why: "the file has it twice" });
             }
             settings.targets.push(target);
         }
@@ -230,7 +230,7 @@ impl TargetTold {
         }
         let way = match (self.webhook, self.command) {
             (Some(url), None) => {
-                let url: reqwest::Url = url.parse().map_err(|_| "its webhook is no address")?;
+                let url: reqwest::Url = url.parse().map_err(|_| "its webhook is not a URL")?;
                 if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
                     return Err("its webhook is not http:// or https:// with a host");
                 }
@@ -267,7 +267,7 @@ impl RuleTold {
         if in_order && held.raise_at.is_finite() && held.clear_at.is_finite() {
             Ok(())
         } else {
-            Err("clear_at lies beyond raise_at: it would be over before it begins")
+            Err("clear_at lies beyond raise_at: the alert would end before it begins")
         }
     }
 }
