@@ -14,18 +14,19 @@ Examples:
   storepulse erase 6d0ac2ce-2d3b-5d5c-a1a0-5e5d2c9d7e11 --email ann@example.com
   storepulse erase 6d0ac2ce-2d3b-5d5c-a1a0-5e5d2c9d7e11 --json
 
-The id is that of raw.users and raw.events, not the API's login.uuid. What was counted stays: the events belong to
-nobody afterwards. May be run again, also after it was killed. It scans raw.events, which has no index on users, and waits for
-a reconciliation, rebuild or verification to end. What comes of the person later is refused, with reason \"erased\", by the id or by
-an e-mail address that the person's records or --email told. What stays for a while is printed, with the time until it goes.";
+The id is the one in raw.users and raw.events, not the API's login.uuid. The counts stay as they are: the events belong
+to nobody afterwards. The command is safe to repeat, even after it was killed. It scans raw.events, which has no index on
+users, and it waits for a reconciliation, rebuild or verification to end. Later records about the person are refused with
+reason \"erased\". They are recognised by the id and by the e-mail addresses of the person's records and of --email. The
+command prints which data stays for a while, and until when.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EraseArgs {
-    /// Whom to erase: the user id.
+    /// The user id of the person.
     #[arg(value_name = "USER_ID")]
     user_id: Uuid,
-    /// An e-mail address of the person; may be given more than once. Those in the person's records are found without it.
+    /// A further e-mail address of the person. The option may be repeated. Addresses in the person's records are found without it.
     #[arg(long = "email", value_name = "ADDRESS", value_parser = address)]
     addresses: Vec<String>,
     /// Print what was removed as one JSON object.

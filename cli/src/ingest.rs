@@ -8,9 +8,9 @@ use crate::{replay, users};
 
 #[derive(Subcommand)]
 pub(crate) enum IngestCommand {
-    /// Past events from files (Parquet, CSV, NDJSON), by a mapping of their columns to our fields.
+    /// Load past events from Parquet, CSV or NDJSON files. A mapping assigns their columns to our fields.
     Replay(replay::ReplayArgs),
-    /// Users, as `storepulse users` does.
+    /// Fetch users, as `storepulse users` does.
     Users(users::UsersArgs),
 }
 

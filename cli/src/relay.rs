@@ -17,9 +17,9 @@ use crate::{connect, interrupt};
 
 #[derive(Subcommand)]
 pub(crate) enum RelayCommand {
-    /// Relay until Ctrl-C; a second one stands by and takes over when the first goes.
+    /// Run the relay until Ctrl-C. A second relay stands by and takes over when the first one ends.
     Run,
-    /// What the relay does and how its slot is; exits 1 when no relay streams.
+    /// Show the state of the relay and its slot. Exits 1 if no relay is streaming.
     #[command(after_help = "\
 Examples:
   storepulse relay status

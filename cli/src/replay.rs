@@ -24,17 +24,17 @@ use crate::{connect, interrupt, reconcile};
 
 const HELP: &str = "\
 Examples:
-  storepulse ingest replay --check 2019.csv --mapping shop.toml      what the first rows become and what is refused; stores nothing
+  storepulse ingest replay --check 2019.csv --mapping shop.toml      show events and refusals, store nothing
   storepulse ingest replay 2019.csv 2020.parquet --mapping shop.toml
   storepulse ingest replay events.ndjson --mapping shop.toml --reconcile
   storepulse ingest replay 2019.csv --mapping shop.toml --again --rates rates.csv
 
 A mapping, shop.toml:
-  source = \"acme\"                    # part of the ids of rows; --source overrides it
-  timezone = \"Europe/Berlin\"         # of times without a zone; UTC where it is left out
+  source = \"acme\"                    # part of the ids of rows; --source replaces it
+  timezone = \"Europe/Berlin\"         # for times without a zone; the default is UTC
   csv = { delimiter = \";\" }
-  [fields]                           # our field = their column, or a table
-  event_id = \"id\"                    # where it is left out, ids follow from what stands in the row
+  [fields]                           # our field = a column of the file, or a table
+  event_id = \"id\"                    # without it, ids are derived from the values in the row
   event_name = { column = \"type\", values = { pageview = \"view_item\", order = \"purchase\" } }
   occurred_at = { column = \"ts\", format = \"%d.%m.%Y %H:%M:%S\" }   # or iso, unix_s, unix_ms, unix_us
   user_id = \"customer\"
@@ -43,18 +43,19 @@ A mapping, shop.toml:
   gender = { column = \"sex\", values = { f = \"female\", m = \"male\" }, default = \"other\" }
   country = { value = \"DE\" }         # a constant
   price = { column = \"preis\", decimal = \",\" }
-Orders, lists, refunds and lines that are none, in one line each:
-  orders = { carry = [\"Created at\"], number = true }     # values of an order on its first line; lines without numbers
+One line each for orders, lists, refunds and rows that are not events:
+  orders = { carry = [\"Created at\"], number = true }     # order values only on its first line; number the lines
   lines = \"properties.products\"                          # a row for each element of this list (NDJSON, Parquet)
   skip = [{ column = \"line_type\", values = [\"shipping\"] }] # counted, not kept
   quantity = { column = \"Quantity\", negative = \"refund\" }   # in [fields]; order_id = { column = …, refund_prefix = \"C\" }
 Mappings for real exports: ingest/history/examples.
 Every event has event_name, occurred_at, user_id, gender, age, country, city, latitude, longitude, session_id,
-session_started_at, returning, device and channel. Those about a product have item_id, item_name, category, price or amount,
-currency, quantity and perhaps brand; purchases and refunds have order_id, order_line, order_lines and perhaps purchased_at; payment_type.
+session_started_at, returning, device and channel. Events about a product also have item_id, item_name, category, price or
+amount, currency, quantity and optionally brand. Purchases and refunds also have order_id, order_line, order_lines,
+payment_type and optionally purchased_at.
 
-It may be interrupted or killed at any time: the same command goes on where it was. The same file again, also under another
-name, adds nothing. Rejected rows: storepulse quarantine list --source file:NAME";
+You may interrupt the command at any time: the same command continues where it stopped. The same file adds nothing a second
+time, even under another name. This lists rejected rows: storepulse quarantine list --source file:NAME";
 
 /// Rows that `--check` shows of each file.
 const SHOWN: usize = 3;
@@ -64,22 +65,22 @@ const FLOOR_WITHIN: Duration = Duration::from_secs(3);
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub(crate) struct ReplayArgs {
-    /// The files: .csv, .tsv, .ndjson, .jsonl or .parquet; others where the mapping names a `format`.
+    /// The files: .csv, .tsv, .ndjson, .jsonl or .parquet. For other names, the mapping must have a `format`.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Which of their columns become which of our fields, in TOML; see the example below.
+    /// The TOML file that maps columns of the files to our fields. See the example below.
     #[arg(long, value_name = "FILE")]
     mapping: PathBuf,
-    /// Whose events they are, instead of the name in the mapping.
+    /// The name of the source, instead of the one in the mapping.
     #[arg(long, value_name = "NAME")]
     source: Option<SourceName>,
-    /// Store nothing: print what the first rows become and what would be refused.
+    /// Store nothing. Print the events that the first rows become, and what would be refused.
     #[arg(long)]
     check: bool,
-    /// Read files again that are done, as with new rates; what came in before counts as repeated.
+    /// Read finished files again, for example with new rates. Events that were stored before count as repeated.
     #[arg(long, conflicts_with = "check")]
     again: bool,
-    /// Put the windows of the events right afterwards, as `storepulse reconcile` does.
+    /// Correct the windows of the events afterwards, as `storepulse reconcile` does.
     #[arg(long, conflicts_with = "check")]
     reconcile: bool,
     #[command(flatten)]

@@ -11,17 +11,17 @@ use crate::connect;
 
 #[derive(Subcommand)]
 pub(crate) enum SchemasCommand {
-    /// Judge a schema as the next version of a subject; exits 1 where something is against it. Nothing is registered.
+    /// Check a schema as the next version of a subject, and register nothing. Exits 1 if the schema is refused.
     Check(SchemaArgs),
-    /// Register a version of a subject that the contract does not own, after a check that finds nothing against it.
+    /// Register the next version of a subject, if a check accepts it. The subject must not be one of the contract.
     Register(SchemaArgs),
 }
 
 #[derive(Args)]
 pub(crate) struct SchemaArgs {
-    /// The subject, as `shop.returns-value`.
+    /// The subject, for example `shop.returns-value`.
     subject: String,
-    /// The schema, as JSON.
+    /// The file with the schema, in JSON.
     file: PathBuf,
 }
 
