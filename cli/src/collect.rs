@@ -128,7 +128,7 @@ fn keys(file: Option<&Path>) -> anyhow::Result<(Keys, Option<KeyFile>)> {
     let (keys, followed) = KeyFile::open(path)?;
     if followed.is_none() {
         tracing::warn!(
-            "{} is no file that could be read again: to revoke a key, start again",
+            "{} is not a file that can be read again: to revoke a key, restart the collector",
             path.display()
         );
     }

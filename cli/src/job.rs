@@ -241,7 +241,7 @@ async fn wish(endpoints: &Endpoints, wish: Wish, args: WishArgs) -> anyhow::Resu
     let before = control::latest(&client, CUBE_QUERY).await?.filter(control::Run::active);
     control::wish(&client, CUBE_QUERY, wish, &console::accounts::own_name(), &args.reason).await?;
     let Some(before) = before else {
-        println!("no supervisor has the job: the next `storepulse job run` keeps to it");
+        println!("no supervisor runs the job: the next `storepulse job run` follows this request");
         return Ok(ExitCode::SUCCESS);
     };
     // A job that runs has to be seen to stop before it counts as submitted again.

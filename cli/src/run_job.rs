@@ -78,7 +78,7 @@ pub(crate) async fn run(args: RunJobArgs) -> anyhow::Result<ExitCode> {
     heading("relay and job");
     let client = jobs::control::connect(&endpoints.pg_url).await?;
     if let Some(who) = jobs::control::held_by(&client, CUBE_QUERY).await? {
-        eprintln!("  the job was held by {who}; it goes on");
+        eprintln!("  the job was held by {who}; it resumes now");
         jobs::control::wish(&client, CUBE_QUERY, Wish::Resume, &console::accounts::own_name(), "run-job")
             .await?;
     }
