@@ -271,7 +271,7 @@ fn another_shape_is_refused_and_named() {
         ShapeError::Unknown { column: "profile".into() }
     );
     let wrong = shape(&|relation| relation.columns[2].type_oid = 20);
-    assert_eq!(wrong.to_string(), "column age has the type with oid 20, the contract says integer (23)");
+    assert_eq!(wrong.to_string(), "column age has the type with oid 20, but the contract says integer (23)");
 }
 
 #[test]
