@@ -196,7 +196,7 @@ fn status_text(status: &RelayStatus) -> String {
     if let Some(waited_ms) = status.unacknowledged_ms {
         text += &format!("\nkafka had acknowledged nothing for {:.1} s", waited_ms as f64 / 1000.0);
     }
-    if state != "stopped" && *silent_ms > relay::status::SILENCE_S * 1_000 {
+    if state != "stopped" && status.is_silent() {
         text += &format!("\nit has been silent for {} s: start `storepulse relay run`", silent_ms / 1000);
     }
     text

@@ -3,6 +3,7 @@
 mod away;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use contracts::slot;
 
 use away::{blind, down};
 
@@ -299,12 +300,12 @@ fn said(state: &str, detail: &str) -> String {
     if detail.is_empty() { state.to_owned() } else { format!("{state}: {detail}") }
 }
 
-/// What may still be written before the slot is given up, less what is kept for it.
+/// By how much more may still be written before the slot is given up than must be.
 fn slot_margin(ops: &Ops) -> Option<Reading> {
     let slot = ops.slot.as_ref()?;
     let (safe, retained) = (slot.safe_bytes?, slot.retained_bytes?);
     let detail = plain(&format!("{} kept, {} safe", format::bytes(retained), format::bytes(safe)));
-    Some(Reading { detail, ..Reading::of("", float(safe.saturating_sub(retained))) })
+    Some(Reading { detail, ..Reading::of("", float(slot::margin_bytes(safe, retained))) })
 }
 
 fn counted(ops: &Ops, grown: Option<Grown>) -> Told {
