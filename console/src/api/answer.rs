@@ -17,6 +17,18 @@ pub(crate) struct Answer<T> {
     pub(crate) next: Option<String>,
 }
 
+impl<T> Answer<T> {
+    /// Of what is about no stretch of time and is never verified.
+    pub(crate) const fn new(data: T, freshness: Freshness, next: Option<String>) -> Self {
+        Self { data, period: None, freshness, proof: Proof::NONE, next }
+    }
+
+    /// The same of what was read for this answer.
+    pub(crate) fn read_now(data: T, next: Option<String>) -> Self {
+        Self::new(data, Freshness::read_now(), next)
+    }
+}
+
 /// A period and what it is compared with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct PeriodTold {
@@ -73,6 +85,12 @@ pub(crate) struct Proof {
     pub(crate) covers_to: Option<DateTime<Utc>>,
     /// Late records that wait for reconciliation.
     pub(crate) late_outstanding: Option<i64>,
+}
+
+impl Proof {
+    /// Of what is never verified.
+    pub(crate) const NONE: Self =
+        Self { state: ProofState::None, kind: None, at: None, covers_to: None, late_outstanding: None };
 }
 
 /// In a word.
