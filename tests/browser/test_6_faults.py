@@ -7,9 +7,9 @@ import signal
 import pytest
 
 from conftest import picture
+from pages import value
 from processes import Service, sql, until
 from streams import Stream
-from test_2_live import value
 
 
 def hop(page, name):
