@@ -74,6 +74,7 @@ def watch(line, pages):
     series, heaps = {}, [Heap(page) for page in pages]
     began, every_s = time.monotonic(), MINUTES * 60 / SAMPLES
     for number in range(SAMPLES):
+        # A sample at even distances, whatever taking one takes.
         time.sleep(max(0.0, began + (number + 1) * every_s - time.monotonic()))
         measured = [heap.measured() for heap in heaps]
         # A heap that is collected first has little noise; documents have none but what comes and goes on Live.
