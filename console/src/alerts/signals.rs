@@ -7,9 +7,8 @@ use contracts::slot;
 
 use away::{blind, down};
 
-use super::notice::plain;
 use super::ring::{Count, Grown, Ring};
-use crate::format;
+use crate::format::{self, plain};
 use crate::line::{differing, kafka_ends, under_replicated};
 use crate::watch::Snapshot;
 use crate::watch::ops::{Difference, Ops, Verification};

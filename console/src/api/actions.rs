@@ -15,13 +15,13 @@ use uuid::Uuid;
 use super::answer::Answer;
 use crate::access::{Act, Operator, Visitor};
 use crate::actions::bytes::Shown;
+use crate::actions::dry_run::Selection;
 use crate::actions::forms::{
     BytesForm, DryRunForm, RegisterForm, ReplayForm, TraceForm, VerifyForm, WishForm,
 };
 use crate::actions::log::{self, Asked, Logged};
 use crate::actions::operations::Operation;
-use crate::actions::replay::Wanted;
-use crate::actions::{self, bytes, job, register, replay};
+use crate::actions::{self, bytes, job, quarantine_replay, register};
 use crate::app::App;
 use crate::page::address::encoded;
 use crate::page::frame::Frame;
@@ -148,8 +148,8 @@ async fn dry_run(
     headers: HeaderMap,
     Act { by, why, form }: Act<DryRunForm>,
 ) -> Result<Response, Problem> {
-    let wanted = Wanted::of(form.source, form.of_reason, form.coordinates)?;
-    let operation = replay::dry_run(&app, &by, &why, wanted).await?;
+    let selection = Selection::of(form.source, form.of_reason, form.coordinates)?;
+    let operation = quarantine_replay::dry_run(&app, &by, &why, selection).await?;
     Ok(begun(&headers, operation, &page_of(operation)))
 }
 
@@ -163,7 +163,8 @@ async fn replays(
     headers: HeaderMap,
     Act { by, why, form }: Act<ReplayForm>,
 ) -> Result<Response, Problem> {
-    let operation = replay::in_earnest(&app, &by, &why, form.dry_run, form.count.as_deref()).await?;
+    let operation =
+        quarantine_replay::in_earnest(&app, &by, &why, form.dry_run, form.count.as_deref()).await?;
     Ok(begun(&headers, operation, &page_of(operation)))
 }
 

@@ -22,7 +22,7 @@ use crate::figures::reader::by_product;
 use crate::figures::series::{MAX_POINTS, STEPS, step_for};
 use crate::figures::view::{Breakdown, By, Funnel, Hours, Measure, Now, Part, Series, Totals, Visitors};
 use crate::figures::{self, Asking, Look};
-use crate::page::{Against, Viewing};
+use crate::panel::{Against, Viewing};
 use crate::problem::Problem;
 use crate::watch::Snapshot;
 use crate::watch::shop::Kept;

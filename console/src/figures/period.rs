@@ -4,7 +4,7 @@ use chrono::{DateTime, Days, DurationRound, NaiveDate, NaiveDateTime, TimeDelta,
 use chrono_tz::Tz;
 
 use crate::api::answer::PeriodTold;
-use crate::page::Against;
+use crate::panel::Against;
 
 /// Events may come this late and are still in time: younger minutes can grow.
 const STILL_GROWING: TimeDelta = TimeDelta::minutes(10);

@@ -17,7 +17,7 @@ use super::frame::{self, Frame};
 use super::{Viewing, states};
 use crate::alerts::Alerts;
 use crate::app::App;
-use crate::hub::Panel;
+use crate::panel::Panel;
 use crate::problem::Problem;
 use crate::watch::{Snapshot, Source};
 use contracts::printable::printable_name;

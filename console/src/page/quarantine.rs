@@ -18,7 +18,7 @@ use crate::access::act_fields;
 use crate::actions::bytes::Shown;
 use crate::api::quarantine::Place;
 use crate::app::App;
-use crate::hub::Panel;
+use crate::panel::Panel;
 use crate::problem::Problem;
 use crate::quarantined::{self, Wanted};
 use crate::watch::Source;
@@ -116,7 +116,7 @@ fn ask_for_bytes(app: &App, frame: &Frame, record: &quarantined::Record) -> Mark
             form .form method="post" action=(BYTES) {
                 input type="hidden" name="source" value=(record.source);
                 input type="hidden" name="coordinates" value=(record.coordinates);
-                (act_fields(app, &frame.visitor, BYTES))
+                (act_fields(&app.access, &frame.visitor, BYTES))
                 p { button { "Show them" } }
             }
         }

@@ -209,7 +209,7 @@ fn form(app: &App, frame: &Frame, of: &Matcher, now: DateTime<Utc>) -> Markup {
                 input #until name="until" type="datetime-local" min=(clock(now)) max=(clock(now + LONGEST));
                 p .hint { "Within seven days. It is read only with “until the time below”." }
             }
-            (act_fields(app, &frame.visitor, TO))
+            (act_fields(&app.access, &frame.visitor, TO))
             div .row { button .primary { "Silence" } a .button.quiet href="/alerts" { "Do nothing" } }
         }
     }
@@ -272,7 +272,7 @@ fn end(app: &App, frame: &Frame, silence: &Silence) -> Markup {
     let to = format!("/api/v1/alerts/silences/{}/end", silence.silence_id);
     html! {
         form .form method="post" action=(to) {
-            (act_fields(app, &frame.visitor, &to))
+            (act_fields(&app.access, &frame.visitor, &to))
             div .row { button .primary { "End it now" } a .button.quiet href="/alerts" { "Do nothing" } }
         }
     }
