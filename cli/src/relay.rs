@@ -83,7 +83,7 @@ async fn relay(endpoints: &Endpoints) -> anyhow::Result<ExitCode> {
     });
     let quarantine = QuarantineConfig::new(endpoints, provisioned.assigned.refusal_schema_id);
     let (quarantine_sender, quarantine_progress) = watch::channel(QuarantineProgress::default());
-    let config = RelayConfig::new(endpoints, provisioned.assigned).beside(quarantine_progress);
+    let config = RelayConfig::new(endpoints, provisioned.assigned).with_quarantine(quarantine_progress);
     // Whichever ends first ends both: neither is of use alone.
     let result = tokio::try_join!(
         relay::run(config, cancel.clone(), sender),

@@ -22,7 +22,7 @@ mod page;
 mod panel;
 mod problem;
 pub mod prometheus;
-mod quarantined;
+mod quarantine_records;
 mod schemas;
 mod server;
 mod shortened;

@@ -2,9 +2,9 @@
 //!
 //! The [cube](crate::cube) is the first of them. Each family is one streaming query and one batch, from one plan function; what
 //! its tables should hold is said again in SQL by `audit`. A family's **axis** is the time by which its rows are owned, repaired
-//! and cut into pieces: the start of a window, the declared start of a visit, the time of an event.
+//! and cut into pieces: the start of a window, the list start of a visit, the time of an event.
 
-mod declared;
+mod list;
 
 use crate::cube::{Grouping, WINDOW_US};
 use crate::event::EVENT;
@@ -12,13 +12,13 @@ use crate::measure::{Aggregate, Counterpart, Measure};
 use crate::record::{Column, columns};
 use crate::user::USER;
 
-pub use declared::{CUBE_FAMILY, FAMILIES_BESIDE, HOURS, LIVE, ORDERS, PRODUCTS, REGISTRATIONS, SESSIONS};
+pub use list::{CUBE_FAMILY, FAMILIES_BESIDE, HOURS, LIVE, ORDERS, PRODUCTS, REGISTRATIONS, SESSIONS};
 
 /// An hour, in µs.
 pub const HOUR_US: i64 = 3_600_000_000;
 /// The gap that ends a session, in µs.
 pub const SESSION_GAP_US: i64 = 30 * 60 * 1_000_000;
-/// How long after a visit's declared start its events still count as a session of it, in µs: bounds what has to be read to
+/// How long after a visit's list start its events still count as a session of it, in µs: bounds what has to be read to
 /// compute a session again. Later ones are in every other table.
 pub const SESSION_LONGEST_US: i64 = 24 * HOUR_US;
 
@@ -49,8 +49,8 @@ pub enum Geometry {
         /// From a window's start to the instant in a row's key, in µs.
         at_us: i64,
     },
-    /// Sessions: the events of a visit without a gap of [`SESSION_GAP_US`]; the axis is the visit's declared start. A visit is
-    /// user, session id and declared start in whole ms, which is what a row's key can hold.
+    /// Sessions: the events of a visit without a gap of [`SESSION_GAP_US`]; the axis is the visit's list start. A visit is
+    /// user, session id and list start in whole ms, which is what a row's key can hold.
     Sessions,
     /// Each event a row of its own; the axis is its time.
     Records,

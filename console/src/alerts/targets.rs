@@ -112,15 +112,15 @@ pub enum SettingsError {
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    target: Vec<TargetTold>,
+    target: Vec<TargetEntry>,
     #[serde(default)]
-    rule: BTreeMap<String, RuleTold>,
+    rule: BTreeMap<String, RuleEntry>,
     every_ms: Option<u64>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TargetTold {
+struct TargetEntry {
     name: String,
     webhook: Option<String>,
     secret: Option<String>,
@@ -130,7 +130,7 @@ struct TargetTold {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RuleTold {
+struct RuleEntry {
     enabled: Option<bool>,
     raise_at: Option<f64>,
     for_s: Option<u32>,
@@ -221,7 +221,7 @@ impl Settings {
 /// A secret that can be guessed signs nothing.
 const SHORTEST_SECRET: usize = 16;
 
-impl TargetTold {
+impl TargetEntry {
     fn target(self, secret: Option<String>) -> Result<Target, &'static str> {
         let is_name = (1..=32).contains(&self.name.len())
             && self.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
@@ -247,7 +247,7 @@ impl TargetTold {
     }
 }
 
-impl RuleTold {
+impl RuleEntry {
     fn put(self, held: &mut Held) -> Result<(), &'static str> {
         held.enabled = self.enabled.unwrap_or(held.enabled);
         held.raise_at = self.raise_at.unwrap_or(held.raise_at);

@@ -15,7 +15,7 @@ use super::schemas::freshness;
 use crate::access::{Act, Visitor};
 use crate::actions::forms::{SilenceForm, UnsilenceForm};
 use crate::actions::silences;
-use crate::alerts::told::{ChangeView, change_view};
+use crate::alerts::view::{ChangeView, change_view};
 use crate::alerts::{Alerts, store};
 use crate::app::App;
 use crate::problem::{Problem, wants_page};

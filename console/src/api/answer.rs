@@ -10,7 +10,7 @@ pub(crate) struct Answer<T> {
     pub(crate) data: T,
     /// What it is about, where it is about a stretch of time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) period: Option<PeriodTold>,
+    pub(crate) period: Option<PeriodBounds>,
     pub(crate) freshness: Freshness,
     pub(crate) proof: Proof,
     /// Where to go on, where there is more.
@@ -31,7 +31,8 @@ impl<T> Answer<T> {
 
 /// A period and what it is compared with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct PeriodTold {
+#[schema(as = PeriodTold)]
+pub(crate) struct PeriodBounds {
     pub(crate) from: DateTime<Utc>,
     pub(crate) to: DateTime<Utc>,
     pub(crate) compared_from: Option<DateTime<Utc>>,

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answer::{Answer, Freshness, FreshnessState, PeriodTold, Proof, ProofState};
+use super::answer::{Answer, Freshness, FreshnessState, PeriodBounds, Proof, ProofState};
 use crate::access::Visitor;
 use crate::app::App;
 use crate::line::hops::HopName;
@@ -116,8 +116,8 @@ impl Stretch {
     }
 }
 
-fn told((from, to): (DateTime<Utc>, DateTime<Utc>)) -> PeriodTold {
-    PeriodTold { from, to, compared_from: None, compared_to: None, time_zone: "UTC".to_owned() }
+fn told((from, to): (DateTime<Utc>, DateTime<Utc>)) -> PeriodBounds {
+    PeriodBounds { from, to, compared_from: None, compared_to: None, time_zone: "UTC".to_owned() }
 }
 
 /// The line over time, in steps of ten seconds or a multiple of them: as long as the console runs, 24 h at most.

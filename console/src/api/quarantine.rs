@@ -11,7 +11,7 @@ use super::schemas::freshness;
 use crate::access::Visitor;
 use crate::app::App;
 use crate::problem::Problem;
-use crate::quarantined::{self, Record, Records, Wanted};
+use crate::quarantine_records::{self, Record, Records, Wanted};
 use crate::watch::quarantine::Summary;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -40,7 +40,7 @@ async fn list(
     State(app): State<App>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Answer<Vec<Record>>>, Problem> {
-    let Records { records, next } = quarantined::list(&app, &wanted.tidy()).await?;
+    let Records { records, next } = quarantine_records::list(&app, &wanted.tidy()).await?;
     Ok(Json(Answer::read_now(records, next)))
 }
 
@@ -61,6 +61,6 @@ async fn record(
     State(app): State<App>,
     Query(place): Query<Place>,
 ) -> Result<Json<Answer<Record>>, Problem> {
-    let record = quarantined::record(&app, &place.source, &place.coordinates).await?;
+    let record = quarantine_records::record(&app, &place.source, &place.coordinates).await?;
     Ok(Json(Answer::read_now(record, None)))
 }

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use crate::watch::Seen;
     use crate::watch::ops::Ops;
-    use crate::watch::ops::told::Rebuild;
+    use crate::watch::ops::reports::Rebuild;
 
     const TABLE: &str = "activity_by_country";
 

@@ -243,7 +243,7 @@ pub(super) async fn one(
 fn kept_back(silence: &Silence, alerts: Option<&Alerts>, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     let told_then = alerts.map(|alerts| {
         let waits = |alert: &&_| {
-            let alert: &crate::alerts::told::AlertView = alert;
+            let alert: &crate::alerts::view::AlertView = alert;
             alert.deliveries.is_empty() && alert.under.is_none()
         };
         hidden(alerts, &silence.of).filter(waits).count()
@@ -288,7 +288,7 @@ pub(super) fn address(rule: &str, subject: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alerts::told::tests_support::{alert, alerts};
+    use crate::alerts::view::tests_support::{alert, alerts};
     use crate::page::Against;
 
     const VIEWING: Viewing = Viewing { zone: chrono_tz::UTC, against: Against::Yesterday };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::told::{Counts, Minute};
+use super::reports::{Counts, Minute};
 
 /// Over how long rates are taken.
 const OVER_S: i64 = 10;
