@@ -66,7 +66,8 @@ def measure(browser, line):
         nodes.append(count)
         page.wait_for_timeout(1_000 * max(1, SECONDS // 12))
     grown = slope_per_h(samples) / (1 << 20)
-    row(f"heap over {SECONDS} s: MiB, slope in MiB/h; nodes least, most", f"{samples[-1][1] / (1 << 20):.1f}, {grown:+.1f}; {min(nodes)}, {max(nodes)}", "–, 1; ± 1 %")
+    told = f"{samples[-1][1] / (1 << 20):.1f}, {grown:+.1f}; {min(nodes)}, {max(nodes)}"
+    row(f"heap over {SECONDS} s: MiB, slope in MiB/h; nodes least, most", told, "–, 1; ± 1 %")
     context.close()
 
 
