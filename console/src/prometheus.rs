@@ -35,7 +35,7 @@ pub struct Scraper {
     endpoints: Endpoints,
     collector_url: Option<Address>,
     http: reqwest::Client,
-    postgres: Mutex<Option<tokio_postgres::Client>>,
+    postgres: Mutex<postgres::Kept>,
     cassandra: Mutex<Option<scylla::client::session::Session>>,
     kafka: kafka::Watermarks,
 }
