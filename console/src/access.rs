@@ -53,9 +53,9 @@ const SIGN_IN: Duration = Duration::from_secs(5);
 /// What one may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Look.
+    /// May look, and change nothing.
     Viewer,
-    /// Act.
+    /// May act as well.
     Operator,
 }
 

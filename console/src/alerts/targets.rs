@@ -70,42 +70,19 @@ pub enum SettingsError {
     /// It cannot be read.
     #[error("cannot read {path}")]
     Read {
-        /// Which.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
     /// It is no TOML, or has something that is not known. The parser's own words quote the file, which may hold secrets.
     #[error("{path} cannot be understood{}: {message}", line.map(|line| format!(" in line {line}")).unwrap_or_default())]
-    Syntax {
-        /// Which.
-        path: PathBuf,
-        /// Where.
-        line: Option<usize>,
-        /// What is wrong.
-        message: String,
-    },
-    /// A target.
+    Syntax { path: PathBuf, line: Option<usize>, message: String },
+    /// A target is not whole, or twice there.
     #[error("{path}: target {name:?}: {why}")]
-    Target {
-        /// The file.
-        path: PathBuf,
-        /// Which.
-        name: String,
-        /// Why not.
-        why: &'static str,
-    },
-    /// A rule.
+    Target { path: PathBuf, name: String, why: &'static str },
+    /// There is no such rule, or it cannot be held so.
     #[error("{path}: rule {name:?}: {why}")]
-    Rule {
-        /// The file.
-        path: PathBuf,
-        /// Which.
-        name: String,
-        /// Why not.
-        why: &'static str,
-    },
+    Rule { path: PathBuf, name: String, why: &'static str },
 }
 
 #[derive(Deserialize)]
