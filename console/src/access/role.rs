@@ -25,7 +25,7 @@ pub(crate) async fn connect(pg_url: &str) -> Result<Client, Refused> {
 }
 
 /// Takes the role for all that a connection does from now on.
-pub(crate) async fn assume(client: &Client) -> Result<(), tokio_postgres::Error> {
+async fn assume(client: &Client) -> Result<(), tokio_postgres::Error> {
     if client.query_one(MAY, &[&ROLE]).await?.get(0) {
         return client.batch_execute(&format!("set role {ROLE}")).await;
     }
