@@ -1,10 +1,12 @@
 //! `storepulse ingest`: what shops and the users' API have, into PostgreSQL.
 
+mod replay;
+
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::{replay, users};
+use crate::users;
 
 #[derive(Subcommand)]
 pub(crate) enum IngestCommand {

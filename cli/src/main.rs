@@ -20,7 +20,6 @@ mod rates;
 mod rebuild;
 mod reconcile;
 mod relay;
-mod replay;
 mod retention;
 mod run_job;
 mod schemas;

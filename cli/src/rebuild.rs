@@ -81,7 +81,7 @@ pub(crate) async fn run(args: RebuildArgs) -> anyhow::Result<ExitCode> {
             bar.set_position(events.unsigned_abs());
             bar.set_message(format!("windows before {}", done_to.format("%F %R")));
         }
-        Progress::Beside { family, events, of_events } => {
+        Progress::Family { family, events, of_events } => {
             bar.set_length(of_events.unsigned_abs());
             bar.set_position(events.unsigned_abs());
             bar.set_message(family);

@@ -139,7 +139,7 @@ impl Line {
         let (job_sender, job) = watch::channel(JobProgress::default());
         let mut tasks = JoinSet::new();
         let (quarantine_sender, quarantine) = watch::channel(QuarantineProgress::default());
-        let relay_config = RelayConfig::new(endpoints, provisioned.assigned).beside(quarantine);
+        let relay_config = RelayConfig::new(endpoints, provisioned.assigned).with_quarantine(quarantine);
         let quarantine_config = QuarantineConfig::new(endpoints, provisioned.assigned.refusal_schema_id);
         let job_config = JobConfig::new(endpoints.clone());
         let stop = cancel.clone();

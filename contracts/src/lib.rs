@@ -33,6 +33,8 @@ pub mod publications;
 pub mod quarantine;
 pub mod record;
 pub mod secret;
+pub mod silence;
+pub mod slot;
 pub mod topics;
 pub mod user;
 pub mod validation;

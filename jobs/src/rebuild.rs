@@ -80,7 +80,7 @@ pub enum Progress {
         of_events: i64,
     },
     /// The cube is done, and a family beside it is being written.
-    Beside {
+    Family {
         /// The family.
         family: &'static str,
         /// Records of what is written.

@@ -12,14 +12,14 @@
 
 mod advance;
 mod attempt;
-mod kept;
+mod backlog;
 mod queries;
 mod record;
 mod reporter;
 mod session;
+mod standstill;
 mod submission;
 mod way_out;
-mod wished;
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ use crate::spark::CallError;
 use crate::unread::{self, Unread};
 use attempt::{Attempt, Ended};
 use reporter::Reporter;
-use wished::Wished;
+use standstill::Next;
 
 /// How a job is run.
 #[derive(Debug, Clone)]
@@ -227,8 +227,8 @@ async fn supervise(
     let mut reporter = Reporter::new(client, endpoints, run_id);
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
-        let restart_no = match wished::until_wanted(cancel, progress, &mut reporter, hold).await {
-            Wished::Run { restart_no, was_held } => {
+        let restart_no = match standstill::until_wanted(cancel, progress, &mut reporter, hold).await {
+            Next::Run { restart_no, was_held } => {
                 if was_held {
                     // A rebuild may have ended meanwhile.
                     let mut client = control::connect(&endpoints.pg_url).await?;
@@ -237,12 +237,12 @@ async fn supervise(
                 }
                 restart_no
             }
-            Wished::End => {
+            Next::End => {
                 told(progress, JobState::Stopped, String::new());
                 reporter.report(progress).await;
                 return Ok(());
             }
-            Wished::Lost(lost) => return Err(taken_over(progress, &mut reporter, lost).await),
+            Next::Lost(lost) => return Err(taken_over(progress, &mut reporter, lost).await),
         };
         let attempt = Attempt { config, plans: &plans, provisioned: &provisioned, hold, restart_no };
         match attempt.run(cancel, progress, &mut reporter).await {

@@ -1,12 +1,10 @@
 //! What is wrong with a part that does not do its work, as `ops` tells.
 
 use chrono::{DateTime, Utc};
+use contracts::silence;
 use tokio_postgres::Client;
 
 use super::{Hop, Stopped};
-
-/// A part that reports every second and has not for this long is not there.
-const SILENT_S: f64 = 5.0;
 
 /// How a part is.
 pub(super) enum Part {
@@ -45,7 +43,7 @@ pub(super) async fn relay(pg: &Client, slot: &str) -> Result<Part, tokio_postgre
         let why = format!("the relay ({holder}) has stopped{because}");
         return Ok(Part::Absent(stopped(why, "do what it names, then start `storepulse relay run`")));
     }
-    if row.get::<_, f64>(5) > SILENT_S {
+    if row.get::<_, f64>(5) > silence::RELAY_S as f64 {
         let why = format!("the relay ({holder}) has been silent since {reported_at}, when it was {state}");
         return Ok(Part::Absent(stopped(why, "start `storepulse relay run`")));
     }

@@ -91,7 +91,7 @@ pub struct Listed {
 
 /// A line of the table of rules.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RuleTold {
+pub struct RuleLine {
     /// Its name.
     pub rule: String,
     /// What it looks at.
@@ -110,8 +110,8 @@ pub struct RuleTold {
 
 /// The rules as they are held with these settings.
 #[must_use]
-pub fn rules(settings: &Settings) -> Vec<RuleTold> {
-    let told = |held: &super::state::Held| RuleTold {
+pub fn rules(settings: &Settings) -> Vec<RuleLine> {
+    let told = |held: &super::state::Held| RuleLine {
         rule: held.rule.name.to_owned(),
         signal: held.rule.signal.name().to_owned(),
         fires: format!("{} {} for {} s", held.rule.op.sign(), held.raise_at, held.for_s),

@@ -2,6 +2,8 @@
 //!
 //! `services/prometheus/alerts.yml` is rendered from this table, docs/operations.md has a line for each, and both are held to it.
 
+use contracts::slot;
+
 use super::signals::Signal;
 
 /// On which side of its threshold a signal is bad.
@@ -108,6 +110,9 @@ pub(crate) fn rule(name: &str) -> Option<&'static Rule> {
 const JOB: &str = "The job does not start or restarts";
 const RELAY: &str = "The relay has stopped";
 const VERIFY: &str = "What `verify` tells";
+
+// Half: so that Prometheus compares what is safe with what is kept.
+const _: () = assert!(slot::SAFE_PERCENT == 50, "the query of SlotNearlyLost is of another share");
 
 /// All of them, symptoms first: late figures wake, causes explain.
 pub(crate) const RULES: &[Rule] = &[

@@ -101,9 +101,9 @@ pub struct Silence {
     pub begun_at: DateTime<Utc>,
     /// Until when.
     pub until: DateTime<Utc>,
-    /// Why.
+    /// The reason that was given.
     pub reason: String,
-    /// Who.
+    /// Who began it.
     pub by_whom: String,
     /// Of how many incidents nobody was told.
     pub suppressed: i64,

@@ -18,7 +18,7 @@ use super::view::{
 use super::{funnel, label, series};
 use crate::api::answer::{Freshness, FreshnessState};
 use crate::line;
-use crate::page::Viewing;
+use crate::panel::Viewing;
 use crate::watch::shop::table::Cells;
 use crate::watch::shop::{Hour, Kept, Shop};
 use crate::watch::{Snapshot, words_of_away};

@@ -9,7 +9,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{OneOfBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::api::answer::{Freshness, PeriodTold, Proof};
+use crate::api::answer::{Freshness, PeriodBounds, Proof};
 use crate::format;
 use crate::page::states::Change;
 
@@ -351,7 +351,7 @@ pub(crate) struct Matrix {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LiveView {
     /// Of today so far, and what it is compared with.
-    pub(crate) period: PeriodTold,
+    pub(crate) period: PeriodBounds,
     /// Of the cube; visitors of five minutes are in `visitors`, with an age of their own.
     pub(crate) now: Part<Now>,
     /// Net sales a minute, of the last hour with the open minute.
@@ -380,7 +380,7 @@ pub(crate) struct LiveView {
 /// The same of a period that was chosen.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PeriodView {
-    pub(crate) period: PeriodTold,
+    pub(crate) period: PeriodBounds,
     pub(crate) totals: Part<Totals>,
     pub(crate) series: Part<Series>,
     pub(crate) countries: Part<Breakdown>,

@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::draw::tiles;
 use crate::figures as shop;
 use crate::figures::view::LiveView;
-use crate::hub::Panel;
+use crate::panel::Panel;
 use crate::problem::Problem;
 use crate::watch::{Snapshot, Source};
 use period::{Asked, Shown};

@@ -23,7 +23,7 @@ pub(super) struct Found {
 
 /// Addresses that are the person's.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Addresses {
     pub(super) addresses: BTreeSet<String>,
     pub(super) notes: Vec<String>,
 }
@@ -54,8 +54,8 @@ pub(super) async fn addresses_of(
     client: &Client,
     user_id: &Uuid,
     found: Found,
-) -> Result<Told, LifecycleError> {
-    let mut told = Told::default();
+) -> Result<Addresses, LifecycleError> {
+    let mut told = Addresses::default();
     let candidates: BTreeSet<String> = found.addresses.into_iter().flatten().collect();
     for candidate in candidates {
         if is_of_others(client, user_id, &candidate).await? {

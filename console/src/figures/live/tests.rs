@@ -8,8 +8,8 @@ use rust_decimal::Decimal;
 use super::*;
 use crate::figures::sums::Slot;
 use crate::figures::view::{Amount, ChangeIn};
-use crate::page::Against;
 use crate::page::states::Change;
+use crate::panel::Against;
 use crate::watch::Seen;
 use crate::watch::shop::store::Stored;
 

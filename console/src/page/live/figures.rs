@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use maud::{Markup, html};
 
 use super::view;
-use crate::api::answer::{Freshness, FreshnessState, PeriodTold, Proof};
+use crate::api::answer::{Freshness, FreshnessState, PeriodBounds, Proof};
 use crate::figures::view::{Compared, Estimate, Now, Part, Totals};
 use crate::format;
 use crate::page::Viewing;
@@ -55,7 +55,7 @@ pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
 }
 
 /// Those of a period that is over.
-pub(super) fn of_period(totals: &Part<Totals>, period: &PeriodTold, viewing: &Viewing) -> Markup {
+pub(super) fn of_period(totals: &Part<Totals>, period: &PeriodBounds, viewing: &Viewing) -> Markup {
     let now = Utc::now();
     let text = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
     let stretch = format!("from={}&to={}&tz={}", text(period.from), text(period.to), period.time_zone);

@@ -55,8 +55,8 @@ impl Select {
     }
 
     /// Minutes of a day of a ledger's table.
-    pub(crate) fn of_ledger(keyspace: &str, table: &ledger::Table, columns: &[Column]) -> Self {
-        let names = columns.iter().map(|column| column.name()).collect::<Vec<_>>().join(", ");
+    pub(crate) fn of_ledger(keyspace: &str, table: &ledger::Table) -> Self {
+        let names = table.row_columns().map(|column| column.name()).collect::<Vec<_>>().join(", ");
         let (day, minute) = (ledger::Table::PARTITION, CUBE.minute);
         Self(format!(
             "select {names} from {keyspace}.{} where {day} = ? and {minute} >= ? and {minute} < ?",

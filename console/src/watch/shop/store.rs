@@ -133,11 +133,10 @@ impl Store {
     /// Hands rows of the ledger to `each`, as it was drawn up for these minutes of one day.
     pub(crate) async fn ledger(
         &self,
-        columns: &[Column],
         stretch: Stretch,
         each: impl FnMut(Row) -> Result<(), Refused>,
     ) -> Result<(), Refused> {
-        let select = Select::of_ledger(&self.keyspace, &PIPELINE_LEDGER, columns);
+        let select = Select::of_ledger(&self.keyspace, &PIPELINE_LEDGER);
         let instant = |at: DateTime<Utc>| CqlValue::Timestamp(CqlTimestamp(at.timestamp_millis()));
         let day = CqlValue::Date(stretch.from.date_naive().into());
         self.pages(&select, &[day, instant(stretch.from), instant(stretch.to)], each).await

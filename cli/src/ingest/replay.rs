@@ -1,5 +1,7 @@
 //! `storepulse ingest replay`.
 
+mod check;
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,10 +12,8 @@ use anyhow::Context;
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 use contracts::Reason;
-use contracts::printable::{printable, printable_lines};
-use history::{
-    Checked, Example, Mapping, Notes, Outcome, Progress, Replayed, Shop, SourceName, check, replay,
-};
+use contracts::printable::printable;
+use history::{Example, Mapping, Progress, Replayed, Shop, SourceName, replay};
 use indicatif::{ProgressBar, ProgressStyle};
 use ingest::clock::Clock;
 use ingest::store::Store;
@@ -57,8 +57,6 @@ payment_type and optionally purchased_at.
 You may interrupt the command at any time: the same command continues where it stopped. The same file adds nothing a second
 time, even under another name. This lists rejected rows: storepulse quarantine list --source file:NAME";
 
-/// Rows that `--check` shows of each file.
-const SHOWN: usize = 3;
 /// How long the retention floor is waited for; a check does without, and whoever stores has its own.
 const FLOOR_WITHIN: Duration = Duration::from_secs(3);
 
@@ -94,7 +92,7 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let floor = floor().await;
     let shop = Arc::new(Shop { mapping, source, rates: args.rates.load()?, floor });
     let cancel = interrupt::token()?;
-    if args.check { check_all(&args, &shop, &cancel).await } else { replay_all(&args, &shop, &cancel).await }
+    if args.check { check::all(&args, &shop, &cancel).await } else { replay_all(&args, &shop, &cancel).await }
 }
 
 /// The retention floor in force, where there is a PostgreSQL that says it: a check does without.
@@ -107,102 +105,9 @@ async fn floor() -> Option<DateTime<Utc>> {
     tokio::time::timeout(FLOOR_WITHIN, asked).await.ok().flatten()
 }
 
-async fn check_all(
-    args: &ReplayArgs,
-    shop: &Arc<Shop>,
-    cancel: &CancellationToken,
-) -> anyhow::Result<ExitCode> {
-    let (mut rows, mut accepted, mut without_rate) = (0, 0, 0);
-    for path in &args.files {
-        let (file, of_shop, token) = (path.clone(), Arc::clone(shop), cancel.clone());
-        let checking =
-            tokio::task::spawn_blocking(move || check(&file, &of_shop, SHOWN, &Clock::wall(), &token));
-        let checked = checking.await.context("checking failed, which is a defect")??;
-        print_checked(path, &checked, shop.floor)?;
-        rows += checked.rows;
-        accepted += checked.accepted;
-        without_rate += checked.refused.get(&Reason::MissingRate).copied().unwrap_or_default();
-    }
-    if without_rate > 0 {
-        println!("{}", crate::rates::without_rate(shop.rates.base()));
-    }
-    if cancel.is_cancelled() {
-        eprintln!("interrupted: the rest was not read");
-        return Ok(ExitCode::FAILURE);
-    }
-    Ok(exit(rows, accepted))
-}
-
 /// Rows of which none passes are a failure; a day without sales is none.
 fn exit(rows: u64, passed: u64) -> ExitCode {
     if rows == 0 || passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn print_checked(path: &Path, checked: &Checked, floor: Option<DateTime<Utc>>) -> anyhow::Result<()> {
-    println!("{}", path.display());
-    for (line, outcome) in &checked.first {
-        match outcome {
-            Outcome::Event(event) => {
-                println!("line {line} becomes {}", printable_lines(&serde_json::to_string_pretty(event)?));
-            }
-            Outcome::Rejected { reason, detail } => {
-                println!("line {line} would be rejected: {reason}: {}", printable(detail));
-            }
-        }
-    }
-    let Checked { rows, accepted, refused, examples, repeated, notes, .. } = checked;
-    let rejected: u64 = refused.values().sum();
-    println!("{rows} rows read = {accepted} that pass + {rejected} rejected; nothing was stored");
-    for (reason, count) in refused {
-        println!("  {}", refusal(&reason.to_string(), *count, examples.get(reason)));
-    }
-    if *rows == 0 {
-        println!("  it has no row: right for a day without sales");
-    }
-    if *repeated > 0 {
-        println!(
-            "  {repeated} that pass have the id of a row before them, and only the first would be stored"
-        );
-    }
-    if let Some(floor) = floor.filter(|_| notes.before_floor > 0) {
-        let (old, floor) = (notes.before_floor, floor.format("%F"));
-        println!("  {old} that pass lie before the retention floor, {floor}, and would be kept out");
-    }
-    for line in notes.lines() {
-        println!("  {}", printable(&line));
-    }
-    if let Some((first, last)) = notes.span {
-        println!("  they span {} to {}", time(first), time(last));
-    }
-    print_sales(notes);
-    if !notes.unread.is_empty() {
-        println!("  columns that the mapping does not name: {}", printable(&notes.unread.join(", ")));
-    }
-    Ok(())
-}
-
-fn print_sales(notes: &Notes) {
-    let sales = &notes.sales;
-    if sales.lines + sales.refunds == 0 {
-        return;
-    }
-    println!(
-        "  {} orders of {} lines, gross {}, and {} lines paid back, {}: net {}",
-        sales.counted_orders,
-        sales.lines,
-        hundredths(sales.gross),
-        sales.refunds,
-        hundredths(sales.refunded),
-        hundredths(sales.gross - sales.refunded)
-    );
-    if let Some(question) = sales.question() {
-        println!("  {question}");
-    }
-}
-
-fn hundredths(sum: i128) -> String {
-    let (sign, sum) = (if sum < 0 { "-" } else { "" }, sum.unsigned_abs());
-    format!("{sign}{}.{:02}", sum / 100, sum % 100)
 }
 
 fn refusal(reason: &str, count: u64, example: Option<&Example>) -> String {
@@ -356,6 +261,8 @@ fn print_replayed(replayed: &Replayed, floor: Option<DateTime<Utc>>) {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+
+    use history::Notes;
 
     use super::*;
 
