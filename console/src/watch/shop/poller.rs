@@ -1,4 +1,4 @@
-//! Looks at the shop's tables: what is new every second, what may still grow every ten, what is over once.
+//! Looks at the shop's tables: what is new twice a second, what may still grow every ten seconds, what is over once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use chrono::{DateTime, DurationRound, NaiveDate, TimeDelta, Utc};
 use contracts::family::HOURS;
 use futures::future::try_join_all;
 
-use super::fetch::{fetch, products, visitors};
+use super::fetch::{fetch, fetch_newest, products, visitors};
 use super::loads::{DAYS_KEPT, Load, Loads};
 use super::marker::{Marker, Moved};
 use super::minutes::{compared_ends, keeps_minutes};
@@ -24,8 +24,11 @@ use crate::figures::view::Measure;
 use crate::watch::{Pace, Refused, refused, told, words};
 
 /// How often the newest minutes are looked at; a round may take as long as its reads may.
-const PACE: Pace =
-    Pace { watched: Duration::from_secs(1), alone: Duration::from_secs(30), answer: Duration::from_secs(20) };
+const PACE: Pace = Pace {
+    watched: Duration::from_millis(500),
+    alone: Duration::from_secs(30),
+    answer: Duration::from_secs(20),
+};
 /// Between two looks at all minutes that may still grow.
 const GROWING: Duration = Duration::from_secs(10);
 /// Between two looks at visitors, hours and products.
@@ -319,9 +322,10 @@ impl Poller {
             return Ok(());
         }
         let stretch = Stretch { from: floor(now) - TimeDelta::minutes(1), to };
-        let others = [Kept::Activity, Kept::Categories, Kept::Channels, Kept::Who];
-        let also_countries = self.rounds.is_multiple_of(2);
-        self.read(if also_countries { &Kept::ALL } else { &others }, stretch, now, false).await
+        // Every second round is for those that people follow.
+        let tables: &[Kept] =
+            if self.rounds.is_multiple_of(2) { &Kept::ALL } else { &[Kept::Activity, Kept::Countries] };
+        self.read(tables, stretch, now, false).await
     }
 
     fn lacks_a_country(&self, stretch: Stretch) -> bool {
@@ -341,7 +345,15 @@ impl Poller {
         whole: bool,
     ) -> Result<(), Refused> {
         let store = self.app.shop.store();
-        let read = try_join_all(tables.iter().map(|kept| self.fetch(store, *kept, stretch))).await?;
+        let read = try_join_all(tables.iter().map(async |kept| {
+            let dimensions = |day| self.dimensions(*kept, day);
+            if whole {
+                fetch(store, kept.grouping(), stretch, dimensions).await
+            } else {
+                fetch_newest(store, kept.grouping(), stretch, dimensions).await
+            }
+        }));
+        let read = read.await?;
         for (kept, rows) in tables.iter().zip(read) {
             self.note_newest(*kept, &rows);
             let keep = keeps_minutes(*kept, now, self.newest);
@@ -356,17 +368,19 @@ impl Poller {
     }
 
     async fn fetch(&self, store: &Store, kept: Kept, stretch: Stretch) -> Result<Vec<Stored>, Refused> {
+        fetch(store, kept.grouping(), stretch, |day| self.dimensions(kept, day)).await
+    }
+
+    /// What the partitions of a day differ in.
+    fn dimensions(&self, kept: Kept, day: NaiveDate) -> Vec<Option<Arc<str>>> {
+        if kept != Kept::Countries {
+            return vec![None];
+        }
+        // A day that has just begun is not listed yet: whoever was there last comes again.
         let newest = self.countries.last_key_value().map(|(_, countries)| countries);
-        fetch(store, kept.grouping(), stretch, |day| match kept {
-            Kept::Countries => {
-                let listed = self.countries.get(&day);
-                // A day that has just begun is not listed yet: whoever was there last comes again.
-                let known = listed.into_iter().chain(newest.filter(|_| day >= Utc::now().date_naive()));
-                known.flatten().cloned().collect::<BTreeSet<_>>().into_iter().map(Some).collect()
-            }
-            _ => vec![None],
-        })
-        .await
+        let known =
+            self.countries.get(&day).into_iter().chain(newest.filter(|_| day >= Utc::now().date_naive()));
+        known.flatten().cloned().collect::<BTreeSet<_>>().into_iter().map(Some).collect()
     }
 
     fn note_newest(&mut self, kept: Kept, rows: &[Stored]) {
