@@ -16,7 +16,7 @@ pub(crate) mod view;
 mod whole;
 
 pub(crate) use asked::{Asked, Asking};
-pub(crate) use live::live;
+pub(crate) use live::Live;
 pub(crate) use reader::Reader;
 pub(crate) use whole::Look;
 

@@ -16,9 +16,9 @@ use crate::panel::{Panel, Viewing};
 use crate::watch::{Source, Watch};
 
 /// How often panels are rendered at most.
-const TICK: Duration = Duration::from_millis(500);
+const TICK: Duration = Duration::from_millis(250);
 /// A panel that shows ages or stretches of time is rendered anew this often, though no source has told anything.
-const REFRESH_TICKS: u64 = 20;
+const REFRESH_TICKS: u64 = 40;
 /// Of how many time zones and comparisons panels are kept.
 const VIEWINGS: usize = 32;
 

@@ -154,7 +154,7 @@ async fn now(
     };
     answer(&app, &headers, &asking, "now", async |look| {
         let viewing = Viewing { zone: look.period.zone, against };
-        Ok((figures::live(look.snapshot, &viewing, look.now).now, None))
+        Ok((figures::Live::of(look.snapshot, &viewing, look.now).now(), None))
     })
     .await
 }

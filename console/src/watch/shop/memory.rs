@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use futures::future::try_join_all;
 
 use super::Kept;
-use super::fetch::fetch;
+use super::fetch::{fetch, fetch_newest};
 use super::loads::{DAYS_KEPT, Load};
 use super::minutes::{compared_ends, keeps_minutes};
 use super::store::{Ask, Store, Stored, Which};
@@ -138,7 +138,15 @@ impl Memory {
         now: DateTime<Utc>,
         whole: bool,
     ) -> Result<(), Refused> {
-        let read = try_join_all(tables.iter().map(|kept| self.fetch(store, *kept, stretch))).await?;
+        let read = try_join_all(tables.iter().map(async |kept| {
+            let dimensions = |day| self.dimensions(*kept, day);
+            if whole {
+                fetch(store, kept.grouping(), stretch, dimensions).await
+            } else {
+                fetch_newest(store, kept.grouping(), stretch, dimensions).await
+            }
+        }));
+        let read = read.await?;
         for (kept, rows) in tables.iter().zip(read) {
             self.note_newest(*kept, &rows);
             let keep = keeps_minutes(*kept, now, self.newest);
@@ -205,17 +213,19 @@ impl Memory {
     }
 
     async fn fetch(&self, store: &Store, kept: Kept, stretch: Stretch) -> Result<Vec<Stored>, Refused> {
+        fetch(store, kept.grouping(), stretch, |day| self.dimensions(kept, day)).await
+    }
+
+    /// What the partitions of a day differ in.
+    fn dimensions(&self, kept: Kept, day: NaiveDate) -> Vec<Option<Arc<str>>> {
+        if kept != Kept::Countries {
+            return vec![None];
+        }
+        // A day that has just begun is not listed yet: whoever was there last comes again.
         let newest = self.countries.last_key_value().map(|(_, countries)| countries);
-        fetch(store, kept.grouping(), stretch, |day| match kept {
-            Kept::Countries => {
-                let listed = self.countries.get(&day);
-                // A day that has just begun is not listed yet: whoever was there last comes again.
-                let known = listed.into_iter().chain(newest.filter(|_| day >= Utc::now().date_naive()));
-                known.flatten().cloned().collect::<BTreeSet<_>>().into_iter().map(Some).collect()
-            }
-            _ => vec![None],
-        })
-        .await
+        let known =
+            self.countries.get(&day).into_iter().chain(newest.filter(|_| day >= Utc::now().date_naive()));
+        known.flatten().cloned().collect::<BTreeSet<_>>().into_iter().map(Some).collect()
     }
 
     fn note_newest(&mut self, kept: Kept, rows: &[Stored]) {

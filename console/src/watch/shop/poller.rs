@@ -1,4 +1,4 @@
-//! Looks at the shop's tables: what is new every second, what may still grow every ten, what is over once.
+//! Looks at the shop's tables: what is new twice a second, what may still grow every ten seconds, what is over once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -20,8 +20,11 @@ use crate::figures::period::{Stretch, floor};
 use crate::watch::{Pace, Refused, refused, told, words};
 
 /// How often the newest minutes are looked at; a round may take as long as its reads may.
-const PACE: Pace =
-    Pace { watched: Duration::from_secs(1), alone: Duration::from_secs(30), answer: Duration::from_secs(20) };
+const PACE: Pace = Pace {
+    watched: Duration::from_millis(500),
+    alone: Duration::from_secs(30),
+    answer: Duration::from_secs(20),
+};
 /// Between two looks at all minutes that may still grow.
 const GROWING: Duration = Duration::from_secs(10);
 /// Between two looks at visitors, hours and products.
@@ -271,9 +274,9 @@ impl Poller {
             return Ok(());
         }
         let stretch = Stretch { from: floor(now) - TimeDelta::minutes(1), to };
-        let others = [Kept::Activity, Kept::Categories, Kept::Channels, Kept::Who];
-        let also_countries = self.rounds.is_multiple_of(2);
-        let tables: &[Kept] = if also_countries { &Kept::ALL } else { &others };
+        // Every second round is for those that people follow.
+        let tables: &[Kept] =
+            if self.rounds.is_multiple_of(2) { &Kept::ALL } else { &[Kept::Activity, Kept::Countries] };
         self.memory.read(self.app.shop.store(), tables, stretch, now, false).await
     }
 
