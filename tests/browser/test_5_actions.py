@@ -219,7 +219,7 @@ def verify(page, only):
     page.locator("#only").select_option(only)
     send(page, "^Verify$")
     page.wait_for_url(re.compile("/actions/[0-9a-f-]{36}$"))
-    return ended(page, "the verification", within_s=150)
+    return ended(page, "the verification", within_s=300)
 
 
 def span(at, length):
