@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answer::{Answer, Freshness, FreshnessState, PeriodBounds, Proof, ProofState};
+use super::answer::{Answer, Freshness, FreshnessState, PeriodBounds, Proof};
 use crate::access::Visitor;
 use crate::app::App;
 use crate::line::hops::HopName;
