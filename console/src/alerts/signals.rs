@@ -278,7 +278,9 @@ fn job_silent(ops: &Ops, run: &crate::watch::ops::Run) -> Reading {
     let silent = age > TimeDelta::seconds(JOB_SILENT_S);
     let detail = match (run.state.as_str(), silent) {
         ("running", false) => String::new(),
-        (state, true) => plain(&format!("no report for {}; its last state was {state}", format::stretch(age))),
+        (state, true) => {
+            plain(&format!("no report for {}; its last state was {state}", format::stretch(age)))
+        }
         (state, false) => said(state, &run.detail),
     };
     Reading::flag("", run.state != "running" || silent, detail)
@@ -289,7 +291,9 @@ fn relay_silent(ops: &Ops, relay: &crate::watch::ops::Relay) -> Reading {
     let silent = age > TimeDelta::seconds(RELAY_SILENT_S);
     let detail = match (relay.state.as_str(), silent) {
         ("streaming", false) => String::new(),
-        (state, true) => plain(&format!("no report for {}; its last state was {state}", format::stretch(age))),
+        (state, true) => {
+            plain(&format!("no report for {}; its last state was {state}", format::stretch(age)))
+        }
         (state, false) => said(state, &relay.detail),
     };
     Reading::flag("", relay.state != "streaming" || silent, detail)

@@ -203,7 +203,11 @@ impl Settings {
                 why,
             })?;
             if settings.target(&name).is_some() {
-                return Err(SettingsError::Target { path: path.to_owned(), name, why: "the file has it twice" });
+                return Err(SettingsError::Target {
+                    path: path.to_owned(),
+                    name,
+                    why: "the file has it twice",
+                });
             }
             settings.targets.push(target);
         }
