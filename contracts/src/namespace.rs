@@ -19,7 +19,7 @@ pub struct Namespace(String);
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "{0:?} is not a valid namespace: use 1 to 32 lower-case letters, digits and underscores, starting with a \
-         letter"
+     letter"
 )]
 pub struct NamespaceError(pub String);
 

@@ -22,8 +22,8 @@ const PARTITIONS: &str = "spark.sql.shuffle.partitions";
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "the checkpoint {checkpoint} cannot be continued: {damage}; run `storepulse rebuild --abandon-old` with \
-         `storepulse job run` beside it, which keeps every figure complete, or run `storepulse job reset` to compute \
-         all figures again from the topic's start"
+     `storepulse job run` beside it, which keeps every figure complete, or run `storepulse job reset` to compute \
+     all figures again from the topic's start"
 )]
 pub struct Damaged {
     /// Where it is.

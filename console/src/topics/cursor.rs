@@ -15,7 +15,7 @@ pub(crate) struct Cursor(pub(crate) BTreeMap<i32, i64>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not a position to continue from: write partition:offset pairs with commas between them, as in \
-         0:118,1:97"
+     0:118,1:97"
 )]
 pub(crate) struct CursorError(String);
 
