@@ -36,6 +36,7 @@ pub mod secret;
 pub mod topics;
 pub mod user;
 pub mod validation;
+pub mod visitor;
 pub mod vocabulary;
 pub mod wire;
 pub mod wish;

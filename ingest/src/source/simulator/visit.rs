@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use contracts::ids;
 use contracts::record::Text;
 use contracts::validation::{Draft, OrderLine, SourceId, Visit as VisitFields};
+use contracts::visitor::SenderId;
 use contracts::vocabulary::{Channel, Device, EventName};
 
 use super::catalogue::Catalogue;
@@ -83,8 +84,8 @@ impl Visit {
         dice: &mut Dice,
     ) -> Self {
         let device_weights: [u32; 4] = match member.shopper.age {
-            ..30 => [70, 22, 6, 2],
-            30..50 => [56, 36, 7, 1],
+            Some(..30) => [70, 22, 6, 2],
+            Some(30..50) => [56, 36, 7, 1],
             _ => [40, 46, 13, 1],
         };
         let device = DEVICES[dice.weighted(&device_weights)];
@@ -93,11 +94,11 @@ impl Visit {
         Self {
             member: member_index,
             fields: VisitFields {
-                session_id: ids::v7(started_at, dice.id_bits()),
-                session_started_at: started_at,
-                returning: member.known,
-                device,
-                channel,
+                session_id: Some(SenderId::Uuid(ids::v7(started_at, dice.id_bits()))),
+                session_started_at: Some(started_at),
+                returning: Some(member.known),
+                device: Some(device),
+                channel: Some(channel),
             },
             told_after,
             cart: Vec::new(),
