@@ -16,7 +16,7 @@ Examples:
   storepulse doctor
   storepulse doctor --timeout 10s --json | jq .stopped
 
-Exits 0 when the event arrived, 1 with the hop where it stopped. The event counts as any other, under country ZZ.")]
+Exits 0 when the event arrived, 1 with the hop where it stopped. The event counts as any other, under country XD.")]
 pub(crate) struct DoctorArgs {
     /// How long the event may take from its commit to its row, as 30s or 2m.
     #[arg(long, default_value = "60s", value_parser = parse_timeout)]

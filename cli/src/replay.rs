@@ -49,8 +49,9 @@ Orders, lists, refunds and lines that are none, in one line each:
   skip = [{ column = \"line_type\", values = [\"shipping\"] }] # counted, not kept
   quantity = { column = \"Quantity\", negative = \"refund\" }   # in [fields]; order_id = { column = …, refund_prefix = \"C\" }
 Mappings for real exports: ingest/history/examples.
-Every event has event_name, occurred_at, user_id, gender, age, country, city, latitude, longitude, session_id,
-session_started_at, returning, device and channel. Those about a product have item_id, item_name, category, price or amount,
+Every event has event_name, occurred_at, and user_id or anonymous_id. It may have gender, age, country, city, latitude, longitude,
+session_id, session_started_at, returning, device and channel: what is left out is looked up, inferred or unknown.
+Those about a product have item_id, item_name, category, price or amount,
 currency, quantity and perhaps brand; purchases and refunds have order_id, order_line, order_lines and perhaps purchased_at; payment_type.
 
 It may be interrupted or killed at any time: the same command goes on where it was. The same file again, also under another

@@ -9,7 +9,7 @@ use contracts::vocabulary::{Channel, Device, EventName, Gender};
 use uuid::Uuid;
 
 /// User-assigned in ISO 3166, so that no shop has it.
-pub const DOCTOR_COUNTRY: &str = "ZZ";
+pub const DOCTOR_COUNTRY: &str = "XD";
 /// What the source of these events is called.
 pub const SOURCE: &str = "doctor";
 

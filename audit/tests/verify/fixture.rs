@@ -132,7 +132,7 @@ pub(crate) fn events(count: i64) -> Vec<Event> {
             let name = EventName::ALL[usize::try_from(index * 7 / 3 % 9).unwrap()];
             let of_order = matches!(name, EventName::Purchase | EventName::Refund);
             let item = !matches!(name, EventName::SessionStart | EventName::BeginCheckout);
-            let age = i32::try_from(index % 80).unwrap();
+            let age = (index % 4 != 3).then(|| i32::try_from(index % 80).unwrap());
             let quantity = i32::try_from(1 + index % 4).unwrap();
             let late = index % 50 == 49;
             let text = |stem: &str, number: i64| format!("{stem}-{number}");

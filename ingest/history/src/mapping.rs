@@ -247,7 +247,7 @@ impl Mapping {
         }
         let names_somebody = |rule: &Rule| [USER_ID, ANONYMOUS_ID].contains(&rule.field.name);
         if !rules.iter().any(names_somebody) {
-            missing.push(USER_ID);
+            missing.push("user_id or anonymous_id");
         }
         if !missing.is_empty() {
             return Err(MappingError::MissingFields(missing));

@@ -78,7 +78,7 @@ fn what_means_nothing_is_refused_by_name() {
     }
     assert!(matches!(
         Mapping::parse("fields = {}"),
-        Err(MappingError::MissingFields(fields)) if fields == ["event_name", "occurred_at", "user_id"]
+        Err(MappingError::MissingFields(fields)) if fields == ["event_name", "occurred_at", "user_id or anonymous_id"]
     ));
     assert!(matches!(with("source = \"acme\"", "").unwrap().source(None), Err(MappingError::NoSource)));
 }
