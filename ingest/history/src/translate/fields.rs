@@ -73,7 +73,7 @@ impl Translator<'_> {
                     Err(_) => json.text("source_id", value),
                 }
             }
-            Kind::AnonymousId => json.text(name, &cells.id(rule, value)?),
+            Kind::AnonymousId => json.text(name, &browser_of(&cells.id(rule, value)?)),
             Kind::UserId => json.text(name, &self.user_id_of(rule, value, cells)?),
             Kind::SessionId => match value.parse::<Uuid>() {
                 Ok(id) => json.text(name, &id.to_string()),
@@ -175,6 +175,11 @@ impl Translator<'_> {
             Err(_) => ids::named_user(self.source, &cells.id(rule, value)?).to_string(),
         })
     }
+}
+
+/// The words of a file for a browser, where several columns make them in one line.
+pub(super) fn browser_of(id: &str) -> String {
+    id.replace(JOINT, " ")
 }
 
 pub(super) fn rfc3339(at: DateTime<Utc>) -> String {
