@@ -33,7 +33,13 @@ pub(crate) struct EraseArgs {
     #[arg(value_name = "USER_ID", required_unless_present_any = ["named", "anonymous"], conflicts_with_all = ["named", "anonymous"])]
     user_id: Option<Uuid>,
     /// Whom to erase: what a sender gave as user_id.
-    #[arg(long = "user-id", id = "named", value_name = "TEXT", requires = "source", conflicts_with = "anonymous")]
+    #[arg(
+        long = "user-id",
+        id = "named",
+        value_name = "TEXT",
+        requires = "source",
+        conflicts_with = "anonymous"
+    )]
     named: Option<SenderId>,
     /// Whom to erase: what a sender gave as anonymous_id.
     #[arg(long = "anonymous-id", id = "anonymous", value_name = "TEXT", requires = "source")]

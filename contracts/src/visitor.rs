@@ -233,8 +233,7 @@ mod tests {
             started_at: at("2026-03-01T11:50:00Z"),
             returning: false,
         };
-        let found =
-            Found { visitor_id: Uuid::from_u128(2), visit: Some(visited), facts: Some(facts()) };
+        let found = Found { visitor_id: Uuid::from_u128(2), visit: Some(visited), facts: Some(facts()) };
         let mut event = told.clone();
         fill(&mut event, &open, &found);
         let expected = Event {

@@ -48,7 +48,8 @@ fn what_was_written_when_everything_was_known_reads_the_same() {
     let mut body = Vec::new();
     event.write_avro(&mut body);
     let today = apache_avro::Schema::parse(&topics::event_schema()).unwrap();
-    let record = GenericDatumReader::builder(&today).build().unwrap().read_value(&mut body.as_slice()).unwrap();
+    let record =
+        GenericDatumReader::builder(&today).build().unwrap().read_value(&mut body.as_slice()).unwrap();
     let Value::Record(fields) = &record else { panic!("{record:?}") };
     let bare = fields.iter().map(|(name, value)| {
         let optional = ["age", "city", "latitude", "longitude"].contains(&name.as_str());

@@ -210,7 +210,13 @@ async fn two_at_once_decide_the_same() {
         for round in 0..5_i64 {
             let of = |writer: u32| {
                 let mut told: Vec<Told> = (0..BROWSERS)
-                    .map(|n| of_browser(&format!("b{n}"), round * 3_600, n + writer * BROWSERS + round as u32 * 1_000))
+                    .map(|n| {
+                        of_browser(
+                            &format!("b{n}"),
+                            round * 3_600,
+                            n + writer * BROWSERS + round as u32 * 1_000,
+                        )
+                    })
                     .collect();
                 // In other orders, which must not matter.
                 if writer == 1 {
@@ -281,8 +287,7 @@ async fn what_passes_out_of_quarantine_finds_its_visit() {
         let rules = Rules { namespace: Namespace::default(), rates: ingest::rates::built_in() };
         let plan = Plan { filter: Filter::default(), rules, dry_run: false };
         let clock = Clock::starting_at(at(NOON) + TimeDelta::hours(1));
-        let replayed =
-            replay(&mut store, &plan, &clock, &CancellationToken::new(), |_| {}).await.unwrap();
+        let replayed = replay(&mut store, &plan, &clock, &CancellationToken::new(), |_| {}).await.unwrap();
         assert_eq!(replayed.accepted, 1);
         let stored = stored(database).await;
         assert_eq!(stored[&1], stored[&2]);
@@ -339,10 +344,11 @@ impl Model {
 
 /// Batches of a few visitors' events in any order of time.
 fn histories() -> impl Strategy<Value = Vec<Vec<Told>>> {
-    let told = (0..4u8, 0..40i64, prop::option::weighted(0.3, 0..2u8)).prop_map(|(browser, step, visit)| Told {
-        visit: visit.map(|visit| format!("v{visit}")),
-        ..of_browser(&format!("b{browser}"), step * 450, 0)
-    });
+    let told =
+        (0..4u8, 0..40i64, prop::option::weighted(0.3, 0..2u8)).prop_map(|(browser, step, visit)| Told {
+            visit: visit.map(|visit| format!("v{visit}")),
+            ..of_browser(&format!("b{browser}"), step * 450, 0)
+        });
     prop::collection::vec(prop::collection::vec(told, 1..25), 1..8).prop_map(|mut batches| {
         for (told, number) in batches.iter_mut().flatten().zip(1..) {
             told.number = number;

@@ -123,7 +123,12 @@ async fn an_erased_person_is_nowhere_and_does_not_come_back() {
 }
 
 /// An event that tells who it is of and nothing more.
-async fn visit(store: &mut ingest::store::Store, user: Option<&str>, browser: Option<&str>, seconds: i64) -> bool {
+async fn visit(
+    store: &mut ingest::store::Store,
+    user: Option<&str>,
+    browser: Option<&str>,
+    seconds: i64,
+) -> bool {
     let shopper = Shopper {
         user_id: user.map(|name| name.parse().unwrap()),
         anonymous_id: browser.map(|name| name.parse().unwrap()),

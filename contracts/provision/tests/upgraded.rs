@@ -74,7 +74,8 @@ async fn events_of_before_read_as_they_did_and_unknown_ones_come_in() {
         let before = rows(&client).await;
         assert_eq!(before.len(), 10);
         // The files of a table are others where it was written anew.
-        let files = "select string_agg(relname || pg_relation_filenode(oid), ',' order by relname) from pg_class
+        let files =
+            "select string_agg(relname || pg_relation_filenode(oid), ',' order by relname) from pg_class
             where relname like 'events~_2%' escape '~' and relkind = 'r'";
         let files_before: String = client.query_one(files, &[]).await.unwrap().get(0);
         let published = include_str!("../../avro/published/shop.events.1.avsc");
@@ -89,7 +90,8 @@ async fn events_of_before_read_as_they_did_and_unknown_ones_come_in() {
             "{ended:?}"
         );
         let steps = steps.into_inner().unwrap();
-        let migrated = steps.iter().filter(|step| step.kind == "migration" && step.outcome == Outcome::Created);
+        let migrated =
+            steps.iter().filter(|step| step.kind == "migration" && step.outcome == Outcome::Created);
         assert_eq!(migrated.count(), 1);
         assert_eq!(rows(&client).await, before);
         assert_eq!(client.query_one(files, &[]).await.unwrap().get::<_, String>(0), files_before);

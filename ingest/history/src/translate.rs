@@ -19,8 +19,8 @@ use uuid::Uuid;
 
 use crate::content::{Content, Occurrences};
 use crate::mapping::field::{
-    AMOUNT, ANONYMOUS_ID, EVENT_ID, EVENT_NAME, ITEM_ID, Kind, OCCURRED_AT, ORDER_ID, ORDER_LINE, ORDER_LINES, PRICE, Part,
-    QUANTITY, SESSION_STARTED_AT, USER_ID,
+    AMOUNT, ANONYMOUS_ID, EVENT_ID, EVENT_NAME, ITEM_ID, Kind, OCCURRED_AT, ORDER_ID, ORDER_LINE,
+    ORDER_LINES, PRICE, Part, QUANTITY, SESSION_STARTED_AT, USER_ID,
 };
 use crate::mapping::{From, Identity, Mapping};
 use crate::pages::{Page, Row};

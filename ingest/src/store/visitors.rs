@@ -15,7 +15,8 @@ use super::connection::Store;
 use super::error::StoreError;
 use super::users::parsed;
 
-const RESOLVE: &str = "select visitor, session, began, came_before, gender, age, country, city, latitude, longitude
+const RESOLVE: &str =
+    "select visitor, session, began, came_before, gender, age, country, city, latitude, longitude
     from raw.resolve_visits($1, $2, $3, $4, $5, $6) with ordinality
         told (visitor, session, began, came_before, gender, age, country, city, latitude, longitude, place)
     order by place";

@@ -78,7 +78,8 @@ impl Translator<'_> {
             Kind::SessionId => match value.parse::<Uuid>() {
                 Ok(id) => json.text(name, &id.to_string()),
                 // Of the file and not, as by other ways in, of the visitor: rows that are stored have it so.
-                Err(_) => json.text(name, &ids::named_visit_of_file(self.source, &cells.id(rule, value)?).to_string()),
+                Err(_) => json
+                    .text(name, &ids::named_visit_of_file(self.source, &cells.id(rule, value)?).to_string()),
             },
         }
         Ok(())

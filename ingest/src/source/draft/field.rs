@@ -8,8 +8,8 @@ use contracts::Reason;
 use contracts::money::{Cost, Exact};
 use contracts::record::Text;
 use contracts::validation::{Draft, Line, OrderLine, Rejection, Shopper, SourceId, Visit};
-use uuid::Uuid;
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use super::{Fields, rejected};
 
