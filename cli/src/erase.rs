@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Args;
+use contracts::validation::Shopper;
+use contracts::visitor::{Name, SenderId};
 use lifecycle::erasure::{self, Erased, Request};
 use uuid::Uuid;
 
@@ -13,8 +16,12 @@ Examples:
   storepulse erase 6d0ac2ce-2d3b-5d5c-a1a0-5e5d2c9d7e11
   storepulse erase 6d0ac2ce-2d3b-5d5c-a1a0-5e5d2c9d7e11 --email ann@example.com
   storepulse erase 6d0ac2ce-2d3b-5d5c-a1a0-5e5d2c9d7e11 --json
+  storepulse erase --user-id ann@example.com --source collector/web
+  storepulse erase --anonymous-id 4f2d8c1b --source collector/web
 
-The id is the one in raw.users and raw.events, not the API's login.uuid. The counts stay as they are: the events belong
+The id is the one in raw.users and raw.events, not the API's login.uuid. If you only have what a sender called the
+person, name that and the source as raw.quarantine has it: collector/KEY, or file:NAME. All ids that were sent together
+with it are erased too. The counts stay as they are: the events belong
 to nobody afterwards. The command is safe to repeat, even after it was killed. It scans raw.events, which has no index on
 users, and it waits for a reconciliation, rebuild or verification to end. Later records about the person are refused with
 reason \"erased\". They are recognised by the id and by the e-mail addresses of the person's records and of --email. The
@@ -24,8 +31,23 @@ command prints which data stays for a while, and until when.";
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EraseArgs {
     /// The user id of the person.
-    #[arg(value_name = "USER_ID")]
-    user_id: Uuid,
+    #[arg(value_name = "USER_ID", required_unless_present_any = ["named", "anonymous"], conflicts_with_all = ["named", "anonymous"])]
+    user_id: Option<Uuid>,
+    /// What a sender gave as user_id of the person.
+    #[arg(
+        long = "user-id",
+        id = "named",
+        value_name = "TEXT",
+        requires = "source",
+        conflicts_with = "anonymous"
+    )]
+    named: Option<SenderId>,
+    /// What a sender gave as anonymous_id of the person.
+    #[arg(long = "anonymous-id", id = "anonymous", value_name = "TEXT", requires = "source")]
+    anonymous: Option<Name>,
+    /// The sender: collector/KEY, or file:NAME.
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
     /// A further e-mail address of the person. The option may be repeated. Addresses in the person's records are found without it.
     #[arg(long = "email", value_name = "ADDRESS", value_parser = address)]
     addresses: Vec<String>,
@@ -36,7 +58,8 @@ pub(crate) struct EraseArgs {
 
 pub(crate) async fn run(args: EraseArgs) -> anyhow::Result<ExitCode> {
     let endpoints = connect::endpoints()?;
-    let request = Request { user_id: args.user_id, addresses: args.addresses };
+    let user_id = visitor(&args).context("name a user id, or --user-id or --anonymous-id with --source")?;
+    let request = Request { user_id, addresses: args.addresses };
     let erased = erasure::run(&endpoints, &request, &|step| eprintln!("{step}")).await?;
     if args.json {
         println!("{}", serde_json::to_string(&erased)?);
@@ -44,6 +67,17 @@ pub(crate) async fn run(args: EraseArgs) -> anyhow::Result<ExitCode> {
         print(&erased);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whose id it is that was given.
+fn visitor(args: &EraseArgs) -> Option<Uuid> {
+    let shopper = Shopper {
+        user_id: args.user_id.map(SenderId::Uuid).or_else(|| args.named.clone()),
+        anonymous_id: args.anonymous.clone(),
+        ..Shopper::default()
+    };
+    let (user_id, anonymous_id) = shopper.ids(args.source.as_deref().unwrap_or_default());
+    user_id.or(anonymous_id)
 }
 
 fn address(text: &str) -> Result<String, &'static str> {
@@ -62,6 +96,7 @@ fn print(erased: &Erased) {
         "raw.events           {} events of {} sessions belong to nobody now",
         erased.events, erased.sessions
     );
+    println!("raw.visit            {} visits of {} ids of the person removed", erased.visits, erased.ids);
     println!("raw.users            {} rows removed; the relay tells Kafka", erased.users);
     println!("raw.quarantine       {} records removed", erased.quarantined);
     println!(

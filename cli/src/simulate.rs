@@ -51,6 +51,9 @@ pub(crate) struct SimulateArgs {
     /// Percentage of records of a single user.
     #[arg(long, default_value_t = 0.0)]
     hot_key_pct: f64,
+    /// Percentage of visits by people who have not signed in: only the country of such a visit is known.
+    #[arg(long, default_value_t = 0.0)]
+    guests_pct: f64,
     /// Send more events by day than by night, instead of an even rate.
     #[arg(long)]
     daily_rhythm: bool,
@@ -111,6 +114,7 @@ impl SimulateArgs {
             out_of_order_pct: 0.0,
             malformed_pct: 0.0,
             hot_key_pct: 0.0,
+            guests_pct: 0.0,
             daily_rhythm: false,
             to: None,
             truth: false,
@@ -134,6 +138,7 @@ impl SimulateArgs {
                 out_of_order_pct: self.out_of_order_pct,
                 malformed_pct: self.malformed_pct,
                 hot_key_pct: self.hot_key_pct,
+                guests_pct: self.guests_pct,
             },
         }
     }

@@ -38,6 +38,7 @@ pub mod slot;
 pub mod topics;
 pub mod user;
 pub mod validation;
+pub mod visitor;
 pub mod vocabulary;
 pub mod wire;
 pub mod wish;

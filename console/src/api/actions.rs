@@ -124,7 +124,7 @@ async fn verify(
     Ok(begun(&headers, operation, &page_of(operation)))
 }
 
-/// Begins to follow one event of country ZZ through the line. `storepulse doctor` does the same.
+/// Begins to follow one event of country XD through the line. `storepulse doctor` does the same.
 #[utoipa::path(post, path = "/traces", tag = "actions",
     request_body(content = TraceForm, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 202, body = Answer<Begun>), (status = 303), (status = 400, body = Problem), (status = 403, body = Problem),

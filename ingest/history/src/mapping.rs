@@ -33,6 +33,8 @@
 //!   but the first, since rows that are stored have it as it was written.
 //! - **`keep = true`** (`user_id`): the column holds our ids. Otherwise a shopper's id is the UUIDv5 of the shop's own, a UUID by the rule
 //!   for those of the users' API, so that shoppers of both are the same.
+//! - **`anonymous_id`**: what the shop remembers a browser by, where nobody signed in; a mapping names it or `user_id`, or both. What else is
+//!   not named is inferred or unknown: visits from pauses of 30 minutes, facts about a user from `raw.users`.
 //! - **`event_id`** may be left out: a row's id then follows from its values in all fields that have a column, or in those of
 //!   `event_id = { content = ["occurred_at", "user_id", …] }`, and from how many equal rows stand before it in its file.
 //! - **`orders = { carry = ["Created at", …], number = true }`**: rows that follow each other with one `order_id` are an order. Where a
@@ -62,7 +64,7 @@ use sha2::{Digest, Sha256};
 
 use crate::time::TimeFormat;
 use checker::{Checker, zone};
-use field::{EVENT_ID, Field, Kind, OCCURRED_AT};
+use field::{ANONYMOUS_ID, EVENT_ID, Field, Kind, OCCURRED_AT, USER_ID};
 use whole::{check_parts, orders, shape, skips, unfolded_identity_text};
 use written::{Written, WrittenCsv};
 
@@ -242,6 +244,10 @@ impl Mapping {
                 None if field.required => missing.push(field.name),
                 None => {}
             }
+        }
+        let names_somebody = |rule: &Rule| [USER_ID, ANONYMOUS_ID].contains(&rule.field.name);
+        if !rules.iter().any(names_somebody) {
+            missing.push("user_id or anonymous_id");
         }
         if !missing.is_empty() {
             return Err(MappingError::MissingFields(missing));

@@ -123,9 +123,12 @@ impl Store {
 
     async fn write_with(
         &mut self,
-        rows: EncodedRows,
+        mut rows: EncodedRows,
         step: Option<&FileStep>,
     ) -> Result<(Written, Refused), StoreError> {
+        // Once, whatever becomes of the transaction: what is sent again is the same.
+        self.tell_open(rows.open()).await?;
+        rows.close();
         let sealed = rows.sealed();
         let mut wait = self.wait();
         let mut committing: Option<(Commit, Refused)> = None;

@@ -175,7 +175,7 @@ fn trace(app: &App, frame: &Frame) -> Markup {
         section .panel {
             header { h2 { "What happens" } }
             dl .facts {
-                dt { "Events stored" } dd { strong { "1" } ", of country ZZ; it counts as any other" }
+                dt { "Events stored" } dd { strong { "1" } ", of country XD; it counts as any other" }
                 dt { "Waits for" } dd { strong { "60 s" } " at most, from its commit to its row" }
             }
             (form(app, frame, "/api/v1/traces", &html! {}, &button))

@@ -26,7 +26,7 @@ pub enum MappingError {
         known: String,
     },
     /// Fields that every event has.
-    #[error("no source for {}: every event has them; name a column of the file or a constant, as in gender = {{ value = \"other\" }}", .0.join(", "))]
+    #[error("no source for {}: every event has them; name a column of the file or a constant, as in event_name = {{ value = \"purchase\" }}", .0.join(", "))]
     MissingFields(Vec<&'static str>),
     /// A rule that contradicts itself or does not suit its field.
     #[error("`fields.{field}`: {what}")]

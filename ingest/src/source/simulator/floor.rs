@@ -87,6 +87,7 @@ pub(super) struct Floor {
     /// When a member has something to be paid back.
     refunds: Agenda<usize>,
     late_pct: f64,
+    guests_pct: f64,
     /// The member behind a hot key, and its visit.
     hot: Option<(usize, Option<Box<Visit>>)>,
     start_us: i64,
@@ -111,6 +112,7 @@ impl Floor {
             visits: Agenda::new(),
             refunds: Agenda::new(),
             late_pct: dial.late_pct,
+            guests_pct: dial.guests_pct,
             hot,
             start_us: start.timestamp_micros(),
             orders: 0,
@@ -167,9 +169,14 @@ impl Floor {
         } else {
             None
         };
+        let is_guest = refund.is_none() && self.guests_pct > 0.0 && self.dice.percent(self.guests_pct);
         let who = &self.population.members[member];
-        let visit = Visit::begin(member, who, at, told_after, refund, &mut self.dice);
-        self.population.members[member].known = true;
+        let mut visit = Visit::begin(member, who, at, told_after, refund, &mut self.dice);
+        if is_guest {
+            visit.hide(&mut self.dice);
+        } else {
+            self.population.members[member].known = true;
+        }
         Box::new(visit)
     }
 
