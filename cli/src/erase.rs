@@ -14,11 +14,15 @@ Examples:
   storepulse erase 6d0ac2ce-2d3b-5d5c-a1a0-5e5d2c9d7e11 --email ann@example.com
   storepulse erase 6d0ac2ce-2d3b-5d5c-a1a0-5e5d2c9d7e11 --json
 
-The id is the one in raw.users and raw.events, not the API's login.uuid. The counts stay as they are: the events belong
-to nobody afterwards. The command is safe to repeat, even after it was killed. It scans raw.events, which has no index on
-users, and it waits for a reconciliation, rebuild or verification to end. Later records about the person are refused with
-reason \"erased\". They are recognised by the id and by the e-mail addresses of the person's records and of --email. The
-command prints which data stays for a while, and until when.";
+The id is the one in raw.users and raw.events, not the API's login.uuid. \
+The counts stay as they are: the events belong to nobody afterwards. \
+The command prints which data stays for a while, and until when.
+
+Later records about the person are refused with reason \"erased\". They are recognised by the id, \
+by the e-mail addresses in the person's records, and by those given with --email.
+
+The command is safe to repeat, even after it was killed. It reads all of raw.events, which has no index on users. \
+If a reconciliation, rebuild or verification is running, the command waits for its end.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -26,7 +30,8 @@ pub(crate) struct EraseArgs {
     /// The user id of the person.
     #[arg(value_name = "USER_ID")]
     user_id: Uuid,
-    /// A further e-mail address of the person. The option may be repeated. Addresses in the person's records are found without it.
+    /// A further e-mail address of the person. The option may be repeated. Addresses in the person's records are found without
+    /// this option.
     #[arg(long = "email", value_name = "ADDRESS", value_parser = address)]
     addresses: Vec<String>,
     /// Print what was removed as one JSON object.
