@@ -12,7 +12,7 @@ use crate::{connect, interrupt};
 
 const EXAMPLES: &str = "\
 Examples:
-  storepulse rebuild                     after a changed plan, a lost slot, a restore or a wiped Kafka
+  storepulse rebuild                     after a changed plan, lost slot, restore or wiped Kafka
   storepulse rebuild --events-partitions 16 --shuffle-partitions 16
                                          for a larger cluster
   storepulse rebuild --abandon-old       if the checkpoint of the old query is damaged
