@@ -50,13 +50,14 @@ One line each for orders, lists, refunds and rows that are not events:
   quantity = { column = \"Quantity\", negative = \"refund\" }  # in [fields]
   order_id = { column = \"Order\", refund_prefix = \"C\" }      # in [fields]
 Mappings for real exports: ingest/history/examples.
-Every event has event_name, occurred_at, user_id, gender, age, country, city, latitude, longitude, session_id,
-session_started_at, returning, device and channel. Events about a product also have item_id, item_name, category, price or
-amount, currency, quantity and optionally brand. Purchases and refunds also have order_id, order_line, order_lines,
+Every event has event_name, occurred_at, user_id, gender, age, country, city, latitude, longitude, session_id, \
+session_started_at, returning, device and channel. Events about a product also have item_id, item_name, category, price or \
+amount, currency, quantity and optionally brand. Purchases and refunds also have order_id, order_line, order_lines, \
 payment_type and optionally purchased_at.
 
-You may interrupt the command at any time: the same command continues where it stopped. The same file adds nothing a second
-time, even under another name. This lists rejected rows: storepulse quarantine list --source file:NAME";
+You may interrupt the command at any time: the same command continues where it stopped. \
+If the same file is read again, even under another name, it adds nothing. \
+`storepulse quarantine list --source file:NAME` lists rejected rows.";
 
 /// How long the retention floor is waited for; a check does without, and whoever stores has its own.
 const FLOOR_WITHIN: Duration = Duration::from_secs(3);
