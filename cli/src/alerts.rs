@@ -19,7 +19,7 @@ use crate::console::accounts::own_name;
 const EXAMPLES: &str = "\
 Examples:
   storepulse alerts list                                show what fires and what is silenced
-  storepulse alerts rules                               show every rule, and what to do when it fires
+  storepulse alerts rules                               show every rule, and what to do then
   storepulse alerts test ops-hook --alerts alerts.toml  send a test notice to a target
   storepulse alerts silence FiguresLate --for 2h --reason 'load test'
   storepulse alerts silence --severity warning --for 8h --reason 'moving house'
@@ -39,11 +39,11 @@ pub(crate) enum AlertsCommand {
     Rules(RulesArgs),
     /// Send one test notice to a target. Exits 1 if the target does not accept it.
     Test(TestArgs),
-    /// Send no notices of a rule, of a severity or of all rules for a while. The withheld notices are counted.
+    /// For a while, send no notices of a rule, of a severity or of all rules. The withheld notices are counted.
     Silence(SilenceArgs),
     /// End a silence.
     Unsilence(UnsilenceArgs),
-    /// Send the JSON or text on standard input to every target. Other programs use it, such as Airflow.
+    /// Send the JSON or text on standard input to every target. Other programs, such as Airflow, use this command.
     ///
     /// Each target receives the notice once. If a delivery fails, the console repeats it. Exits 1 if a delivery failed and the
     /// console cannot repeat it.

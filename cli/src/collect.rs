@@ -34,7 +34,8 @@ pub(crate) struct CollectArgs {
 
 #[derive(Subcommand)]
 enum CollectCommand {
-    /// Make an API key. Standard error gets the key, which is shown only once. Standard output gets the line for `--keys`.
+    /// Make an API key. The key goes to standard error and is shown only once. The line for the `--keys` file goes to standard
+    /// output.
     Key(KeyArgs),
 }
 

@@ -19,7 +19,7 @@ use accounts::{KeyCommand, LinkArgs, UserCommand, own_name};
 
 const EXAMPLES: &str = "\
 Examples:
-  storepulse console                       serve http://127.0.0.1:56090 until Ctrl-C, and print a sign-in link
+  storepulse console                       serve http://127.0.0.1:56090, and print a sign-in link
   storepulse console link                  print another link, valid once within ten minutes
   storepulse console user add ana          add a viewer with a password
   storepulse console key add notebook      make a key for a program that reads /api/v1
@@ -61,23 +61,24 @@ struct ServeArgs {
     /// The collector whose state is shown, for example http://127.0.0.1:56080. By default no collector is asked.
     #[arg(long, value_name = "URL", env = "STOREPULSE_COLLECTOR_URL", hide_env_values = true)]
     collector: Option<Address>,
-    /// The address that browsers use, for example `https://shop.example`, if it differs from the one it listens on.
+    /// The address that browsers use, for example `https://shop.example`, if it differs from the address that the console
+    /// listens on.
     #[arg(long, value_name = "URL", env = "STOREPULSE_CONSOLE_PUBLIC_URL", hide_env_values = true, value_parser = public_url)]
     public_url: Option<String>,
-    /// A further host name to accept, besides the names of the loopback. The option may be repeated.
+    /// A further host name to accept, besides localhost and its addresses. The option may be repeated.
     #[arg(long = "host", value_name = "NAME", env = "STOREPULSE_CONSOLE_HOSTS", value_delimiter = ',')]
     hosts: Vec<String>,
-    /// The time zone of days and clock times for viewers who chose none, for example Europe/Zurich.
+    /// The time zone of days and clock times, for example Europe/Zurich. A viewer may choose another.
     #[arg(long, value_name = "ZONE", default_value = "UTC", env = "STOREPULSE_TIME_ZONE")]
     time_zone: chrono_tz::Tz,
     #[command(flatten)]
     rates: RatesArgs,
-    /// Do not print a sign-in link for an operator. Use it if the output is kept where others can read it.
+    /// Do not print a sign-in link for an operator. Use this option if the output is kept where others can read it.
     #[arg(long)]
     no_link: bool,
     #[command(flatten)]
     alerts: crate::alerts::FileArgs,
-    /// Evaluate alerts, but send none. Use it if Prometheus and Alertmanager send them.
+    /// Evaluate alerts, but send none. Use this option if Prometheus and Alertmanager send them.
     #[arg(long)]
     no_deliver: bool,
 }

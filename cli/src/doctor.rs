@@ -16,8 +16,8 @@ Examples:
   storepulse doctor
   storepulse doctor --timeout 10s --json | jq .stopped
 
-Exits 0 if the event arrived. Otherwise it names the hop where the event stopped, and exits 1. The event counts like any
-other, under country XD.")]
+If the event arrived, the command exits with 0. Otherwise it names the stage where the event stopped, and exits with 1. \
+The event counts like any other, under country ZZ.")]
 pub(crate) struct DoctorArgs {
     /// The maximum time from the commit of the event to its row, for example 30s or 2m.
     #[arg(long, default_value = "60s", value_parser = parse_timeout)]

@@ -25,13 +25,13 @@ pub(crate) enum JobCommand {
     Status(StatusArgs),
     /// Stop the job and end its supervisor. Waits until both have ended.
     Stop(StopArgs),
-    /// End the queries, but keep the supervisor. Nothing starts them before `job resume`. Waits until they have ended.
+    /// End the queries, but keep the supervisor. Nothing starts the queries before `job resume`. Waits until they have ended.
     Hold(WishArgs),
     /// Resume a job on hold. Waits until it runs.
     Resume(WishArgs),
     /// Submit the queries again from their checkpoints. Waits until they run.
     Restart(WishArgs),
-    /// Prepare a new start of the plan: next revision, empty checkpoint, from the topic's start.
+    /// Prepare the plan to start anew: at the topic's start, with the next revision and an empty checkpoint.
     Reset(ResetArgs),
 }
 
@@ -47,17 +47,17 @@ pub(crate) struct RunArgs {
     /// The interval between the starts of micro-batches, in ms.
     #[arg(long, default_value_t = 500)]
     trigger_ms: u64,
-    /// The maximum number of records of a micro-batch. The actual number depends on how long earlier ones took.
+    /// The maximum number of records of a micro-batch. The actual number depends on how long earlier micro-batches took.
     #[arg(long, default_value_t = 200_000)]
     max_offsets_per_trigger: u64,
-    /// The intervals of the queries other than the cube's, in percent of the usual ones (7 to 23 s). Less than 100 makes their
-    /// tables more current; more than 100 leaves more of a small cluster to the cube.
+    /// The intervals of all queries except the cube's, in percent of the usual intervals (7 to 23 s). Less than 100 makes the
+    /// tables of these queries more current; more than 100 leaves more of a small cluster to the cube.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     beside_pct: u32,
-    /// Seconds without a finished task, after which a query with an open micro-batch is submitted again.
+    /// If no task of an open micro-batch finishes for this many seconds, the job is submitted again.
     #[arg(long, default_value_t = 60)]
     stall_after_s: u64,
-    /// If another supervisor has the job, wait without limit and take over when it ends.
+    /// If another supervisor runs the job, wait until that one ends, and take over then.
     #[arg(long)]
     standby: bool,
 }
@@ -71,7 +71,8 @@ pub(crate) struct StatusArgs {
 
 #[derive(Args)]
 pub(crate) struct ResetArgs {
-    /// Number of tasks of the plan's streams, best the number of cores of the cluster. The default keeps the present number, 2 at first.
+    /// How many tasks the streams of the plan use. The number of cores of the cluster is best. The default keeps the present
+    /// number, which is 2 at first.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
     shuffle_partitions: Option<u32>,
 }

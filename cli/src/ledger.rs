@@ -24,7 +24,7 @@ pub(crate) struct LedgerArgs {
     /// The first minute of `ingested_at` (RFC 3339). The default is the first stored minute.
     #[arg(long, value_name = "TIME")]
     from: Option<DateTime<Utc>>,
-    /// The minute after the last (RFC 3339). The default is the minute after the last stored one.
+    /// The minute after the last one to show (RFC 3339). The default is the minute after the last stored one.
     #[arg(long, value_name = "TIME")]
     to: Option<DateTime<Utc>>,
     /// Print every minute, not only the sums.
@@ -36,10 +36,10 @@ pub(crate) struct LedgerArgs {
     /// Print JSON, with every minute.
     #[arg(long)]
     json: bool,
-    /// Seconds to wait until relay and Spark have processed everything stored by now.
+    /// How many seconds to wait, at most, until relay and Spark have processed everything that is stored now.
     #[arg(long, default_value_t = 120)]
     wait_s: u64,
-    /// Seconds to wait until the counts of past minutes stop changing.
+    /// How many seconds to wait, at most, until the counts of past minutes stop changing.
     #[arg(long, default_value_t = 120)]
     settle_s: u64,
 }

@@ -105,7 +105,7 @@ enum Command {
     /// List, silence and test alerts, or send a notice to their targets.
     #[command(subcommand)]
     Alerts(alerts::AlertsCommand),
-    /// Send one event through the live system and follow it to its row, or name the hop where it stopped.
+    /// Send one event through the live system and follow it to its row, or name the stage where it stopped.
     Doctor(doctor::DoctorArgs),
     /// Compare every row in Cassandra with SQL over PostgreSQL.
     Verify(verify::VerifyArgs),
@@ -119,9 +119,9 @@ enum Command {
     Schemas(schemas::SchemasCommand),
     /// Correct closed windows, late records included. It is safe to repeat.
     Reconcile(reconcile::ReconcileArgs),
-    /// Compute every figure again from PostgreSQL, while the shop goes on.
+    /// Compute every figure again from PostgreSQL, while events continue to arrive.
     Rebuild(rebuild::RebuildArgs),
-    /// Remove data older than a number of days everywhere. Older events are then refused.
+    /// Remove data that is older than a number of days, everywhere. Older events are then refused.
     Retention(retention::RetentionArgs),
     /// Remove a person everywhere and for ever. The counts stay as they are.
     Erase(erase::EraseArgs),

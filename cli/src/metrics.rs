@@ -18,7 +18,8 @@ Examples:
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct MetricsArgs {
-    /// The address to listen on. There is no TLS and no password. The metrics contain counts and names of topics, no events or users.
+    /// The address to listen on. There is no TLS and no password. The metrics contain counts and names of topics, but no events
+    /// or users.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:56090")]
     listen: SocketAddr,
     /// Print the metrics once and end.

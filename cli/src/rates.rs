@@ -8,11 +8,11 @@ use contracts::money::Rates;
 
 #[derive(Args, Clone)]
 pub(crate) struct RatesArgs {
-    /// A file of rates into the base currency, with lines of `date,currency,rate`. Without it, invented rates into EUR are used, and
-    /// there are no rates into another base currency.
+    /// A file of rates into the base currency, with lines of `date,currency,rate`. Without it, invented rates into EUR are used. For
+    /// another base currency there are then no rates.
     #[arg(long, env = "STOREPULSE_RATES", value_name = "FILE")]
     rates: Option<PathBuf>,
-    /// The currency that amounts are converted into. The first event of a database fixes it.
+    /// The base currency: amounts are converted into it. The first command that ingests events into a database fixes it.
     #[arg(long, env = "STOREPULSE_BASE_CURRENCY", default_value = "EUR", value_name = "ISO 4217")]
     base_currency: Currency,
 }

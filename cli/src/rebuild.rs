@@ -12,17 +12,17 @@ use crate::{connect, interrupt};
 
 const EXAMPLES: &str = "\
 Examples:
-  storepulse rebuild                     after a changed plan, a lost slot, a restored PostgreSQL or a wiped Kafka
+  storepulse rebuild                     after a changed plan, lost slot, restore or wiped Kafka
   storepulse rebuild --events-partitions 16 --shuffle-partitions 16
                                          for a larger cluster
   storepulse rebuild --abandon-old       if the checkpoint of the old query is damaged
 
-Keep `storepulse relay run` and `storepulse job run` running meanwhile, or start them when the command asks for them.
-You may interrupt the command at any time and run it again: it continues where it stopped. The last windows close
-eleven minutes after the cut.
+Keep `storepulse relay run` and `storepulse job run` running meanwhile, or start them when the command asks for them. \
+The last windows before the cut close eleven minutes after it. \
+You may interrupt the command at any time and run it again: it continues where it stopped.
 
-If PostgreSQL was restored without its latest events, run `storepulse reconcile` afterwards. It removes the rows that
-only lost events had produced; a rebuild leaves these rows.";
+If PostgreSQL was restored without its latest events, run `storepulse reconcile` afterwards. \
+Some rows may come only from events that are now lost. `reconcile` removes such rows; a rebuild leaves them.";
 
 /// What was said last, so that nothing is said twice.
 type Said = Mutex<String>;
@@ -30,16 +30,20 @@ type Said = Mutex<String>;
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RebuildArgs {
-    /// End the old query at once instead of at the cut, because its checkpoint is damaged.
+    /// End the old query at once, not at the cut (the minute from which the new revision owns the windows). For a query whose
+    /// checkpoint is damaged.
     #[arg(long)]
     abandon_old: bool,
-    /// The ingestor's time, if its clock is simulated (`simulate --start`). Nothing may be ingested meanwhile.
+    /// The present time of the ingestor, if its clock is simulated (`simulate --start`). Nothing may be ingested while the rebuild
+    /// runs.
     #[arg(long, value_name = "TIME")]
     at: Option<DateTime<Utc>>,
-    /// Number of partitions of the new events topic. It limits how many tasks read at a time. The default keeps the present number.
+    /// How many partitions the new events topic has. The number limits how many tasks read at a time. The default keeps the
+    /// present number.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..=1024))]
     events_partitions: Option<i32>,
-    /// Number of tasks of the new plan's streams, best the number of cores of the cluster. The default keeps the present number.
+    /// How many tasks the streams of the new plan use. The number of cores of the cluster is best. The default keeps the present
+    /// number.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
     shuffle_partitions: Option<u32>,
 }

@@ -19,10 +19,13 @@ Examples:
   storepulse retention --keep-days 90                keep today and the 90 days before
   storepulse retention --keep-days 90 --json
 
-The command first moves the retention floor, the midnight before which nothing is kept. The floor moves only as far as
-data is removed, and never back. Events from before the floor are refused from then on (reason \"before_floor\"). While no
-event is that old, past events may still be replayed. The command waits for a reconciliation, rebuild or verification to
-end. It is safe to repeat, even after it was killed.";
+The command first moves the retention floor, the midnight before which nothing is kept. The floor never moves back. \
+From then on, events from before the floor are refused (reason \"before_floor\"). \
+If no stored event is old enough to be removed, the floor does not move. \
+As long as no floor was ever set, past events may still be replayed.
+
+If a reconciliation, rebuild or verification is running, the command waits for its end. \
+It is safe to repeat, even after it was killed.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -36,7 +39,7 @@ pub(crate) struct RetentionArgs {
     /// Print what was removed as one JSON object.
     #[arg(long)]
     json: bool,
-    /// The ingestor's time, if its clock is simulated (`simulate --start`).
+    /// The present time of the ingestor, if its clock is simulated (`simulate --start`).
     #[arg(long, value_name = "TIME")]
     at: Option<DateTime<Utc>>,
 }

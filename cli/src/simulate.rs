@@ -48,7 +48,7 @@ pub(crate) struct SimulateArgs {
     /// Percentage of records that break a validation rule.
     #[arg(long, default_value_t = 0.0)]
     malformed_pct: f64,
-    /// Percentage of records of a single user.
+    /// Percentage of records that belong to one very active user.
     #[arg(long, default_value_t = 0.0)]
     hot_key_pct: f64,
     /// Percentage of visits by people who have not signed in: only the country of such a visit is known.

@@ -14,10 +14,10 @@ use crate::connect;
 
 #[derive(Args)]
 pub(crate) struct VerifyArgs {
-    /// Seconds to wait until relay and Spark have processed everything stored by now.
+    /// How many seconds to wait, at most, until relay and Spark have processed everything that is stored now.
     #[arg(long, default_value_t = 120)]
     wait_s: u64,
-    /// Seconds to wait until rows that still change stop changing.
+    /// How many seconds to wait, at most, until rows stop changing.
     #[arg(long, default_value_t = 120)]
     settle_s: u64,
     /// Verify only one family of tables: cube, orders, live, sessions, hours, products or registrations.

@@ -24,7 +24,7 @@ use crate::{connect, interrupt, reconcile};
 
 const HELP: &str = "\
 Examples:
-  storepulse ingest replay --check 2019.csv --mapping shop.toml      show events and refusals, store nothing
+  storepulse ingest replay --check 2019.csv --mapping shop.toml  show events, store nothing
   storepulse ingest replay 2019.csv 2020.parquet --mapping shop.toml
   storepulse ingest replay events.ndjson --mapping shop.toml --reconcile
   storepulse ingest replay 2019.csv --mapping shop.toml --again --rates rates.csv
@@ -44,19 +44,20 @@ A mapping, shop.toml:
   country = { value = \"DE\" }         # a constant
   price = { column = \"preis\", decimal = \",\" }
 One line each for orders, lists, refunds and rows that are not events:
-  orders = { carry = [\"Created at\"], number = true }     # order values only on its first line; number the lines
-  lines = \"properties.products\"                          # a row for each element of this list (NDJSON, Parquet)
+  orders = { carry = [\"Created at\"], number = true }  # copy from the first line; number the lines
+  lines = \"properties.products\"                       # a row per element (NDJSON, Parquet)
   skip = [{ column = \"line_type\", values = [\"shipping\"] }] # counted, not kept
-  quantity = { column = \"Quantity\", negative = \"refund\" }   # in [fields]; order_id = { column = …, refund_prefix = \"C\" }
+  quantity = { column = \"Quantity\", negative = \"refund\" }  # in [fields]
+  order_id = { column = \"Order\", refund_prefix = \"C\" }      # in [fields]
 Mappings for real exports: ingest/history/examples.
-Every event has event_name, occurred_at, and user_id or anonymous_id. It may have gender, age, country, city, latitude,
-longitude, session_id, session_started_at, returning, device and channel. What is left out is looked up, inferred or
-unknown. Events about a product also have item_id, item_name, category, price or
-amount, currency, quantity and optionally brand. Purchases and refunds also have order_id, order_line, order_lines,
+Every event has event_name, occurred_at, user_id, gender, age, country, city, latitude, longitude, session_id, \
+session_started_at, returning, device and channel. Events about a product also have item_id, item_name, category, price or \
+amount, currency, quantity and optionally brand. Purchases and refunds also have order_id, order_line, order_lines, \
 payment_type and optionally purchased_at.
 
-You may interrupt the command at any time: the same command continues where it stopped. The same file adds nothing a second
-time, even under another name. This lists rejected rows: storepulse quarantine list --source file:NAME";
+You may interrupt the command at any time: the same command continues where it stopped. \
+If the same file is read again, even under another name, it adds nothing. \
+`storepulse quarantine list --source file:NAME` lists rejected rows.";
 
 /// How long the retention floor is waited for; a check does without, and whoever stores has its own.
 const FLOOR_WITHIN: Duration = Duration::from_secs(3);

@@ -102,7 +102,7 @@ async fn judge(
         && confirmed != open
     {
         return Err(format!(
-            "{open} records are open now, and {confirmed} were when the dry run looked: nothing was changed; make another dry run"
+            "{open} records are open now, but {confirmed} were open at the dry run: nothing was changed; make another dry run"
         ));
     }
     let rules = Rules { namespace: endpoints.namespace.clone(), rates };

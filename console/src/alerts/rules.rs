@@ -176,7 +176,7 @@ pub(crate) const RULES: &[Rule] = &[
         signal: Signal::SlotMargin,
         op: Op::Below,
         severity: Severity::Critical,
-        summary: "PostgreSQL keeps more log for the replication slot than may still be written before the slot is lost; a lost slot needs a rebuild",
+        summary: "more than half of the log that PostgreSQL may keep for the replication slot is used; at the limit the slot is lost, and a rebuild is needed",
         action: "start the relay, end open transactions or raise `max_slot_wal_keep_size`; read docs/operations.md, \"The relay has stopped\"",
         section: RELAY,
         promql: Some("storepulse_slot_safe_bytes - storepulse_slot_retained_bytes < {raise}"),
