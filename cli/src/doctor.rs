@@ -17,7 +17,7 @@ Examples:
   storepulse doctor --timeout 10s --json | jq .stopped
 
 If the event arrived, the command exits with 0. Otherwise it names the stage where the event stopped, and exits with 1. \
-The event counts like any other, under country ZZ.")]
+The event counts like any other, under country XD.")]
 pub(crate) struct DoctorArgs {
     /// The maximum time from the commit of the event to its row, for example 30s or 2m.
     #[arg(long, default_value = "60s", value_parser = parse_timeout)]

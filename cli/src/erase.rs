@@ -20,6 +20,8 @@ Examples:
   storepulse erase --anonymous-id 4f2d8c1b --source collector/web
 
 The id is the one in raw.users and raw.events, not the API's login.uuid. \
+If you only have what a sender called the person, give that with --user-id or --anonymous-id, and the source as \
+raw.quarantine has it: collector/KEY, or file:NAME. All ids that were sent together with it are erased too. \
 The counts stay as they are: the events belong to nobody afterwards. \
 The command prints which data stays for a while, and until when.
 
@@ -33,8 +35,23 @@ If a reconciliation, rebuild or verification is running, the command waits for i
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EraseArgs {
     /// The user id of the person.
-    #[arg(value_name = "USER_ID")]
-    user_id: Uuid,
+    #[arg(value_name = "USER_ID", required_unless_present_any = ["named", "anonymous"], conflicts_with_all = ["named", "anonymous"])]
+    user_id: Option<Uuid>,
+    /// What a sender gave as user_id of the person.
+    #[arg(
+        long = "user-id",
+        id = "named",
+        value_name = "TEXT",
+        requires = "source",
+        conflicts_with = "anonymous"
+    )]
+    named: Option<SenderId>,
+    /// What a sender gave as anonymous_id of the person.
+    #[arg(long = "anonymous-id", id = "anonymous", value_name = "TEXT", requires = "source")]
+    anonymous: Option<Name>,
+    /// The sender: collector/KEY, or file:NAME.
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
     /// A further e-mail address of the person. The option may be repeated. Addresses in the person's records are found without
     /// this option.
     #[arg(long = "email", value_name = "ADDRESS", value_parser = address)]

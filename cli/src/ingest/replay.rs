@@ -50,8 +50,9 @@ One line each for orders, lists, refunds and rows that are not events:
   quantity = { column = \"Quantity\", negative = \"refund\" }  # in [fields]
   order_id = { column = \"Order\", refund_prefix = \"C\" }      # in [fields]
 Mappings for real exports: ingest/history/examples.
-Every event has event_name, occurred_at, user_id, gender, age, country, city, latitude, longitude, session_id, \
-session_started_at, returning, device and channel. Events about a product also have item_id, item_name, category, price or \
+Every event has event_name, occurred_at, and user_id or anonymous_id. It may have gender, age, country, city, latitude, \
+longitude, session_id, session_started_at, returning, device and channel. What is left out is looked up, inferred or unknown. \
+Events about a product also have item_id, item_name, category, price or \
 amount, currency, quantity and optionally brand. Purchases and refunds also have order_id, order_line, order_lines, \
 payment_type and optionally purchased_at.
 

@@ -134,10 +134,10 @@ impl Floor {
         draft
     }
 
-    /// The same for the hot key's member, who never pauses.
+    /// The same for the hot key's member, who never pauses and is always signed in: a key is hot by its user.
     pub(super) fn next_hot(&mut self, at: DateTime<Utc>) -> Option<Draft> {
         let (member, visit) = self.hot.take()?;
-        let mut visit = visit.unwrap_or_else(|| self.begin(member, at));
+        let mut visit = visit.unwrap_or_else(|| self.begin(member, at, 0.0));
         let (draft, pause) = self.step(&mut visit, at);
         self.hot = Some((member, pause.map(|_| visit)));
         Some(draft)
@@ -149,13 +149,13 @@ impl Floor {
         if let Some(member) = self.refunds.pop_due(now_us)
             && self.population.take(member)
         {
-            return Some(self.begin(member, at));
+            return Some(self.begin(member, at, self.guests_pct));
         }
         let member = self.population.take_any(now_us, &mut self.dice)?;
-        Some(self.begin(member, at))
+        Some(self.begin(member, at, self.guests_pct))
     }
 
-    fn begin(&mut self, member: usize, at: DateTime<Utc>) -> Box<Visit> {
+    fn begin(&mut self, member: usize, at: DateTime<Utc>, guests_pct: f64) -> Box<Visit> {
         let told_after = if self.dice.percent(self.late_pct) {
             let after_s = LATE_FROM_S + LATE_SPREAD_S * self.dice.unit();
             #[expect(clippy::cast_possible_truncation, reason = "minutes")]
@@ -169,7 +169,7 @@ impl Floor {
         } else {
             None
         };
-        let is_guest = refund.is_none() && self.guests_pct > 0.0 && self.dice.percent(self.guests_pct);
+        let is_guest = refund.is_none() && guests_pct > 0.0 && self.dice.percent(guests_pct);
         let who = &self.population.members[member];
         let mut visit = Visit::begin(member, who, at, told_after, refund, &mut self.dice);
         if is_guest {
