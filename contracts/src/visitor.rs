@@ -240,7 +240,7 @@ mod tests {
             user_id: found.visitor_id,
             session_id: visited.session_id,
             gender: Gender::Female,
-            ..told.clone()
+            ..told
         };
         assert_eq!(event, expected);
 

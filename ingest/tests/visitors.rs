@@ -293,11 +293,14 @@ async fn what_passes_out_of_quarantine_finds_its_visit() {
     .await;
 }
 
+/// The visits of one visitor under one told id: where each ends, and whether there was one before, by its start.
+type Visits = BTreeMap<i64, (i64, bool)>;
+
 /// Visits one event after another, as anybody would write it down.
 #[derive(Default)]
 struct Model {
-    /// By visitor and told visit: starts, ends, whether there was one before.
-    visits: BTreeMap<(Uuid, Option<String>), BTreeMap<i64, (i64, bool)>>,
+    /// By visitor and told visit.
+    visits: BTreeMap<(Uuid, Option<String>), Visits>,
 }
 
 impl Model {

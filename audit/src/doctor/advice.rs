@@ -34,10 +34,6 @@ pub(super) async fn relay(pg: &Client, slot: &str) -> Result<Part, tokio_postgre
     let (holder, state, detail, warning): (String, String, String, String) =
         (row.get(0), row.get(1), row.get(2), row.get(3));
     let reported_at = row.get::<_, DateTime<Utc>>(4).format("%H:%M:%S UTC");
-    if state == "held" {
-        let why = format!("the job ({holder}) is {detail}");
-        return Ok(Part::Absent(stopped(why, "`storepulse job resume` lets it go on")));
-    }
     let because = if detail.is_empty() { String::new() } else { format!(": {detail}") };
     if state == "stopped" {
         let why = format!("the relay ({holder}) has stopped{because}");
@@ -83,6 +79,10 @@ pub(super) async fn job(pg: &Client, query: &str) -> Result<Part, tokio_postgres
     }
     if state == "running" {
         return Ok(Part::AtWork);
+    }
+    if state == "held" {
+        let why = format!("the job ({holder}) is {detail}");
+        return Ok(Part::Absent(stopped(why, "`storepulse job resume` lets it go on")));
     }
     let because = if detail.is_empty() { String::new() } else { format!(": {detail}") };
     let why = format!("the job ({holder}) is {state}{because}");

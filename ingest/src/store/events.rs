@@ -109,7 +109,8 @@ impl Store {
                 Written { appended: Appended::default(), fresh: Fresh::All, repeats: Repeats::new() };
             return Ok((nothing, Refused::new()));
         }
-        self.write_with(rows, None).await
+        // Once a transaction: what waits for it stays small.
+        Box::pin(self.write_with(rows, None)).await
     }
 
     /// Commits encoded events and what a step through a file brings with them, in one transaction.
@@ -118,7 +119,7 @@ impl Store {
         rows: EncodedRows,
         step: &FileStep,
     ) -> Result<Appended, StoreError> {
-        Ok(self.write_with(rows, Some(step)).await?.0.appended)
+        Ok(Box::pin(self.write_with(rows, Some(step))).await?.0.appended)
     }
 
     async fn write_with(

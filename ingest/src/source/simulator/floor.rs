@@ -125,7 +125,7 @@ impl Floor {
         // Whoever is due; or somebody new; or, with everybody visiting, whoever is due first.
         let due = self.visits.pop_due(now_us);
         let opened = due.or_else(|| self.open_visit(at)).or_else(|| self.visits.pop());
-        let mut visit = opened.unwrap_or_else(|| self.begin(0, at));
+        let mut visit = opened.unwrap_or_else(|| self.begin(0, at, self.guests_pct));
         let (draft, pause) = self.step(&mut visit, at);
         match pause {
             Some(pause) => self.visits.add(now_us + self.hurried(pause, now_us), visit),
