@@ -19,7 +19,7 @@ use crate::console::accounts::own_name;
 const EXAMPLES: &str = "\
 Examples:
   storepulse alerts list                                show what fires and what is silenced
-  storepulse alerts rules                               show every rule, and what to do when it fires
+  storepulse alerts rules                               show every rule and what to do
   storepulse alerts test ops-hook --alerts alerts.toml  send a test notice to a target
   storepulse alerts silence FiguresLate --for 2h --reason 'load test'
   storepulse alerts silence --severity warning --for 8h --reason 'moving house'

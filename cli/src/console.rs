@@ -19,7 +19,7 @@ use accounts::{KeyCommand, LinkArgs, UserCommand, own_name};
 
 const EXAMPLES: &str = "\
 Examples:
-  storepulse console                       serve http://127.0.0.1:56090 until Ctrl-C, and print a sign-in link
+  storepulse console                       serve http://127.0.0.1:56090, print a sign-in link
   storepulse console link                  print another link, valid once within ten minutes
   storepulse console user add ana          add a viewer with a password
   storepulse console key add notebook      make a key for a program that reads /api/v1

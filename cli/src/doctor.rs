@@ -16,7 +16,7 @@ Examples:
   storepulse doctor
   storepulse doctor --timeout 10s --json | jq .stopped
 
-Exits 0 if the event arrived. Otherwise it names the hop where the event stopped, and exits 1. The event counts like any
+Exits 0 if the event arrived. Otherwise it names the hop where the event stopped, and exits 1. The event counts like any \
 other, under country ZZ.")]
 pub(crate) struct DoctorArgs {
     /// The maximum time from the commit of the event to its row, for example 30s or 2m.

@@ -14,10 +14,10 @@ Examples:
   storepulse erase 6d0ac2ce-2d3b-5d5c-a1a0-5e5d2c9d7e11 --email ann@example.com
   storepulse erase 6d0ac2ce-2d3b-5d5c-a1a0-5e5d2c9d7e11 --json
 
-The id is the one in raw.users and raw.events, not the API's login.uuid. The counts stay as they are: the events belong
-to nobody afterwards. The command is safe to repeat, even after it was killed. It scans raw.events, which has no index on
-users, and it waits for a reconciliation, rebuild or verification to end. Later records about the person are refused with
-reason \"erased\". They are recognised by the id and by the e-mail addresses of the person's records and of --email. The
+The id is the one in raw.users and raw.events, not the API's login.uuid. The counts stay as they are: the events belong \
+to nobody afterwards. The command is safe to repeat, even after it was killed. It scans raw.events, which has no index on \
+users, and it waits for a reconciliation, rebuild or verification to end. Later records about the person are refused with \
+reason \"erased\". They are recognised by the id and by the e-mail addresses of the person's records and of --email. The \
 command prints which data stays for a while, and until when.";
 
 #[derive(Args)]

@@ -44,7 +44,7 @@ pub(crate) struct RunArgs {
     /// A file with the address of the Spark Connect server on one line. The default is the file that SPARK_REMOTE_FILE names.
     #[arg(long, value_name = "FILE", conflicts_with = "remote")]
     remote_file: Option<PathBuf>,
-    /// The interval between the starts of micro-batches, in ms.
+    /// The minimum interval between the starts of micro-batches, in ms.
     #[arg(long, default_value_t = 500)]
     trigger_ms: u64,
     /// The maximum number of records of a micro-batch. The actual number depends on how long earlier ones took.
@@ -71,7 +71,8 @@ pub(crate) struct StatusArgs {
 
 #[derive(Args)]
 pub(crate) struct ResetArgs {
-    /// Number of tasks of the plan's streams, best the number of cores of the cluster. The default keeps the present number, 2 at first.
+    /// The number of tasks of the plan's streams. The best value is the number of cores of the cluster. The default keeps the
+    /// present number, 2 at first.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
     shuffle_partitions: Option<u32>,
 }

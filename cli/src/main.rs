@@ -120,7 +120,7 @@ enum Command {
     Schemas(schemas::SchemasCommand),
     /// Correct closed windows, late records included. It is safe to repeat.
     Reconcile(reconcile::ReconcileArgs),
-    /// Compute every figure again from PostgreSQL, while the shop goes on.
+    /// Compute every figure again from PostgreSQL, while events continue to arrive.
     Rebuild(rebuild::RebuildArgs),
     /// Remove data older than a number of days everywhere. Older events are then refused.
     Retention(retention::RetentionArgs),

@@ -26,7 +26,7 @@ Examples:
   storepulse quarantine list --reason future --since 2h    show the newest records of a reason
   storepulse quarantine show shop.events.g1 2/1234         show one record, decoded
   storepulse quarantine show shop.events.g1 2/1234 --raw > record.bin
-  storepulse quarantine replay --dry-run                   show what would pass under the present rules
+  storepulse quarantine replay --dry-run                   show what would pass now
   storepulse quarantine replay --reason missing_rate --rates rates.csv";
 
 #[derive(Subcommand)]

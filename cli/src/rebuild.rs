@@ -12,17 +12,18 @@ use crate::{connect, interrupt};
 
 const EXAMPLES: &str = "\
 Examples:
-  storepulse rebuild                     after a changed plan, a lost slot, a restored PostgreSQL or a wiped Kafka
+  storepulse rebuild                     after a changed plan, a lost slot,
+                                         a restored PostgreSQL or a wiped Kafka
   storepulse rebuild --events-partitions 16 --shuffle-partitions 16
                                          for a larger cluster
   storepulse rebuild --abandon-old       if the checkpoint of the old query is damaged
 
-Keep `storepulse relay run` and `storepulse job run` running meanwhile, or start them when the command asks for them.
-You may interrupt the command at any time and run it again: it continues where it stopped. The last windows close
-eleven minutes after the cut.
+Keep `storepulse relay run` and `storepulse job run` running meanwhile, or start them when the command asks for \
+them. You may interrupt the command at any time and run it again: it continues where it stopped. The last windows \
+close eleven minutes after the cut.
 
-If PostgreSQL was restored without its latest events, run `storepulse reconcile` afterwards. It removes the rows that
-only lost events had produced; a rebuild leaves these rows.";
+If PostgreSQL was restored without its latest events, run `storepulse reconcile` afterwards. It removes the rows \
+that only lost events had produced; a rebuild leaves these rows.";
 
 /// What was said last, so that nothing is said twice.
 type Said = Mutex<String>;
@@ -36,10 +37,11 @@ pub(crate) struct RebuildArgs {
     /// The ingestor's time, if its clock is simulated (`simulate --start`). Nothing may be ingested meanwhile.
     #[arg(long, value_name = "TIME")]
     at: Option<DateTime<Utc>>,
-    /// Number of partitions of the new events topic. It limits how many tasks read at a time. The default keeps the present number.
+    /// The number of partitions of the new events topic. It limits how many tasks read at a time. The default keeps the present number.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..=1024))]
     events_partitions: Option<i32>,
-    /// Number of tasks of the new plan's streams, best the number of cores of the cluster. The default keeps the present number.
+    /// The number of tasks of the new plan's streams. The best value is the number of cores of the cluster. The default keeps
+    /// the present number.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
     shuffle_partitions: Option<u32>,
 }

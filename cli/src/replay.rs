@@ -24,7 +24,8 @@ use crate::{connect, interrupt, reconcile};
 
 const HELP: &str = "\
 Examples:
-  storepulse ingest replay --check 2019.csv --mapping shop.toml      show events and refusals, store nothing
+  storepulse ingest replay --check 2019.csv --mapping shop.toml
+                                     show events and refusals, store nothing
   storepulse ingest replay 2019.csv 2020.parquet --mapping shop.toml
   storepulse ingest replay events.ndjson --mapping shop.toml --reconcile
   storepulse ingest replay 2019.csv --mapping shop.toml --again --rates rates.csv
@@ -44,18 +45,19 @@ A mapping, shop.toml:
   country = { value = \"DE\" }         # a constant
   price = { column = \"preis\", decimal = \",\" }
 One line each for orders, lists, refunds and rows that are not events:
-  orders = { carry = [\"Created at\"], number = true }     # order values only on its first line; number the lines
-  lines = \"properties.products\"                          # a row for each element of this list (NDJSON, Parquet)
+  orders = { carry = [\"Created at\"], number = true }     # order values on the first line only
+  lines = \"properties.products\"                          # a row for each element of this list
   skip = [{ column = \"line_type\", values = [\"shipping\"] }] # counted, not kept
   quantity = { column = \"Quantity\", negative = \"refund\" }   # in [fields]; order_id = { column = …, refund_prefix = \"C\" }
 Mappings for real exports: ingest/history/examples.
-Every event has event_name, occurred_at, user_id, gender, age, country, city, latitude, longitude, session_id,
-session_started_at, returning, device and channel. Events about a product also have item_id, item_name, category, price or
-amount, currency, quantity and optionally brand. Purchases and refunds also have order_id, order_line, order_lines,
+
+Every event has event_name, occurred_at, user_id, gender, age, country, city, latitude, longitude, session_id, \
+session_started_at, returning, device and channel. Events about a product also have item_id, item_name, category, price or \
+amount, currency, quantity and optionally brand. Purchases and refunds also have order_id, order_line, order_lines, \
 payment_type and optionally purchased_at.
 
-You may interrupt the command at any time: the same command continues where it stopped. The same file adds nothing a second
-time, even under another name. This lists rejected rows: storepulse quarantine list --source file:NAME";
+You may interrupt the command at any time: the same command continues where it stopped. The same file adds nothing a \
+second time, even under another name. This lists rejected rows: storepulse quarantine list --source file:NAME";
 
 /// Rows that `--check` shows of each file.
 const SHOWN: usize = 3;

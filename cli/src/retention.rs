@@ -19,9 +19,9 @@ Examples:
   storepulse retention --keep-days 90                keep today and the 90 days before
   storepulse retention --keep-days 90 --json
 
-The command first moves the retention floor, the midnight before which nothing is kept. The floor moves only as far as
-data is removed, and never back. Events from before the floor are refused from then on (reason \"before_floor\"). While no
-event is that old, past events may still be replayed. The command waits for a reconciliation, rebuild or verification to
+The command first moves the retention floor, the midnight before which nothing is kept. The floor moves only as far as \
+data is removed, and never back. Events from before the floor are refused from then on (reason \"before_floor\"). While no \
+event is that old, past events may still be replayed. The command waits for a reconciliation, rebuild or verification to \
 end. It is safe to repeat, even after it was killed.";
 
 #[derive(Args)]

@@ -11,7 +11,7 @@ pub(crate) struct SetupArgs {
     /// Print only what was created.
     #[arg(long, short)]
     quiet: bool,
-    /// Number of partitions of the events topic. It limits how many tasks read at a time. The first set-up uses 4 by default;
+    /// The number of partitions of the events topic. It limits how many tasks read at a time. The first set-up uses 4 by default;
     /// later, `storepulse rebuild` changes the number.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..=1024))]
     events_partitions: Option<i32>,

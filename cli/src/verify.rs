@@ -17,7 +17,7 @@ pub(crate) struct VerifyArgs {
     /// Seconds to wait until relay and Spark have processed everything stored by now.
     #[arg(long, default_value_t = 120)]
     wait_s: u64,
-    /// Seconds to wait until rows that still change stop changing.
+    /// Seconds to wait until rows stop changing.
     #[arg(long, default_value_t = 120)]
     settle_s: u64,
     /// Verify only one family of tables: cube, orders, live, sessions, hours, products or registrations.
