@@ -44,7 +44,7 @@ pub(crate) struct RunArgs {
     /// A file with the address of the Spark Connect server on one line. The default is the file that SPARK_REMOTE_FILE names.
     #[arg(long, value_name = "FILE", conflicts_with = "remote")]
     remote_file: Option<PathBuf>,
-    /// The interval between the starts of micro-batches, in ms.
+    /// The minimum interval between the starts of micro-batches, in ms.
     #[arg(long, default_value_t = 500)]
     trigger_ms: u64,
     /// The maximum number of records of a micro-batch. The actual number depends on how long earlier micro-batches took.

@@ -28,7 +28,7 @@ pub(crate) enum StackCommand {
 /// What a stack can have beside the line.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Extra {
-    /// Airflow: scheduler, API server and DAG processor.
+    /// Scheduler, API server with its page, and DAG processor.
     Airflow,
 }
 
