@@ -12,6 +12,7 @@ pub(crate) mod period;
 pub(crate) mod reader;
 pub(crate) mod series;
 pub(crate) mod sums;
+pub(crate) mod teller;
 pub(crate) mod view;
 mod whole;
 
