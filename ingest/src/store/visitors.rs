@@ -11,6 +11,7 @@ use contracts::visitor::{Facts, Found, Open, Visited};
 use tokio_postgres::{Client, Error, Row};
 use uuid::Uuid;
 
+use super::admission::before_floor;
 use super::connection::Store;
 use super::error::StoreError;
 use super::users::parsed;
@@ -36,13 +37,12 @@ struct Questions {
 impl Questions {
     /// Nothing is asked, and so kept, about what is not let in: it stays as it is, which is refused later.
     fn of<'a>(events: impl Iterator<Item = (&'a Open, DateTime<Utc>)>, admission: &Admission) -> Self {
-        let is_erased = |id: &Uuid| admission.erased.as_ref().is_some_and(|erased| erased.contains(id));
         let mut questions = Self::default();
         for (place, (open, occurred_at)) in events.enumerate() {
-            let anonymous_id = open.anonymous_id.filter(|id| !is_erased(id));
+            let anonymous_id = open.anonymous_id.filter(|id| !admission.is_erased(id));
             let is_nobodys = open.user_id.or(anonymous_id).is_none();
-            let is_old = admission.floor.is_some_and(|floor| occurred_at < floor);
-            if is_nobodys || is_old || open.user_id.as_ref().is_some_and(is_erased) {
+            let is_of_erased = open.user_id.is_some_and(|id| admission.is_erased(&id));
+            if is_nobodys || is_of_erased || before_floor(admission, occurred_at).is_err() {
                 continue;
             }
             questions.places.push(place);
