@@ -8,7 +8,7 @@ mod alerts;
 mod shop;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use console::prometheus::Scraper;
 use contracts::endpoints::Endpoints;
@@ -23,14 +23,7 @@ async fn services() -> Endpoints {
 
 /// Waits for what is told only to who asks, and gives it.
 async fn until<T>(what: &str, within_s: u64, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(within_s), "not within {within_s} s: {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    stack::until(what, Duration::from_secs(within_s), async || ask().await.ok_or("nothing")).await
 }
 
 /// The value of a series, as the page shows it.

@@ -33,7 +33,7 @@ mod template;
 mod versions;
 
 pub use error::StackError;
-pub use fixture::{Isolated, isolated, shared};
+pub use fixture::{Isolated, isolated, shared, until};
 pub use install::{Tools, install};
 pub use layout::Checkout;
 pub use nix::sys::signal::Signal;

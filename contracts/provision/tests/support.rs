@@ -8,8 +8,6 @@ use provision::{Options, ProvisionError, Provisioned, Step};
 
 /// How long anything may take.
 const DEADLINE: Duration = Duration::from_secs(20);
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// The services that the environment names, or the warm stack's.
 async fn services() -> Endpoints {
@@ -39,10 +37,5 @@ pub(crate) async fn sql(endpoints: &Endpoints, statement: &str) {
 
 /// Waits for a condition, for [`DEADLINE`] at most.
 pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let looking = async {
-        while !holds().await {
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    assert!(tokio::time::timeout(DEADLINE, looking).await.is_ok(), "not in {} s: {what}", DEADLINE.as_secs());
+    stack::until(what, DEADLINE, async || holds().await.then_some(()).ok_or("it does not hold")).await;
 }

@@ -25,8 +25,6 @@ use tonic::transport::{Channel, Endpoint};
 use uuid::Uuid;
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// A collector needs PostgreSQL alone, which starts in seconds. It ends with the last test that holds it.
 static POSTGRES: Mutex<Weak<Isolated>> = Mutex::const_new(Weak::new());
@@ -209,16 +207,7 @@ pub(crate) async fn in_time<T>(what: impl Future<Output = T>) -> T {
 
 /// Waits for a condition that nobody is told of.
 pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let looking = async {
-        while !holds().await {
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    assert!(
-        tokio::time::timeout(DEADLINE, looking).await.is_ok(),
-        "not within {} s: {what}",
-        DEADLINE.as_secs()
-    );
+    stack::until(what, DEADLINE, async || holds().await.then_some(()).ok_or("it does not hold")).await;
 }
 
 /// An id of an instant that nobody else has.
