@@ -56,7 +56,12 @@ def main(folder):
         same(sales, name, one(f"select {measure} {OF_DAY}", day=day))
     same(sales, "orders", one(f"select {ORDERS} {OF_DAY}", day=day))
     same(sales, "units", one(f"select coalesce(sum(quantity) filter (where event_name = 'purchase'), 0) {OF_DAY}", day=day))
-    steps = {"session_starts": STARTS, "cart_adds": LINES.format("add_to_cart"), "checkouts": LINES.format("begin_checkout"), "orders": ORDERS}
+    steps = {
+        "session_starts": STARTS,
+        "cart_adds": LINES.format("add_to_cart"),
+        "checkouts": LINES.format("begin_checkout"),
+        "orders": ORDERS,
+    }
     same(sales, "funnel", {name: one(f"select {measure} {OF_DAY}", day=day) for name, measure in steps.items()})
     same(sales, "net_by_category", groups("category", NET, day, "and item_id is not null"))
     same(sales, "order_lines", one(f"select count(*) {OF_DAY} and event_name in ('purchase', 'refund')", day=day))

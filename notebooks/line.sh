@@ -18,6 +18,13 @@ tidy() {
     rm -rf "$work"
 }
 
+# fail LOG WORDS: ends with the end of a log, and what went wrong.
+fail() {
+    tail -n 40 "$1" >&2
+    echo "error: $2" >&2
+    exit 1
+}
+
 # fill NAMESPACE START SPAN RATE LIVE_FOR LIVE_RATE: simulated time from START, then live events, all of it verified.
 fill() {
     stack_url=$PG_URL
@@ -29,9 +36,10 @@ fill() {
     {
         "$storepulse" setup
         "$storepulse" users --count 4000 --source simulated
-        "$storepulse" simulate --start "$2" --duration "$3" --rate "$4" --daily-rhythm --late-pct 0.5 --repeated-pct 0.5 --seed 7
+        "$storepulse" simulate --start "$2" --duration "$3" --rate "$4" --daily-rhythm \
+            --late-pct 0.5 --repeated-pct 0.5 --seed 7
         "$storepulse" run-job --no-stack --duration "$5" --rate "$6" --users 4000 --users-source simulated --seed 9
-    } >"$work/filling" 2>&1 || { tail -n 40 "$work/filling" >&2; echo "error: the line of the notebooks did not fill" >&2; exit 1; }
+    } >"$work/filling" 2>&1 || fail "$work/filling" "the line of the notebooks did not fill"
     grep -E '^verified' "$work/filling"
 }
 
@@ -40,7 +48,8 @@ execute_all() {
     cd "$root/notebooks" || exit
     for notebook in [0-9]*.ipynb; do
         echo "executing $notebook" >&2
-        STOREPULSE_FIGURES=$work/figures PYTHONWARNINGS=ignore timeout 120 "$venv/bin/papermill" --kernel python3 --log-level ERROR --no-progress-bar \
-            "$notebook" "$work/executed/$notebook" 2>"$work/log" || { tail -n 40 "$work/log" >&2; echo "error: $notebook did not run to its end" >&2; exit 1; }
+        STOREPULSE_FIGURES=$work/figures PYTHONWARNINGS=ignore timeout 120 "$venv/bin/papermill" \
+            --kernel python3 --log-level ERROR --no-progress-bar "$notebook" "$work/executed/$notebook" 2>"$work/log" ||
+            fail "$work/log" "$notebook did not run to its end"
     done
 }

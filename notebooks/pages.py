@@ -20,7 +20,8 @@ def main(executed, target, data):
         notebook = nbformat.read(path, 4)
         for cell in notebook.cells:
             # Warnings of libraries are no part of the story.
-            cell["outputs"] = [o for o in cell.get("outputs", []) if o.output_type != "stream"] if cell.cell_type == "code" else []
+            outputs = cell.get("outputs", []) if cell.cell_type == "code" else []
+            cell["outputs"] = [output for output in outputs if output.output_type != "stream"]
             if cell.cell_type != "code":
                 del cell["outputs"]
         body, resources = MarkdownExporter().from_notebook_node(

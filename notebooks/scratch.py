@@ -47,7 +47,8 @@ def drop(name):
     with psycopg.connect(os.environ["PG_URL"], autocommit=True) as connection:
         slots = connection.execute("select slot_name from pg_replication_slots where database = %s", [name]).fetchall()
         for (slot,) in slots:
-            connection.execute("select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = %s and active", [slot])
+            ended = "select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = %s and active"
+            connection.execute(ended, [slot])
             connection.execute("select pg_drop_replication_slot(%s)", [slot])
         connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 

@@ -57,6 +57,7 @@ $sudo apt-get update -qq
 
 have_rust=$(cargo --version 2>/dev/null | cut -d' ' -f2 || true)
 if [ -z "$have_rust" ] || ! at_least "$have_rust" "$rust_needed"; then
-    echo "cargo ${have_rust:-is missing}, $rust_needed or newer is needed; where apt has no cargo-web that new, use rustup: https://rustup.rs" >&2
+    echo "cargo ${have_rust:-is missing}, $rust_needed or newer is needed;" \
+        "where apt has no cargo-web that new, use rustup: https://rustup.rs" >&2
     exit 1
 fi

@@ -1,13 +1,15 @@
 """
 ### Forget who was forgotten
 
-A run of `erase_user` holds the user's id in its parameters. Once it has succeeded, this removes the run with all that Airflow
-keeps of it, and its logs. What is left is how many there were, here.
+A run of `erase_user` holds the user's id in its parameters. Once it has succeeded, this removes the run with
+all that Airflow keeps of it, and its logs. What is left is how many there were, here.
 
 - **Runs by itself** after every `erase_user`. Started by hand it does the same for whatever was left behind.
-- **A run that failed stays**, with its id: the user is not forgotten yet. It is removed after the try that succeeds.
+- **A run that failed stays**, with its id: the user is not forgotten yet. It is removed after the try that
+  succeeds.
 - **Running it again** finds nothing more to remove.
-- Its password is the one that Airflow's page has for `admin`; it asks Airflow's own API, as somebody at the page would.
+- Its password is the one that Airflow's page has for `admin`. It asks Airflow's own API, as somebody at the
+  page would.
 """
 
 from __future__ import annotations

@@ -1,13 +1,16 @@
 """
 ### Forget one user
 
-`storepulse erase` removes a user and all that stands under the user's id from PostgreSQL, Kafka and Cassandra. Started by
-hand, with the user's id (a UUID, as in `raw.users.user_id`); anything else is refused before a run is made.
+`storepulse erase` removes a user and all that stands under the user's id from PostgreSQL, Kafka and Cassandra.
+Started by hand, with the user's id (a UUID, as in `raw.users.user_id`). Anything else is refused before a run
+is made.
 
-- **Running it again** is safe: what is erased stays erased, and a run that died half way is finished by the next try.
-- The id stands in the run's parameters, and nothing else about the user does; in its log it shows as `***`. After a run that
-  succeeded `erase_traces` removes the run and its log. Start it on the page or over the API: `airflow dags trigger` writes the
-  words of its command into Airflow's list of events, where they stay.
+- **Running it again** is safe: what is erased stays erased, and a run that died half way is finished by the
+  next try.
+- The id stands in the run's parameters, and nothing else about the user does. In its log it shows as `***`.
+  After a run that succeeded, `erase_traces` removes the run and its log.
+- Start it on the page or over the API: `airflow dags trigger` writes the words of its command into Airflow's
+  list of events, where they stay.
 - **When it fails** an alert goes out, and the user is not forgotten yet: clear the task.
 """
 

@@ -1,16 +1,18 @@
 """
 ### What is old goes
 
-`storepulse retention` drops whole days of `raw.events`, of Kafka's topics and of Cassandra's tables by policy, and moves
-the retention floor, below which nothing is expected any more by `verify` and `reconcile`.
+`storepulse retention` drops whole days of `raw.events`, of Kafka's topics and of Cassandra's tables by policy.
+It moves the retention floor, below which `verify` and `reconcile` expect nothing any more.
 
-- **Off until somebody sets it**: the Airflow variable `retention_days`. 400 keeps a year, and a month to compare with the
-  year before. Without it runs are skipped, and nothing is removed. A run can be given a number as parameter `keep_days`.
+- **Off until somebody sets it**: the Airflow variable `retention_days`. 400 keeps a year, and a month to
+  compare with the year before. Without it runs are skipped, and nothing is removed. A run can be given a number
+  as parameter `keep_days`.
 - Runs at 02:20 UTC, behind `reconcile_daily`: a day is dropped after its last repair.
-- **Running it again** finds nothing more to drop; the policy counts from today, so an old interval that is run again
-  drops nothing that today's run keeps. It does not catch up: one run does the work of all that were missed.
-- **What was dropped is gone**, and events from before it are not taken any more. A shorter number takes effect with the next run; try it with
-  `storepulse retention --keep-days N --dry-run` first.
+- **Running it again** finds nothing more to drop. The policy counts from today, so an old interval that is run
+  again drops nothing that today's run keeps. It does not catch up: one run does the work of all that were
+  missed.
+- **What was dropped is gone**, and events from before it are not taken any more. A shorter number takes effect
+  with the next run. Try it with `storepulse retention --keep-days N --dry-run` first.
 """
 
 from __future__ import annotations

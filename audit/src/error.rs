@@ -38,7 +38,7 @@ pub enum VerifyError {
     #[error("{topic} could not be read to its end: check `storepulse stack status`")]
     NoAnswer { topic: String },
     /// Something that is no count of the relay.
-    #[error("a record in {topic} is no count of the relay: something else wrote to the topic")]
+    #[error("a record in {topic} is not a count written by the relay: another program wrote to the topic")]
     UnreadableCount {
         topic: String,
         /// What is wrong with it.
@@ -47,11 +47,11 @@ pub enum VerifyError {
     },
     /// No job has a checkpoint.
     #[error(
-        "query {query:?} has no plan in force, so nothing can be in the tables: start `storepulse job run`"
+        "query {query:?} has no plan in force, so its tables cannot have rows: start `storepulse job run`"
     )]
     NoPlan { query: String },
     /// The checkpoint lies where this program cannot read.
-    #[error("checkpoint {0} is no file: URI, and this program reads no other")]
+    #[error("checkpoint {0} is not a file: URI, and this program reads no other URI")]
     CheckpointScheme(String),
     /// The checkpoint cannot be read.
     #[error("checkpoint file {path} cannot be read")]
@@ -69,8 +69,8 @@ pub enum VerifyError {
     },
     /// The relay did not get to the snapshot.
     #[error(
-        "after {waited_s} s the relay's position is {position}, not yet {wanted}: \
-         see that `storepulse relay` runs, or give it more time"
+        "after {waited_s} s the relay's position is {position} and has not reached {wanted}: check that \
+         `storepulse relay run` runs, or allow more time"
     )]
     RelayBehind {
         /// How long it was waited for.
@@ -82,8 +82,8 @@ pub enum VerifyError {
     },
     /// Spark did not get to the end of the topic.
     #[error(
-        "after {waited_s} s spark's query {query:?} is {behind} offsets before the end of {topic}: \
-         see that `storepulse job run` runs, or give it more time"
+        "after {waited_s} s spark's query {query:?} is still {behind} offsets before the end of {topic}: check that \
+         `storepulse job run` runs, or allow more time"
     )]
     SparkBehind {
         /// How long it was waited for.

@@ -158,7 +158,7 @@ pub struct ProductFigures {
 /// The leading figures of a span.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// Everything.
+    /// Of the whole shop.
     pub totals: Totals,
     /// Countries, by net sales, the highest first.
     pub countries: Vec<CountryFigures>,

@@ -18,14 +18,14 @@ use crate::console::accounts::own_name;
 
 const EXAMPLES: &str = "\
 Examples:
-  storepulse alerts list                                what fires, what is silenced
-  storepulse alerts rules                               every rule, and what to do when it fires
-  storepulse alerts test ops-hook --alerts alerts.toml  tells a target that this is a test
+  storepulse alerts list                                show what fires and what is silenced
+  storepulse alerts rules                               show every rule, and what to do then
+  storepulse alerts test ops-hook --alerts alerts.toml  send a test notice to a target
   storepulse alerts silence FiguresLate --for 2h --reason 'load test'
   storepulse alerts silence --severity warning --for 8h --reason 'moving house'
   storepulse alerts silence ServiceDown --about kafka --for 30m --reason 'new brokers'
   storepulse alerts unsilence 4
-  storepulse alerts render > alerts.yml                 the same rules for Prometheus
+  storepulse alerts render > alerts.yml                 print the same rules for Prometheus
   echo '{\"kind\": \"backup failed\"}' | storepulse alerts send --source backup";
 /// How long PostgreSQL may take, where it is not needed.
 const NOTED: Duration = Duration::from_secs(3);
@@ -33,30 +33,31 @@ const NOTED: Duration = Duration::from_secs(3);
 #[derive(Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(crate) enum AlertsCommand {
-    /// What fires, what is silenced and what is still to be told, as the console last wrote it.
+    /// Show alerts that fire, silences, and notices not yet delivered, as the console last recorded them.
     List(ListArgs),
-    /// Every rule: on what it looks, when it fires, and what to do then.
+    /// Show every rule: its signal, when it fires, and what to do then.
     Rules(RulesArgs),
-    /// Tell a target once that this is a test. Exits 1 when it does not take it.
+    /// Send one test notice to a target. Exits 1 if the target does not accept it.
     Test(TestArgs),
-    /// Let a rule, a severity or all of them tell nobody for a while; what they have to tell is counted.
+    /// For a while, send no notices of a rule, of a severity or of all rules. The withheld notices are counted.
     Silence(SilenceArgs),
     /// End a silence.
     Unsilence(UnsilenceArgs),
-    /// Tell every target what standard input holds, as JSON or text: for other programs, as Airflow.
+    /// Send the JSON or text on standard input to every target. Other programs, such as Airflow, use this command.
     ///
-    /// Each target is told once; where that fails the console goes on trying. Exits 1 when somebody was not told and nobody goes on.
+    /// Each target receives the notice once. If a delivery fails, the console repeats it. Exits 1 if a delivery failed and the
+    /// console cannot repeat it.
     Send(SendArgs),
-    /// Print Prometheus's alerts from the rules, with what the file of alerts changes.
+    /// Print the rules as Prometheus alerts, with the changes that the alerts file makes.
     Render(FileArgs),
 }
 
 #[derive(Args)]
 pub(crate) struct FileArgs {
-    /// The file of alerts: whom to tell, and what differs from the table of rules.
+    /// The alerts file: it names the targets and changes rules.
     #[arg(long = "alerts", value_name = "FILE", env = "STOREPULSE_ALERTS_FILE")]
     file: Option<PathBuf>,
-    /// A command of the shell that is told too: it gets each notice as JSON on standard input.
+    /// A shell command as a further target. It gets each notice as JSON on standard input.
     #[arg(long, value_name = "COMMAND", env = "STOREPULSE_ALERT_COMMAND", hide_env_values = true)]
     alert_command: Option<String>,
 }
@@ -87,7 +88,7 @@ pub(crate) struct RulesArgs {
 
 #[derive(Args)]
 pub(crate) struct TestArgs {
-    /// As the file of alerts names it.
+    /// The name of the target in the alerts file.
     target: String,
     #[command(flatten)]
     file: FileArgs,
@@ -95,34 +96,34 @@ pub(crate) struct TestArgs {
 
 #[derive(Args)]
 pub(crate) struct SilenceArgs {
-    /// Only this rule.
+    /// The rule to silence. The default is all rules.
     rule: Option<String>,
-    /// Only warning, or only critical.
+    /// Silence only this severity: warning or critical.
     #[arg(long)]
     severity: Option<Severity>,
-    /// Only about this service or query, as `list` shows it.
+    /// Silence only alerts about this service or query, as `list` shows it.
     #[arg(long, value_name = "SUBJECT")]
     about: Option<String>,
-    /// For how long, as 30m, 2h or 3d; seven days at most.
+    /// The length of the silence, for example 30m, 2h or 3d. The maximum is seven days.
     #[arg(long = "for", value_name = "TIME", value_parser = silence_length)]
     length: TimeDelta,
-    /// Why, for whoever wonders.
+    /// The reason, which other operators see.
     #[arg(long)]
     reason: String,
 }
 
 #[derive(Args)]
 pub(crate) struct UnsilenceArgs {
-    /// As `list` shows it.
+    /// The number of the silence, as `list` shows it.
     silence: i64,
 }
 
 #[derive(Args)]
 pub(crate) struct SendArgs {
-    /// Who says it.
+    /// The name of the sender.
     #[arg(long, default_value = "command")]
     source: String,
-    /// What it is about, as `backup of 2026-11-29`: of one incident each target is told once, however often it is said.
+    /// The name of the incident, for example `backup of 2026-11-29`. Each target receives an incident once, even if it is sent again.
     #[arg(long, value_name = "NAME")]
     incident: Option<String>,
     #[command(flatten)]

@@ -21,9 +21,9 @@ const KEYS_VARIABLE: &str = "STOREPULSE_COLLECTOR_KEYS";
     args_conflicts_with_subcommands = true,
     after_help = "\
 Examples:
-  storepulse collect key web >> keys       the key goes to the terminal, its line to the file
+  storepulse collect key web >> keys       print the key, and append its line to the file
   storepulse collect --keys keys
-  storepulse collect --http 0.0.0.0:56080  behind a proxy that ends TLS; there is none here"
+  storepulse collect --http 0.0.0.0:56080  for a proxy that ends TLS; the collector has no TLS"
 )]
 pub(crate) struct CollectArgs {
     #[command(subcommand)]
@@ -34,38 +34,39 @@ pub(crate) struct CollectArgs {
 
 #[derive(Subcommand)]
 enum CollectCommand {
-    /// Make an API key: the key on standard error, once; the line for `--keys` on standard output.
+    /// Make an API key. The key goes to standard error and is shown only once. The line for the `--keys` file goes to standard
+    /// output.
     Key(KeyArgs),
 }
 
 #[derive(Args)]
 struct KeyArgs {
-    /// Whose it is: up to 32 lower-case letters, digits, - and _.
+    /// The name of the key: up to 32 lower-case letters, digits, - and _.
     name: String,
-    /// Events a second that may be sent with it; any number without.
+    /// The number of events per second that the key may send. There is no limit by default.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
 }
 
 #[derive(Args)]
 struct ServeArgs {
-    /// Where HTTP listens.
+    /// The address for HTTP.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:56080")]
     http: SocketAddr,
-    /// Where gRPC listens.
+    /// The address for gRPC.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:56051")]
     grpc: SocketAddr,
-    /// The API keys, a line each; without it they are read from the variable STOREPULSE_COLLECTOR_KEYS. A change of the file counts
-    /// within two seconds, and at once on SIGHUP: a key whose line is gone is refused, and its open streams end.
+    /// The file of API keys, one per line. Without it, the variable STOREPULSE_COLLECTOR_KEYS is read. A change of the file takes
+    /// effect within two seconds, and at once on SIGHUP. A key whose line was removed is refused, and its open streams end.
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
-    /// Bytes of a request, also after unpacking.
+    /// The maximum size of a request in bytes, before and after decompression.
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().body_bytes)]
     max_body_bytes: usize,
-    /// Events of a request; at most 10,000, which is a commit.
+    /// The maximum number of events of a request, at most 10,000.
     #[arg(long, value_name = "EVENTS", default_value_t = Limits::default().request_events)]
     max_events: usize,
-    /// Requests and streams at a time.
+    /// The maximum number of simultaneous requests and streams.
     #[arg(long, value_name = "REQUESTS", default_value_t = Limits::default().requests)]
     max_requests: usize,
     #[command(flatten)]
@@ -128,7 +129,7 @@ fn keys(file: Option<&Path>) -> anyhow::Result<(Keys, Option<KeyFile>)> {
     let (keys, followed) = KeyFile::open(path)?;
     if followed.is_none() {
         tracing::warn!(
-            "{} is no file that could be read again: to revoke a key, start again",
+            "{} is not a file that can be read again: to revoke a key, restart the collector",
             path.display()
         );
     }

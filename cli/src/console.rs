@@ -19,11 +19,11 @@ use accounts::{KeyCommand, LinkArgs, UserCommand, own_name};
 
 const EXAMPLES: &str = "\
 Examples:
-  storepulse console                       serve http://127.0.0.1:56090 until Ctrl-C, and print a link that lets you in
-  storepulse console link                  another link, which works once within ten minutes
-  storepulse console user add ana          a user with a password, who may look
-  storepulse console key add notebook      a key for a program that reads /api/v1
-  storepulse console --alerts alerts.toml  tells those whom the file names of what fires";
+  storepulse console                       serve http://127.0.0.1:56090, and print a sign-in link
+  storepulse console link                  print another link, valid once within ten minutes
+  storepulse console user add ana          add a viewer with a password
+  storepulse console key add notebook      make a key for a program that reads /api/v1
+  storepulse console --alerts alerts.toml  send alerts to the targets in the file";
 /// How long PostgreSQL may take to make a link; the page is served without one, too.
 const LINK: Duration = Duration::from_secs(3);
 
@@ -38,19 +38,19 @@ pub(crate) struct ConsoleArgs {
 
 #[derive(Subcommand)]
 enum ConsoleCommand {
-    /// Who may open the page.
+    /// Manage the users who may sign in.
     #[command(subcommand)]
     User(UserCommand),
-    /// Which programs may read the API.
+    /// Manage the keys of programs that read the API.
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Print a link that lets somebody in once, within ten minutes.
+    /// Print a link that signs a user in once, within ten minutes.
     Link(LinkArgs),
 }
 
 #[derive(Args)]
 struct ServeArgs {
-    /// Where to listen.
+    /// The address to listen on.
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -58,26 +58,27 @@ struct ServeArgs {
         env = "STOREPULSE_CONSOLE_LISTEN"
     )]
     listen: SocketAddr,
-    /// The collector to ask whether it takes events, as http://127.0.0.1:56080; none without.
+    /// The collector whose state is shown, for example http://127.0.0.1:56080. By default no collector is asked.
     #[arg(long, value_name = "URL", env = "STOREPULSE_COLLECTOR_URL", hide_env_values = true)]
     collector: Option<Address>,
-    /// Where browsers find it when that is not where it listens, as `https://shop.example`.
+    /// The address that browsers use, for example `https://shop.example`, if it differs from the address that the console
+    /// listens on.
     #[arg(long, value_name = "URL", env = "STOREPULSE_CONSOLE_PUBLIC_URL", hide_env_values = true, value_parser = public_url)]
     public_url: Option<String>,
-    /// A host name to answer to beside those of the loopback; may be repeated.
+    /// A further host name to accept, besides localhost and its addresses. The option may be repeated.
     #[arg(long = "host", value_name = "NAME", env = "STOREPULSE_CONSOLE_HOSTS", value_delimiter = ',')]
     hosts: Vec<String>,
-    /// The time zone of days and clock times where a viewer has chosen none, as Europe/Zurich.
+    /// The time zone of days and clock times, for example Europe/Zurich. A viewer may choose another.
     #[arg(long, value_name = "ZONE", default_value = "UTC", env = "STOREPULSE_TIME_ZONE")]
     time_zone: chrono_tz::Tz,
     #[command(flatten)]
     rates: RatesArgs,
-    /// Do not print a link that lets an operator in: where the output is kept, somebody else may read it.
+    /// Do not print a sign-in link for an operator. Use this option if the output is kept where others can read it.
     #[arg(long)]
     no_link: bool,
     #[command(flatten)]
     alerts: crate::alerts::FileArgs,
-    /// Judge alerts and tell nobody: where Prometheus and Alertmanager tell them.
+    /// Evaluate alerts, but send none. Use this option if Prometheus and Alertmanager send them.
     #[arg(long)]
     no_deliver: bool,
 }

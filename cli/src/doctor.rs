@@ -16,12 +16,13 @@ Examples:
   storepulse doctor
   storepulse doctor --timeout 10s --json | jq .stopped
 
-Exits 0 when the event arrived, 1 with the hop where it stopped. The event counts as any other, under country ZZ.")]
+If the event arrived, the command exits with 0. Otherwise it names the stage where the event stopped, and exits with 1. \
+The event counts like any other, under country XD.")]
 pub(crate) struct DoctorArgs {
-    /// How long the event may take from its commit to its row, as 30s or 2m.
+    /// The maximum time from the commit of the event to its row, for example 30s or 2m.
     #[arg(long, default_value = "60s", value_parser = parse_timeout)]
     timeout: Duration,
-    /// Print JSON, once, at the end.
+    /// Print JSON at the end.
     #[arg(long)]
     json: bool,
 }

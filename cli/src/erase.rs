@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Args;
+use contracts::validation::Shopper;
+use contracts::visitor::{Name, SenderId};
 use lifecycle::erasure::{self, Erased, Request};
 use uuid::Uuid;
 
@@ -13,19 +16,44 @@ Examples:
   storepulse erase 6d0ac2ce-2d3b-5d5c-a1a0-5e5d2c9d7e11
   storepulse erase 6d0ac2ce-2d3b-5d5c-a1a0-5e5d2c9d7e11 --email ann@example.com
   storepulse erase 6d0ac2ce-2d3b-5d5c-a1a0-5e5d2c9d7e11 --json
+  storepulse erase --user-id ann@example.com --source collector/web
+  storepulse erase --anonymous-id 4f2d8c1b --source collector/web
 
-The id is that of raw.users and raw.events, not the API's login.uuid. What was counted stays: the events belong to
-nobody afterwards. May be run again, also after it was killed. It scans raw.events, which has no index on users, and waits for
-a reconciliation, rebuild or verification to end. What comes of the person later is refused, with reason \"erased\", by the id or by
-an e-mail address that the person's records or --email told. What stays for a while is printed, with the time until it goes.";
+The id is the one in raw.users and raw.events, not the API's login.uuid. \
+If you only have what a sender called the person, give that with --user-id or --anonymous-id, and the source as \
+raw.quarantine has it: collector/KEY, or file:NAME. All ids that were sent together with it are erased too. \
+The counts stay as they are: the events belong to nobody afterwards. \
+The command prints which data stays for a while, and until when.
+
+Later records about the person are refused with reason \"erased\". They are recognised by the id, \
+by the e-mail addresses in the person's records, and by those given with --email.
+
+The command is safe to repeat, even after it was killed. It reads all of raw.events, which has no index on users. \
+If a reconciliation, rebuild or verification is running, the command waits for its end.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EraseArgs {
-    /// Whom to erase: the user id.
-    #[arg(value_name = "USER_ID")]
-    user_id: Uuid,
-    /// An e-mail address of the person; may be given more than once. Those in the person's records are found without it.
+    /// The user id of the person.
+    #[arg(value_name = "USER_ID", required_unless_present_any = ["named", "anonymous"], conflicts_with_all = ["named", "anonymous"])]
+    user_id: Option<Uuid>,
+    /// What a sender gave as user_id of the person.
+    #[arg(
+        long = "user-id",
+        id = "named",
+        value_name = "TEXT",
+        requires = "source",
+        conflicts_with = "anonymous"
+    )]
+    named: Option<SenderId>,
+    /// What a sender gave as anonymous_id of the person.
+    #[arg(long = "anonymous-id", id = "anonymous", value_name = "TEXT", requires = "source")]
+    anonymous: Option<Name>,
+    /// The sender: collector/KEY, or file:NAME.
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// A further e-mail address of the person. The option may be repeated. Addresses in the person's records are found without
+    /// this option.
     #[arg(long = "email", value_name = "ADDRESS", value_parser = address)]
     addresses: Vec<String>,
     /// Print what was removed as one JSON object.
@@ -35,7 +63,8 @@ pub(crate) struct EraseArgs {
 
 pub(crate) async fn run(args: EraseArgs) -> anyhow::Result<ExitCode> {
     let endpoints = connect::endpoints()?;
-    let request = Request { user_id: args.user_id, addresses: args.addresses };
+    let user_id = visitor(&args).context("name a user id, or --user-id or --anonymous-id with --source")?;
+    let request = Request { user_id, addresses: args.addresses };
     let erased = erasure::run(&endpoints, &request, &|step| eprintln!("{step}")).await?;
     if args.json {
         println!("{}", serde_json::to_string(&erased)?);
@@ -43,6 +72,17 @@ pub(crate) async fn run(args: EraseArgs) -> anyhow::Result<ExitCode> {
         print(&erased);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whose id it is that was given.
+fn visitor(args: &EraseArgs) -> Option<Uuid> {
+    let shopper = Shopper {
+        user_id: args.user_id.map(SenderId::Uuid).or_else(|| args.named.clone()),
+        anonymous_id: args.anonymous.clone(),
+        ..Shopper::default()
+    };
+    let (user_id, anonymous_id) = shopper.ids(args.source.as_deref().unwrap_or_default());
+    user_id.or(anonymous_id)
 }
 
 fn address(text: &str) -> Result<String, &'static str> {
@@ -61,6 +101,7 @@ fn print(erased: &Erased) {
         "raw.events           {} events of {} sessions belong to nobody now",
         erased.events, erased.sessions
     );
+    println!("raw.visit            {} visits of {} ids of the person removed", erased.visits, erased.ids);
     println!("raw.users            {} rows removed; the relay tells Kafka", erased.users);
     println!("raw.quarantine       {} records removed", erased.quarantined);
     println!(

@@ -1,16 +1,18 @@
 //! `storepulse ingest`: what shops and the users' API have, into PostgreSQL.
 
+mod replay;
+
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::{replay, users};
+use crate::users;
 
 #[derive(Subcommand)]
 pub(crate) enum IngestCommand {
-    /// Past events from files (Parquet, CSV, NDJSON), by a mapping of their columns to our fields.
+    /// Load past events from Parquet, CSV or NDJSON files. A mapping assigns their columns to our fields.
     Replay(replay::ReplayArgs),
-    /// Users, as `storepulse users` does.
+    /// Fetch users, as `storepulse users` does.
     Users(users::UsersArgs),
 }
 

@@ -18,9 +18,9 @@ Examples:
   source <(storepulse completions bash)      for this shell only
   storepulse completions zsh > _storepulse   into a folder of $fpath
 
-`make install` puts those of bash, zsh and fish where the shells look for them.")]
+`make install` installs the scripts for bash, zsh and fish.")]
 pub(crate) struct CompletionsArgs {
-    /// For which shell.
+    /// The shell.
     shell: Shell,
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
 Example:
   storepulse man ~/.local/share/man/man1 && man storepulse-job-run")]
 pub(crate) struct ManArgs {
-    /// Where to write a page for each command; made where it is not there.
+    /// The folder for the pages, one per command. It is created if it does not exist.
     folder: PathBuf,
 }
 

@@ -19,45 +19,45 @@ use crate::{connect, console, interrupt};
 
 #[derive(Subcommand)]
 pub(crate) enum JobCommand {
-    /// Submit the plan and stay as its supervisor until Ctrl-C or `storepulse job stop`.
+    /// Submit the plan and supervise it until Ctrl-C or `storepulse job stop`.
     Run(RunArgs),
-    /// What the job does; exits 1 when it does not run.
+    /// Show the state of the job. Exits 1 if no supervisor is active.
     Status(StatusArgs),
-    /// Ask the job's supervisor to stop it and to end, and wait until it has.
+    /// Stop the job and end its supervisor. Waits until both have ended.
     Stop(StopArgs),
-    /// End the queries and keep the supervisor, so that nothing starts them again before `job resume`; wait until they have ended.
+    /// End the queries, but keep the supervisor. Nothing starts the queries before `job resume`. Waits until they have ended.
     Hold(WishArgs),
-    /// Let a job that is held go on, and wait until it runs.
+    /// Resume a job on hold. Waits until it runs.
     Resume(WishArgs),
-    /// Submit the queries again, from their checkpoints, and wait until they run.
+    /// Submit the queries again from their checkpoints. Waits until they run.
     Restart(WishArgs),
-    /// Start the plan anew: next revision, empty checkpoint, the topic from its start.
+    /// Prepare the plan to start anew: at the topic's start, with the next revision and an empty checkpoint.
     Reset(ResetArgs),
 }
 
 #[derive(Args)]
 pub(crate) struct RunArgs {
-    /// The Spark Connect server, as sc://host:port/;key=value. Any Spark 3.5 cluster that has our jars will do.
-    /// Everybody on this machine can read it in the list of processes: with a secret in it, use --remote-file.
+    /// The address of the Spark Connect server: sc://host:port/;key=value. Any Spark 3.5 cluster with our jars is suitable.
+    /// Everybody on this machine can see the address in the list of processes. If it contains a secret, use --remote-file.
     #[arg(long, value_name = "URL")]
     remote: Option<String>,
-    /// A file with what --remote would say, on one line; else the one that SPARK_REMOTE_FILE names.
+    /// A file with the address of the Spark Connect server on one line. The default is the file that SPARK_REMOTE_FILE names.
     #[arg(long, value_name = "FILE", conflicts_with = "remote")]
     remote_file: Option<PathBuf>,
-    /// How often a micro-batch may begin, in ms.
+    /// The minimum interval between the starts of micro-batches, in ms.
     #[arg(long, default_value_t = 500)]
     trigger_ms: u64,
-    /// The most records of one micro-batch. How many it takes follows what the ones before took.
+    /// The maximum number of records of a micro-batch. The actual number depends on how long earlier micro-batches took.
     #[arg(long, default_value_t = 200_000)]
     max_offsets_per_trigger: u64,
-    /// How often the queries beside the cube run, in percent of their usual intervals, which are 7 to 23 s: fewer than 100 keep
-    /// their tables closer, more leave room on a small cluster.
+    /// The intervals of all queries except the cube's, in percent of the usual intervals (7 to 23 s). Less than 100 makes the
+    /// tables of these queries more current; more than 100 leaves more of a small cluster to the cube.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     beside_pct: u32,
-    /// How long a busy query may go without finishing a task of a micro-batch before it is submitted again, in s.
+    /// If no task of an open micro-batch finishes for this many seconds, the job is submitted again.
     #[arg(long, default_value_t = 60)]
     stall_after_s: u64,
-    /// Where another supervisor has the job, wait for as long as it takes and take over when it goes.
+    /// If another supervisor runs the job, wait until that one ends, and take over then.
     #[arg(long)]
     standby: bool,
 }
@@ -71,24 +71,25 @@ pub(crate) struct StatusArgs {
 
 #[derive(Args)]
 pub(crate) struct ResetArgs {
-    /// Tasks that the plan's streams read and aggregate in: the cores of the cluster. As many as before unless named, 2 at first.
+    /// How many tasks the streams of the plan use. The number of cores of the cluster is best. The default keeps the present
+    /// number, which is 2 at first.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
     shuffle_partitions: Option<u32>,
 }
 
 #[derive(Args)]
 pub(crate) struct StopArgs {
-    /// How long to wait for it, in s.
+    /// Seconds to wait until the job has stopped.
     #[arg(long, default_value_t = 60)]
     timeout_s: u64,
 }
 
 #[derive(Args)]
 pub(crate) struct WishArgs {
-    /// Why, for whoever looks at the job meanwhile.
+    /// The reason, which other operators see.
     #[arg(long, default_value = "")]
     reason: String,
-    /// How long to wait for it, in s.
+    /// Seconds to wait until the supervisor has followed the request.
     #[arg(long, default_value_t = 180)]
     timeout_s: u64,
 }
@@ -253,7 +254,7 @@ async fn wish(endpoints: &Endpoints, wish: Wish, args: WishArgs) -> anyhow::Resu
     let before = control::latest(&client, CUBE_QUERY).await?.filter(control::Run::active);
     control::wish(&client, CUBE_QUERY, wish, &console::accounts::own_name(), &args.reason).await?;
     let Some(before) = before else {
-        println!("no supervisor has the job: the next `storepulse job run` keeps to it");
+        println!("no supervisor runs the job: the next `storepulse job run` follows this request");
         return Ok(ExitCode::SUCCESS);
     };
     // A job that runs has to be seen to stop before it counts as submitted again.

@@ -14,32 +14,32 @@ use crate::{connect, verify};
 
 const EXAMPLES: &str = "\
 Examples:
-  storepulse ledger                                         all minutes, summed up by stage
-  storepulse ledger --minutes --from 2026-11-24T10:00:00Z   minute by minute
+  storepulse ledger                                         show the sums of all minutes by stage
+  storepulse ledger --minutes --from 2026-11-24T10:00:00Z   show every minute from then on
   storepulse ledger --json | jq '.minutes[].spark.late'";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct LedgerArgs {
-    /// The first minute of `ingested_at` (RFC 3339); without it from the beginning.
+    /// The first minute of `ingested_at` (RFC 3339). The default is the first stored minute.
     #[arg(long, value_name = "TIME")]
     from: Option<DateTime<Utc>>,
-    /// The minute to end before (RFC 3339); without it to the end.
+    /// The minute after the last one to show (RFC 3339). The default is the minute after the last stored one.
     #[arg(long, value_name = "TIME")]
     to: Option<DateTime<Utc>>,
     /// Print every minute, not only the sums.
     #[arg(long)]
     minutes: bool,
-    /// Judge minutes that are not over too, where nothing is added to them meanwhile.
+    /// Also check minutes that are not over yet, unless their counts still change.
     #[arg(long)]
     include_open: bool,
     /// Print JSON, with every minute.
     #[arg(long)]
     json: bool,
-    /// How long relay and Spark may take to reach the state of this moment, in s.
+    /// How many seconds to wait, at most, until relay and Spark have processed everything that is stored now.
     #[arg(long, default_value_t = 120)]
     wait_s: u64,
-    /// How long minutes that are over may go on moving, in s.
+    /// How many seconds to wait, at most, until the counts of past minutes stop changing.
     #[arg(long, default_value_t = 120)]
     settle_s: u64,
 }

@@ -21,7 +21,6 @@ mod rates;
 mod rebuild;
 mod reconcile;
 mod relay;
-mod replay;
 mod retention;
 mod run_job;
 mod schemas;
@@ -40,24 +39,26 @@ const EXAMPLES: &str = "\
 Examples:
   storepulse stack up                     start every service on this machine
   eval \"$(storepulse stack env)\"          let other clients find them
-  storepulse setup                        create topics, schemas, tables, slot; may be run again
+  storepulse setup                        create topics, schemas, tables and slot; safe to repeat
   storepulse users --count 2000           fetch users into PostgreSQL
   storepulse ingest replay old.csv --mapping shop.toml
-  storepulse relay run                    PostgreSQL to Kafka, exactly once
-  storepulse job run                      submit the Spark plan and watch over it
+                                          load past events from a file
+  storepulse relay run                    carry rows from PostgreSQL to Kafka, exactly once
+  storepulse job run                      submit the Spark plan and supervise it
   storepulse simulate --rate 500 --duration 60s
-  storepulse collect --keys keys          take real events over gRPC and HTTP
-  storepulse console                      the page: the shop's figures and the line, live
-  storepulse alerts list                  what fires, and what to do about it
-  storepulse metrics                      the figures of every hop, for Prometheus
-  storepulse doctor                       is everything alive? follow one event through all of it
+                                          send simulated events
+  storepulse collect --keys keys          accept real events over gRPC and HTTP
+  storepulse console                      serve the Control Center
+  storepulse alerts list                  show the alerts that fire, and what to do
+  storepulse metrics                      serve the metrics for Prometheus
+  storepulse doctor                       follow one event through every stage
   storepulse verify                       compare Cassandra with PostgreSQL, row by row
-  storepulse ledger                       what became of every record, stage by stage
-  storepulse quarantine list --summary    what did not pass, by source and reason
-  storepulse reconcile                    repair closed windows with late records
-  storepulse retention --keep-days 90     remove what is older, everywhere
+  storepulse ledger                       show what became of every record, stage by stage
+  storepulse quarantine list --summary    count quarantined records by source and reason
+  storepulse reconcile                    correct closed windows, late records included
+  storepulse retention --keep-days 90     remove older data everywhere
   storepulse erase USER_ID                remove a person, everywhere
-  storepulse run-job                      all of it, with one live view";
+  storepulse run-job                      run the whole pipeline with a live view";
 
 /// Real-time user analytics for an online shop.
 #[derive(Parser)]
@@ -78,56 +79,56 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Start, stop and look at the services on this machine.
+    /// Start, stop and inspect the services on this machine.
     #[command(subcommand)]
     Stack(stack::StackCommand),
-    /// Create what the services must hold: topics, schemas, tables, publications, slot. May be run again.
+    /// Create topics, schemas, tables, publications and the replication slot. It is safe to repeat.
     Setup(setup::SetupArgs),
-    /// Fetch users from randomuser.me, or simulated ones, into PostgreSQL.
+    /// Fetch users from randomuser.me, or simulated users, into PostgreSQL.
     Users(users::UsersArgs),
-    /// Users and past events into PostgreSQL.
+    /// Load users or past events into PostgreSQL.
     #[command(subcommand)]
     Ingest(ingest::IngestCommand),
-    /// Send shoppers' events into PostgreSQL.
+    /// Store simulated events in PostgreSQL.
     Simulate(simulate::SimulateArgs),
-    /// Take real events over gRPC and HTTP into PostgreSQL, until Ctrl-C.
+    /// Accept real events over gRPC and HTTP and store them in PostgreSQL, until Ctrl-C.
     Collect(collect::CollectArgs),
-    /// The relay from PostgreSQL to Kafka.
+    /// Run the relay from PostgreSQL to Kafka, or show its state.
     #[command(subcommand)]
     Relay(relay::RelayCommand),
-    /// The Spark job: run it, look at it, stop it.
+    /// Run, inspect, hold and stop the Spark job.
     #[command(subcommand)]
     Job(job::JobCommand),
-    /// Serve the figures of every hop on /metrics, for Prometheus, until Ctrl-C.
+    /// Serve the metrics of every stage on /metrics, for Prometheus, until Ctrl-C.
     Metrics(metrics::MetricsArgs),
-    /// Serve the Control Center, the page of the shop's figures and of the line, until Ctrl-C.
+    /// Serve the Control Center until Ctrl-C, or manage who may sign in.
     Console(console::ConsoleArgs),
-    /// Alerts: what fires, who is told, what nobody wants to be told.
+    /// List, silence and test alerts, or send a notice to their targets.
     #[command(subcommand)]
     Alerts(alerts::AlertsCommand),
-    /// Send one event through the live system and follow it to its row, or name the hop where it stopped.
+    /// Send one event through the live system and follow it to its row, or name the stage where it stopped.
     Doctor(doctor::DoctorArgs),
-    /// Compare every cube table in Cassandra with SQL over PostgreSQL.
+    /// Compare every row in Cassandra with SQL over PostgreSQL.
     Verify(verify::VerifyArgs),
-    /// Print what became of every record, stage by stage and minute by minute; fails where that does not balance.
+    /// Print what became of every record, by stage and minute. Exits 1 if the counts do not balance.
     Ledger(ledger::LedgerArgs),
-    /// What was set aside: look at it, judge it again.
+    /// List quarantined records, show one, or replay them.
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
-    /// Judge a schema against a subject of the registry, or register it where the contract does not own that.
+    /// Check a schema against a subject of the registry, or register it.
     #[command(subcommand)]
     Schemas(schemas::SchemasCommand),
-    /// Put closed windows right, late records included; running it again changes nothing.
+    /// Correct closed windows, late records included. It is safe to repeat.
     Reconcile(reconcile::ReconcileArgs),
-    /// Compute every figure again from PostgreSQL, while the shop goes on.
+    /// Compute every figure again from PostgreSQL, while events continue to arrive.
     Rebuild(rebuild::RebuildArgs),
-    /// Remove what is older than so many days, everywhere, and let nothing that old in again.
+    /// Remove data that is older than a number of days, everywhere. Older events are then refused.
     Retention(retention::RetentionArgs),
-    /// Remove a person everywhere and for ever; what was counted stays.
+    /// Remove a person everywhere and for ever. The counts stay as they are.
     Erase(erase::EraseArgs),
-    /// Users, simulator, relay, job and verification together.
+    /// Run the whole pipeline: users, simulator, relay, job and verification.
     RunJob(run_job::RunJobArgs),
-    /// Print what makes a shell complete the words of this command.
+    /// Print the completion script for a shell.
     Completions(installed::CompletionsArgs),
     /// Write a manual page for each command.
     Man(installed::ManArgs),

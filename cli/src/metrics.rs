@@ -12,19 +12,20 @@ use crate::{connect, interrupt};
 const EXAMPLES: &str = "\
 Examples:
   storepulse metrics                       serve http://127.0.0.1:56090/metrics until Ctrl-C
-  storepulse metrics --once                print them
+  storepulse metrics --once                print the metrics once
   storepulse metrics --once | grep lag";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct MetricsArgs {
-    /// Where to listen. There is no TLS and no password: what is told are figures and names of topics, no events and no persons.
+    /// The address to listen on. There is no TLS and no password. The metrics contain counts and names of topics, but no events
+    /// or users.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:56090")]
     listen: SocketAddr,
-    /// Print them once and end.
+    /// Print the metrics once and end.
     #[arg(long, conflicts_with = "listen")]
     once: bool,
-    /// The collector to ask whether it takes events, as http://127.0.0.1:56080; none without.
+    /// The collector whose state is shown, for example http://127.0.0.1:56080. By default no collector is asked.
     #[arg(long, value_name = "URL", env = "STOREPULSE_COLLECTOR_URL", hide_env_values = true)]
     collector: Option<Address>,
 }

@@ -22,36 +22,36 @@ use crate::{connect, interrupt};
 
 const EXAMPLES: &str = "\
 Examples:
-  storepulse quarantine list --summary                     how many, by source and reason
-  storepulse quarantine list --reason future --since 2h    the newest of them
-  storepulse quarantine show shop.events.g1 2/1234         one record, decoded
+  storepulse quarantine list --summary                     count records by source and reason
+  storepulse quarantine list --reason future --since 2h    show the newest records of a reason
+  storepulse quarantine show shop.events.g1 2/1234         show one record, decoded
   storepulse quarantine show shop.events.g1 2/1234 --raw > record.bin
-  storepulse quarantine replay --dry-run                   what would pass by today's rules
+  storepulse quarantine replay --dry-run                   show what would pass the present rules
   storepulse quarantine replay --reason missing_rate --rates rates.csv";
 
 #[derive(Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(crate) enum QuarantineCommand {
-    /// What was set aside, the newest first.
+    /// List quarantined records, the newest first.
     List(ListArgs),
-    /// Everything about one record.
+    /// Show one record with all details.
     Show(ShowArgs),
-    /// Judge what is open again, by today's rules, and take in what passes: each event counts once.
+    /// Validate open records again under the present rules, and store those that pass. Each event counts once.
     ///
-    /// Exits 0 when nothing is left open among the records chosen, and 1 when some are refused again. Ids stay as they were; the time
-    /// of arrival is now, so what is too old for the stream is late and left to reconciliation.
+    /// Exits 0 if none of the chosen records is refused again, and 1 otherwise. Ids do not change. The time of arrival is now, so
+    /// an old event is late: reconciliation counts it.
     Replay(ReplayArgs),
 }
 
 #[derive(Args)]
 struct Chosen {
-    /// Of this source: simulator, randomuser, a topic, the relay's slot.
+    /// Choose records of this source: simulator, randomuser, a topic, or the relay's slot.
     #[arg(long)]
     source: Option<String>,
-    /// Set aside for this reason, as in malformed, missing_rate, foreign_generation.
+    /// Choose records with this reason, for example malformed, missing_rate or foreign_generation.
     #[arg(long)]
     reason: Option<Reason>,
-    /// Set aside since this time (RFC 3339) or for this long, as 90s, 5m, 2h.
+    /// Choose records quarantined since this time (RFC 3339), or within this time, for example 90s, 5m or 2h.
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
     since: Option<DateTime<Utc>>,
 }
@@ -60,13 +60,13 @@ struct Chosen {
 pub(crate) struct ListArgs {
     #[command(flatten)]
     chosen: Chosen,
-    /// Only those that are open, or only those that passed when they were judged again.
+    /// List only open records, or only records that a replay stored.
     #[arg(long, value_enum)]
     state: Option<State>,
-    /// Count them by source and reason instead.
+    /// Count the records by source and reason instead of listing them.
     #[arg(long)]
     summary: bool,
-    /// How many at most.
+    /// The maximum number of records.
     #[arg(long, default_value_t = 50, conflicts_with = "summary")]
     limit: u32,
     /// Print JSON.
@@ -76,19 +76,19 @@ pub(crate) struct ListArgs {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum State {
-    /// Never judged again, or refused again.
+    /// Never replayed, or refused again.
     Open,
-    /// Passed when judged again.
+    /// Stored by a replay.
     Replayed,
 }
 
 #[derive(Args)]
 pub(crate) struct ShowArgs {
-    /// Where it came from, as `list` prints it.
+    /// The source of the record, as `list` prints it.
     source: String,
-    /// Where it stands in there, as `list` prints it.
+    /// The coordinates of the record within its source, as `list` prints them.
     coordinates: String,
-    /// Write its bytes to standard output, and nothing else.
+    /// Write only the bytes of the record to standard output.
     #[arg(long)]
     raw: bool,
 }
@@ -97,12 +97,12 @@ pub(crate) struct ShowArgs {
 pub(crate) struct ReplayArgs {
     #[command(flatten)]
     chosen: Chosen,
-    /// Only the record at these coordinates.
+    /// Replay only the record at these coordinates.
     #[arg(long)]
     coordinates: Option<String>,
     #[command(flatten)]
     rates: RatesArgs,
-    /// Only say what would become of them.
+    /// Print what would happen, and store nothing.
     #[arg(long)]
     dry_run: bool,
     /// Print JSON.

@@ -8,11 +8,11 @@ use contracts::money::Rates;
 
 #[derive(Args, Clone)]
 pub(crate) struct RatesArgs {
-    /// Rates into the base currency, as lines of `date,currency,rate`; without it the built-in ones into EUR, which are invented,
-    /// and none into another base.
+    /// A file of rates into the base currency, with lines of `date,currency,rate`. Without it, invented rates into EUR are used. For
+    /// another base currency there are then no rates.
     #[arg(long, env = "STOREPULSE_RATES", value_name = "FILE")]
     rates: Option<PathBuf>,
-    /// What amounts are converted into; fixed by the first event of a database.
+    /// The base currency: amounts are converted into it. The first command that ingests events into a database fixes it.
     #[arg(long, env = "STOREPULSE_BASE_CURRENCY", default_value = "EUR", value_name = "ISO 4217")]
     base_currency: Currency,
 }

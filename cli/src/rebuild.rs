@@ -12,16 +12,17 @@ use crate::{connect, interrupt};
 
 const EXAMPLES: &str = "\
 Examples:
-  storepulse rebuild                     after a changed plan, a lost slot, a restored PostgreSQL, a wiped Kafka
+  storepulse rebuild                     after a changed plan, lost slot, restore or wiped Kafka
   storepulse rebuild --events-partitions 16 --shuffle-partitions 16
                                          for a larger cluster
-  storepulse rebuild --abandon-old       the old query's checkpoint is corrupt: it is not submitted any more
+  storepulse rebuild --abandon-old       if the checkpoint of the old query is damaged
 
-Keep `storepulse relay run` and `storepulse job run` running beside it, or start them when it asks. It may be interrupted
-and run again at any time: it goes on where it was. The last windows close eleven minutes after the cut.
+Keep `storepulse relay run` and `storepulse job run` running meanwhile, or start them when the command asks for them. \
+The last windows before the cut close eleven minutes after it. \
+You may interrupt the command at any time and run it again: it continues where it stopped.
 
-Behind a PostgreSQL that was restored without its latest events run `storepulse reconcile` afterwards: rows that nothing
-but lost events had made are left by a rebuild, and removed by that.";
+If PostgreSQL was restored without its latest events, run `storepulse reconcile` afterwards. \
+Some rows may come only from events that are now lost. `reconcile` removes such rows; a rebuild leaves them.";
 
 /// What was said last, so that nothing is said twice.
 type Said = Mutex<String>;
@@ -29,16 +30,20 @@ type Said = Mutex<String>;
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RebuildArgs {
-    /// Do not let the old query go on until the cut: its checkpoint is corrupt.
+    /// End the old query at once, not at the cut (the minute from which the new revision owns the windows). For a query whose
+    /// checkpoint is damaged.
     #[arg(long)]
     abandon_old: bool,
-    /// The ingestor's time, where its clock is simulated (`simulate --start`); nothing may be ingested meanwhile.
+    /// The present time of the ingestor, if its clock is simulated (`simulate --start`). Nothing may be ingested while the rebuild
+    /// runs.
     #[arg(long, value_name = "TIME")]
     at: Option<DateTime<Utc>>,
-    /// Partitions of the new events topic, which bound how many tasks read it at a time; as many as before unless named.
+    /// How many partitions the new events topic has. The number limits how many tasks read at a time. The default keeps the
+    /// present number.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..=1024))]
     events_partitions: Option<i32>,
-    /// Tasks that the new plan's streams read and aggregate in: the cores of the cluster; as many as before unless named.
+    /// How many tasks the streams of the new plan use. The number of cores of the cluster is best. The default keeps the present
+    /// number.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
     shuffle_partitions: Option<u32>,
 }
@@ -80,7 +85,7 @@ pub(crate) async fn run(args: RebuildArgs) -> anyhow::Result<ExitCode> {
             bar.set_position(events.unsigned_abs());
             bar.set_message(format!("windows before {}", done_to.format("%F %R")));
         }
-        Progress::Beside { family, events, of_events } => {
+        Progress::Family { family, events, of_events } => {
             bar.set_length(of_events.unsigned_abs());
             bar.set_position(events.unsigned_abs());
             bar.set_message(family);

@@ -12,23 +12,25 @@ use crate::connect;
 
 const EXAMPLES: &str = "\
 Examples:
-  storepulse reconcile                               every closed window, late records included
-  storepulse reconcile --dry-run                     only say what differs
+  storepulse reconcile                               correct every closed window
+  storepulse reconcile --dry-run                     print what differs, change nothing
   storepulse reconcile --from 2026-11-23T00:00:00Z --to 2026-11-24T00:00:00Z";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ReconcileArgs {
-    /// The first window, RFC 3339; without it, the first that is stored.
+    /// The first window (RFC 3339). The default is the first stored one.
     #[arg(long, value_name = "TIME")]
     from: Option<DateTime<Utc>>,
-    /// The window after the last, RFC 3339; without it, the last closed one: 11 minutes ago.
+    /// The window after the last one (RFC 3339). The default includes every closed window: those that ended 11 minutes ago or
+    /// earlier.
     #[arg(long, value_name = "TIME")]
     to: Option<DateTime<Utc>>,
-    /// Compare only; exits 1 where something differs.
+    /// Compare, and change nothing. Exits 1 if a figure differs.
     #[arg(long)]
     dry_run: bool,
-    /// The ingestor's time, where its clock is simulated (`simulate --start`); nothing may be ingested meanwhile.
+    /// The present time of the ingestor, if its clock is simulated (`simulate --start`). Nothing may be ingested while the command
+    /// runs.
     #[arg(long, value_name = "TIME")]
     at: Option<DateTime<Utc>>,
 }

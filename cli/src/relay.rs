@@ -17,9 +17,9 @@ use crate::{connect, interrupt};
 
 #[derive(Subcommand)]
 pub(crate) enum RelayCommand {
-    /// Relay until Ctrl-C; a second one stands by and takes over when the first goes.
+    /// Run the relay until Ctrl-C. A second relay stands by and takes over when the first one ends.
     Run,
-    /// What the relay does and how its slot is; exits 1 when no relay streams.
+    /// Show the state of the relay and its slot. Exits 1 if no relay is streaming.
     #[command(after_help = "\
 Examples:
   storepulse relay status
@@ -83,7 +83,7 @@ async fn relay(endpoints: &Endpoints) -> anyhow::Result<ExitCode> {
     });
     let quarantine = QuarantineConfig::new(endpoints, provisioned.assigned.refusal_schema_id);
     let (quarantine_sender, quarantine_progress) = watch::channel(QuarantineProgress::default());
-    let config = RelayConfig::new(endpoints, provisioned.assigned).beside(quarantine_progress);
+    let config = RelayConfig::new(endpoints, provisioned.assigned).with_quarantine(quarantine_progress);
     // Whichever ends first ends both: neither is of use alone.
     let result = tokio::try_join!(
         relay::run(config, cancel.clone(), sender),
@@ -207,7 +207,7 @@ fn status_text(status: &RelayStatus) -> String {
     if let Some(waited_ms) = status.unacknowledged_ms {
         text += &format!("\nkafka had acknowledged nothing for {:.1} s", waited_ms as f64 / 1000.0);
     }
-    if state != "stopped" && *silent_ms > relay::status::SILENCE_S * 1_000 {
+    if state != "stopped" && status.is_silent() {
         text += &format!("\nit has been silent for {} s: start `storepulse relay run`", silent_ms / 1000);
     }
     text

@@ -15,26 +15,31 @@ use crate::connect;
 
 const EXAMPLES: &str = "\
 Examples:
-  storepulse retention --keep-days 90 --dry-run      what would go
-  storepulse retention --keep-days 90                today and the 90 days before it stay
+  storepulse retention --keep-days 90 --dry-run      print what would be removed
+  storepulse retention --keep-days 90                keep today and the 90 days before
   storepulse retention --keep-days 90 --json
 
-The floor, the midnight before which nothing is kept, moves first, no further than what is removed, and never back; what occurred
-before it is not ingested any more (reason \"before_floor\"). While no event is that old, history may still be replayed. May be run again, also after it was killed. Waits for a reconciliation, rebuild or verification to end.";
+The command first moves the retention floor, the midnight before which nothing is kept. The floor never moves back. \
+From then on, events from before the floor are refused (reason \"before_floor\"). \
+If no stored event is old enough to be removed, the floor does not move. \
+As long as no floor was ever set, past events may still be replayed.
+
+If a reconciliation, rebuild or verification is running, the command waits for its end. \
+It is safe to repeat, even after it was killed.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RetentionArgs {
-    /// Whole days before today that stay.
+    /// The number of whole days before today to keep.
     #[arg(long, value_name = "DAYS")]
     keep_days: u32,
-    /// Only say what would go.
+    /// Print what would be removed, and change nothing.
     #[arg(long)]
     dry_run: bool,
     /// Print what was removed as one JSON object.
     #[arg(long)]
     json: bool,
-    /// The ingestor's time, where its clock is simulated (`simulate --start`).
+    /// The present time of the ingestor, if its clock is simulated (`simulate --start`).
     #[arg(long, value_name = "TIME")]
     at: Option<DateTime<Utc>>,
 }

@@ -31,24 +31,24 @@ use view::View;
 
 #[derive(Args)]
 pub(crate) struct RunJobArgs {
-    /// How long to simulate, as 60s, 5m; or `forever`, until Ctrl-C.
+    /// The duration of the simulation, for example 60s or 5m, or `forever` for a run until Ctrl-C.
     #[arg(long, default_value = "60s", value_parser = simulate::parse_duration)]
     duration: Span,
-    /// Events a second.
+    /// The number of events per second.
     #[arg(long, default_value_t = 500.0)]
     rate: f64,
-    /// Fixes everything about the simulation but time.
+    /// The seed of the simulation. The same seed gives the same events, except for their times.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many users to have.
+    /// The number of users.
     #[arg(long, default_value_t = 2_000)]
     users: u32,
-    /// Where users come from: api, simulated, or auto, which tries the API briefly.
+    /// The source of users: api, simulated, or auto. The source auto tries the API for 3 s first.
     #[arg(long, default_value = "auto")]
     users_source: ingest::source::users::UsersSource,
     #[command(flatten)]
     rates: RatesArgs,
-    /// Against the services the environment names, instead of this machine's stack.
+    /// Use the services that the environment names, instead of this machine's stack.
     #[arg(long)]
     no_stack: bool,
 }
@@ -78,7 +78,7 @@ pub(crate) async fn run(args: RunJobArgs) -> anyhow::Result<ExitCode> {
     heading("relay and job");
     let client = jobs::control::connect(&endpoints.pg_url).await?;
     if let Some(who) = jobs::control::held_by(&client, CUBE_QUERY).await? {
-        eprintln!("  the job was held by {who}; it goes on");
+        eprintln!("  the job was held by {who}; it resumes now");
         jobs::control::wish(&client, CUBE_QUERY, Wish::Resume, &console::accounts::own_name(), "run-job")
             .await?;
     }
@@ -139,7 +139,7 @@ impl Line {
         let (job_sender, job) = watch::channel(JobProgress::default());
         let mut tasks = JoinSet::new();
         let (quarantine_sender, quarantine) = watch::channel(QuarantineProgress::default());
-        let relay_config = RelayConfig::new(endpoints, provisioned.assigned).beside(quarantine);
+        let relay_config = RelayConfig::new(endpoints, provisioned.assigned).with_quarantine(quarantine);
         let quarantine_config = QuarantineConfig::new(endpoints, provisioned.assigned.refusal_schema_id);
         let job_config = JobConfig::new(endpoints.clone());
         let stop = cancel.clone();

@@ -11,17 +11,17 @@ use crate::connect;
 
 #[derive(Subcommand)]
 pub(crate) enum SchemasCommand {
-    /// Judge a schema as the next version of a subject; exits 1 where something is against it. Nothing is registered.
+    /// Check a schema as the next version of a subject, and register nothing. Exits 1 if the schema is refused.
     Check(SchemaArgs),
-    /// Register a version of a subject that the contract does not own, after a check that finds nothing against it.
+    /// Register the next version of a subject, if a check accepts it. The subject must not be one of the contract.
     Register(SchemaArgs),
 }
 
 #[derive(Args)]
 pub(crate) struct SchemaArgs {
-    /// The subject, as `shop.returns-value`.
+    /// The subject, for example `shop.returns-value`.
     subject: String,
-    /// The schema, as JSON.
+    /// The file with the schema, in JSON.
     file: PathBuf,
 }
 
@@ -43,7 +43,7 @@ pub(crate) async fn run(command: SchemasCommand) -> anyhow::Result<ExitCode> {
         Err(SubjectError::Refused(judged)) => {
             println!("{}", judged.lines.join("\n"));
             anyhow::bail!(
-                "nothing was registered: the check finds something against it, or it is there already"
+                "nothing was registered: the check refuses the schema, or the subject has this version already"
             )
         }
         Err(error) => Err(error.into()),

@@ -8,15 +8,15 @@ use crate::connect;
 
 #[derive(Args)]
 pub(crate) struct SetupArgs {
-    /// Say only what was created.
+    /// Print only what was created.
     #[arg(long, short)]
     quiet: bool,
-    /// Partitions of the events topic, which bound how many tasks read it at a time: 4 unless told the first time; from then on
-    /// `storepulse rebuild` changes them.
+    /// How many partitions the events topic has. The number limits how many tasks read at a time. The first set-up uses 4 by
+    /// default; later, `storepulse rebuild` changes the number.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..=1024))]
     events_partitions: Option<i32>,
-    /// Look through all rows for those that a dump or a logical copy brought from another PostgreSQL cluster, and number what is
-    /// stored from now on above them. Done by itself where the cluster is another one than last time.
+    /// Look for rows that a dump or a logical copy brought from another PostgreSQL cluster, and give new rows higher transaction
+    /// ids. If the cluster is not the one of the last set-up, set-up does this by itself.
     #[arg(long)]
     restored: bool,
 }

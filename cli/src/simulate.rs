@@ -24,41 +24,44 @@ const KEY_VARIABLE: &str = "STOREPULSE_COLLECTOR_KEY";
 
 #[derive(Args, Clone)]
 pub(crate) struct SimulateArgs {
-    /// Events a second, on average.
+    /// The average number of events per second.
     #[arg(long, default_value_t = 500.0)]
     pub(crate) rate: f64,
-    /// How long, as 60s, 5m, 2h; or `forever`, until Ctrl-C.
+    /// The duration, for example 60s, 5m or 2h, or `forever` for a run until Ctrl-C.
     #[arg(long, default_value = "60s", value_parser = parse_duration)]
     pub(crate) duration: Span,
-    /// Fixes everything but time.
+    /// The seed. The same seed gives the same events, except for their times.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Start simulated time here (RFC 3339) and run as fast as the store takes it: identical to the bit each time.
+    /// The start of simulated time (RFC 3339). The run is as fast as PostgreSQL allows, and its events are always the same.
     #[arg(long, value_name = "TIME")]
     start: Option<DateTime<Utc>>,
-    /// Percent of visits told 11 to 40 minutes late.
+    /// Percentage of visits that are sent 11 to 40 minutes late.
     #[arg(long, default_value_t = 0.0)]
     late_pct: f64,
-    /// Percent of records sent twice.
+    /// Percentage of records that are sent twice.
     #[arg(long, default_value_t = 0.0)]
     repeated_pct: f64,
-    /// Percent of records overtaken by later ones.
+    /// Percentage of records that are sent after later ones.
     #[arg(long, default_value_t = 0.0)]
     out_of_order_pct: f64,
-    /// Percent of records that break a rule.
+    /// Percentage of records that break a validation rule.
     #[arg(long, default_value_t = 0.0)]
     malformed_pct: f64,
-    /// Percent of records by one and the same user.
+    /// Percentage of records that belong to one very active user.
     #[arg(long, default_value_t = 0.0)]
     hot_key_pct: f64,
-    /// More events by day than by night, instead of an even rate.
+    /// Percentage of visits by people who have not signed in: only the country of such a visit is known.
+    #[arg(long, default_value_t = 0.0)]
+    guests_pct: f64,
+    /// Send more events by day than by night, instead of an even rate.
     #[arg(long)]
     daily_rhythm: bool,
-    /// Send them to a collector, as in grpc://127.0.0.1:56051, with the API key in STOREPULSE_COLLECTOR_KEY, and not
-    /// straight into PostgreSQL; the shoppers are read from PostgreSQL all the same.
+    /// Send the events to this collector instead of PostgreSQL, for example grpc://127.0.0.1:56051. The API key is read from
+    /// STOREPULSE_COLLECTOR_KEY, and the users are read from PostgreSQL.
     #[arg(long, value_name = "URL", conflicts_with = "start")]
     to: Option<Address>,
-    /// Print the exact truth of what was sent, as JSON.
+    /// Print exact counts of what was sent, as JSON.
     #[arg(long)]
     truth: bool,
     #[command(flatten)]
@@ -111,6 +114,7 @@ impl SimulateArgs {
             out_of_order_pct: 0.0,
             malformed_pct: 0.0,
             hot_key_pct: 0.0,
+            guests_pct: 0.0,
             daily_rhythm: false,
             to: None,
             truth: false,
@@ -134,6 +138,7 @@ impl SimulateArgs {
                 out_of_order_pct: self.out_of_order_pct,
                 malformed_pct: self.malformed_pct,
                 hot_key_pct: self.hot_key_pct,
+                guests_pct: self.guests_pct,
             },
         }
     }

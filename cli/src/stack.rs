@@ -29,11 +29,11 @@ pub(crate) enum HereCommand {
     Up(UpArgs),
     /// Stop every service. The data stays.
     Down(DownArgs),
-    /// Name, pid, port, memory and health of each service; exits 1 when one is not healthy.
+    /// Show the name, health, pid, port and memory of each service. Exits 1 if a service is not healthy.
     Status(StatusArgs),
     /// Show the end of a service's log.
     Logs(LogsArgs),
-    /// Print `export` lines for any other client: eval "$(storepulse stack env)".
+    /// Print the addresses of the services as `export` lines: eval "$(storepulse stack env)".
     Env,
 }
 
@@ -54,20 +54,20 @@ impl Extra {
 
 #[derive(Args)]
 pub(crate) struct UpArgs {
-    /// What to start beside the line.
+    /// Additional services to start.
     #[arg(long, value_name = "EXTRA")]
     with: Vec<Extra>,
-    /// Do not serve the Control Center, as where its port is another's.
+    /// Do not serve the Control Center, for example because another program uses its port.
     #[arg(long)]
     no_console: bool,
 }
 
 #[derive(Args)]
 pub(crate) struct DownArgs {
-    /// Stop only this and leave the line running.
+    /// Stop only these services and leave the others running.
     #[arg(long, value_name = "EXTRA", conflicts_with = "purge")]
     only: Option<Extra>,
-    /// Remove the data, the logs and the secrets too.
+    /// Also remove the data, the logs and the secrets.
     #[arg(long)]
     purge: bool,
 }
@@ -81,9 +81,9 @@ pub(crate) struct StatusArgs {
 
 #[derive(Args)]
 pub(crate) struct LogsArgs {
-    /// The service, as `storepulse stack status` names it; all of them when left out.
+    /// The service, as `storepulse stack status` names it. The default is all services.
     service: Option<String>,
-    /// How many lines.
+    /// The number of lines.
     #[arg(long, short = 'n', default_value_t = 40)]
     lines: usize,
 }

@@ -17,22 +17,22 @@ use crate::connect;
 
 #[derive(Args)]
 pub(crate) struct UsersArgs {
-    /// How many users to fetch; at most 5,000 a call, in as many pages as it takes.
+    /// The number of users to fetch. The command fetches them in pages of at most 5,000.
     #[arg(long, default_value_t = 2_000)]
     count: u32,
-    /// Where from: api, simulated, or auto, which tries the API for 3 s.
+    /// The source: api, simulated, or auto. The source auto tries the API for 3 s first.
     #[arg(long, default_value = "auto")]
     source: UsersSource,
-    /// The API's seed: the same seed gives the same users.
+    /// The seed of the API. The same seed gives the same users.
     #[arg(long, default_value = "storepulse-1")]
     seed: String,
-    /// Only these nationalities, as DE,FR.
+    /// Fetch only these nationalities, for example DE,FR.
     #[arg(long, value_delimiter = ',')]
     nat: Vec<Nationality>,
-    /// Another address where the API is served on this machine, as http://127.0.0.1:8000.
+    /// The address of another server of the API on this machine, for example http://127.0.0.1:8000.
     #[arg(long, value_name = "URL", env = "STOREPULSE_USERS_API", hide_env_values = true)]
     api: Option<Address>,
-    /// Print JSON: the counts, and what the users that came look like in PostgreSQL, taken together.
+    /// Print JSON: the counts, and aggregates over the stored rows of these users.
     #[arg(long)]
     json: bool,
 }

@@ -14,13 +14,13 @@ use crate::connect;
 
 #[derive(Args)]
 pub(crate) struct VerifyArgs {
-    /// How long relay and Spark may take to reach the state of this moment, in s.
+    /// How many seconds to wait, at most, until relay and Spark have processed everything that is stored now.
     #[arg(long, default_value_t = 120)]
     wait_s: u64,
-    /// How long rows in motion may take to settle, in s.
+    /// How many seconds to wait, at most, until rows stop changing.
     #[arg(long, default_value_t = 120)]
     settle_s: u64,
-    /// One family of tables only: cube, orders, live, sessions, hours, products or registrations.
+    /// Verify only one family of tables: cube, orders, live, sessions, hours, products or registrations.
     #[arg(long, value_parser = parse_family)]
     only: Option<&'static Family>,
 }

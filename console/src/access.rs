@@ -19,14 +19,15 @@ mod signed;
 mod streams;
 mod tickets;
 mod token;
+mod way_in;
 
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
 
-use crate::app::{App, Config};
+use crate::config::Config;
+use crate::error::ServeError;
 use crate::problem::Problem;
-use crate::server::ServeError;
 use crate::watch::words;
 
 pub(crate) use act::{Act, act_fields, action_form};
@@ -37,7 +38,7 @@ pub(crate) use gate::{Operator, Peer, Visitor, admitted, gate};
 pub(crate) use limits::Limited;
 pub(crate) use origin::{Hosts, same_origin, trusted_by_browsers};
 pub(crate) use password::Passwords;
-pub(crate) use role::{assume as assume_role, connect};
+pub(crate) use role::{connect, pool};
 pub(crate) use signed::{Signed, token_field};
 pub(crate) use streams::StreamPermit;
 pub(crate) use token::Token;
@@ -52,9 +53,9 @@ const SIGN_IN: Duration = Duration::from_secs(5);
 /// What one may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Look.
+    /// May look, and change nothing.
     Viewer,
-    /// Act.
+    /// May act as well.
     Operator,
 }
 
@@ -92,10 +93,15 @@ pub(crate) struct Access {
     behind_proxy: bool,
 }
 
+/// What requests are answered with: it knows who may ask.
+pub(crate) trait Guarded: Send + Sync {
+    fn access(&self) -> &Access;
+}
+
 impl Access {
     pub(crate) fn new(config: &Config) -> Result<Self, ServeError> {
         Ok(Self {
-            pool: crate::app::pool(&config.endpoints.pg_url, CONNECTIONS)?,
+            pool: pool(&config.endpoints.pg_url, CONNECTIONS)?,
             sessions: sessions::Sessions::default(),
             streams: streams::Streams::default(),
             limits: limits::Limits::new(),
@@ -129,7 +135,7 @@ impl Access {
     }
 
     /// Whether the session of an open stream goes on. Who looks at a page that moves is not idle.
-    pub(crate) async fn still_valid(&self, _app: &App, visitor: &Visitor) -> bool {
+    pub(crate) async fn still_valid(&self, visitor: &Visitor) -> bool {
         // Where it cannot be told, the next look tells it; the session's own end is kept to meanwhile.
         self.sessions.check(&self.pool, visitor.pass()).await.is_ok_and(|known| known.is_some())
     }

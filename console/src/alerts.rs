@@ -21,7 +21,7 @@ pub(crate) mod silence;
 pub(crate) mod state;
 pub(crate) mod store;
 mod targets;
-pub(crate) mod told;
+pub(crate) mod view;
 
 pub use prometheus::{COMMITTED, render};
 pub use rules::Severity;
@@ -31,4 +31,4 @@ pub use targets::{Settings, SettingsError, is_rule};
 pub(crate) use keep::run;
 pub(crate) use post::Post;
 pub(crate) use signals::Unit;
-pub(crate) use told::Alerts;
+pub(crate) use view::Alerts;

@@ -1,47 +1,22 @@
 //! What every request and every task of the console shares.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use chrono_tz::Tz;
-use contracts::endpoints::Endpoints;
-use contracts::money::Rates;
-use contracts::secret::Address;
-use deadpool_postgres::{ClientWrapper, Hook, HookError, ManagerConfig, Pool, RecyclingMethod};
-use tokio_postgres::NoTls;
+use deadpool_postgres::Pool;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::{Access, assume_role};
+use crate::access::{self, Access};
+use crate::config::Config;
+use crate::error::ServeError;
 use crate::hub::Hub;
 use crate::own::Own;
+use crate::panel::Panel;
 use crate::prometheus::Scraper;
-use crate::server::ServeError;
 use crate::watch::Watch;
 use crate::{alerts, schemas, topics};
 
 /// Connections to PostgreSQL for requests; the poller has one of its own.
 const CONNECTIONS: usize = 4;
-
-/// How a console is served.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// The services.
-    pub endpoints: Endpoints,
-    /// Where to listen; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// The collector to ask whether it takes events; none without.
-    pub collector_url: Option<Address>,
-    /// Where browsers find it, when that is not where it listens: `https://…` behind a proxy.
-    pub public_url: Option<String>,
-    /// Host names it answers to beside those of the loopback.
-    pub hosts: Vec<String>,
-    /// What amounts of records that are judged again are converted with.
-    pub rates: Rates,
-    /// The zone of days and clock times where a viewer has chosen none.
-    pub time_zone: Tz,
-    /// How alerts are judged, and whom they are told.
-    pub alerts: alerts::Settings,
-}
 
 /// Shared by all requests.
 #[derive(Clone)]
@@ -55,14 +30,20 @@ impl std::ops::Deref for App {
     }
 }
 
+impl access::Guarded for App {
+    fn access(&self) -> &Access {
+        &self.access
+    }
+}
+
 /// The parts.
 pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) pool: Pool,
     pub(crate) http: reqwest::Client,
     pub(crate) watch: Arc<Watch>,
-    pub(crate) hub: Hub,
-    pub(crate) own: Own,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) own: Arc<Own>,
     pub(crate) access: Access,
     pub(crate) scraper: Scraper,
     pub(crate) browser: topics::Browser,
@@ -74,19 +55,24 @@ pub(crate) struct Parts {
 }
 
 impl App {
-    pub(crate) fn new(config: Config, stop: CancellationToken) -> Result<Self, ServeError> {
+    pub(crate) fn new(
+        config: Config,
+        panels: &'static [&'static [Panel]],
+        stop: CancellationToken,
+    ) -> Result<Self, ServeError> {
         let scraper = Scraper::new(config.endpoints.clone(), config.collector_url.clone())
             .map_err(ServeError::HttpClient)?;
         let http = reqwest::Client::builder()
             .timeout(crate::prometheus::ANSWER)
             .build()
             .map_err(ServeError::HttpClient)?;
+        let watch: Arc<Watch> = Arc::default();
         Ok(Self(Arc::new(Parts {
-            pool: pool(&config.endpoints.pg_url, CONNECTIONS)?,
+            pool: access::pool(&config.endpoints.pg_url, CONNECTIONS)?,
             http,
-            watch: Arc::default(),
-            hub: Hub::new(),
-            own: Own::default(),
+            hub: Arc::new(Hub::new(panels, Arc::clone(&watch))),
+            watch,
+            own: Arc::default(),
             access: Access::new(&config)?,
             scraper,
             browser: topics::Browser::new(&config.endpoints),
@@ -97,16 +83,4 @@ impl App {
             config,
         })))
     }
-}
-
-/// Connections that are made when they are wanted, each in the console's role.
-pub(crate) fn pool(pg_url: &str, size: usize) -> Result<Pool, ServeError> {
-    let config: tokio_postgres::Config = pg_url.parse().map_err(ServeError::PostgresUrl)?;
-    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let manager = deadpool_postgres::Manager::from_config(config, NoTls, recycling);
-    let in_its_role = Hook::async_fn(|client: &mut ClientWrapper, _| {
-        Box::pin(async move { assume_role(client).await.map_err(HookError::Backend) })
-    });
-    // Without time-outs of its own building a pool cannot fail; whoever takes a connection has one.
-    Pool::builder(manager).max_size(size).post_create(in_its_role).build().map_err(ServeError::Pool)
 }

@@ -6,8 +6,6 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use crate::app::App;
-
 /// A file: its name, media type and content.
 struct Asset {
     name: &'static str,
@@ -56,7 +54,7 @@ pub(crate) fn path(name: &str) -> String {
 }
 
 /// Without a session: the page of those who are not signed in needs them too.
-pub(crate) fn routes() -> Router<App> {
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route("/static/{digest}/{name}", get(file))
 }
 

@@ -12,11 +12,12 @@ pub(crate) mod period;
 pub(crate) mod reader;
 pub(crate) mod series;
 pub(crate) mod sums;
+pub(crate) mod teller;
 pub(crate) mod view;
 mod whole;
 
 pub(crate) use asked::{Asked, Asking};
-pub(crate) use live::live;
+pub(crate) use live::Live;
 pub(crate) use reader::Reader;
 pub(crate) use whole::Look;
 

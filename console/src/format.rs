@@ -112,6 +112,11 @@ pub(crate) fn capital(text: &str) -> String {
     rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }
 
+/// For readers that know no space but one: numbers are formatted for pages, where they do not break.
+pub(crate) fn plain(text: &str) -> String {
+    text.replace('\u{a0}', " ")
+}
+
 /// With a capital letter and a full stop.
 pub(crate) fn sentence(text: &str) -> String {
     format!("{}.", capital(text))

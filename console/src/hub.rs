@@ -8,31 +8,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
-use maud::Markup;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
-use crate::page::{PANELS, Viewing};
-use crate::watch::{Snapshot, Source};
+use crate::own::Own;
+use crate::panel::{Panel, Viewing};
+use crate::watch::{Source, Watch};
 
 /// How often panels are rendered at most.
-const TICK: Duration = Duration::from_millis(500);
+const TICK: Duration = Duration::from_millis(250);
 /// A panel that shows ages or stretches of time is rendered anew this often, though no source has told anything.
-const REFRESH_TICKS: u64 = 20;
+const REFRESH_TICKS: u64 = 40;
 /// Of how many time zones and comparisons panels are kept.
 const VIEWINGS: usize = 32;
-
-/// A live part of a page.
-pub(crate) struct Panel {
-    /// Its element's id, as in `live.orders`.
-    pub(crate) id: &'static str,
-    /// The page it stands on; empty for the strip, which stands on all.
-    pub(crate) page: &'static str,
-    /// What it is drawn from.
-    pub(crate) sources: &'static [Source],
-    /// Draws it, with its element.
-    pub(crate) draw: fn(&Snapshot, &Viewing) -> Markup,
-}
 
 /// One panel as last rendered.
 #[derive(Debug, Clone)]
@@ -51,6 +39,9 @@ struct Kept {
 
 /// All panels that somebody watches.
 pub(crate) struct Hub {
+    /// Every panel there is.
+    panels: &'static [&'static [Panel]],
+    watch: Arc<Watch>,
     /// Differs from one process to the next, so that a version of an earlier one is recognised.
     epoch: String,
     version: watch::Sender<u64>,
@@ -64,8 +55,10 @@ pub(crate) struct Hub {
 pub(crate) struct Busy;
 
 impl Hub {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(panels: &'static [&'static [Panel]], watch: Arc<Watch>) -> Self {
         Self {
+            panels,
+            watch,
             epoch: format!("{:x}", chrono::Utc::now().timestamp_micros()),
             version: watch::Sender::new(0),
             kept: Mutex::default(),
@@ -78,9 +71,9 @@ impl Hub {
     }
 
     /// Begins to keep the panels of these pages in a viewing, until the guard is dropped.
-    pub(crate) fn join(app: &App, viewing: &Viewing, pages: &[String]) -> Result<Seat, Busy> {
+    pub(crate) fn join(self: &Arc<Self>, viewing: &Viewing, pages: &[String]) -> Result<Seat, Busy> {
         let key = key(viewing);
-        let mut kept = app.hub.lock();
+        let mut kept = self.lock();
         if kept.len() >= VIEWINGS && !kept.contains_key(&key) {
             return Err(Busy);
         }
@@ -92,9 +85,18 @@ impl Hub {
         }
         drop(kept);
         if first {
-            app.hub.render(&app.watch.snapshot(), &Source::ALL);
+            self.render(&Source::ALL);
         }
-        Ok(Seat { app: app.clone(), key, pages: pages.to_vec() })
+        Ok(Seat { hub: Arc::clone(self), key, pages: pages.to_vec() })
+    }
+
+    fn panels(&self) -> impl Iterator<Item = &'static Panel> + use<> {
+        self.panels.iter().flat_map(|panels| panels.iter())
+    }
+
+    /// The page that a panel stands on.
+    fn page_of(&self, id: &str) -> Option<&'static str> {
+        self.panels().find(|panel| panel.id == id).map(|panel| panel.page)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, &'static str), Kept>> {
@@ -102,7 +104,8 @@ impl Hub {
     }
 
     /// Renders what is watched and drawn from these sources; says so to viewers where anything differs.
-    fn render(&self, snapshot: &Snapshot, changed: &[Source]) {
+    fn render(&self, changed: &[Source]) {
+        let snapshot = self.watch.snapshot();
         let _alone = self.rendering.lock().unwrap_or_else(PoisonError::into_inner);
         let viewings: Vec<_> = self.lock().keys().cloned().collect();
         let mut version = *self.version.borrow();
@@ -113,11 +116,11 @@ impl Hub {
                 self.lock().get(&key).map(|kept| kept.pages.keys().cloned().collect()).unwrap_or_default();
             let watched =
                 |panel: &&Panel| panel.page.is_empty() || pages.iter().any(|page| page == panel.page);
-            for panel in PANELS.iter().flat_map(|panels| panels.iter()).filter(watched) {
+            for panel in self.panels().filter(watched) {
                 if !panel.sources.iter().any(|source| changed.contains(source)) {
                     continue;
                 }
-                let html = (panel.draw)(snapshot, &viewing).into_string();
+                let html = (panel.draw)(&snapshot, &viewing).into_string();
                 let mut kept = self.lock();
                 let Some(of_viewing) = kept.get_mut(&key) else { break };
                 if of_viewing.panels.get(panel.id).is_some_and(|rendered| *rendered.html == *html) {
@@ -141,14 +144,9 @@ fn viewing((zone, against): &(String, &'static str)) -> Option<Viewing> {
     Some(Viewing { zone: zone.parse::<Tz>().ok()?, against: against.parse().ok()? })
 }
 
-/// The page that a panel stands on.
-fn panel_page(id: &str) -> Option<&'static str> {
-    PANELS.iter().flat_map(|panels| panels.iter()).find(|panel| panel.id == id).map(|panel| panel.page)
-}
-
 /// A viewer's place.
 pub(crate) struct Seat {
-    app: App,
+    hub: Arc<Hub>,
     key: (String, &'static str),
     pages: Vec<String>,
 }
@@ -156,7 +154,7 @@ pub(crate) struct Seat {
 impl Seat {
     /// Waits for a version above the one given and returns it with every panel of these pages that is newer.
     pub(crate) async fn newer(&self, pages: &[&str], than: u64) -> (u64, Vec<(&'static str, Arc<str>)>) {
-        let mut versions = self.app.hub.version.subscribe();
+        let mut versions = self.hub.version.subscribe();
         loop {
             let version = *versions.borrow_and_update();
             let newer = self.collect(pages, than);
@@ -170,11 +168,10 @@ impl Seat {
     }
 
     fn collect(&self, pages: &[&str], than: u64) -> Vec<(&'static str, Arc<str>)> {
-        let kept = self.app.hub.lock();
+        let kept = self.hub.lock();
         let Some(of_viewing) = kept.get(&self.key) else { return Vec::new() };
-        PANELS
-            .iter()
-            .flat_map(|panels| panels.iter())
+        self.hub
+            .panels()
             .filter(|panel| panel.page.is_empty() || pages.contains(&panel.page))
             .filter_map(|panel| Some((panel.id, of_viewing.panels.get(panel.id)?)))
             .filter(|(_, rendered)| rendered.version > than)
@@ -185,7 +182,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut kept = self.app.hub.lock();
+        let mut kept = self.hub.lock();
         if let Some(of_viewing) = kept.get_mut(&self.key) {
             of_viewing.viewers -= 1;
             for page in &self.pages {
@@ -194,7 +191,7 @@ impl Drop for Seat {
                     if *viewers == 0 {
                         of_viewing.pages.remove(page);
                         // Old when somebody comes back.
-                        of_viewing.panels.retain(|id, _| panel_page(id) != Some(page.as_str()));
+                        of_viewing.panels.retain(|id, _| self.hub.page_of(id) != Some(page.as_str()));
                     }
                 }
             }
@@ -206,8 +203,8 @@ impl Drop for Seat {
 }
 
 /// Renders at a steady pace whatever has changed, until the console stops.
-pub(crate) async fn run(app: App) {
-    let watch = &app.watch;
+pub(crate) async fn run(hub: Arc<Hub>, own: Arc<Own>, stop: CancellationToken) {
+    let watch = &hub.watch;
     let mut channels = (
         watch.ops.subscribe(),
         watch.shop.subscribe(),
@@ -223,7 +220,7 @@ pub(crate) async fn run(app: App) {
     let mut ticks = 0_u64;
     loop {
         tokio::select! {
-            () = app.stop.cancelled() => return,
+            () = stop.cancelled() => return,
             _ = tick.tick() => {}
         }
         ticks += 1;
@@ -249,8 +246,8 @@ pub(crate) async fn run(app: App) {
             news.into_iter().filter_map(|(source, changed)| (changed || due).then_some(source)).collect();
         if !changed.is_empty() {
             let begun = Instant::now();
-            app.hub.render(&app.watch.snapshot(), &changed);
-            app.own.drew(begun);
+            hub.render(&changed);
+            own.drew(begun);
         }
     }
 }

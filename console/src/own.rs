@@ -14,7 +14,7 @@ pub(crate) struct Own {
 
 /// What was counted, at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct Counts {
     /// Who looks.
     pub(crate) viewers: usize,
     /// Statements to Cassandra.
@@ -48,9 +48,9 @@ impl Own {
     }
 
     /// What was counted until now, with what is counted elsewhere.
-    pub(crate) fn told(&self, viewers: usize, cassandra: u64) -> Told {
+    pub(crate) fn told(&self, viewers: usize, cassandra: u64) -> Counts {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Told {
+        Counts {
             viewers,
             cassandra,
             postgres: of(&self.postgres),

@@ -15,14 +15,12 @@ pub(crate) mod states;
 pub(crate) mod stream;
 pub(crate) mod topics;
 
-use std::str::FromStr;
-
 use axum::Router;
-use chrono_tz::Tz;
 use maud::{Markup, html};
 
 use crate::app::App;
-use crate::hub::Panel;
+use crate::panel::Panel;
+pub(crate) use crate::panel::{Against, Viewing};
 
 /// Every live part there is.
 pub(crate) const PANELS: &[&[Panel]] = &[
@@ -36,43 +34,6 @@ pub(crate) const PANELS: &[&[Panel]] = &[
     actions::PANELS,
     alerts::PANELS,
 ];
-
-/// What makes one viewer's figures differ from another's: where its day begins, and what it is compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Viewing {
-    /// The zone of days and clock times.
-    pub(crate) zone: Tz,
-    /// What today is compared with.
-    pub(crate) against: Against,
-}
-
-/// What today is compared with; always an equal stretch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Against {
-    /// The same clock time yesterday.
-    #[default]
-    Yesterday,
-    /// The same clock time on the same weekday a week before.
-    LastWeek,
-}
-
-impl Against {
-    /// As it stands in addresses.
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Yesterday => "yesterday",
-            Self::LastWeek => "last-week",
-        }
-    }
-}
-
-impl FromStr for Against {
-    type Err = ();
-
-    fn from_str(word: &str) -> Result<Self, ()> {
-        [Self::Yesterday, Self::LastWeek].into_iter().find(|against| against.word() == word).ok_or(())
-    }
-}
 
 /// Every page, for those who are signed in.
 pub(crate) fn routes() -> Router<App> {

@@ -12,6 +12,9 @@ pub(crate) use words::routes;
 
 use crate::page::plain;
 
+/// Of a request's body: a larger one is a problem.
+pub(crate) const LARGEST_BODY: usize = 256 * 1024;
+
 /// What went wrong, and what to do.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub(crate) struct Problem {
@@ -177,7 +180,7 @@ impl Problem {
                 "That cannot be done here",
                 "The address takes other methods.",
             ),
-            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(crate::server::LARGEST_BODY),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(LARGEST_BODY),
             StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => Self::too_slow(),
             status if status.is_server_error() => Self::failed(),
             status => {

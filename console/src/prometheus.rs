@@ -22,7 +22,7 @@ pub use names::{Kind, METRICS, Metric};
 use page::Page;
 
 use crate::alerts::Alerts;
-use crate::own::Told;
+use crate::own::Counts;
 
 /// How long a service may take to answer.
 pub const ANSWER: Duration = Duration::from_secs(5);
@@ -35,7 +35,7 @@ pub struct Scraper {
     endpoints: Endpoints,
     collector_url: Option<Address>,
     http: reqwest::Client,
-    postgres: Mutex<Option<tokio_postgres::Client>>,
+    postgres: Mutex<postgres::Kept>,
     cassandra: Mutex<Option<scylla::client::session::Session>>,
     kafka: kafka::Watermarks,
 }
@@ -65,7 +65,7 @@ impl Scraper {
     }
 
     /// The same, with what the console that serves the page does itself.
-    pub(crate) async fn scrape_with(&self, own: Option<Told>, alerts: Option<&Alerts>) -> String {
+    pub(crate) async fn scrape_with(&self, own: Option<Counts>, alerts: Option<&Alerts>) -> String {
         let page = Page::default();
         if let Some(own) = own {
             told_of_console(&page, own);
@@ -110,7 +110,7 @@ impl Scraper {
 
 /// What the console itself does.
 #[expect(clippy::cast_precision_loss, reason = "counters of one process stay below 2^53")]
-fn told_of_console(page: &Page, own: Told) {
+fn told_of_console(page: &Page, own: Counts) {
     page.set(&CONSOLE_VIEWERS, &[], own.viewers as f64);
     for (service, asked) in [("postgres", own.postgres), ("cassandra", own.cassandra), ("kafka", own.kafka)] {
         page.set(&CONSOLE_QUERIES, &[("service", service)], asked as f64);

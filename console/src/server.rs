@@ -22,40 +22,19 @@ use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::access::{Hosts, gate};
-use crate::app::{App, Config};
+use crate::app::App;
+use crate::config::Config;
+use crate::error::ServeError;
 use crate::page::sign_in;
 use crate::prometheus::Scraper;
 use crate::{actions, alerts, api, assets, hub, page, problem, watch};
 
 /// The media type of OpenMetrics 1.0.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// Of a request's body.
-pub(crate) const LARGEST_BODY: usize = 256 * 1024;
 /// Connections that wait until they are accepted, at most.
 const BACKLOG: u32 = 1_024;
 /// How long the pollers may take to end.
 const ENDING: Duration = Duration::from_millis(400);
-
-/// Why it does not serve, or no longer.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The port is taken or not ours.
-    #[error("cannot listen on {address}")]
-    Listen {
-        address: SocketAddr,
-        #[source]
-        source: std::io::Error,
-    },
-    /// The HTTP client could not be made.
-    #[error("could not make the HTTP client")]
-    HttpClient(#[source] reqwest::Error),
-    /// PostgreSQL's address is none.
-    #[error("PG_URL is not understood")]
-    PostgresUrl(#[source] tokio_postgres::Error),
-    /// The pool of connections could not be made.
-    #[error("could not make the pool of connections to postgresql")]
-    Pool(#[source] deadpool_postgres::BuildError),
-}
 
 /// One that listens.
 pub struct Serving {
@@ -74,9 +53,9 @@ pub async fn serve(mut config: Config, stop: CancellationToken) -> Result<Servin
     let (listener, address) = listen(config.listen)?;
     // A free port is known only now; the session's cookie has it in its name.
     config.listen = address;
-    let app = App::new(config, stop.clone())?;
+    let app = App::new(config, page::PANELS, stop.clone())?;
     let mut tasks = JoinSet::new();
-    tasks.spawn(hub::run(app.clone()));
+    tasks.spawn(hub::run(Arc::clone(&app.hub), Arc::clone(&app.own), stop.clone()));
     tasks.spawn(watch::ops::run(app.clone()));
     tasks.spawn(watch::kafka::run(app.clone()));
     tasks.spawn(watch::orders::run(app.clone()));
@@ -97,7 +76,7 @@ fn router(app: App) -> Router {
     let (api, described) = OpenApiRouter::new().nest("/api/v1", api::routes()).split_for_parts();
     let description = api::described::text(described);
     // All of these need a session; what is merged below does not.
-    let gated = page::routes().merge(api).route_layer(from_fn_with_state(app.clone(), gate));
+    let gated = page::routes().merge(api).route_layer(from_fn_with_state(app.clone(), gate::<App>));
     let guarded = gated
         .merge(sign_in::routes())
         .merge(assets::routes())
@@ -107,7 +86,7 @@ fn router(app: App) -> Router {
             get(async move || ([(CONTENT_TYPE, "application/json")], description.clone())),
         )
         .fallback(async || problem::Problem::not_found("There is no page and no endpoint at this address."))
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(DefaultBodyLimit::max(problem::LARGEST_BODY))
         .layer(from_fn(guard::size))
         .layer(from_fn_with_state(app.clone(), guard::origin))
         .layer(from_fn_with_state(Arc::new(hosts), guard::host));

@@ -9,7 +9,7 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::services;
+use crate::{services, until};
 
 pub(crate) struct Served {
     base: String,
@@ -109,13 +109,10 @@ async fn a_password_or_a_link_lets_in_and_each_attempt_is_written_down() {
 
         accounts::set_disabled(&mut owner, "ana", true).await.unwrap();
         assert_eq!(served.sign_in("correct-horse-battery").await.status(), StatusCode::FORBIDDEN);
-        let mut seen = served.sees(&anas).await;
-        let disabled = std::time::Instant::now();
-        while seen == StatusCode::OK && disabled.elapsed().as_secs() < 10 {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            seen = served.sees(&anas).await;
-        }
-        assert_eq!(seen, StatusCode::SEE_OTHER);
+        let seen = until("the session of a disabled account ends", 10, async || {
+            Some(served.sees(&anas).await).filter(|seen| *seen != StatusCode::OK)
+        });
+        assert_eq!(seen.await, StatusCode::SEE_OTHER);
 
         for _ in 0..5 {
             served.sign_in("wrong-horse-battery").await;

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -23,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use reqwest::header::COOKIE;
 
-use crate::{access, services};
+use crate::{access, services, until};
 
 /// A receiver of notices that fails as often as it is told to.
 #[derive(Default)]
@@ -126,17 +125,6 @@ impl Served {
     async fn end(self) {
         self.stop.cancel();
         self.server.await.unwrap();
-    }
-}
-
-async fn until<T>(what: &str, within_s: u64, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(within_s), "not within {within_s} s: {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

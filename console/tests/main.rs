@@ -8,6 +8,7 @@ mod alerts;
 mod shop;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use console::prometheus::Scraper;
 use contracts::endpoints::Endpoints;
@@ -18,6 +19,11 @@ use tokio_util::sync::CancellationToken;
 async fn services() -> Endpoints {
     let stack = stack::shared(Arc::new(stack::Silent)).await.unwrap();
     Endpoints::from_variables(&stack.env().unwrap()).unwrap()
+}
+
+/// Waits for what is told only to who asks, and gives it.
+async fn until<T>(what: &str, within_s: u64, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    stack::until(what, Duration::from_secs(within_s), async || ask().await.ok_or("nothing")).await
 }
 
 /// The value of a series, as the page shows it.

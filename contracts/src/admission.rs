@@ -85,6 +85,12 @@ impl Admission {
         Self { rules, floor, erased }
     }
 
+    /// Whether a user was erased.
+    #[must_use]
+    pub fn is_erased(&self, user_id: &Uuid) -> bool {
+        self.erased.as_ref().is_some_and(|erased| erased.contains(user_id))
+    }
+
     /// Whether a record's bytes are about a person who was erased.
     #[must_use]
     pub fn is_about_erased(&self, bytes: &[u8]) -> bool {

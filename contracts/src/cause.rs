@@ -32,14 +32,14 @@ mod tests {
 
     #[derive(Debug, thiserror::Error)]
     #[error("{text}")]
-    struct Told {
+    struct Failure {
         text: &'static str,
-        source: Option<Box<Told>>,
+        source: Option<Box<Failure>>,
     }
 
     #[test]
     fn a_cause_is_told_once_and_without_its_stack() {
-        let told = |text, source: Option<Told>| Told { text, source: source.map(Box::new) };
+        let told = |text, source: Option<Failure>| Failure { text, source: source.map(Box::new) };
         let error =
             told("no answer: reset", Some(told("reset", Some(told("peer left\n\tat Socket.java", None)))));
         assert_eq!(chain(&error), "no answer: reset: peer left");

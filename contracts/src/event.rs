@@ -16,6 +16,8 @@ pub type Amount = Fixed<14, 2>;
 pub type Rate = Fixed<18, 8>;
 /// A country, ISO 3166 alpha-2.
 pub type Country = Code<2>;
+/// Stands where the country is not known: a code that ISO 3166 leaves to its users, so that it is no country's.
+pub const UNKNOWN_COUNTRY: Country = Country::constant(*b"ZZ");
 /// A currency, ISO 4217.
 pub type Currency = Code<3>;
 
@@ -31,7 +33,7 @@ record! {
         occurred_at: DateTime<Utc>,
         /// When it was accepted here; on time means close to occurred_at.
         ingested_at: DateTime<Utc>,
-        /// Who did it: UUIDv5 of the source's own user id.
+        /// Who did it: the user's id, or that of a visitor who is no known user; UUIDv5 of the source's own.
         user_id: Uuid,
         /// The visit it belongs to.
         session_id: Uuid,
@@ -39,23 +41,23 @@ record! {
         session_started_at: DateTime<Utc>,
         /// Whether the shopper had visited before.
         returning: bool,
-        /// Gender as the source gives it.
+        /// Gender as the source gives it, or unknown.
         gender: Gender,
-        /// Age in years.
-        age: i32,
-        /// Band of the age.
+        /// Age in years, where it is known.
+        age: Option<i32>,
+        /// Band of the age, or unknown.
         age_band: AgeBand,
-        /// Country, ISO 3166 alpha-2.
+        /// Country, ISO 3166 alpha-2; ZZ where it is not known.
         country: Country,
-        /// City.
-        city: Text<100>,
-        /// Latitude in degrees, rounded to a tenth.
-        latitude: f64,
-        /// Longitude in degrees, rounded to a tenth.
-        longitude: f64,
-        /// What the shopper used.
+        /// City, where it is known.
+        city: Option<Text<100>>,
+        /// Latitude in degrees, rounded to a tenth, where it is known.
+        latitude: Option<f64>,
+        /// Longitude in degrees, rounded to a tenth, where it is known.
+        longitude: Option<f64>,
+        /// What the shopper used, or unknown.
         device: Device,
-        /// What brought the shopper here.
+        /// What brought the shopper here, or unknown.
         channel: Channel,
         /// The product, where the event is about one.
         item_id: Option<Text<64>>,
@@ -110,12 +112,12 @@ impl Event {
             session_started_at: occurred_at,
             returning: false,
             gender: Gender::Other,
-            age: 33,
+            age: Some(33),
             age_band: AgeBand::of(33),
             country: "DE".parse().expect(VALID),
-            city: "Köln".parse().expect(VALID),
-            latitude: 50.9,
-            longitude: 6.9,
+            city: Some("Köln".parse().expect(VALID)),
+            latitude: Some(50.9),
+            longitude: Some(6.9),
             device: Device::Mobile,
             channel: Channel::Direct,
             item_id: None,

@@ -2,19 +2,23 @@
 //!
 //! The [cube](crate::cube) is the first of them. Each family is one streaming query and one batch, from one plan function; what
 //! its tables should hold is said again in SQL by `audit`. A family's **axis** is the time by which its rows are owned, repaired
-//! and cut into pieces: the start of a window, the declared start of a visit, the time of an event.
+//! and cut into pieces: the start of a window, the list start of a visit, the time of an event.
 
-use crate::cube::{CUBE, GROUPINGS, Grouping, WINDOW_US};
+mod list;
+
+use crate::cube::{Grouping, WINDOW_US};
 use crate::event::EVENT;
-use crate::measure::{Aggregate, Counterpart, Measure, MeasureKind, VISIT_MEASURES, VisitMeasure, text};
+use crate::measure::{Aggregate, Counterpart, Measure};
 use crate::record::{Column, columns};
 use crate::user::USER;
+
+pub use list::{CUBE_FAMILY, FAMILIES_BESIDE, HOURS, LIVE, ORDERS, PRODUCTS, REGISTRATIONS, SESSIONS};
 
 /// An hour, in µs.
 pub const HOUR_US: i64 = 3_600_000_000;
 /// The gap that ends a session, in µs.
 pub const SESSION_GAP_US: i64 = 30 * 60 * 1_000_000;
-/// How long after a visit's declared start its events still count as a session of it, in µs: bounds what has to be read to
+/// How long after a visit's list start its events still count as a session of it, in µs: bounds what has to be read to
 /// compute a session again. Later ones are in every other table.
 pub const SESSION_LONGEST_US: i64 = 24 * HOUR_US;
 
@@ -45,8 +49,8 @@ pub enum Geometry {
         /// From a window's start to the instant in a row's key, in µs.
         at_us: i64,
     },
-    /// Sessions: the events of a visit without a gap of [`SESSION_GAP_US`]; the axis is the visit's declared start. A visit is
-    /// user, session id and declared start in whole ms, which is what a row's key can hold.
+    /// Sessions: the events of a visit without a gap of [`SESSION_GAP_US`]; the axis is the visit's list start. A visit is
+    /// user, session id and list start in whole ms, which is what a row's key can hold.
     Sessions,
     /// Each event a row of its own; the axis is its time.
     Records,
@@ -158,180 +162,6 @@ impl Family {
     }
 }
 
-const fn minutes(count: i64) -> i64 {
-    count * WINDOW_US
-}
-
-const fn windows(step_us: i64, length_us: i64, at_us: i64) -> Geometry {
-    Geometry::Windows { step_us, length_us, at_us }
-}
-
-/// The metric cube.
-pub const CUBE_FAMILY: Family = Family {
-    name: "cube",
-    tables: GROUPINGS,
-    geometry: windows(WINDOW_US, WINDOW_US, 0),
-    source: Source::Events,
-    compares: false,
-    repaired: true,
-};
-
-/// The daily pattern.
-pub const HOURS: Family = Family {
-    name: "hours",
-    tables: &[Grouping {
-        table: "activity_by_hour",
-        question: "When in the day is the shop busy?",
-        dimensions: &[],
-        measures: VISIT_MEASURES,
-        at: INSTANT.hour_start,
-        partition_key: &[CUBE.day],
-        only_items: false,
-    }],
-    geometry: windows(HOUR_US, HOUR_US, 0),
-    source: Source::Events,
-    compares: false,
-    repaired: true,
-};
-
-/// Who is in the shop at the moment.
-pub const LIVE: Family = Family {
-    name: "live",
-    tables: &[Grouping {
-        table: "live_visitors",
-        question: "Who has been in the shop in the five minutes before as_of? Of now and before; late records do not come in.",
-        dimensions: &[],
-        measures: &[
-            Measure::Of(Aggregate::Events),
-            Measure::Of(Aggregate::Sessions),
-            Measure::Of(Aggregate::Users),
-            Measure::Of(Aggregate::CartAdds),
-            Measure::Of(Aggregate::Orders),
-            Measure::Of(Aggregate::Net),
-        ],
-        at: INSTANT.as_of,
-        partition_key: &[CUBE.day],
-        only_items: false,
-    }],
-    geometry: windows(minutes(1) / 2, minutes(5), minutes(5)),
-    source: Source::Events,
-    compares: false,
-    repaired: false,
-};
-
-/// Products of an hour beside those of the hour before.
-pub const PRODUCTS: Family = Family {
-    name: "products",
-    tables: &[Grouping {
-        table: "top_products",
-        question: "Which products sell best in an hour, and how did they in the hour before? events counts lines of both hours.",
-        dimensions: &[EVENT.item_id, EVENT.item_name],
-        measures: &[
-            Measure::Of(Aggregate::Events),
-            Measure::Of(Aggregate::OrderLines),
-            Measure::Of(Aggregate::Units),
-            Measure::Of(Aggregate::Net),
-            Measure::Before(Counterpart::OrderLines),
-            Measure::Before(Counterpart::Units),
-            Measure::Before(Counterpart::Net),
-        ],
-        at: INSTANT.hour_start,
-        partition_key: &[CUBE.day],
-        only_items: true,
-    }],
-    geometry: windows(HOUR_US, 2 * HOUR_US, HOUR_US),
-    source: Source::Events,
-    compares: true,
-    repaired: true,
-};
-
-/// Users that came in.
-pub const REGISTRATIONS: Family = Family {
-    name: "registrations",
-    tables: &[Grouping {
-        table: "registrations_by_country",
-        question: "Where do new users come from, by the minute in which they were first stored?",
-        dimensions: &[EVENT.country],
-        measures: &[Measure::Registrations],
-        at: CUBE.minute,
-        partition_key: &[EVENT.country, CUBE.day],
-        only_items: false,
-    }],
-    geometry: windows(WINDOW_US, WINDOW_US, 0),
-    source: Source::Users,
-    compares: false,
-    repaired: true,
-};
-
-/// Visits that have ended.
-pub const SESSIONS: Family = Family {
-    name: "sessions",
-    tables: &[Grouping {
-        table: "sessions_by_user",
-        question: "What did a user do, visit by visit? Written when a visit is closed: 30 minutes after its last event.",
-        // The declared start too: events of one visit that declare different starts are sessions of their own.
-        dimensions: &[EVENT.user_id, EVENT.session_id, EVENT.session_started_at],
-        measures: &[
-            Measure::Visit(VisitMeasure::EndedAt),
-            Measure::Visit(VisitMeasure::DurationMs),
-            Measure::Of(Aggregate::Events),
-            Measure::Of(Aggregate::ItemViews),
-            Measure::Of(Aggregate::CartAdds),
-            Measure::Of(Aggregate::Checkouts),
-            Measure::Of(Aggregate::Orders),
-            Measure::Of(Aggregate::Net),
-            Measure::Visit(VisitMeasure::Bounce),
-            Measure::Visit(VisitMeasure::FurthestStep),
-            Measure::Visit(VisitMeasure::AbandonedAt),
-            Measure::Visit(VisitMeasure::ValueAtRisk),
-            text(EVENT.country),
-            text(EVENT.device),
-            text(EVENT.channel),
-        ],
-        at: INSTANT.started_at,
-        partition_key: &[EVENT.user_id],
-        only_items: false,
-    }],
-    geometry: Geometry::Sessions,
-    source: Source::Events,
-    compares: false,
-    repaired: true,
-};
-
-/// Order lines as they happened.
-pub const ORDERS: Family = Family {
-    name: "orders",
-    tables: &[Grouping {
-        table: "orders_by_user",
-        question: "What did a user buy and give back, line by line?",
-        dimensions: &[EVENT.user_id, EVENT.event_id],
-        measures: &[
-            text(EVENT.event_name),
-            text(EVENT.order_id),
-            Measure::Field(EVENT.order_line, MeasureKind::Count),
-            Measure::Field(EVENT.order_lines, MeasureKind::Count),
-            text(EVENT.item_id),
-            text(EVENT.item_name),
-            text(EVENT.category),
-            Measure::Field(EVENT.quantity, MeasureKind::Count),
-            Measure::Field(EVENT.price, MeasureKind::Money),
-            text(EVENT.currency),
-            Measure::Field(EVENT.amount_base, MeasureKind::Money),
-            text(EVENT.payment_type),
-        ],
-        at: EVENT.occurred_at,
-        partition_key: &[EVENT.user_id],
-        only_items: false,
-    }],
-    geometry: Geometry::Records,
-    source: Source::Events,
-    compares: false,
-    repaired: true,
-};
-
-/// The families beside the cube, in the order in which their queries are started.
-pub const FAMILIES_BESIDE: &[Family] = &[ORDERS, LIVE, SESSIONS, HOURS, PRODUCTS, REGISTRATIONS];
-
 /// Every family, the cube first.
 pub fn families() -> impl Iterator<Item = &'static Family> {
     std::iter::once(&CUBE_FAMILY).chain(FAMILIES_BESIDE)
@@ -363,19 +193,10 @@ pub fn folded(grouping: &Grouping) -> Option<Measure> {
     grouping.measures.iter().copied().find(counts)
 }
 
-// A table whose measures its family's geometry does not give would not compile.
-const _: () = {
-    assert!(CUBE_FAMILY.gives_its_measures());
-    let mut at = 0;
-    while at < FAMILIES_BESIDE.len() {
-        assert!(FAMILIES_BESIDE[at].gives_its_measures());
-        at += 1;
-    }
-};
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cube::CUBE;
 
     #[test]
     fn names_and_tables_are_there_once() {

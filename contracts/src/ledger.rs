@@ -85,8 +85,12 @@ impl Table {
     /// All columns, key first.
     #[must_use]
     pub fn columns(&self) -> Vec<Column> {
-        let clustering = self.clustering.iter().map(|(column, _)| *column);
-        std::iter::once(Self::PARTITION).chain(clustering).chain(self.counts.iter().copied()).collect()
+        std::iter::once(Self::PARTITION).chain(self.row_columns()).collect()
+    }
+
+    /// The columns of a row within its partition: the clustering ones, then the counts.
+    pub fn row_columns(&self) -> impl Iterator<Item = Column> {
+        self.clustering.iter().map(|(column, _)| *column).chain(self.counts.iter().copied())
     }
 }
 

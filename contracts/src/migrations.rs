@@ -37,4 +37,5 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "V21__partition_truncate",
         sql: include_str!("../migrations/V21__partition_truncate.sql"),
     },
+    Migration { name: "V22__visitors", sql: include_str!("../migrations/V22__visitors.sql") },
 ];

@@ -28,11 +28,11 @@ pub enum MoneyError {
     /// No rate of the currency on or before the day, or only one that is too old.
     #[error("no rate from {currency} to {base} for {date}")]
     MissingRate {
-        /// From.
+        /// Of which there is no rate.
         currency: Currency,
-        /// To.
+        /// What it was to be converted into.
         base: Currency,
-        /// For which day.
+        /// The day of the event, whose rate applies.
         date: NaiveDate,
     },
     /// The amount has more than twelve digits before the point.
@@ -40,7 +40,7 @@ pub enum MoneyError {
     Overflow {
         /// Price of one unit, or 1 x the amount of the line.
         sum: Exact,
-        /// Units.
+        /// How many units, where `sum` is the price of one.
         quantity: i32,
         /// The rate.
         rate: Rate,

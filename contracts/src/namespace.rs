@@ -18,7 +18,8 @@ pub struct Namespace(String);
 /// A name that some service would refuse.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "{0:?} is no namespace: use 1 to 32 lower-case letters, digits and underscores, starting with a letter"
+    "{0:?} is not a valid namespace: use 1 to 32 lower-case letters, digits and underscores, starting with a \
+     letter"
 )]
 pub struct NamespaceError(pub String);
 

@@ -1,20 +1,22 @@
 //! The rules an event must pass at the edge; past it, an [`Event`] is known to keep them.
 
 mod again;
+mod told;
 
 pub use again::readmit;
+pub use told::{Draft, Line, OrderLine, Shopper, SourceId, Visit};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::admission;
-use crate::event::{Country, Currency, Event, Price};
+use crate::event::{Event, Price, UNKNOWN_COUNTRY};
 use crate::ids;
 use crate::lateness::{self, Lateness};
-use crate::money::{self, Cost, MoneyError, Rates};
+use crate::money::{self, MoneyError, Rates};
 use crate::quarantine::Reason;
-use crate::record::Text;
 use crate::user::coarse_degrees;
+use crate::visitor::{self, Found, Open};
 use crate::vocabulary::{AgeBand, Channel, Device, EventName, Gender};
 
 /// The highest age accepted, in years.
@@ -26,124 +28,6 @@ pub const MAX_ORDER_LINES: i32 = 1_000;
 
 pub use crate::lateness::{EARLIEST_US, LATEST_US};
 
-/// How a source names one of its events.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceId {
-    /// A UUID: kept as it is where it [fits](ids::fits), re-keyed elsewhere.
-    Uuid(Uuid),
-    /// The source's own text: always re-keyed.
-    Text(String),
-}
-
-/// Who the shopper is, as far as an event may tell.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Shopper {
-    /// See [`Event::user_id`].
-    pub user_id: Uuid,
-    /// See [`Event::gender`].
-    pub gender: Gender,
-    /// See [`Event::age`].
-    pub age: i32,
-    /// See [`Event::country`].
-    pub country: Country,
-    /// See [`Event::city`].
-    pub city: Text<100>,
-    /// Degrees; rounded to a tenth on acceptance.
-    pub latitude: f64,
-    /// Degrees; rounded to a tenth on acceptance.
-    pub longitude: f64,
-}
-
-/// The visit an event belongs to.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Visit {
-    /// See [`Event::session_id`].
-    pub session_id: Uuid,
-    /// See [`Event::session_started_at`].
-    pub session_started_at: DateTime<Utc>,
-    /// See [`Event::returning`].
-    pub returning: bool,
-    /// See [`Event::device`].
-    pub device: Device,
-    /// See [`Event::channel`].
-    pub channel: Channel,
-}
-
-/// The product an event is about.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Line {
-    /// See [`Event::item_id`].
-    pub item_id: Text<64>,
-    /// See [`Event::item_name`].
-    pub item_name: Text<200>,
-    /// See [`Event::category`].
-    pub category: Text<64>,
-    /// See [`Event::brand`].
-    pub brand: Option<Text<64>>,
-    /// What one unit or the whole line costs; the stored price is rounded, and the amount computed from all digits.
-    pub cost: Cost,
-    /// See [`Event::currency`].
-    pub currency: Currency,
-    /// See [`Event::quantity`].
-    pub quantity: i32,
-}
-
-/// The order a purchase or refund belongs to.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OrderLine {
-    /// See [`Event::order_id`].
-    pub order_id: Text<64>,
-    /// See [`Event::order_line`].
-    pub order_line: i32,
-    /// See [`Event::order_lines`].
-    pub order_lines: i32,
-    /// For a refund, the day of the purchase it pays back: its rate holds.
-    pub purchased_at: Option<DateTime<Utc>>,
-}
-
-/// An event as a source tells it, typed but not yet judged.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Draft {
-    /// The source's id of it.
-    pub source_id: Option<SourceId>,
-    /// See [`Event::event_name`].
-    pub event_name: EventName,
-    /// See [`Event::occurred_at`].
-    pub occurred_at: DateTime<Utc>,
-    /// Who.
-    pub shopper: Shopper,
-    /// Which visit.
-    pub visit: Visit,
-    /// About which product.
-    pub line: Option<Line>,
-    /// Of which order.
-    pub order: Option<OrderLine>,
-    /// See [`Event::payment_type`].
-    pub payment_type: Option<Text<32>>,
-}
-
-impl Draft {
-    /// An event with nothing but what every event has.
-    #[must_use]
-    pub const fn new(
-        event_name: EventName,
-        occurred_at: DateTime<Utc>,
-        shopper: Shopper,
-        visit: Visit,
-    ) -> Self {
-        Self {
-            source_id: None,
-            event_name,
-            occurred_at,
-            shopper,
-            visit,
-            line: None,
-            order: None,
-            payment_type: None,
-        }
-    }
-}
-
 /// An event that passed, and what decides whether it is a repeat.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Accepted {
@@ -151,6 +35,8 @@ pub struct Accepted {
     pub event: Event,
     /// What it claims where its id was made from the source's; without one its id alone decides.
     pub claim: Option<Claim>,
+    /// What PostgreSQL has to tell of it before it is stored; nothing where the source told everything.
+    pub open: Option<Box<Open>>,
 }
 
 /// The claim of an event to be the only one of its source with the source's id, whatever the time of another one.
@@ -171,12 +57,19 @@ impl Accepted {
             None => self.event.event_id,
         }
     }
+
+    /// Fills what was open with what was found, after which nothing is.
+    pub fn fill(&mut self, found: &Found) {
+        if let Some(open) = self.open.take() {
+            visitor::fill(&mut self.event, &open, found);
+        }
+    }
 }
 
 /// An event that came with an id of its own.
 impl From<Event> for Accepted {
     fn from(event: Event) -> Self {
-        Self { event, claim: None }
+        Self { event, claim: None, open: None }
     }
 }
 
@@ -196,7 +89,8 @@ fn reject(reason: Reason, field: &'static str, detail: impl Into<String>) -> Rej
     Rejection { reason, field, detail: detail.into() }
 }
 
-/// Judges a draft: every rule, the key, and the one conversion of money.
+/// Judges a draft: every rule, the key, and the one conversion of money. What only PostgreSQL can tell of an event that passed stays
+/// [open](Accepted::open).
 ///
 /// `source` names where it comes from and takes part in a re-keyed id; `ingested_at` is the ingestor's clock.
 ///
@@ -209,13 +103,12 @@ pub fn accept(
     rates: &Rates,
 ) -> Result<Accepted, Rejection> {
     let Draft { source_id, event_name, occurred_at, shopper, visit, line, order, payment_type } = draft;
-    let (occurred_at, session_started_at) = (whole_us(occurred_at), whole_us(visit.session_started_at));
+    let occurred_at = whole_us(occurred_at);
+    let session_started_at = visit.session_started_at.map_or(occurred_at, whole_us);
     let (event_id, claim) = key(source_id, source, occurred_at)?;
     check_times(occurred_at, session_started_at, ingested_at)?;
     check_shopper(shopper.age, shopper.latitude, shopper.longitude)?;
-    if admission::is_nobody(&shopper.user_id) {
-        return Err(reject(Reason::InvalidField, "user_id", "it is of the form that belongs to nobody"));
-    }
+    let (open, visitor_id) = open(&shopper, &visit, source)?;
     check_order(event_name, line.as_ref(), order.as_ref())?;
     if let Some(purchased_at) = order.as_ref().and_then(|order| order.purchased_at) {
         check_instant("purchased_at", purchased_at)?;
@@ -251,19 +144,19 @@ pub fn accept(
         event_name,
         occurred_at,
         ingested_at,
-        user_id: shopper.user_id,
-        session_id: visit.session_id,
+        user_id: visitor_id,
+        session_id: open.session_id.unwrap_or_else(|| ids::inferred_visit(&visitor_id, occurred_at)),
         session_started_at,
-        returning: visit.returning,
-        gender: shopper.gender,
+        returning: visit.returning.unwrap_or(false),
+        gender: shopper.gender.unwrap_or(Gender::Unknown),
         age: shopper.age,
-        age_band: AgeBand::of(shopper.age),
-        country: shopper.country,
+        age_band: AgeBand::of_known(shopper.age),
+        country: shopper.country.unwrap_or(UNKNOWN_COUNTRY),
         city: shopper.city,
-        latitude: coarse_degrees(shopper.latitude),
-        longitude: coarse_degrees(shopper.longitude),
-        device: visit.device,
-        channel: visit.channel,
+        latitude: shopper.latitude.map(coarse_degrees),
+        longitude: shopper.longitude.map(coarse_degrees),
+        device: visit.device.unwrap_or(Device::Unknown),
+        channel: visit.channel.unwrap_or(Channel::Unknown),
         item_id,
         item_name,
         category,
@@ -279,7 +172,33 @@ pub fn accept(
         order_lines,
         payment_type,
     };
-    Ok(Accepted { event, claim })
+    Ok(Accepted { event, claim, open: open.is_any_open().then(|| Box::new(open)) })
+}
+
+/// What a draft leaves open, and whose it is if nothing else is known of its visitor.
+fn open(shopper: &Shopper, visit: &Visit, source: &str) -> Result<(Open, Uuid), Rejection> {
+    let (user_id, anonymous_id) = shopper.ids(source);
+    let Some(visitor_id) = user_id.or(anonymous_id) else {
+        let detail = "is missing, and so is anonymous_id: one of the two is needed";
+        return Err(reject(Reason::MissingField, "user_id", detail));
+    };
+    if admission::is_nobody(&visitor_id) {
+        return Err(reject(Reason::InvalidField, "user_id", "it is of the form that belongs to nobody"));
+    }
+    // A browser's visit keeps its id when its visitor signs in.
+    let teller = anonymous_id.unwrap_or(visitor_id);
+    let Shopper { gender, age, country, city, latitude, longitude, .. } = shopper;
+    let open = Open {
+        user_id,
+        anonymous_id,
+        session_id: visit.session_id.as_ref().map(|id| id.visit(source, &teller)),
+        is_start_open: visit.session_started_at.is_none(),
+        is_returning_open: visit.returning.is_none(),
+        is_gender_open: gender.is_none(),
+        is_age_open: age.is_none(),
+        is_place_open: country.is_none() && city.is_none() && latitude.is_none() && longitude.is_none(),
+    };
+    Ok((open, visitor_id))
 }
 
 /// The id of an event, and what it claims where the id is made here.
@@ -330,14 +249,14 @@ fn check_times(
     check_instant("session_started_at", session_started_at)
 }
 
-fn check_shopper(age: i32, latitude: f64, longitude: f64) -> Result<(), Rejection> {
-    if !(0..=MAX_AGE_YEARS).contains(&age) {
+fn check_shopper(age: Option<i32>, latitude: Option<f64>, longitude: Option<f64>) -> Result<(), Rejection> {
+    if let Some(age) = age.filter(|age| !(0..=MAX_AGE_YEARS).contains(age)) {
         let detail = format!("{age} is not between 0 and {MAX_AGE_YEARS}");
         return Err(reject(Reason::InvalidField, "age", detail));
     }
     for (field, degrees, bound) in [("latitude", latitude, 90.0), ("longitude", longitude, 180.0)] {
         // Written so that NaN fails too.
-        if !(-bound..=bound).contains(&degrees) {
+        if let Some(degrees) = degrees.filter(|degrees| !(-bound..=bound).contains(degrees)) {
             let detail = format!("{degrees} is not between -{bound} and {bound}");
             return Err(reject(Reason::InvalidField, field, detail));
         }

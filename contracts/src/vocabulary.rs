@@ -95,13 +95,15 @@ vocabulary! {
         Female => "female",
         /// Male.
         Male => "male",
-        /// Neither, or not told.
+        /// Neither.
         Other => "other",
+        /// Not known.
+        Unknown => "unknown",
     }
 }
 
 vocabulary! {
-    /// Bands of age, closed below and above.
+    /// Bands of age, closed below and above, and one for those whose age is not known.
     pub enum AgeBand, "age band" {
         /// 0 to 17 years.
         Under18 => "0-17",
@@ -117,6 +119,8 @@ vocabulary! {
         From55 => "55-64",
         /// 65 years and more.
         From65 => "65+",
+        /// The age is not known.
+        Unknown => "unknown",
     }
 }
 
@@ -134,6 +138,15 @@ impl AgeBand {
             65.. => Self::From65,
         }
     }
+
+    /// The band of an age that may not be known.
+    #[must_use]
+    pub const fn of_known(age_years: Option<i32>) -> Self {
+        match age_years {
+            Some(age_years) => Self::of(age_years),
+            None => Self::Unknown,
+        }
+    }
 }
 
 vocabulary! {
@@ -147,6 +160,8 @@ vocabulary! {
         Tablet => "tablet",
         /// Anything else.
         Other => "other",
+        /// Not known.
+        Unknown => "unknown",
     }
 }
 
@@ -169,5 +184,7 @@ vocabulary! {
         Display => "display",
         /// Anything else.
         Other => "other",
+        /// Not known.
+        Unknown => "unknown",
     }
 }

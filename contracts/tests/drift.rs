@@ -5,6 +5,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::schema_compatibility::SchemaCompatibility;
+use apache_avro::types::Value;
+use apache_avro::writer::datum::GenericDatumWriter;
 use contracts::migrations::MIGRATIONS;
 use contracts::record::Field;
 use contracts::{Event, Namespace, User, cassandra, topics};
@@ -23,6 +27,45 @@ fn avro_files_are_the_registered_schemas() {
         assert_eq!(committed, topic.schema, "{}: {REMEDY}", path.display());
         apache_avro::Schema::parse(&committed).unwrap();
     }
+}
+
+/// What was published stays readable: the registry refuses anything else, and this test says so before it is asked.
+#[test]
+fn every_published_schema_is_read_by_the_one_of_today() {
+    let today = apache_avro::Schema::parse(&topics::event_schema()).unwrap();
+    for entry in fs::read_dir(file("avro/published")).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        let published = apache_avro::Schema::parse_str(&text).unwrap();
+        SchemaCompatibility::can_read(&published, &today).unwrap();
+    }
+}
+
+#[test]
+fn what_was_written_when_everything_was_known_reads_the_same() {
+    let text = fs::read_to_string(file("avro/published/shop.events.1.avsc")).unwrap();
+    let written_by = apache_avro::Schema::parse_str(&text).unwrap();
+    let event = Event::sample(chrono::DateTime::from_timestamp_micros(1_770_000_000_123_456).unwrap());
+    let mut body = Vec::new();
+    event.write_avro(&mut body);
+    let today = apache_avro::Schema::parse(&topics::event_schema()).unwrap();
+    let record =
+        GenericDatumReader::builder(&today).build().unwrap().read_value(&mut body.as_slice()).unwrap();
+    let Value::Record(fields) = &record else { panic!("{record:?}") };
+    let bare = fields.iter().map(|(name, value)| {
+        let optional = ["age", "city", "latitude", "longitude"].contains(&name.as_str());
+        let value = match value {
+            Value::Union(1, inner) if optional => (**inner).clone(),
+            other => other.clone(),
+        };
+        (name.clone(), value)
+    });
+    let before = GenericDatumWriter::builder(&written_by)
+        .build()
+        .unwrap()
+        .write_value_to_vec(Value::Record(bare.collect()))
+        .unwrap();
+    let reader = GenericDatumReader::builder(&written_by).reader_schema(&today).build().unwrap();
+    assert_eq!(reader.read_value(&mut before.as_slice()).unwrap(), record);
 }
 
 #[test]
@@ -52,6 +95,18 @@ fn added_in(sql: &str, table: &str) -> Vec<String> {
         .collect()
 }
 
+/// The columns that a migration lets be null, each on a line of its own in a statement about the table.
+fn made_optional_in(sql: &str, table: &str) -> Vec<String> {
+    let begin = format!("alter table {table}\n");
+    let Some((_, statement)) = sql.split_once(&begin) else { return Vec::new() };
+    let (statement, _) = statement.split_once(';').unwrap();
+    statement
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("alter column ")?.split_once(" drop not null"))
+        .map(|(column, _)| column.replace('"', ""))
+        .collect()
+}
+
 fn derived(fields: &[Field]) -> Vec<String> {
     fields
         .iter()
@@ -75,6 +130,11 @@ fn tables_have_the_columns_of_their_records_and_their_own() {
         columns.remove(at);
         assert_eq!(at, columns.len(), "{table}");
         columns.extend(MIGRATIONS.iter().flat_map(|migration| added_in(migration.sql, table)));
+        for optional in MIGRATIONS.iter().flat_map(|migration| made_optional_in(migration.sql, table)) {
+            let begin = format!("{optional} ");
+            let column = columns.iter_mut().find(|column| column.starts_with(&begin)).unwrap();
+            *column = column.strip_suffix(" not null").unwrap().to_owned();
+        }
         assert_eq!(columns, derived, "{table}");
     }
 }

@@ -10,6 +10,8 @@
 //! - **A file moves on with its rows**: how far a file of past events was read is committed with what was read.
 //! - **What is counted is what is committed**: each transaction adds its counts, by minute, to `ops.ledger`.
 //! - **What is before the retention floor or about an erased person is set aside in the same commit**, without its bytes.
+//! - **What a sender left open is told by PostgreSQL** (`visitors`) before the rows are made: whose an event is, its visit, and what is
+//!   known of the user. A batch in which nothing is open costs nothing for it.
 //! - A transaction holds at most [`MAX_ROWS_PER_COMMIT`] rows, so that the relay can follow.
 //!
 //! The store connects again by itself, with back-off, for at most its [patience](Store::with_patience).
@@ -31,6 +33,7 @@ mod screening;
 mod shape;
 mod tally;
 mod users;
+mod visitors;
 
 pub use admission::Refused;
 pub use appended::Appended;

@@ -12,3 +12,4 @@ mod quarantine;
 mod simulate;
 mod support;
 mod users;
+mod visitors;

@@ -35,6 +35,7 @@ async fn dirty_run(store: &mut Store) -> Truth {
             out_of_order_pct: 0.0,
             malformed_pct: 2.0,
             hot_key_pct: 10.0,
+            guests_pct: 10.0,
         },
     };
     let (progress, _) = watch::channel(Progress::default());

@@ -78,6 +78,7 @@ async fn the_truth_is_what_sql_finds() {
             out_of_order_pct: 4.0,
             malformed_pct: 2.0,
             hot_key_pct: 10.0,
+            guests_pct: 20.0,
         };
         let clock = Clock::starting_at(at(START));
         let report = run(database, &config(Limit::Records(60_000), dial), &clock).await;
@@ -184,6 +185,7 @@ async fn a_seed_and_a_start_fix_every_bit() {
         out_of_order_pct: 2.0,
         malformed_pct: 2.0,
         hot_key_pct: 2.0,
+        guests_pct: 20.0,
     };
     let mut digests = Vec::new();
     for (seed, start) in [(1, START), (1, START), (2, START), (1, "2026-03-01T09:00:01Z")] {

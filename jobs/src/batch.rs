@@ -37,7 +37,7 @@ const FETCH_ROWS: u32 = 10_000;
 #[derive(Debug, thiserror::Error)]
 pub enum BatchError {
     /// The URL cannot be given to Spark's JDBC source.
-    #[error("PG_URL cannot be handed to spark: {0}")]
+    #[error("PG_URL cannot be passed to spark: {0}")]
     Url(&'static str),
     /// What takes longer than the server's patience would be cut off without an error.
     #[error(

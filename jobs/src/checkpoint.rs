@@ -21,8 +21,9 @@ const PARTITIONS: &str = "spark.sql.shuffle.partitions";
 /// A checkpoint that must not be continued.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "the checkpoint {checkpoint} cannot be continued: {damage}; run `storepulse rebuild --abandon-old`, which keeps every figure \
-     whole, with `storepulse job run` beside it, or `storepulse job reset` to compute everything anew from the topic's start"
+    "the checkpoint {checkpoint} cannot be continued: {damage}; run `storepulse rebuild --abandon-old` with \
+     `storepulse job run` beside it, which keeps every figure complete, or run `storepulse job reset` to compute \
+     all figures again from the topic's start"
 )]
 pub struct Damaged {
     /// Where it is.

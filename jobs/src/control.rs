@@ -2,14 +2,12 @@
 //! stop it.
 
 use chrono::{DateTime, Utc};
+use contracts::silence;
 pub use contracts::wish::Wish;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::progress::{JobProgress, JobState};
-
-/// How long a supervisor may be silent before `job status` calls it lost, in s.
-pub const SILENCE_S: i64 = 15;
 
 /// PostgreSQL could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +103,7 @@ pub struct Run {
     pub started_at: DateTime<Utc>,
     /// When it last reported.
     pub reported_at: DateTime<Utc>,
-    /// Whether it claims to be at work but has been silent for more than [`SILENCE_S`].
+    /// Whether it claims to be at work but has been silent for more than [`silence::JOB_S`].
     pub lost: bool,
     /// Its last figures.
     pub progress: Option<JobProgress>,
@@ -129,7 +127,7 @@ pub async fn latest(client: &Client, job: &str) -> Result<Option<Run>, ControlEr
             "select holder, state, stop_requested, started_at, reported_at, progress, \
                     state <> 'stopped' and reported_at < now() - make_interval(secs => $2) \
              from ops.job_run where job = $1 order by started_at desc limit 1",
-            &[&job, &(SILENCE_S as f64)],
+            &[&job, &(silence::JOB_S as f64)],
         )
         .await
         .map_err(failed("read the job's runs"))?;

@@ -96,9 +96,9 @@ pub enum PlanError {
     Postgres(#[from] tokio_postgres::Error),
     /// The checkpoint belongs to another plan.
     #[error(
-        "the checkpoint of {query:?} (revision {revision}) belongs to another plan: it has fingerprint {in_force}, this \
-         program's plan has {wanted}; run `storepulse rebuild`, which keeps every figure whole meanwhile, or \
-         `storepulse job reset` to start the new plan at the next revision from the topic's start"
+        "the checkpoint of {query:?} (revision {revision}) belongs to another plan: the checkpoint has fingerprint \
+         {in_force}, and this program's plan has {wanted}; run `storepulse rebuild`, which keeps every figure \
+         complete, or `storepulse job reset` to start the new plan at the next revision from the topic's start"
     )]
     OtherPlan {
         query: String,

@@ -80,7 +80,7 @@ pub enum Progress {
         of_events: i64,
     },
     /// The cube is done, and a family beside it is being written.
-    Beside {
+    Family {
         /// The family.
         family: &'static str,
         /// Records of what is written.
@@ -124,10 +124,10 @@ pub enum RebuildError {
     #[error(transparent)]
     Batch(#[from] BatchError),
     /// Another one is at it.
-    #[error("another `storepulse rebuild` is at work")]
+    #[error("another `storepulse rebuild` is running")]
     AtWork,
     /// It was asked to end.
-    #[error("interrupted: run `storepulse rebuild` again, it goes on where it was")]
+    #[error("interrupted: run `storepulse rebuild` again, and it continues where it stopped")]
     Interrupted,
 }
 

@@ -89,14 +89,15 @@ pub enum ReconcileError {
     Removal(#[from] RemovalError),
     /// Raw records before this are gone: computing windows again would lose them.
     #[error(
-        "windows before {floor} are behind the retention floor: their records are gone, so they stay as they are; start at it or later"
+        "windows before {floor} are before the retention floor: their records were removed, so these windows stay as \
+         they are; start at the floor or later"
     )]
     BehindFloor {
         /// The floor.
         floor: DateTime<Utc>,
     },
     /// A window that can still change.
-    #[error("windows from {closed_to} on are not closed yet: records may still come on time; end before")]
+    #[error("windows from {closed_to} on are not closed yet: records may still arrive on time; end earlier")]
     NotClosed {
         /// The first of them.
         closed_to: DateTime<Utc>,
@@ -106,8 +107,8 @@ pub enum ReconcileError {
     RebuildOpen,
     /// Plan and SQL do not agree.
     #[error(
-        "after writing revision {revision} {count} figures still differ, the first: {first}; the plan and the check disagree, \
-         which is a defect: report it, and leave the tables as they are"
+        "after revision {revision} was written, {count} figures still differ, the first: {first}; the plan and the \
+         check disagree, which is a defect: report it, and leave the tables as they are"
     )]
     StillDiffers {
         /// The revision written.

@@ -19,8 +19,8 @@ pub enum RetentionError {
     },
     /// Records are gone.
     #[error(
-        "retention has cut partition {partition} of {topic} up to offset {low}: a new plan that started there would miss \
-         them: run `storepulse rebuild`, which computes from postgresql what the topic has lost"
+        "retention has cut partition {partition} of {topic} up to offset {low}: a new plan would miss the records \
+         before it; run `storepulse rebuild`, which computes their figures from postgresql"
     )]
     Cut {
         topic: String,

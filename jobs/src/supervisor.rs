@@ -12,14 +12,14 @@
 
 mod advance;
 mod attempt;
-mod kept;
+mod backlog;
 mod queries;
 mod record;
 mod reporter;
 mod session;
+mod standstill;
 mod submission;
 mod way_out;
-mod wished;
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ use crate::spark::CallError;
 use crate::unread::{self, Unread};
 use attempt::{Attempt, Ended};
 use reporter::Reporter;
-use wished::Wished;
+use standstill::Next;
 
 /// How a job is run.
 #[derive(Debug, Clone)]
@@ -95,8 +95,8 @@ pub enum JobError {
     Provision(#[from] provision::ProvisionError),
     /// Another supervisor has the job.
     #[error(
-        "job {job:?} is being run by {holder}: stop it with `storepulse job stop`, look with `storepulse job status`, \
-         or wait for it to go with `storepulse job run --standby`"
+        "job {job:?} is being run by {holder}: `storepulse job status` shows it, `storepulse job stop` stops it, and \
+         `storepulse job run --standby` waits until it ends"
     )]
     AlreadyRunning {
         /// The job.
@@ -106,8 +106,8 @@ pub enum JobError {
     },
     /// Another supervisor took the job while this one was silent.
     #[error(
-        "job {job:?} was taken over by {holder} (fencing number {fencing}) while this supervisor was silent for longer than its \
-         lease; that one goes on with the same checkpoint: see `storepulse job status`"
+        "job {job:?} was taken over by {holder} (fencing number {fencing}), because this supervisor was silent for \
+         longer than its lease; {holder} continues with the same checkpoint: see `storepulse job status`"
     )]
     LeaseLost {
         /// The job.
@@ -227,8 +227,8 @@ async fn supervise(
     let mut reporter = Reporter::new(client, endpoints, run_id);
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
-        let restart_no = match wished::until_wanted(cancel, progress, &mut reporter, hold).await {
-            Wished::Run { restart_no, was_held } => {
+        let restart_no = match standstill::until_wanted(cancel, progress, &mut reporter, hold).await {
+            Next::Run { restart_no, was_held } => {
                 if was_held {
                     // A rebuild may have ended meanwhile.
                     let mut client = control::connect(&endpoints.pg_url).await?;
@@ -237,12 +237,12 @@ async fn supervise(
                 }
                 restart_no
             }
-            Wished::End => {
+            Next::End => {
                 told(progress, JobState::Stopped, String::new());
                 reporter.report(progress).await;
                 return Ok(());
             }
-            Wished::Lost(lost) => return Err(taken_over(progress, &mut reporter, lost).await),
+            Next::Lost(lost) => return Err(taken_over(progress, &mut reporter, lost).await),
         };
         let attempt = Attempt { config, plans: &plans, provisioned: &provisioned, hold, restart_no };
         match attempt.run(cancel, progress, &mut reporter).await {

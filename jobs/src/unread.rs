@@ -23,15 +23,17 @@ const ANSWER: Duration = Duration::from_secs(10);
 pub enum Unread {
     /// The topic was deleted.
     #[error(
-        "topic {topic} is gone, and with it what the job has not read: run `storepulse setup`, which makes it anew, then \
-         `storepulse rebuild --abandon-old` with `storepulse job run` beside it, which computes every figure from postgresql"
+        "topic {topic} is gone, with records that the job has not read: run `storepulse setup` to create it again, \
+         then `storepulse rebuild --abandon-old` with `storepulse job run` beside it to compute every figure from \
+         postgresql"
     )]
     TopicGone { topic: String },
     /// The topic was deleted and made anew.
     #[error(
-        "partition {partition} of {topic} ends at offset {high}, and the job has read to {read_to}: the topic was made anew, and \
-         what was not read of the old one is gone; run `storepulse rebuild --abandon-old` with `storepulse job run` beside it, \
-         which computes every figure from postgresql"
+        "partition {partition} of {topic} ends at offset {high}, and the job has read to {read_to}: somebody deleted \
+         the topic and created it again, and records that the job had not read are gone; run \
+         `storepulse rebuild --abandon-old` with `storepulse job run` beside it to compute every figure from \
+         postgresql"
     )]
     MadeAnew {
         topic: String,
@@ -44,9 +46,9 @@ pub enum Unread {
     },
     /// The topic's retention was faster than the job.
     #[error(
-        "partition {partition} of {topic} begins at offset {low}, and the job has read to {read_to} only: retention removed what lies \
-         between while the job was away; run `storepulse rebuild --abandon-old` with `storepulse job run` beside it, which \
-         computes every figure from postgresql"
+        "partition {partition} of {topic} begins at offset {low}, and the job has read to {read_to} only: retention \
+         removed the records between while the job was away; run `storepulse rebuild --abandon-old` with \
+         `storepulse job run` beside it to compute every figure from postgresql"
     )]
     Removed {
         topic: String,

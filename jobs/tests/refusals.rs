@@ -28,7 +28,7 @@ pub(crate) fn bad_records() -> Vec<(Reason, Record)> {
     let mut old = event.clone();
     old.occurred_at = "1969-12-31T23:59:59Z".parse().unwrap();
     let mut ancient = event.clone();
-    ancient.age = 131;
+    ancient.age = Some(131);
     let mut early = event.clone();
     early.occurred_at = early.ingested_at + chrono::TimeDelta::microseconds(60_000_001);
     vec![

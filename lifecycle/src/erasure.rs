@@ -1,17 +1,22 @@
 //! Erasure: a person goes, what was counted stays.
 //!
-//! 1. **The door is closed**: keyed hashes of the id and of the e-mail addresses are recorded, and whatever comes of the person from
+//! A person may be known by several ids: the user's, and those of browsers and apps that were told together with it. Any of them leads to
+//! all of them.
+//!
+//! 1. **The door is closed**: keyed hashes of the ids and of the e-mail addresses are recorded, and whatever comes of the person from
 //!    then on is refused.
-//! 2. **PostgreSQL, in one transaction**: the events get one id of nobody in place of the user's and one random one in place of each
-//!    session's, so that every count stays what it was; the person's row and all quarantined records about the person go. The relay
+//! 2. **PostgreSQL, in one transaction**: the events get one id of nobody in place of each of the ids and one random one in place of each
+//!    session's, so that every count stays what it was; the person's row, visits and all quarantined records about the person go. The relay
 //!    turns the deleted row into a tombstone of `shop.users`. Which id took the place of which is written down nowhere.
 //! 3. **Cassandra**: the partitions of the person. **Checkpoints** of plans that are not in force.
-//! 4. What stays for a while is told, with the time until it goes.
+//! 4. **Last, what links the ids**: until then, who runs this again finds all of them.
+//! 5. What stays for a while is told, with the time until it goes.
 //!
 //! Killed anywhere it is run again, and goes on: what is done already finds nothing. What the stream still writes of the old id is
 //! covered by the delete in Cassandra.
 
 mod about;
+mod links;
 mod remains;
 mod rows;
 
@@ -39,6 +44,10 @@ pub struct Erased {
     pub sessions: u64,
     /// Rows of `raw.users`.
     pub users: u64,
+    /// Ids that the person was known by, the given one among them.
+    pub ids: u64,
+    /// Visits that were remembered.
+    pub visits: u64,
     /// Rows of `raw.quarantine`.
     pub quarantined: u64,
     /// E-mail addresses by which the person is recognised from now on.
@@ -60,7 +69,7 @@ pub struct Erased {
 /// Whom to erase.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The id in `raw.users` and `raw.events`.
+    /// The id in `raw.users` and `raw.events`, or that of a browser or an app.
     pub user_id: Uuid,
     /// E-mail addresses, beside those that the person's records tell.
     pub addresses: Vec<String>,
@@ -91,40 +100,52 @@ pub async fn run(
 
     progress(&format!("looking for the user in {}", rows::size(&client).await?));
     let mut addresses: BTreeSet<String> = request.addresses.iter().cloned().collect();
-    addresses.extend(rows::profile_address(&client, user_id).await?);
-    let by_id = Person::new(key.clone(), [hash.clone()]);
-    let found = about::find(&client, user_id, &by_id).await?;
-    if recorded.is_none() && found.records.is_empty() && !rows::is_known(&client, user_id).await? {
+    let ids = links::ids(&client, user_id).await?;
+    addresses.extend(rows::profile_addresses(&client, &ids).await?);
+    let by_id = Person::new(key.clone(), ids.iter().map(|id| user_hash(&key, id)));
+    let found = about::find(&client, &ids, &by_id).await?;
+    if recorded.is_none() && found.records.is_empty() && !rows::are_known(&client, &ids).await? {
         return Err(LifecycleError::UnknownUser(*user_id));
     }
-    let told = about::addresses_of(&client, user_id, found).await?;
+    let told = about::addresses_of(&client, &ids, found).await?;
     addresses.extend(told.addresses);
 
-    let hashes = |addresses: &BTreeSet<String>| -> Vec<Vec<u8>> {
+    let hashes = |ids: &[Uuid]| -> Vec<Vec<u8>> {
         let addresses = addresses.iter().map(|address| address_hash(&key, address));
-        std::iter::once(hash.clone()).chain(addresses).collect()
+        ids.iter().map(|id| user_hash(&key, id)).chain(addresses).collect()
     };
-    let known_by = hashes(&addresses);
-    provision::erasure::record(&mut client, &known_by)
-        .await
-        .map_err(LifecycleError::postgres("record the erasure"))?;
+    record(&mut client, &hashes(&ids)).await?;
+    // Of links that came in meanwhile; now the person's ids are refused, so that no more come.
+    let ids = links::ids(&client, user_id).await?;
+    let known_by = hashes(&ids);
+    record(&mut client, &known_by).await?;
 
     let person = Person::new(key.clone(), known_by.clone());
     progress("looking for the user in raw.quarantine");
-    let about = about::find(&client, user_id, &person).await?;
+    let about = about::find(&client, &ids, &person).await?;
     progress(&format!("replacing ids in {}", rows::size(&client).await?));
-    let mut erased = rows::erase(&mut client, user_id, &about.records).await?;
+    let mut erased = rows::erase(&mut client, &ids, &about.records).await?;
     progress("removing rows in cassandra");
-    erased.cassandra = keyspace.remove_user(user_id).await?;
+    for id in &ids {
+        for (table, rows) in keyspace.remove_user(id).await? {
+            *erased.cassandra.entry(table).or_default() += rows;
+        }
+    }
     progress("removing checkpoints of plans that are not in force");
     let removed = checkpoints::remove_retired(&client, false).await?;
     erased.checkpoints = removed.folders;
+    links::remove(&client, &ids).await?;
     erased.erased_before = recorded == Some(true);
+    erased.ids = ids.len() as u64;
     erased.addresses = addresses.len() as u64;
     erased.remains = remains::told(Utc::now(), &endpoints.namespace);
     erased.notes = told.notes.into_iter().chain(removed.notes).collect();
     finish(&mut client, &known_by).await?;
     Ok(erased)
+}
+
+async fn record(client: &mut Client, hashes: &[Vec<u8>]) -> Result<(), LifecycleError> {
+    provision::erasure::record(client, hashes).await.map_err(LifecycleError::postgres("record the erasure"))
 }
 
 async fn finish(client: &mut Client, hashes: &[Vec<u8>]) -> Result<(), LifecycleError> {

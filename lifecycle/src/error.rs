@@ -11,7 +11,7 @@ pub enum LifecycleError {
     #[error("a service cannot be reached")]
     Provision(#[from] provision::ProvisionError),
     /// PostgreSQL refused.
-    #[error("postgresql refused to {doing}; what was done before stays done: run it again")]
+    #[error("postgresql refused to {doing}; the steps before it are done: run this command again")]
     Postgres {
         /// What was tried.
         doing: &'static str,
@@ -21,14 +21,17 @@ pub enum LifecycleError {
     },
     /// Others write or compare tables.
     #[error(
-        "a reconciliation, rebuild or verification has been at work for {waited_s} s: wait for it to end, then run this again"
+        "a reconciliation, rebuild or verification is still running after a wait of {waited_s} s: let it end, then \
+         run this command again"
     )]
     Busy {
         /// How long it was waited for.
         waited_s: u64,
     },
     /// Cassandra refused.
-    #[error("cassandra refused to {doing} {table}; see `storepulse stack status`, then run it again")]
+    #[error(
+        "cassandra refused to {doing} {table}; check `storepulse stack status`, then run this command again"
+    )]
     Cassandra {
         /// What was tried.
         doing: &'static str,
@@ -39,7 +42,7 @@ pub enum LifecycleError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Kafka refused.
-    #[error("kafka refused to {doing} {topic}; see `storepulse stack status`, then run it again")]
+    #[error("kafka refused to {doing} {topic}; check `storepulse stack status`, then run this command again")]
     Kafka {
         /// What was tried.
         doing: &'static str,

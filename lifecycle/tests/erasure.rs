@@ -2,13 +2,18 @@
 
 use chrono::TimeDelta;
 use contracts::admission::BELONGS_TO_NOBODY;
-use ingest::store::SetAside;
+use contracts::ids;
+use contracts::validation::{Draft, Shopper, SourceId, Visit, accept};
+use contracts::vocabulary::EventName;
+use ingest::store::{EncodedRows, SetAside};
 use lifecycle::{LifecycleError, erasure};
 use uuid::Uuid;
 
 use crate::support::{Shop, append_named, events, in_shop, midnight, session, set_aside, user};
 
 const LOGIN: Uuid = Uuid::from_u128(0x7c9e_6679_7425_40de_944b_e07f_c1f9_0ae7);
+
+const SOURCE: &str = "collector/web";
 
 async fn erase(shop: &Shop, id: Uuid) -> Result<erasure::Erased, LifecycleError> {
     let request = erasure::Request { user_id: id, addresses: Vec::new() };
@@ -113,6 +118,70 @@ async fn an_erased_person_is_nowhere_and_does_not_come_back() {
         assert_eq!(shop.rows_with(&nobody.to_string()).await, partitions(shop).await);
         let one_transaction = "select count(distinct xmin::text) from ops.erasure";
         assert_eq!(shop.count(one_transaction).await, 1);
+    })
+    .await;
+}
+
+/// An event that tells who it is of and nothing more.
+async fn visit(
+    store: &mut ingest::store::Store,
+    user: Option<&str>,
+    browser: Option<&str>,
+    seconds: i64,
+) -> bool {
+    let shopper = Shopper {
+        user_id: user.map(|name| name.parse().unwrap()),
+        anonymous_id: browser.map(|name| name.parse().unwrap()),
+        ..Shopper::default()
+    };
+    let at = midnight(0) + TimeDelta::seconds(seconds);
+    let source_id = Some(SourceId::Text(format!("{user:?} {browser:?} {seconds}")));
+    let draft = Draft { source_id, ..Draft::new(EventName::SessionStart, at, shopper, Visit::default()) };
+    let accepted = accept(draft, SOURCE, at, &ingest::rates::built_in()).unwrap();
+    let mut rows = EncodedRows::default();
+    assert!(rows.take(&accepted));
+    store.append_rows(rows).await.unwrap().committed == 1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_id_of_a_person_leads_to_all_of_them() {
+    in_shop(async |shop| {
+        let mut store = shop.store().await;
+        let (address, browser) = ("ann@example.com", "browser-1");
+        for (user, from, seconds) in [
+            (None, Some(browser), 0),
+            (Some(address), Some(browser), 10),
+            (None, Some(browser), 20),
+            (Some(address), Some("phone-2"), 30),
+            (Some("bob@example.com"), Some("browser-3"), 40),
+        ] {
+            assert!(visit(&mut store, user, from, seconds).await);
+        }
+        let counts = "select count(*) * 10000 + count(distinct user_id) * 100 + count(distinct session_id) from raw.events";
+        let before = shop.count(counts).await;
+        let ids = [
+            ids::named_user(SOURCE, address),
+            ids::anonymous_visitor(SOURCE, browser),
+            ids::anonymous_visitor(SOURCE, "phone-2"),
+        ];
+        let unlinked = ids::anonymous_visitor(SOURCE, "phone-2");
+        let erased = erase(shop, unlinked).await.unwrap();
+        assert_eq!((erased.events, erased.ids), (4, 3));
+        assert_eq!(shop.count(counts).await, before, "what was counted stays");
+        for id in ids {
+            assert_eq!(shop.rows_with(&id.to_string()).await, Vec::<String>::new(), "{id}");
+        }
+        assert_eq!(shop.rows_with(address).await, Vec::<String>::new());
+        assert_eq!(shop.count("select count(*) from raw.visitor_link").await, 1);
+        // Whatever comes of any of them is refused, and links nothing anew.
+        for (user, from, seconds) in
+            [(Some(address), None, 50), (None, Some("phone-2"), 60), (Some(address), Some("tablet-4"), 70)]
+        {
+            assert!(!visit(&mut store, user, from, seconds).await);
+        }
+        assert!(visit(&mut store, Some("bob@example.com"), Some(browser), 80).await);
+        assert_eq!(shop.count("select count(*) from raw.visitor_link").await, 1);
+        assert!(erase(shop, ids[0]).await.unwrap().erased_before);
     })
     .await;
 }

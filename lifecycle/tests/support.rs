@@ -102,12 +102,12 @@ fn event(user_id: Uuid, number: u8, occurred_at: DateTime<Utc>) -> Event {
         session_started_at: occurred_at,
         returning: false,
         gender: Gender::Female,
-        age: 30,
+        age: Some(30),
         age_band: AgeBand::of(30),
         country: "DE".parse().unwrap(),
-        city: "Köln".parse().unwrap(),
-        latitude: 50.9,
-        longitude: 6.9,
+        city: Some("Köln".parse().unwrap()),
+        latitude: Some(50.9),
+        longitude: Some(6.9),
         device: Device::Mobile,
         channel: Channel::Direct,
         ..Event::sample(occurred_at)
@@ -124,7 +124,7 @@ pub(crate) async fn append_named(
     let event_id = ids::rekeyed(at, "shop", name);
     let event = Event { event_id, ..event(user_id, 0, at) };
     let mut rows = EncodedRows::default();
-    assert!(rows.take(&Accepted { event, claim: Some(Claim { event_id, told: None }) }));
+    assert!(rows.take(&Accepted { event, claim: Some(Claim { event_id, told: None }), open: None }));
     store.append_rows_telling(rows).await.unwrap()
 }
 

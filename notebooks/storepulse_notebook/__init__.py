@@ -5,6 +5,6 @@
 """
 
 from .plots import COLOURS, compact, figure, finish, say, table
-from .services import NotReady, Storepulse
+from .services import UNKNOWN_COUNTRY, NotReady, Storepulse
 
-__all__ = ["COLOURS", "NotReady", "Storepulse", "compact", "figure", "finish", "say", "table"]
+__all__ = ["COLOURS", "UNKNOWN_COUNTRY", "NotReady", "Storepulse", "compact", "figure", "finish", "say", "table"]

@@ -15,6 +15,9 @@ from . import topics
 
 NEEDED = ["PG_URL", "KAFKA_BROKERS", "SCHEMA_REGISTRY_URL", "CASSANDRA_CONTACT_POINTS", "SPARK_REMOTE"]
 
+# Stands where a country is not known (contracts::event).
+UNKNOWN_COUNTRY = "ZZ"
+
 # A record belongs to its window when it came on time, or when a repair of the window has seen it.
 BELONGS = """(ingested_at - occurred_at between interval '-1 minute' and interval '10 minutes'
   or exists (select from ops.repair where family = 'cube' and occurred_at >= from_minute and occurred_at < to_minute

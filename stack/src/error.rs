@@ -61,8 +61,9 @@ pub enum StackError {
     },
     /// What another account has prepared would be believed.
     #[error(
-        "{} {found}, so what stands in it cannot be trusted: remove it if nobody needs it, \
-         or run this as the account that it belongs to", .path.display()
+        "{} {found}, so its contents cannot be trusted: remove it if nobody needs it, or run this command as the \
+         account that owns it",
+        .path.display()
     )]
     ForeignFolder {
         /// The folder.
@@ -108,7 +109,7 @@ pub enum StackError {
     },
     /// The process does not end, not even by SIGKILL.
     #[error(
-        "pid {pid} of {service} does not follow {signal}; it hangs in the kernel, look at its state in /proc/{pid}/stack"
+        "pid {pid} of {service} does not react to {signal}; it hangs in the kernel: look at /proc/{pid}/stack"
     )]
     Unmoved {
         /// The service.
@@ -250,7 +251,7 @@ pub enum StackError {
         least: usize,
     },
     /// The state file does not parse.
-    #[error("{} is damaged; stop what it names by hand, then remove it", .path.display())]
+    #[error("{} is damaged; stop the processes that it names by hand, then remove the file", .path.display())]
     StateFile {
         /// The file.
         path: PathBuf,

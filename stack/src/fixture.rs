@@ -1,8 +1,10 @@
-//! Stacks for tests: one of their own on free ports, or the warm one that everybody shares.
+//! Stacks for tests: one of their own on free ports, or the warm one that everybody shares; and how tests wait for what runs there.
 
+use std::fmt::Display;
 use std::fs;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::StackError;
 use crate::layout::{Checkout, Home};
@@ -43,6 +45,37 @@ pub async fn shared(progress: Arc<dyn Progress>) -> Result<Stack, StackError> {
         stack.up(progress).await?;
     }
     Ok(stack)
+}
+
+/// How long after a look at something the next one follows.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Looks at what tells nobody when it changes, until the answer is there.
+///
+/// # Panics
+/// When it is not there in time: with what was seen instead, which is what a failing test shows.
+pub async fn until<T, Seen: Display>(
+    what: &str,
+    within: Duration,
+    mut look: impl AsyncFnMut() -> Result<T, Seen>,
+) -> T {
+    let mut last = None;
+    let looking = async {
+        loop {
+            match look().await {
+                Ok(answer) => return answer,
+                Err(seen) => last = Some(seen.to_string()),
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    match tokio::time::timeout(within, looking).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            let seen = last.unwrap_or_else(|| "no answer".to_owned());
+            panic!("not within {} s: {what}; seen instead: {seen}", within.as_secs())
+        }
+    }
 }
 
 /// Removes stacks whose owner was killed before it could.

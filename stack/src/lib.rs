@@ -41,7 +41,7 @@ mod versions;
 
 pub use container::{Container, first_process};
 pub use error::StackError;
-pub use fixture::{Isolated, isolated, shared};
+pub use fixture::{Isolated, isolated, shared, until};
 pub use install::{Tools, install};
 pub use layout::Checkout;
 pub use nix::sys::signal::Signal;

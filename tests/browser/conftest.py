@@ -1,16 +1,15 @@
 """One browser and one line for all tests, which run in the order of their files: faults come last."""
 
 import os
-import re
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
 import registry
-from history import History, relayed
-from processes import Line, storepulse, until
+import scene
+from history import History
+from pages import enter
 
 SCREENSHOTS = Path(os.environ["STOREPULSE_SCREENSHOTS"])
 # What a page may ask of a machine other than the console: nothing.
@@ -33,32 +32,20 @@ def history():
 
 @pytest.fixture(scope="session")
 def line(history):
-    """Relay, job, simulator and console at work, with yesterday and the young today behind them."""
-    line = Line()
+    """The line of all tests."""
     try:
         # The console looks at the registry every half minute: what it is to find is there from the beginning.
         registry.make()
-        line.start("console")
-        history.seed()
-        line.start("relay")
-        relayed()
-        line.start("job")
-        line.start("simulator")
-        yield line
+        with scene.at_work(history) as line:
+            yield line
     finally:
-        line.stop_all()
         registry.remove()
 
 
 @pytest.fixture(scope="session")
 def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=os.environ["CHROMIUM"],
-            args=["--no-sandbox", "--disable-background-networking", "--disable-component-update"],
-        )
+    with scene.chromium() as browser:
         yield browser
-        browser.close()
 
 
 class Watched:
@@ -104,15 +91,6 @@ def visitor(chromium, line):
         context.close()
 
 
-def enter(context, link):
-    """Follows a link as a person does: the page behind it asks once more before it lets anybody in."""
-    page = context.new_page()
-    page.goto(link)
-    page.get_by_role("button", name=re.compile("sign in|enter|continue", re.I)).click()
-    page.wait_for_url(re.compile(r"/$"))
-    page.close()
-
-
 def faultless(page):
     """Axe finds nothing, the console of the browser is quiet, and no other host was asked."""
     found = Axe().run(page).response["violations"]
@@ -126,6 +104,3 @@ def picture(page, name):
     """Keeps a screenshot of the whole page."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
-
-
-__all__ = ["VIEWS", "enter", "faultless", "picture", "storepulse", "until"]

@@ -11,13 +11,11 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from playwright.sync_api import sync_playwright
-
-from history import History, relayed
-from measure import opened, tab
-from processes import Line, memory_bytes, services, sql, tree
+from history import History
+from pages import opened, tab, value
+from processes import memory_bytes, services, sql, tree
+from scene import at_work, chromium
 from tabs import Heap
-from test_2_live import value
 
 MINUTES = float(os.environ.get("STOREPULSE_LOAD_MIN", "60"))
 RATE = int(os.environ.get("STOREPULSE_LOAD_RATE", "500"))
@@ -76,6 +74,7 @@ def watch(line, pages):
     series, heaps = {}, [Heap(page) for page in pages]
     began, every_s = time.monotonic(), MINUTES * 60 / SAMPLES
     for number in range(SAMPLES):
+        # A sample at even distances, whatever taking one takes.
         time.sleep(max(0.0, began + (number + 1) * every_s - time.monotonic()))
         measured = [heap.measured() for heap in heaps]
         # A heap that is collected first has little noise; documents have none but what comes and goes on Live.
@@ -88,18 +87,9 @@ def watch(line, pages):
 
 
 def main():
-    line, history = Line(rate=RATE), History()
     wrong = []
-    try:
-        line.start("console")
-        history.seed()
-        line.start("relay")
-        relayed()
-        line.start("job")
-        line.start("simulator")
-        with sync_playwright() as playwright:
-            arguments = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
-            browser = playwright.chromium.launch(executable_path=os.environ["CHROMIUM"], args=arguments)
+    with at_work(History(), RATE) as line:
+        with chromium() as browser:
             # A session has eight streams at most.
             contexts = [opened(browser, line), opened(browser, line)]
             pages = [tab(contexts[number % 2]) for number in range(TABS)]
@@ -111,7 +101,6 @@ def main():
             for number, page in enumerate(pages):
                 if page.locator("#strip .lost").count() or not (value(page, "orders") or 0) > (orders[number] or 0):
                     wrong.append(f"tab {number} does not show what comes in")
-            browser.close()
         print(f"{MINUTES:g} min, {stored:,} events stored, {rate:.0f}/s, {TABS} tabs, {os.cpu_count()} cores. Memory in MiB:")
         print("| what | series | second quarter | last quarter | bound | |\n|---|---|---|---|---|---|")
         for name, one in series.items():
@@ -120,8 +109,6 @@ def main():
         if rate < 0.8 * RATE:
             wrong.append(f"only {rate:.0f} events/s of {RATE} were stored: this machine is too busy for the load")
         wrong += [f"{name} has ended" for name, process in line.processes.items() if process.child.poll() is not None]
-    finally:
-        line.stop_all()
     for what in wrong:
         print(f"FAILED: {what}")
     return 1 if wrong else 0

@@ -4,35 +4,16 @@ import os
 import statistics
 import sys
 
-from playwright.sync_api import sync_playwright
-
-from conftest import enter
-from history import History, relayed
-from processes import Line, until
+from history import History
+from pages import opened, tab
+from scene import at_work, chromium
 from tabs import Heap, files, first_paint_ms, load_pct, slope_per_h
-from test_2_live import value
 
 SECONDS = int(os.environ.get("STOREPULSE_MEASURE_S", "60"))
 
 
 def row(what, measured, budget):
     print(f"| {what} | {measured} | {budget} |", flush=True)
-
-
-def opened(browser, line, cookies=None):
-    context = browser.new_context(base_url=line.base)
-    if cookies:
-        context.add_cookies(cookies)
-    else:
-        enter(context, line.link("viewer"))
-    return context
-
-
-def tab(context):
-    page = context.new_page()
-    page.goto("/")
-    until("orders are counted", lambda: (value(page, "orders") or 0) > 0, within_s=300)
-    return page
 
 
 def measure(browser, line):
@@ -85,27 +66,15 @@ def measure(browser, line):
         nodes.append(count)
         page.wait_for_timeout(1_000 * max(1, SECONDS // 12))
     grown = slope_per_h(samples) / (1 << 20)
-    row(f"heap over {SECONDS} s: MiB, slope in MiB/h; nodes least, most", f"{samples[-1][1] / (1 << 20):.1f}, {grown:+.1f}; {min(nodes)}, {max(nodes)}", "–, 1; ± 1 %")
+    told = f"{samples[-1][1] / (1 << 20):.1f}, {grown:+.1f}; {min(nodes)}, {max(nodes)}"
+    row(f"heap over {SECONDS} s: MiB, slope in MiB/h; nodes least, most", told, "–, 1; ± 1 %")
     context.close()
 
 
 def main():
-    line, history = Line(), History()
-    try:
-        line.start("console")
-        history.seed()
-        line.start("relay")
-        relayed()
-        line.start("job")
-        line.start("simulator")
-        with sync_playwright() as playwright:
-            arguments = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
-            browser = playwright.chromium.launch(executable_path=os.environ["CHROMIUM"], args=arguments)
-            print(f"| what, {SECONDS} s each, on {os.cpu_count()} cores | measured | budget |\n|---|---|---|")
-            measure(browser, line)
-            browser.close()
-    finally:
-        line.stop_all()
+    with at_work(History()) as line, chromium() as browser:
+        print(f"| what, {SECONDS} s each, on {os.cpu_count()} cores | measured | budget |\n|---|---|---|")
+        measure(browser, line)
 
 
 if __name__ == "__main__":

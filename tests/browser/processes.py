@@ -186,7 +186,8 @@ class Line:
             "job": ("job", "run", "--beside-pct", "60"),
             "simulator": ("simulate", "--rate", str(self.rate), "--duration", "forever", "--seed", "5"),
             "console": (
-                "console", "--listen", self.listen or "127.0.0.1:0", "--no-link", "--rates", self.rates(), "--alerts", self.hook.file
+                *("console", "--listen", self.listen or "127.0.0.1:0", "--no-link"),
+                *("--rates", self.rates(), "--alerts", self.hook.file),
             ),
         }[name]
         process = self.processes[name] = Process(*words)
@@ -248,7 +249,8 @@ class Line:
         connection.request("POST", "/enter", body=f"ticket={ticket}", headers=form)
         answer = connection.getresponse()
         assert answer.status == 303, answer.read()
-        return next(value.split(";")[0] for name, value in answer.getheaders() if name.lower() == "set-cookie" and "session" in value)
+        cookies = [value for name, value in answer.getheaders() if name.lower() == "set-cookie"]
+        return next(cookie.split(";")[0] for cookie in cookies if "session" in cookie)
 
 
 class Service:

@@ -24,6 +24,7 @@ def processor_s(pid):
 def load_pct(browser, seconds):
     """What each renderer takes of a core meanwhile, in percent, the busiest first."""
     before, began = renderers(browser), time.monotonic()
+    # The stretch that is measured.
     time.sleep(seconds)
     after, took = renderers(browser), time.monotonic() - began
     return sorted((100 * (used - before[pid]) / took for pid, used in after.items() if pid in before), reverse=True)

@@ -5,7 +5,8 @@ import json
 import re
 import socket
 
-from conftest import VIEWS, enter
+from conftest import VIEWS
+from pages import enter
 from processes import storepulse, until
 
 

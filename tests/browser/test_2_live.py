@@ -1,25 +1,8 @@
 """The Live page: figures that move, say how old they are, and are those of the tables."""
 
-import re
-
 from conftest import faultless, picture
+from pages import value
 from processes import until
-
-
-def number(text):
-    """The number in a figure, `≈ 1,240` or `EUR 84,310.55`."""
-    found = re.search(r"[\d,]+(\.\d+)?", text)
-    return float(found.group(0).replace(",", "")) if found else None
-
-
-def figure(page, name):
-    return page.locator(f'[data-figure="{name}"]')
-
-
-def value(page, name):
-    """The number that a figure shows; none where it is not known, or not there."""
-    shown = figure(page, name).locator(".value")
-    return number(shown.inner_text()) if shown.count() else None
 
 
 def test_figures_are_there_within_five_seconds(visitor):

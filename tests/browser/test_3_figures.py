@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from history import Truth
+from pages import figure, number, value
 from processes import until
-from test_2_live import figure, number, value
 
 MEASURES = {"orders": "orders", "visits": "visits", "net": "net"}
 

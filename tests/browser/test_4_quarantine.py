@@ -82,7 +82,8 @@ def test_a_viewer_may_not_ask_for_the_bytes_otherwise(visitor, by_reason):
     page = visitor("/quarantine", role="viewer")
     row = page.request.get("/api/v1/quarantine?limit=1").json()["data"][0]
     place = f"source={quote(row['source'])}&coordinates={quote(row['coordinates'])}"
-    for path in (f"/quarantine/record/bytes?{place}", f"/quarantine/record/payload?{place}", f"/api/v1/quarantine/record/payload?{place}"):
+    for path in ("/quarantine/record/bytes", "/quarantine/record/payload", "/api/v1/quarantine/record/payload"):
+        path = f"{path}?{place}"
         assert page.request.get(path).status == 404, path
     read = sql("select has_column_privilege('storepulse_console', 'raw.quarantine', 'payload', 'select')")
     assert read == "f", "the console's own role may read the bytes"

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
+from pages import value
 from processes import until
 from tabs import Heap, files, slope_per_h
-from test_2_live import value
 
 MINUTES = float(os.environ.get("STOREPULSE_TAB_MINUTES", "10"))
 MIB = 1 << 20

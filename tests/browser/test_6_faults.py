@@ -7,9 +7,9 @@ import signal
 import pytest
 
 from conftest import picture
+from pages import value
 from processes import Service, sql, until
 from streams import Stream
-from test_2_live import value
 
 
 def hop(page, name):
@@ -58,7 +58,11 @@ def test_a_spark_connect_that_is_killed_is_told_with_what_it_said_and_its_lag(vi
     live, flow, jobs = visitor("/"), visitor("/flow"), visitor("/jobs")
     header = jobs.locator('[id="jobs.header"]')
     until("orders are counted", lambda: (value(live, "orders") or 0) > 0, within_s=240)
-    until("the job runs", lambda: "Job running" in header.inner_text() and "runs" in hop(flow, "spark").get_attribute("class"), within_s=120)
+
+    def runs():
+        return "Job running" in header.inner_text() and "runs" in hop(flow, "spark").get_attribute("class")
+
+    until("the job runs", runs, within_s=120)
     connect = Service("spark-connect")
     connect.kill()
     try:
@@ -72,7 +76,8 @@ def test_a_spark_connect_that_is_killed_is_told_with_what_it_said_and_its_lag(vi
 
         # No query ended with an exception of its own: what Spark's client said is the whole of it.
         told = "select detail from ops.job_run order by started_at desc limit 1"
-        until("what Spark said is on the page, whole", lambda: header.locator("p > code").all_text_contents() == [sql(told)], within_s=60)
+        said = header.locator("p > code")
+        until("what Spark said is on the page, whole", lambda: said.all_text_contents() == [sql(told)], within_s=60)
     finally:
         connect.bring_back()
     until("the job runs again", lambda: "Job running" in header.inner_text(), within_s=180)
@@ -85,7 +90,11 @@ def test_a_spark_connect_that_is_killed_is_told_with_what_it_said_and_its_lag(vi
 
 @pytest.mark.parametrize(
     ("service", "hop_name", "view", "elsewhere"),
-    [("cassandra", "cassandra", "/", "/topics"), ("kafka", "kafka", "/topics", "/quarantine"), ("postgres", "postgresql", "/flow", "/schemas")],
+    [
+        ("cassandra", "cassandra", "/", "/topics"),
+        ("kafka", "kafka", "/topics", "/quarantine"),
+        ("postgres", "postgresql", "/flow", "/schemas"),
+    ],
 )
 def test_a_frozen_store_is_named_and_the_rest_goes_on(visitor, line, service, hop_name, view, elsewhere):
     shown, other = visitor(view), visitor(elsewhere)

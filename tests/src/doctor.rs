@@ -3,7 +3,7 @@
 use crate::support::{Line, Sent, on_shared_stack, until};
 
 async fn doctors_events(line: &Line) -> i64 {
-    line.count("select count(*) from raw.events where country = 'ZZ'").await
+    line.count("select count(*) from raw.events where country = 'XD'").await
 }
 
 #[tokio::test(flavor = "multi_thread")]

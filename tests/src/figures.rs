@@ -82,7 +82,7 @@ async fn every_event_is_in_the_tables_and_one_changed_cell_is_found() {
         let relay = line.relay().await;
         let job = line.job().await;
         let began = chrono::Utc::now();
-        let trouble = "--late-pct 2 --repeated-pct 2 --out-of-order-pct 5 --malformed-pct 2 --hot-key-pct 10";
+        let trouble = "--late-pct 2 --repeated-pct 2 --out-of-order-pct 5 --malformed-pct 2 --hot-key-pct 10 --guests-pct 20";
         let sent = line.simulate(&format!("--rate 300 --duration 12s --seed 1 {trouble}")).await;
         assert!(sent.repeated > 0 && sent.quarantined > 0, "{sent:?}");
         line.assert_verified(sent).await;

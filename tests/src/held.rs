@@ -17,7 +17,7 @@ async fn a_job_that_is_held_stands_still_keeps_its_supervisor_and_goes_on() {
     on_shared_stack(async |line| {
         // Nobody supervises it yet: the first who does keeps to it.
         let told = line.run("job hold --reason upgrade").await.succeeded();
-        assert!(told.out.contains("keeps to it"), "{told}");
+        assert!(told.out.contains("follows this request"), "{told}");
         let job = line.start("job run");
         until("the job is held", async || match control::latest(&line.pg, CUBE_QUERY).await.unwrap() {
             Some(run) if run.state == "held" => Ok(()),

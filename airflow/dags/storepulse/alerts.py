@@ -1,8 +1,8 @@
-"""Tells somebody: a line in the log that can be searched for, and the targets that the console's own alerts have.
+"""Sends alerts: a line in the log that can be searched for, and the targets that the console's own alerts have.
 
-`storepulse alerts send` tells them: those of the file in STOREPULSE_ALERTS_FILE, and the command in STOREPULSE_ALERT_COMMAND.
-What it cannot tell at once the console goes on trying to tell, and what is said twice of one failure is told once. Without the
-`storepulse` command the alert command is run here.
+`storepulse alerts send` sends them: to the targets of the file in STOREPULSE_ALERTS_FILE, and to the command in
+STOREPULSE_ALERT_COMMAND. What it cannot send at once, the console goes on trying to send. Each failure is sent
+once. Without the `storepulse` command, the alert command is run here.
 """
 
 from __future__ import annotations

@@ -1,12 +1,10 @@
 //! What is wrong with a part that does not do its work, as `ops` tells.
 
 use chrono::{DateTime, Utc};
+use contracts::silence;
 use tokio_postgres::Client;
 
 use super::{Hop, Stopped};
-
-/// A part that reports every second and has not for this long is not there.
-const SILENT_S: f64 = 5.0;
 
 /// How a part is.
 pub(super) enum Part {
@@ -36,16 +34,12 @@ pub(super) async fn relay(pg: &Client, slot: &str) -> Result<Part, tokio_postgre
     let (holder, state, detail, warning): (String, String, String, String) =
         (row.get(0), row.get(1), row.get(2), row.get(3));
     let reported_at = row.get::<_, DateTime<Utc>>(4).format("%H:%M:%S UTC");
-    if state == "held" {
-        let why = format!("the job ({holder}) is {detail}");
-        return Ok(Part::Absent(stopped(why, "`storepulse job resume` lets it go on")));
-    }
     let because = if detail.is_empty() { String::new() } else { format!(": {detail}") };
     if state == "stopped" {
         let why = format!("the relay ({holder}) has stopped{because}");
         return Ok(Part::Absent(stopped(why, "do what it names, then start `storepulse relay run`")));
     }
-    if row.get::<_, f64>(5) > SILENT_S {
+    if row.get::<_, f64>(5) > silence::RELAY_S as f64 {
         let why = format!("the relay ({holder}) has been silent since {reported_at}, when it was {state}");
         return Ok(Part::Absent(stopped(why, "start `storepulse relay run`")));
     }
@@ -85,6 +79,10 @@ pub(super) async fn job(pg: &Client, query: &str) -> Result<Part, tokio_postgres
     }
     if state == "running" {
         return Ok(Part::AtWork);
+    }
+    if state == "held" {
+        let why = format!("the job ({holder}) is {detail}");
+        return Ok(Part::Absent(stopped(why, "`storepulse job resume` lets it go on")));
     }
     let because = if detail.is_empty() { String::new() } else { format!(": {detail}") };
     let why = format!("the job ({holder}) is {state}{because}");

@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 use contracts::ids;
 use contracts::record::{Code, Text};
 use contracts::validation::{Draft, Shopper, SourceId, Visit};
+use contracts::visitor::SenderId;
 use contracts::vocabulary::{Channel, Device, EventName, Gender};
 use uuid::Uuid;
 
 /// User-assigned in ISO 3166, so that no shop has it.
-pub const DOCTOR_COUNTRY: &str = "ZZ";
+pub const DOCTOR_COUNTRY: &str = "XD";
 /// What the source of these events is called.
 pub const SOURCE: &str = "doctor";
 
@@ -21,20 +22,21 @@ pub fn draft(now: DateTime<Utc>) -> Option<Draft> {
     // The last ten bytes of a v7 are its random ones.
     let event_id = ids::v7(now, Uuid::now_v7().as_bytes()[6..].try_into().ok()?);
     let shopper = Shopper {
-        user_id: Uuid::new_v5(&NAMESPACE, b"shopper"),
-        gender: Gender::Other,
-        age: 0,
-        country: Code::new(DOCTOR_COUNTRY).ok()?,
-        city: Text::new("doctor").ok()?,
-        latitude: 0.0,
-        longitude: 0.0,
+        user_id: Some(SenderId::Uuid(Uuid::new_v5(&NAMESPACE, b"shopper"))),
+        anonymous_id: None,
+        gender: Some(Gender::Other),
+        age: Some(0),
+        country: Some(Code::new(DOCTOR_COUNTRY).ok()?),
+        city: Some(Text::new("doctor").ok()?),
+        latitude: Some(0.0),
+        longitude: Some(0.0),
     };
     let visit = Visit {
-        session_id: Uuid::new_v5(&NAMESPACE, event_id.as_bytes()),
-        session_started_at: now,
-        returning: true,
-        device: Device::Other,
-        channel: Channel::Other,
+        session_id: Some(SenderId::Uuid(Uuid::new_v5(&NAMESPACE, event_id.as_bytes()))),
+        session_started_at: Some(now),
+        returning: Some(true),
+        device: Some(Device::Other),
+        channel: Some(Channel::Other),
     };
     let source_id = Some(SourceId::Uuid(event_id));
     Some(Draft { source_id, ..Draft::new(EventName::ViewItemList, now, shopper, visit) })
@@ -52,7 +54,10 @@ mod tests {
         let now = Utc::now();
         let (first, second) = (draft(now).unwrap(), draft(now).unwrap());
         let rates = Rates::parse(Code::new("EUR").unwrap(), 1, "").unwrap();
-        let event = validation::accept(first.clone(), SOURCE, now, &rates).unwrap().event;
+        let accepted = validation::accept(first.clone(), SOURCE, now, &rates).unwrap();
+        // It tells everything: nobody has to be asked.
+        assert_eq!(accepted.open, None);
+        let event = accepted.event;
         assert_eq!(Some(SourceId::Uuid(event.event_id)), first.source_id);
         assert_ne!(first.source_id, second.source_id);
         assert_eq!(first.shopper, second.shopper);

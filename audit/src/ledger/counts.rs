@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use contracts::ledger::PIPELINE_LEDGER;
 
 /// A stage of the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -58,6 +59,23 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// How many there are.
+    pub const COLUMNS: usize = PIPELINE_LEDGER.counts.len();
+
+    /// As a row of `pipeline_ledger` has them.
+    #[must_use]
+    pub const fn of_row(counts: [i64; Self::COLUMNS]) -> Self {
+        let [records_in, records_out, repeated, late, quarantined, repaired] = counts;
+        Self { records_in, records_out, repeated, late, quarantined, repaired }
+    }
+
+    /// As a row of `pipeline_ledger` has them.
+    #[must_use]
+    pub const fn row(&self) -> [i64; Self::COLUMNS] {
+        let Self { records_in, records_out, repeated, late, quarantined, repaired } = *self;
+        [records_in, records_out, repeated, late, quarantined, repaired]
+    }
+
     /// What of those that came in is accounted for.
     #[must_use]
     pub const fn accounted(&self) -> i64 {
@@ -117,3 +135,19 @@ impl Minute {
 
 /// Counts by the minute's start.
 pub(super) type Minutes = BTreeMap<DateTime<Utc>, Minute>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_stand_in_the_order_of_their_columns() {
+        for (index, column) in PIPELINE_LEDGER.counts.iter().enumerate() {
+            let mut row = [0; Counts::COLUMNS];
+            row[index] = 7;
+            let counts = Counts::of_row(row);
+            assert_eq!(serde_json::to_value(counts).unwrap()[column.name()], 7, "{column}");
+            assert_eq!(counts.row(), row);
+        }
+    }
+}

@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use contracts::Namespace;
-use contracts::cube::CUBE;
-use contracts::ledger::{LEDGER, PIPELINE_LEDGER};
+use contracts::ledger::{PIPELINE_LEDGER, Table};
 use futures::{StreamExt, TryStreamExt};
 use scylla::client::session::Session;
 
@@ -21,6 +20,7 @@ use crate::VerifyError;
 /// Statements under way at once.
 const CONCURRENT: usize = 32;
 
+/// In the order of the table's columns.
 type Row = (DateTime<Utc>, String, i64, i64, i64, i64, i64, i64);
 
 /// Writes every closed minute that is not there as it is now.
@@ -31,21 +31,9 @@ pub(super) async fn write(
     report: &LedgerReport,
 ) -> Result<(), VerifyError> {
     let mut there: BTreeMap<(DateTime<Utc>, String), Counts> = BTreeMap::new();
-    let columns = [
-        CUBE.minute,
-        LEDGER.stage,
-        LEDGER.records_in,
-        LEDGER.records_out,
-        LEDGER.repeated,
-        LEDGER.late,
-        LEDGER.quarantined,
-        LEDGER.repaired,
-    ]
-    .map(|column| column.name());
-    let take = |row: Row| {
-        let (minute, stage, records_in, records_out, repeated, late, quarantined, repaired) = row;
-        let counts = Counts { records_in, records_out, repeated, late, quarantined, repaired };
-        there.insert((minute, stage), counts);
+    let columns: Vec<_> = PIPELINE_LEDGER.row_columns().map(|column| column.name()).collect();
+    let take = |(minute, stage, a, b, c, d, e, f): Row| {
+        there.insert((minute, stage), Counts::of_row([a, b, c, d, e, f]));
     };
     each_row(session, namespace, &PIPELINE_LEDGER, &columns, span, report.read_at, take).await?;
 
@@ -54,7 +42,7 @@ pub(super) async fn write(
     let insert = session
         .prepare(format!(
             "insert into {table} ({}, {}) values (?, ?, ?, ?, ?, ?, ?, ?, ?) using timestamp {}",
-            CUBE.day,
+            Table::PARTITION,
             columns.join(", "),
             report.read_at.timestamp_micros()
         ))
@@ -68,18 +56,8 @@ pub(super) async fn write(
         .collect();
     futures::stream::iter(new)
         .map(|(minute, stage, counts)| {
-            let Counts { records_in, records_out, repeated, late, quarantined, repaired } = counts;
-            let row = (
-                minute.date_naive(),
-                minute,
-                stage.name(),
-                records_in,
-                records_out,
-                repeated,
-                late,
-                quarantined,
-                repaired,
-            );
+            let [a, b, c, d, e, f] = counts.row();
+            let row = (minute.date_naive(), minute, stage.name(), a, b, c, d, e, f);
             let insert = &insert;
             async move { session.execute_unpaged(insert, row).await }
         })

@@ -132,7 +132,7 @@ pub(crate) fn events(count: i64) -> Vec<Event> {
             let name = EventName::ALL[usize::try_from(index * 7 / 3 % 9).unwrap()];
             let of_order = matches!(name, EventName::Purchase | EventName::Refund);
             let item = !matches!(name, EventName::SessionStart | EventName::BeginCheckout);
-            let age = i32::try_from(index % 80).unwrap();
+            let age = (index % 4 != 3).then(|| i32::try_from(index % 80).unwrap());
             let quantity = i32::try_from(1 + index % 4).unwrap();
             let late = index % 50 == 49;
             let text = |stem: &str, number: i64| format!("{stem}-{number}");
@@ -149,15 +149,15 @@ pub(crate) fn events(count: i64) -> Vec<Event> {
                 session_id: Uuid::from_u128(user << 64 | u128::try_from(index % 3).unwrap()),
                 session_started_at: occurred_at,
                 returning: index % 2 == 0,
-                gender: Gender::ALL[usize::try_from(index % 3).unwrap()],
+                gender: Gender::ALL[usize::try_from(index % 4).unwrap()],
                 age,
-                age_band: AgeBand::of(age),
-                country: Code::new(["DE", "FR", "GB", "NL"][usize::try_from(index % 4).unwrap()]).unwrap(),
-                city: Text::new("Köln").unwrap(),
-                latitude: 50.9,
-                longitude: 7.0,
-                device: Device::ALL[usize::try_from(index % 4).unwrap()],
-                channel: Channel::ALL[usize::try_from(index % 8).unwrap()],
+                age_band: AgeBand::of_known(age),
+                country: Code::new(["DE", "FR", "GB", "ZZ"][usize::try_from(index % 4).unwrap()]).unwrap(),
+                city: (index % 2 == 0).then(|| Text::new("Köln").unwrap()),
+                latitude: (index % 2 == 0).then_some(50.9),
+                longitude: (index % 2 == 0).then_some(7.0),
+                device: Device::ALL[usize::try_from(index % 5).unwrap()],
+                channel: Channel::ALL[usize::try_from(index % 9).unwrap()],
                 item_id: item.then(|| Text::new(&text("item", index % 11)).unwrap()),
                 // Names that code points and a collation put in different orders.
                 item_name: item.then(|| {

@@ -15,9 +15,9 @@ use crate::connect;
 const LOCAL: &str = "http://127.0.0.1:56090";
 const USER_EXAMPLES: &str = "\
 Examples:
-  storepulse console user add ana                      asks for the password
-  pass show ana | storepulse console user add ana      takes it from standard input
-  storepulse console user add ben --role operator      one who may act, too";
+  storepulse console user add ana                      add a viewer and ask for the password
+  pass show ana | storepulse console user add ana      read the password from standard input
+  storepulse console user add ben --role operator      add an operator";
 const KEY_EXAMPLES: &str = "\
 Examples:
   storepulse console key add notebook
@@ -32,55 +32,55 @@ Examples:
 #[derive(Subcommand)]
 #[command(after_help = USER_EXAMPLES)]
 pub(crate) enum UserCommand {
-    /// Add a user. The password is asked for, or read from standard input where that is no terminal.
+    /// Add a user. The command asks for the password on a terminal, and reads it from standard input otherwise.
     Add(AddArgs),
-    /// Give a user another password; their sessions end.
+    /// Set a new password for a user. The sessions of the user end.
     Password(NameArgs),
-    /// Let a user in no more; their sessions end within seconds.
+    /// Disable a user. The sessions of the user end within seconds.
     Disable(NameArgs),
-    /// Let a disabled user in again.
+    /// Enable a disabled user.
     Enable(NameArgs),
-    /// Everybody who may open the page.
+    /// List all users.
     List,
 }
 
 #[derive(Args)]
 #[command(after_help = USER_EXAMPLES)]
 pub(crate) struct AddArgs {
-    /// 1 to 32 lower-case letters, digits, dots, dashes and underscores, starting with a letter.
+    /// The name: 1 to 32 lower-case letters, digits, dots, dashes and underscores, starting with a letter.
     name: String,
-    /// viewer, who looks, or operator, who acts too.
+    /// The role. A viewer may look, and an operator may also act.
     #[arg(long, default_value = "viewer")]
     role: Role,
 }
 
 #[derive(Args)]
 pub(crate) struct NameArgs {
-    /// As `list` shows it.
+    /// The name, as `list` shows it.
     name: String,
 }
 
 #[derive(Subcommand)]
 #[command(after_help = KEY_EXAMPLES)]
 pub(crate) enum KeyCommand {
-    /// Make a key, which is printed once and kept as a digest.
+    /// Make a key. It is printed once, and only its digest is kept.
     Add(NameArgs),
-    /// Let a key in no more.
+    /// Revoke a key.
     Revoke(NameArgs),
-    /// Every key.
+    /// List all keys.
     List,
 }
 
 #[derive(Args)]
 #[command(after_help = LINK_EXAMPLES)]
 pub(crate) struct LinkArgs {
-    /// Whom it lets in; you when left out.
+    /// The user whom the link signs in. The default is your own name.
     #[arg(long)]
     name: Option<String>,
-    /// viewer or operator; the user's own when left out, and operator for somebody new.
+    /// The role: viewer or operator. The default is the user's own role, and operator for a new user.
     #[arg(long)]
     role: Option<Role>,
-    /// Where browsers find the console.
+    /// The address of the console for browsers.
     #[arg(
         long,
         value_name = "URL",

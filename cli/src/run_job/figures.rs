@@ -2,6 +2,7 @@
 
 use audit::figures::{Figures, Totals, share};
 use comfy_table::{CellAlignment, Table, presets};
+use contracts::event::UNKNOWN_COUNTRY;
 
 /// How many countries and products are shown.
 pub(crate) const LEADING: usize = 10;
@@ -60,7 +61,7 @@ fn sales_by_country(figures: &Figures) -> Table {
     for country in figures.countries.iter().take(LEADING) {
         let totals = &country.totals;
         table.add_row([
-            country.country.clone(),
+            country_name(&country.country),
             totals.session_starts.to_string(),
             totals.orders.to_string(),
             conversion(totals),
@@ -71,6 +72,11 @@ fn sales_by_country(figures: &Figures) -> Table {
         ]);
     }
     table
+}
+
+/// The code of a country, or what there is to say where none is known.
+fn country_name(code: &str) -> String {
+    if code == UNKNOWN_COUNTRY.as_str() { "unknown".to_owned() } else { code.to_owned() }
 }
 
 fn demographics(figures: &Figures) -> Table {

@@ -15,17 +15,18 @@ pub const SHORTEST_PASSWORD: usize = password::SHORTEST;
 pub enum AccountError {
     /// The name cannot be one.
     #[error(
-        "{0:?} is no name: use 1 to 32 lower-case letters, digits, dots, dashes and underscores, starting with a letter"
+        "{0:?} is not a valid name: use 1 to 32 lower-case letters, digits, dots, dashes and underscores, starting \
+         with a letter"
     )]
     Name(String),
     /// There is one already.
     #[error("{0} exists already")]
     Exists(String),
     /// There is none.
-    #[error("there is no {0}: `storepulse console {1} list` shows them")]
+    #[error("there is no {0}: `storepulse console {1} list` shows which names exist")]
     Missing(String, &'static str),
     /// It is disabled.
-    #[error("{0} is disabled: `storepulse console user enable {0}` lets them in again")]
+    #[error("{0} is disabled: `storepulse console user enable {0}` enables the account again")]
     Disabled(String),
     /// The password.
     #[error(transparent)]
@@ -34,7 +35,7 @@ pub enum AccountError {
     #[error("the console's tables are missing in postgresql: run `storepulse setup`")]
     NotSetUp,
     /// PostgreSQL refused.
-    #[error("postgresql refused")]
+    #[error("postgresql refused the statement")]
     Postgres(#[source] tokio_postgres::Error),
 }
 

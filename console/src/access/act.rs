@@ -9,8 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::forms::Unusable;
 use super::gate::{admitted, entitled, path_of, refused_form};
-use super::{Operator, Visitor};
-use crate::app::App;
+use super::{Access, Guarded, Operator, Visitor};
 use crate::problem::Problem;
 
 /// Of a reason, in characters.
@@ -30,31 +29,33 @@ struct Envelope {
     why: Option<String>,
 }
 
-impl<T: DeserializeOwned + Send> FromRequest<App> for Act<T> {
+impl<S: Guarded, T: DeserializeOwned + Send> FromRequest<S> for Act<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let access = state.access();
         let (parts, body) = request.into_parts();
-        let visitor = admitted(&parts, app).await?;
-        let by: Operator = entitled(visitor, &parts, app).await?;
-        let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), app)
+        let visitor = admitted(&parts, access).await?;
+        let by: Operator = entitled(visitor, &parts, access).await?;
+        let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state)
             .await
             .map_err(|error| Problem::of_status(error.status(), error.body_text()))?;
         let again = || Request::from_parts(parts.clone(), Body::from(bytes.clone()));
-        let envelope = Form::<Envelope>::from_request(again(), app).await.ok().map(|Form(envelope)| envelope);
+        let envelope =
+            Form::<Envelope>::from_request(again(), state).await.ok().map(|Form(envelope)| envelope);
         let (sent, why) = envelope.map_or((None, None), |envelope| (envelope.form_token, envelope.why));
         let taken = match &sent {
-            Some(sent) => app.access.forms().take(&by, path_of(&parts), sent),
+            Some(sent) => access.forms().take(&by, path_of(&parts), sent),
             None => Err(Unusable::Foreign),
         };
         if let Err(unusable) = taken {
-            return Err(refused_form(&by, &parts, app, unusable.word()).await);
+            return Err(refused_form(&by, &parts, access, unusable.word()).await);
         }
         let why = why.unwrap_or_default().trim().to_owned();
         if !WHY.contains(&why.chars().count()) || why.chars().any(char::is_control) {
             return Err(Problem::bad_request("bad-choice", "Say why, in 3 to 500 characters on one line."));
         }
-        let Form(form) = Form::<T>::from_request(again(), app)
+        let Form(form) = Form::<T>::from_request(again(), state)
             .await
             .map_err(|error| Problem::of_status(error.status(), error.body_text()))?;
         Ok(Self { by, why, form })
@@ -62,9 +63,9 @@ impl<T: DeserializeOwned + Send> FromRequest<App> for Act<T> {
 }
 
 /// What every form that acts carries: its token for an address, and why.
-pub(crate) fn act_fields(app: &App, visitor: &Visitor, path: &str) -> maud::Markup {
+pub(crate) fn act_fields(access: &Access, visitor: &Visitor, path: &str) -> maud::Markup {
     maud::html! {
-        @if let Some(token) = app.access.forms().issue(visitor, path) {
+        @if let Some(token) = access.forms().issue(visitor, path) {
             input type="hidden" name="form_token" value=(token);
         }
         div .field {

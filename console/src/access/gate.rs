@@ -12,9 +12,7 @@ use serde_json::json;
 use super::audit::{Entry, Phase};
 use super::sessions::Pass;
 use super::token::{self, Token};
-use super::{Access, Role};
-use crate::app::App;
-use crate::page::sign_in;
+use super::{Access, Guarded, Role, way_in};
 use crate::problem::Problem;
 
 /// Where scripts put the form's token when they send no form.
@@ -89,17 +87,17 @@ impl Right for Operator {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
-impl FromRequestParts<App> for Peer {
+impl<S: Guarded> FromRequestParts<S> for Peer {
     type Rejection = std::convert::Infallible;
 
     /// Behind a proxy it is the one that the proxy added last: what stands before it was sent by anybody.
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let connected = parts.extensions.get::<Self>().copied();
         let forwarded = || {
             let last = parts.headers.get_all("x-forwarded-for").iter().next_back()?;
             last.to_str().ok()?.rsplit(',').next()?.trim().parse().ok().map(Self)
         };
-        let told = if app.access.behind_proxy() { forwarded() } else { None };
+        let told = if state.access().behind_proxy() { forwarded() } else { None };
         Ok(told.or(connected).unwrap_or(Self(IpAddr::from([0, 0, 0, 0]))))
     }
 }
@@ -156,9 +154,10 @@ pub(super) fn path_of(parts: &Parts) -> &str {
 }
 
 /// Lets those through who are signed in, and sends the others to where they can be.
-pub(crate) async fn gate(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn gate<S: Guarded>(State(state): State<S>, request: Request, next: Next) -> Response {
+    let access = state.access();
     let (mut parts, body) = request.into_parts();
-    let refusal = match app.access.visitor(&parts).await {
+    let refusal = match access.visitor(&parts).await {
         Ok(visitor) => {
             let asked = Asked(parts.uri.path().to_owned());
             parts.extensions.insert(asked);
@@ -174,10 +173,10 @@ pub(crate) async fn gate(State(app): State<App>, request: Request, next: Next) -
         };
         let target = target(&parts);
         let entry = Entry::of_stranger("", "request", Phase::Refused, json!({ "why": why }));
-        app.access.audit_refusal(&Entry { target: &target, ..entry }).await;
+        access.audit_refusal(&Entry { target: &target, ..entry }).await;
     }
     match refusal {
-        Refusal::SignIn => to_sign_in(&app, &parts),
+        Refusal::SignIn => to_sign_in(access, &parts),
         Refusal::Problem(problem) => problem.into_response(),
     }
 }
@@ -187,7 +186,7 @@ fn target(parts: &Parts) -> String {
     format!("{} {path}", parts.method)
 }
 
-fn to_sign_in(app: &App, parts: &Parts) -> Response {
+fn to_sign_in(access: &Access, parts: &Parts) -> Response {
     let path = path_of(parts);
     if path.starts_with("/api/") || path == "/events" {
         return ([(header::WWW_AUTHENTICATE, "Bearer")], Problem::sign_in()).into_response();
@@ -199,78 +198,87 @@ fn to_sign_in(app: &App, parts: &Parts) -> Response {
     // A strict cookie is not sent where a link of another site leads here, as one in a chat: the page asks for itself once more.
     let says = |name: &str, word: &str| parts.headers.get(name).is_some_and(|value| value == word);
     let followed = says("sec-fetch-site", "cross-site") && says("sec-fetch-mode", "navigate");
-    if followed && app.access.cookies().read(&parts.headers).is_none() {
-        return sign_in::once_more(here).into_response();
+    if followed && access.cookies().read(&parts.headers).is_none() {
+        return way_in::once_more(here).into_response();
     }
-    Redirect::to(&sign_in::address(here)).into_response()
+    Redirect::to(&way_in::address(here)).into_response()
 }
 
 /// Who it is by what the gate found, or by asking where a route stands beside the gate.
-pub(crate) async fn admitted(parts: &Parts, app: &App) -> Result<Visitor, Problem> {
+pub(crate) async fn admitted(parts: &Parts, access: &Access) -> Result<Visitor, Problem> {
     if let Some(visitor) = parts.extensions.get::<Visitor>() {
         return Ok(visitor.clone());
     }
-    app.access.visitor(parts).await.map_err(|refusal| match refusal {
+    access.visitor(parts).await.map_err(|refusal| match refusal {
         Refusal::SignIn => Problem::sign_in(),
         Refusal::Problem(problem) => problem,
     })
 }
 
 /// Takes somebody for what a handler needs; who is not is written down.
-pub(super) async fn entitled<W: Right>(visitor: Visitor, parts: &Parts, app: &App) -> Result<W, Problem> {
+pub(super) async fn entitled<W: Right>(
+    visitor: Visitor,
+    parts: &Parts,
+    access: &Access,
+) -> Result<W, Problem> {
     match W::of(visitor) {
         Ok(entitled) => Ok(entitled),
         Err(visitor) => {
             let target = target(parts);
             let entry = Entry::of(&visitor, "request", Phase::Refused);
             let detail = json!({ "why": "operators alone" });
-            app.access.audit_refusal(&Entry { target: &target, detail, ..entry }).await;
+            access.audit_refusal(&Entry { target: &target, detail, ..entry }).await;
             Err(Problem::not_allowed("Operators alone may do this. Ask one, or sign in as one."))
         }
     }
 }
 
 /// Refuses a form that was made for another session or none.
-pub(super) async fn forged(visitor: &Visitor, parts: &Parts, app: &App) -> Problem {
-    refused_form(visitor, parts, app, "not a form of this session").await
+pub(super) async fn forged(visitor: &Visitor, parts: &Parts, access: &Access) -> Problem {
+    refused_form(visitor, parts, access, "not a form of this session").await
 }
 
 /// Refuses a form, and writes down why.
-pub(super) async fn refused_form(visitor: &Visitor, parts: &Parts, app: &App, why: &'static str) -> Problem {
+pub(super) async fn refused_form(
+    visitor: &Visitor,
+    parts: &Parts,
+    access: &Access,
+    why: &'static str,
+) -> Problem {
     let target = target(parts);
     let entry = Entry::of(visitor, "request", Phase::Refused);
-    app.access.audit_refusal(&Entry { target: &target, detail: json!({ "why": why }), ..entry }).await;
+    access.audit_refusal(&Entry { target: &target, detail: json!({ "why": why }), ..entry }).await;
     Problem::not_same_origin(format!(
         "It was not taken: {why}. Load the form's page again, and send it from there."
     ))
 }
 
-async fn without_form<W: Right>(parts: &Parts, app: &App) -> Result<W, Problem> {
-    let visitor = admitted(parts, app).await?;
+async fn without_form<W: Right>(parts: &Parts, access: &Access) -> Result<W, Problem> {
+    let visitor = admitted(parts, access).await?;
     if !is_safe(&parts.method) {
         let sent = parts.headers.get(FORM_TOKEN).and_then(|value| value.to_str().ok());
         if !visitor.made(sent) {
-            return Err(forged(&visitor, parts, app).await);
+            return Err(forged(&visitor, parts, access).await);
         }
     }
-    entitled(visitor, parts, app).await
+    entitled(visitor, parts, access).await
 }
 
-impl FromRequestParts<App> for Visitor {
+impl<S: Guarded> FromRequestParts<S> for Visitor {
     type Rejection = Problem;
 
     /// Where something is changed without a form, its token stands in `X-Form-Token`; forms are taken by [`super::Signed`].
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        without_form(parts, app).await
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        without_form(parts, state.access()).await
     }
 }
 
-impl FromRequestParts<App> for Operator {
+impl<S: Guarded> FromRequestParts<S> for Operator {
     type Rejection = Problem;
 
     /// As [`Visitor`]'s.
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        without_form(parts, app).await
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        without_form(parts, state.access()).await
     }
 }
 

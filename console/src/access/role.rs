@@ -3,8 +3,10 @@
 use std::sync::Once;
 
 use contracts::console::ROLE;
-use tokio_postgres::Client;
+use deadpool_postgres::{ClientWrapper, Hook, HookError, ManagerConfig, Pool, RecyclingMethod};
+use tokio_postgres::{Client, NoTls};
 
+use crate::error::ServeError;
 use crate::watch::Refused;
 
 /// Said once: without the role everything works, with the owner's rights.
@@ -23,7 +25,7 @@ pub(crate) async fn connect(pg_url: &str) -> Result<Client, Refused> {
 }
 
 /// Takes the role for all that a connection does from now on.
-pub(crate) async fn assume(client: &Client) -> Result<(), tokio_postgres::Error> {
+async fn assume(client: &Client) -> Result<(), tokio_postgres::Error> {
     if client.query_one(MAY, &[&ROLE]).await?.get(0) {
         return client.batch_execute(&format!("set role {ROLE}")).await;
     }
@@ -34,4 +36,16 @@ pub(crate) async fn assume(client: &Client) -> Result<(), tokio_postgres::Error>
         );
     });
     Ok(())
+}
+
+/// Connections that are made when they are wanted, each in the console's role.
+pub(crate) fn pool(pg_url: &str, size: usize) -> Result<Pool, ServeError> {
+    let config: tokio_postgres::Config = pg_url.parse().map_err(ServeError::PostgresUrl)?;
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = deadpool_postgres::Manager::from_config(config, NoTls, recycling);
+    let in_its_role = Hook::async_fn(|client: &mut ClientWrapper, _| {
+        Box::pin(async move { assume(client).await.map_err(HookError::Backend) })
+    });
+    // Without time-outs of its own building a pool cannot fail; whoever takes a connection has one.
+    Pool::builder(manager).max_size(size).post_create(in_its_role).build().map_err(ServeError::Pool)
 }

@@ -7,9 +7,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::Visitor;
 use super::gate::{Right, admitted, entitled, forged};
-use crate::app::App;
+use super::{Guarded, Visitor};
 use crate::problem::Problem;
 
 /// A form and who sent it: `Signed<Operator, Stop>` is the form `Stop`, which operators alone may send.
@@ -33,23 +32,24 @@ struct OfSession {
     form_token: Option<String>,
 }
 
-impl<W: Right + Send, T: DeserializeOwned + Send> FromRequest<App> for Signed<W, T> {
+impl<S: Guarded, W: Right + Send, T: DeserializeOwned + Send> FromRequest<S> for Signed<W, T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let access = state.access();
         let (parts, body) = request.into_parts();
-        let visitor = admitted(&parts, app).await?;
-        let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), app)
+        let visitor = admitted(&parts, access).await?;
+        let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state)
             .await
             .map_err(|error| Problem::of_status(error.status(), error.body_text()))?;
         let again = || Request::from_parts(parts.clone(), Body::from(bytes.clone()));
-        let of_session = Form::<OfSession>::from_request(again(), app).await;
+        let of_session = Form::<OfSession>::from_request(again(), state).await;
         let sent = of_session.ok().and_then(|Form(of_session)| of_session.form_token);
         if !visitor.made(sent.as_deref()) {
-            return Err(forged(&visitor, &parts, app).await);
+            return Err(forged(&visitor, &parts, access).await);
         }
-        let by = entitled(visitor, &parts, app).await?;
-        let Form(form) = Form::<T>::from_request(again(), app)
+        let by = entitled(visitor, &parts, access).await?;
+        let Form(form) = Form::<T>::from_request(again(), state)
             .await
             .map_err(|error| Problem::of_status(error.status(), error.body_text()))?;
         Ok(Self { by, form })

@@ -16,7 +16,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::deed::Intent;
-use super::operations::{Kind, Line, Outcome, Teller, start};
+use super::operations::{Kind, Line};
+use super::runner::{Outcome, Teller, start};
 use crate::access::Operator;
 use crate::app::App;
 use crate::format;

@@ -11,7 +11,7 @@ use super::deed::Intent;
 use crate::access::Operator;
 use crate::alerts::command::{self, AlertsError};
 use crate::alerts::silence::length;
-use crate::alerts::told::AlertView;
+use crate::alerts::view::AlertView;
 use crate::alerts::{Alerts, Matcher, Severity, Silence};
 use crate::app::App;
 use crate::problem::Problem;

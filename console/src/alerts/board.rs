@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::ring::Ring;
 use super::rules::Severity;
-use super::signals::{Sight, Told, read};
+use super::signals::{Readings, Sight, read};
 use super::silence::Silence;
 use super::state::{Alert, Held, State, step};
 use crate::watch::Snapshot;
@@ -92,7 +92,7 @@ impl Board {
                 continue;
             }
             let told = read(held.rule.signal, &Sight { snapshot, ring: &self.ring, now });
-            let Told::Known(readings) = told else {
+            let Readings::Known(readings) = told else {
                 self.missing.insert(name);
                 self.now.remove(name);
                 continue;

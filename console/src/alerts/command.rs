@@ -21,7 +21,7 @@ pub enum AlertsError {
     #[error(transparent)]
     Matcher(#[from] MatcherError),
     /// There is no such target.
-    #[error("there is no target {0:?} in the file of alerts")]
+    #[error("the alerts file has no target {0:?}")]
     Target(String),
     /// It would last too long, or has no length.
     #[error("a silence lasts between a minute and seven days")]
@@ -30,15 +30,15 @@ pub enum AlertsError {
     #[error("a silence needs a reason")]
     Reason,
     /// There is no such silence, or it has ended.
-    #[error("there is no silence {0} that goes on: `storepulse alerts list` shows them")]
+    #[error("there is no active silence {0}: `storepulse alerts list` shows the active ones")]
     Silence(i64),
     /// The tables are not there.
     #[error(
-        "the tables of alerts are missing or of an earlier version in postgresql: run `storepulse setup`"
+        "the alert tables are missing in postgresql, or are of an earlier version: run `storepulse setup`"
     )]
     NotSetUp,
     /// PostgreSQL refused.
-    #[error("postgresql refused")]
+    #[error("postgresql refused the statement")]
     Postgres(#[source] tokio_postgres::Error),
     /// The client of webhooks.
     #[error("could not make the http client")]
@@ -91,7 +91,7 @@ pub struct Listed {
 
 /// A line of the table of rules.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RuleTold {
+pub struct RuleLine {
     /// Its name.
     pub rule: String,
     /// What it looks at.
@@ -110,8 +110,8 @@ pub struct RuleTold {
 
 /// The rules as they are held with these settings.
 #[must_use]
-pub fn rules(settings: &Settings) -> Vec<RuleTold> {
-    let told = |held: &super::state::Held| RuleTold {
+pub fn rules(settings: &Settings) -> Vec<RuleLine> {
+    let told = |held: &super::state::Held| RuleLine {
         rule: held.rule.name.to_owned(),
         signal: held.rule.signal.name().to_owned(),
         fires: format!("{} {} for {} s", held.rule.op.sign(), held.raise_at, held.for_s),

@@ -20,7 +20,7 @@ use super::outbox::{Delivery, Label, Outbox};
 use super::post::deliver;
 use super::silence::Silence;
 use super::store::{self, ANSWER, Event, Write};
-use super::told::{Evaluator, Known, told};
+use super::view::{Evaluator, Known, told};
 use crate::access;
 use crate::app::App;
 use crate::watch::{Away, words};

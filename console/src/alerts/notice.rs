@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::board::{News, Notice};
 use super::state::Held;
-use crate::app::Config;
+use crate::config::Config;
+use crate::format::plain;
 
 /// All that is known of it, with what to do and where to read more.
 pub(super) fn payload(config: &Config, notice: &Notice) -> Value {
@@ -32,11 +33,6 @@ pub(super) fn payload(config: &Config, notice: &Notice) -> Value {
         "link": format!("{}/alerts/rules/{}", page.trim_end_matches('/'), held.rule.name),
         "namespace": config.endpoints.namespace.to_string(),
     })
-}
-
-/// For readers that know no space but one: numbers are formatted for pages, where they do not break.
-pub(super) fn plain(text: &str) -> String {
-    text.replace('\u{a0}', " ")
 }
 
 /// What has happened, in words.

@@ -13,9 +13,9 @@ pub const COMMITTED: &str = include_str!("../../../services/prometheus/alerts.ym
 
 const HEAD: &str = "\
 # Rendered by `cargo run -p console --example render_alerts` from console/src/alerts/rules.rs: change it there.
-# What somebody has to do something about; docs/operations.md says what. Symptoms come first: late figures wake, causes explain.
-# The console judges the same rules, with a second threshold for their end, and further ones that /metrics does not tell:
-# deliver from one of the two (`storepulse console --no-deliver` where Alertmanager does).
+# Each alert needs somebody to act; docs/operations.md says what to do. Symptoms come first: they wake somebody, causes explain.
+# The console evaluates the same rules with a second threshold for their end, and further rules that /metrics does not cover.
+# Send alerts from only one of the two: start `storepulse console --no-deliver` if Alertmanager sends them.
 groups:
   - name: storepulse
     rules:
@@ -24,7 +24,7 @@ groups:
         for: 2m
         labels: {severity: critical}
         annotations:
-          summary: nobody tells the figures, so that no other alert can be trusted
+          summary: Prometheus cannot scrape the metrics, so no other alert can be trusted
           action: start the console (`storepulse console`, or `storepulse metrics`) again
 ";
 

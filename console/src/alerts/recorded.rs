@@ -11,7 +11,7 @@ use super::board::{Board, Key};
 use super::rules::RULES;
 use super::state::{Held, State};
 use crate::line::hops::tests_support::{now, seen, snapshot, well};
-use crate::watch::ops::told::Progress;
+use crate::watch::ops::reports::Progress;
 use crate::watch::ops::{Ops, Relay, Run, Slot};
 use crate::watch::quarantine::{Counts, Summary};
 use crate::watch::registry::Subjects;

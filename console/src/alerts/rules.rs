@@ -2,6 +2,8 @@
 //!
 //! `services/prometheus/alerts.yml` is rendered from this table, docs/operations.md has a line for each, and both are held to it.
 
+use contracts::slot;
+
 use super::signals::Signal;
 
 /// On which side of its threshold a signal is bad.
@@ -109,6 +111,9 @@ const JOB: &str = "The job does not start or restarts";
 const RELAY: &str = "The relay has stopped";
 const VERIFY: &str = "What `verify` tells";
 
+// Half: so that Prometheus compares what is safe with what is kept.
+const _: () = assert!(slot::SAFE_PERCENT == 50, "the query of SlotNearlyLost is of another share");
+
 /// All of them, symptoms first: late figures wake, causes explain.
 pub(crate) const RULES: &[Rule] = &[
     Rule {
@@ -119,8 +124,8 @@ pub(crate) const RULES: &[Rule] = &[
         clear_at: 5.0,
         clear_for_s: 120,
         severity: Severity::Critical,
-        summary: "rows in Cassandra trail their events by {value} (median)",
-        action: "docs/performance.md, \"Settings that decide\"; `storepulse job status` for the micro-batch",
+        summary: "rows in Cassandra are {value} behind their events (median)",
+        action: "run `storepulse job status` to see how long micro-batches take; read docs/performance.md, \"Settings that decide\"",
         promql: Some(
             "storepulse_job_lag_seconds{quantile=\"0.5\"} > {raise} \
              and on (query) rate(storepulse_job_input_records_total[2m]) > 0",
@@ -133,8 +138,8 @@ pub(crate) const RULES: &[Rule] = &[
         signal: Signal::FlowStopped,
         for_s: 120,
         severity: Severity::Critical,
-        summary: "the relay sends events and Spark reads none",
-        action: "docs/operations.md, \"The job does not start or restarts\"",
+        summary: "the relay sends events, but Spark reads none",
+        action: "read docs/operations.md, \"The job does not start or restarts\"",
         section: JOB,
         promql: Some(
             "sum(rate(storepulse_relay_records_total{topic=\"events\"}[3m])) > {raise} \
@@ -148,8 +153,8 @@ pub(crate) const RULES: &[Rule] = &[
         signal: Signal::JobSilent,
         for_s: 120,
         severity: Severity::Critical,
-        summary: "no supervisor has a running query",
-        action: "docs/operations.md, \"The job does not start or restarts\"",
+        summary: "the Spark job does not run: no supervisor has a running query",
+        action: "read docs/operations.md, \"The job does not start or restarts\"",
         section: JOB,
         promql: Some("storepulse_job_running == 0 or storepulse_job_report_age_seconds > 30"),
         ..Rule::PLAIN
@@ -159,8 +164,8 @@ pub(crate) const RULES: &[Rule] = &[
         signal: Signal::RelaySilent,
         clear_for_s: 30,
         severity: Severity::Critical,
-        summary: "nothing goes from PostgreSQL to Kafka",
-        action: "docs/operations.md, \"The relay has stopped\"",
+        summary: "the relay carries nothing from PostgreSQL to Kafka",
+        action: "read docs/operations.md, \"The relay has stopped\"",
         section: RELAY,
         promql: Some("storepulse_relay_streaming == 0 or storepulse_relay_report_age_seconds > 15"),
         causes: &["SlotLost"],
@@ -171,8 +176,8 @@ pub(crate) const RULES: &[Rule] = &[
         signal: Signal::SlotMargin,
         op: Op::Below,
         severity: Severity::Critical,
-        summary: "more log is kept for the slot than may still be written: then PostgreSQL drops it, and a rebuild is needed",
-        action: "docs/operations.md, \"The relay has stopped\"",
+        summary: "more than half of the log that PostgreSQL may keep for the replication slot is used; at the limit the slot is lost, and a rebuild is needed",
+        action: "start the relay, end open transactions or raise `max_slot_wal_keep_size`; read docs/operations.md, \"The relay has stopped\"",
         section: RELAY,
         promql: Some("storepulse_slot_safe_bytes - storepulse_slot_retained_bytes < {raise}"),
         causes: &["SlotLost"],
@@ -184,8 +189,8 @@ pub(crate) const RULES: &[Rule] = &[
         for_s: 0,
         clear_for_s: 0,
         severity: Severity::Critical,
-        summary: "Spark dropped {value} rows as too late, which the plan rules out",
-        action: "run `storepulse verify`; docs/operations.md, \"What `verify` tells\"",
+        summary: "Spark dropped {value} rows as too late, which must not happen",
+        action: "run `storepulse verify`; read docs/operations.md, \"What `verify` tells\"",
         section: VERIFY,
         promql: Some("increase(storepulse_job_dropped_rows_total[10m]) > {raise}"),
         ..Rule::PLAIN
@@ -195,8 +200,8 @@ pub(crate) const RULES: &[Rule] = &[
         signal: Signal::IntakeDown,
         clear_for_s: 30,
         severity: Severity::Critical,
-        summary: "{subject} does not answer: events are refused; without PostgreSQL, alerts about relay, slot and job are blind too",
-        action: "bring it back; senders must send again what was not acknowledged",
+        summary: "{subject} does not answer, so events are refused; without PostgreSQL, the alerts about relay, slot and job are blind",
+        action: "start the service again; senders must repeat the events that were not acknowledged",
         promql: Some("storepulse_up{service=~\"postgres|collector\"} == 0"),
         ..Rule::PLAIN
     },
@@ -205,8 +210,8 @@ pub(crate) const RULES: &[Rule] = &[
         signal: Signal::SlotLost,
         for_s: 120,
         severity: Severity::Critical,
-        summary: "the replication slot is lost or was never made",
-        action: "`storepulse setup` where there was none; else docs/operations.md, \"Rebuild\"",
+        summary: "the replication slot is lost or was never created",
+        action: "run `storepulse setup` on a new system; otherwise read docs/operations.md, \"Rebuild\"",
         section: "Rebuild",
         promql: Some(
             "storepulse_slot_active unless storepulse_slot_retained_bytes \
@@ -219,7 +224,7 @@ pub(crate) const RULES: &[Rule] = &[
         signal: Signal::ServiceDown,
         clear_for_s: 30,
         summary: "{subject} does not answer",
-        action: "nothing is lost meanwhile; look why with `storepulse doctor`",
+        action: "run `storepulse doctor` to find the cause; nothing is lost meanwhile",
         promql: Some("storepulse_up{service!~\"postgres|collector\"} == 0"),
         ..Rule::PLAIN
     },
@@ -230,8 +235,8 @@ pub(crate) const RULES: &[Rule] = &[
         for_s: 0,
         clear_at: 3.0,
         clear_for_s: 0,
-        summary: "the plan was submitted again {value} times within 15 minutes",
-        action: "docs/operations.md, \"The job does not start or restarts\"",
+        summary: "the Spark job was submitted again {value} times within 15 minutes",
+        action: "read docs/operations.md, \"The job does not start or restarts\"",
         section: JOB,
         // An increase is extrapolated to the whole window, so that three would be more than three.
         promql: Some("round(increase(storepulse_job_restarts_total[15m])) > {raise}"),
@@ -243,8 +248,8 @@ pub(crate) const RULES: &[Rule] = &[
         raise_at: 100.0,
         for_s: 300,
         clear_at: 50.0,
-        summary: "{value} records were set aside within 15 minutes",
-        action: "docs/operations.md, \"Quarantine\"",
+        summary: "{value} records were quarantined within 15 minutes",
+        action: "read docs/operations.md, \"Quarantine\"",
         section: "Quarantine",
         // What was there before, also where a reason is new.
         promql: Some(
@@ -257,8 +262,8 @@ pub(crate) const RULES: &[Rule] = &[
         name: "CopiesMissing",
         signal: Signal::UnderReplicated,
         for_s: 300,
-        summary: "{value} partitions have fewer copies in step than they should",
-        action: "a broker is away or behind; bring it back before another goes",
+        summary: "{value} Kafka partitions have fewer in-sync replicas than they should",
+        action: "a broker is down or behind: start it again before another broker fails",
         promql: Some("storepulse_kafka_under_replicated_partitions > {raise}"),
         ..Rule::PLAIN
     },
@@ -268,7 +273,7 @@ pub(crate) const RULES: &[Rule] = &[
         for_s: 120,
         clear_for_s: 30,
         summary: "the query {subject} has ended and was not started again",
-        action: "docs/operations.md, \"The job does not start or restarts\"; Jobs shows the whole exception",
+        action: "read docs/operations.md, \"The job does not start or restarts\"; the page Jobs shows the whole exception",
         section: JOB,
         causes: &["JobNotRunning"],
         ..Rule::PLAIN
@@ -280,8 +285,8 @@ pub(crate) const RULES: &[Rule] = &[
         for_s: 120,
         clear_at: 60.0,
         clear_for_s: 30,
-        summary: "records wait for the query {subject}, and no micro-batch of it has ended for {value}",
-        action: "docs/operations.md, \"The job does not start or restarts\"; Jobs shows what its micro-batches take",
+        summary: "records wait for the query {subject}, but it has finished no micro-batch for {value}",
+        action: "read docs/operations.md, \"The job does not start or restarts\"; the page Jobs shows how long its micro-batches take",
         section: JOB,
         causes: &["JobNotRunning", "FlowStopped"],
         ..Rule::PLAIN
@@ -291,8 +296,8 @@ pub(crate) const RULES: &[Rule] = &[
         signal: Signal::JobHeld,
         for_s: 1_800,
         clear_for_s: 0,
-        summary: "the job was told to hold, and stands still since",
-        action: "start it again on the page Jobs once what it was held for is done",
+        summary: "somebody put the job on hold, and nobody has resumed it",
+        action: "start the job on the page Jobs, or run `storepulse job resume`, once the reason for the hold is gone",
         section: JOB,
         ..Rule::PLAIN
     },
@@ -301,8 +306,8 @@ pub(crate) const RULES: &[Rule] = &[
         signal: Signal::VerificationFailed,
         for_s: 0,
         clear_for_s: 0,
-        summary: "the last verification found {value} rows that are not as they were recomputed",
-        action: "docs/operations.md, \"What `verify` tells\"; `storepulse reconcile` puts closed windows right",
+        summary: "the last verification found {value} rows that differ from the recomputed ones",
+        action: "read docs/operations.md, \"What `verify` tells\"; `storepulse reconcile` corrects closed windows",
         section: VERIFY,
         ..Rule::PLAIN
     },
@@ -314,7 +319,7 @@ pub(crate) const RULES: &[Rule] = &[
         clear_at: 50.0 * 3_600.0,
         clear_for_s: 0,
         summary: "the figures were last verified {value} ago",
-        action: "run `storepulse verify`; look why the DAG `reconcile_daily` does not",
+        action: "run `storepulse verify`; find out why the DAG `reconcile_daily` does not run",
         section: VERIFY,
         ..Rule::PLAIN
     },
@@ -324,7 +329,7 @@ pub(crate) const RULES: &[Rule] = &[
         for_s: 0,
         clear_for_s: 0,
         summary: "{value} minutes of the ledger do not balance",
-        action: "docs/operations.md, \"The ledger\"",
+        action: "read docs/operations.md, \"The ledger\"",
         section: "The ledger",
         ..Rule::PLAIN
     },
@@ -335,8 +340,8 @@ pub(crate) const RULES: &[Rule] = &[
         for_s: 300,
         clear_at: 50.0 * 3_600.0,
         clear_for_s: 0,
-        summary: "the ledger was last drawn up {value} ago",
-        action: "run `storepulse ledger`; look why the DAG `reconcile_daily` does not",
+        summary: "the ledger was last checked {value} ago",
+        action: "run `storepulse ledger`; find out why the DAG `reconcile_daily` does not run",
         section: "The ledger",
         ..Rule::PLAIN
     },
@@ -347,8 +352,8 @@ pub(crate) const RULES: &[Rule] = &[
         for_s: 0,
         clear_at: 0.0,
         clear_for_s: 10,
-        summary: "{subject} has told nothing for {value}: alerts that look at it neither fire nor end",
-        action: "bring it back: see Flow, `storepulse stack status` and `storepulse doctor`",
+        summary: "{subject} has not answered for {value}: alerts that depend on it neither fire nor end",
+        action: "find out why it does not answer: see the page Flow, `storepulse stack status` and `storepulse doctor`",
         causes: &["NothingTakenIn", "ServiceDown"],
         ..Rule::PLAIN
     },

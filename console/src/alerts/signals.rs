@@ -3,12 +3,12 @@
 mod away;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use contracts::slot;
 
 use away::{blind, down};
 
-use super::notice::plain;
 use super::ring::{Count, Grown, Ring};
-use crate::format;
+use crate::format::{self, plain};
 use crate::line::{differing, kafka_ends, under_replicated};
 use crate::watch::Snapshot;
 use crate::watch::ops::{Difference, Ops, Verification};
@@ -154,14 +154,14 @@ impl Reading {
 
 /// What a signal says.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Told {
+pub(crate) enum Readings {
     /// All that there is to say: what is not in it is well, or not there.
     Known(Vec<Reading>),
     /// It cannot be told.
     Missing,
 }
 
-impl From<Option<Reading>> for Told {
+impl From<Option<Reading>> for Readings {
     fn from(reading: Option<Reading>) -> Self {
         Self::Known(reading.into_iter().collect())
     }
@@ -176,20 +176,20 @@ pub(crate) struct Sight<'a> {
 }
 
 /// What a signal says now.
-pub(crate) fn read(signal: Signal, sight: &Sight<'_>) -> Told {
+pub(crate) fn read(signal: Signal, sight: &Sight<'_>) -> Readings {
     match signal {
         Signal::IntakeDown => down(sight, |service| matches!(service, "postgres" | "collector")),
         Signal::ServiceDown => down(sight, |service| !matches!(service, "postgres" | "collector")),
         Signal::Blind => blind(sight),
         Signal::UnderReplicated => match under_replicated(&sight.snapshot.kafka) {
             Some(partitions) => Some(Reading::of("", float(partitions))).into(),
-            None => Told::Missing,
+            None => Readings::Missing,
         },
-        Signal::QuarantineGrowth if sight.snapshot.quarantine.away.is_some() => Told::Missing,
+        Signal::QuarantineGrowth if sight.snapshot.quarantine.away.is_some() => Readings::Missing,
         Signal::QuarantineGrowth => grown(sight.ring.growth(Count::Quarantined, QUARANTINE_S, sight.now)),
         _ => match reports(sight.snapshot) {
             Some(ops) => reported(signal, ops, sight),
-            None => Told::Missing,
+            None => Readings::Missing,
         },
     }
 }
@@ -199,7 +199,7 @@ fn reports(snapshot: &Snapshot) -> Option<&Ops> {
     if snapshot.ops.away.is_some() { None } else { snapshot.ops.value.as_deref() }
 }
 
-fn reported(signal: Signal, ops: &Ops, sight: &Sight<'_>) -> Told {
+fn reported(signal: Signal, ops: &Ops, sight: &Sight<'_>) -> Readings {
     let (ring, now) = (sight.ring, sight.now);
     match signal {
         Signal::LagP50 => lag(ops, sight),
@@ -240,7 +240,7 @@ fn reported(signal: Signal, ops: &Ops, sight: &Sight<'_>) -> Told {
         | Signal::IntakeDown
         | Signal::ServiceDown
         | Signal::UnderReplicated
-        | Signal::QuarantineGrowth => Told::Missing,
+        | Signal::QuarantineGrowth => Readings::Missing,
     }
 }
 
@@ -248,24 +248,26 @@ fn reported(signal: Signal, ops: &Ops, sight: &Sight<'_>) -> Told {
 const HELD: &str = "held";
 
 /// How far the newest micro-batch trailed, while records come in.
-fn lag(ops: &Ops, sight: &Sight<'_>) -> Told {
+fn lag(ops: &Ops, sight: &Sight<'_>) -> Readings {
     let progress = ops.run.as_ref().and_then(|run| run.progress.as_ref());
-    let Some(ms) = progress.and_then(|progress| progress.lag_p50_ms) else { return Told::Known(Vec::new()) };
+    let Some(ms) = progress.and_then(|progress| progress.lag_p50_ms) else {
+        return Readings::Known(Vec::new());
+    };
     match sight.ring.increase(Count::Read, LAG_S, sight.now) {
         Some(Grown { by, .. }) if by > 0 => Some(Reading::of("", float(ms) / 1_000.0)).into(),
         Some(Grown { whole: true, .. }) => Some(Reading::of("", 0.0)).into(),
-        _ => Told::Missing,
+        _ => Readings::Missing,
     }
 }
 
 /// How many records the relay has sent of which Spark has read none.
-fn flow_stopped(sight: &Sight<'_>) -> Told {
+fn flow_stopped(sight: &Sight<'_>) -> Readings {
     let of = |count| sight.ring.increase(count, FLOW_S, sight.now);
-    let Some(relayed) = of(Count::Relayed) else { return Told::Known(Vec::new()) };
+    let Some(relayed) = of(Count::Relayed) else { return Readings::Known(Vec::new()) };
     match of(Count::Read) {
         Some(read) if read.by > 0 => Some(Reading::of("", 0.0)).into(),
         // Nothing was read yet in the little that is known.
-        Some(Grown { whole: false, .. }) => Told::Missing,
+        Some(Grown { whole: false, .. }) => Readings::Missing,
         _ => Some(Reading { partial: !relayed.whole, ..Reading::of("", float(relayed.by)) }).into(),
     }
 }
@@ -278,7 +280,9 @@ fn job_silent(ops: &Ops, run: &crate::watch::ops::Run) -> Reading {
     let silent = age > TimeDelta::seconds(JOB_SILENT_S);
     let detail = match (run.state.as_str(), silent) {
         ("running", false) => String::new(),
-        (state, true) => plain(&format!("no report for {}, when it was {state}", format::stretch(age))),
+        (state, true) => {
+            plain(&format!("no report for {}; its last state was {state}", format::stretch(age)))
+        }
         (state, false) => said(state, &run.detail),
     };
     Reading::flag("", run.state != "running" || silent, detail)
@@ -289,7 +293,9 @@ fn relay_silent(ops: &Ops, relay: &crate::watch::ops::Relay) -> Reading {
     let silent = age > TimeDelta::seconds(RELAY_SILENT_S);
     let detail = match (relay.state.as_str(), silent) {
         ("streaming", false) => String::new(),
-        (state, true) => plain(&format!("no report for {}, when it was {state}", format::stretch(age))),
+        (state, true) => {
+            plain(&format!("no report for {}; its last state was {state}", format::stretch(age)))
+        }
         (state, false) => said(state, &relay.detail),
     };
     Reading::flag("", relay.state != "streaming" || silent, detail)
@@ -299,29 +305,29 @@ fn said(state: &str, detail: &str) -> String {
     if detail.is_empty() { state.to_owned() } else { format!("{state}: {detail}") }
 }
 
-/// What may still be written before the slot is given up, less what is kept for it.
+/// By how much more may still be written before the slot is given up than must be.
 fn slot_margin(ops: &Ops) -> Option<Reading> {
     let slot = ops.slot.as_ref()?;
     let (safe, retained) = (slot.safe_bytes?, slot.retained_bytes?);
     let detail = plain(&format!("{} kept, {} safe", format::bytes(retained), format::bytes(safe)));
-    Some(Reading { detail, ..Reading::of("", float(safe.saturating_sub(retained))) })
+    Some(Reading { detail, ..Reading::of("", float(slot::margin_bytes(safe, retained))) })
 }
 
-fn counted(ops: &Ops, grown: Option<Grown>) -> Told {
-    if ops.run.is_none() { Told::Known(Vec::new()) } else { self::grown(grown) }
+fn counted(ops: &Ops, grown: Option<Grown>) -> Readings {
+    if ops.run.is_none() { Readings::Known(Vec::new()) } else { self::grown(grown) }
 }
 
-fn grown(grown: Option<Grown>) -> Told {
+fn grown(grown: Option<Grown>) -> Readings {
     match grown {
         Some(Grown { by, whole }) => Some(Reading { partial: !whole, ..Reading::of("", float(by)) }).into(),
-        None => Told::Missing,
+        None => Readings::Missing,
     }
 }
 
 /// One reading a query, while the job runs.
-fn queries(ops: &Ops, reading: impl Fn(&crate::watch::ops::Query) -> Reading) -> Told {
+fn queries(ops: &Ops, reading: impl Fn(&crate::watch::ops::Query) -> Reading) -> Readings {
     let runs = ops.run.as_ref().is_some_and(|run| run.state == "running");
-    Told::Known(if runs { ops.queries.values().map(reading).collect() } else { Vec::new() })
+    Readings::Known(if runs { ops.queries.values().map(reading).collect() } else { Vec::new() })
 }
 
 fn unbalanced(last: &Verification) -> Reading {
@@ -338,7 +344,7 @@ fn found(rows: i64, first: Option<&Difference>) -> Reading {
 }
 
 /// Nothing where none was ever made: not everybody asks for it.
-fn age(ops: &Ops, verification: Option<&Verification>) -> Told {
+fn age(ops: &Ops, verification: Option<&Verification>) -> Readings {
     verification.map(|last| Reading::of("", seconds(ops.at - last.finished_at))).into()
 }
 

@@ -46,7 +46,7 @@ pub enum MatcherError {
     #[error("there is no rule {0:?}: `storepulse alerts rules` lists them")]
     Rule(String),
     /// No service and no query has such a name.
-    #[error("what an alert is about has a name of 1 to 200 characters on one line, as kafka")]
+    #[error("the subject of an alert has 1 to 200 characters on one line, for example kafka")]
     Subject,
 }
 
@@ -101,9 +101,9 @@ pub struct Silence {
     pub begun_at: DateTime<Utc>,
     /// Until when.
     pub until: DateTime<Utc>,
-    /// Why.
+    /// The reason that was given.
     pub reason: String,
-    /// Who.
+    /// Who began it.
     pub by_whom: String,
     /// Of how many incidents nobody was told.
     pub suppressed: i64,

@@ -70,57 +70,34 @@ pub enum SettingsError {
     /// It cannot be read.
     #[error("cannot read {path}")]
     Read {
-        /// Which.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
     /// It is no TOML, or has something that is not known. The parser's own words quote the file, which may hold secrets.
     #[error("{path} cannot be understood{}: {message}", line.map(|line| format!(" in line {line}")).unwrap_or_default())]
-    Syntax {
-        /// Which.
-        path: PathBuf,
-        /// Where.
-        line: Option<usize>,
-        /// What is wrong.
-        message: String,
-    },
-    /// A target.
+    Syntax { path: PathBuf, line: Option<usize>, message: String },
+    /// A target is not whole, or twice there.
     #[error("{path}: target {name:?}: {why}")]
-    Target {
-        /// The file.
-        path: PathBuf,
-        /// Which.
-        name: String,
-        /// Why not.
-        why: &'static str,
-    },
-    /// A rule.
+    Target { path: PathBuf, name: String, why: &'static str },
+    /// There is no such rule, or it cannot be held so.
     #[error("{path}: rule {name:?}: {why}")]
-    Rule {
-        /// The file.
-        path: PathBuf,
-        /// Which.
-        name: String,
-        /// Why not.
-        why: &'static str,
-    },
+    Rule { path: PathBuf, name: String, why: &'static str },
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    target: Vec<TargetTold>,
+    target: Vec<TargetEntry>,
     #[serde(default)]
-    rule: BTreeMap<String, RuleTold>,
+    rule: BTreeMap<String, RuleEntry>,
     every_ms: Option<u64>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TargetTold {
+struct TargetEntry {
     name: String,
     webhook: Option<String>,
     secret: Option<String>,
@@ -130,7 +107,7 @@ struct TargetTold {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RuleTold {
+struct RuleEntry {
     enabled: Option<bool>,
     raise_at: Option<f64>,
     for_s: Option<u32>,
@@ -203,7 +180,11 @@ impl Settings {
                 why,
             })?;
             if settings.target(&name).is_some() {
-                return Err(SettingsError::Target { path: path.to_owned(), name, why: "it is there twice" });
+                return Err(SettingsError::Target {
+                    path: path.to_owned(),
+                    name,
+                    why: "the file has it twice",
+                });
             }
             settings.targets.push(target);
         }
@@ -221,7 +202,7 @@ impl Settings {
 /// A secret that can be guessed signs nothing.
 const SHORTEST_SECRET: usize = 16;
 
-impl TargetTold {
+impl TargetEntry {
     fn target(self, secret: Option<String>) -> Result<Target, &'static str> {
         let is_name = (1..=32).contains(&self.name.len())
             && self.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
@@ -230,7 +211,7 @@ impl TargetTold {
         }
         let way = match (self.webhook, self.command) {
             (Some(url), None) => {
-                let url: reqwest::Url = url.parse().map_err(|_| "its webhook is no address")?;
+                let url: reqwest::Url = url.parse().map_err(|_| "its webhook is not a URL")?;
                 if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
                     return Err("its webhook is not http:// or https:// with a host");
                 }
@@ -247,7 +228,7 @@ impl TargetTold {
     }
 }
 
-impl RuleTold {
+impl RuleEntry {
     fn put(self, held: &mut Held) -> Result<(), &'static str> {
         held.enabled = self.enabled.unwrap_or(held.enabled);
         held.raise_at = self.raise_at.unwrap_or(held.raise_at);
@@ -267,7 +248,7 @@ impl RuleTold {
         if in_order && held.raise_at.is_finite() && held.clear_at.is_finite() {
             Ok(())
         } else {
-            Err("clear_at lies beyond raise_at: it would be over before it begins")
+            Err("clear_at lies beyond raise_at: the alert would end before it begins")
         }
     }
 }

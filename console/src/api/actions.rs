@@ -12,17 +12,16 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::answer::{Answer, Freshness};
-use super::line::NOT_PROVED;
+use super::answer::Answer;
 use crate::access::{Act, Operator, Visitor};
 use crate::actions::bytes::Shown;
+use crate::actions::dry_run::Selection;
 use crate::actions::forms::{
     BytesForm, DryRunForm, RegisterForm, ReplayForm, TraceForm, VerifyForm, WishForm,
 };
 use crate::actions::log::{self, Asked, Logged};
 use crate::actions::operations::Operation;
-use crate::actions::replay::Wanted;
-use crate::actions::{self, bytes, job, register, replay};
+use crate::actions::{self, bytes, job, quarantine_replay, register};
 use crate::app::App;
 use crate::page::address::encoded;
 use crate::page::frame::Frame;
@@ -50,10 +49,6 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         )
 }
 
-fn answer<T>(data: T, next: Option<String>) -> Answer<T> {
-    Answer { data, period: None, freshness: Freshness::read_now(), proof: NOT_PROVED, next }
-}
-
 /// The number of what was begun or done.
 #[derive(Debug, Serialize, ToSchema)]
 struct Begun {
@@ -66,7 +61,7 @@ fn begun(headers: &HeaderMap, operation: Uuid, to: &str) -> Response {
     if wants_page(headers) {
         return Redirect::to(to).into_response();
     }
-    (StatusCode::ACCEPTED, Json(answer(Begun { operation }, None))).into_response()
+    (StatusCode::ACCEPTED, Json(Answer::read_now(Begun { operation }, None))).into_response()
 }
 
 fn page_of(operation: Uuid) -> String {
@@ -97,7 +92,7 @@ async fn form(
 ) -> Result<Json<Answer<FormToken>>, Problem> {
     let token = app.access.forms().issue(&by, &asked.path);
     let form_token = token.ok_or_else(|| Problem::not_allowed("A key reads and does nothing else."))?;
-    Ok(Json(answer(FormToken { form_token }, None)))
+    Ok(Json(Answer::read_now(FormToken { form_token }, None)))
 }
 
 /// Holds the job, lets it go on, or submits its queries again. `storepulse job hold|resume|restart` does the same.
@@ -129,7 +124,7 @@ async fn verify(
     Ok(begun(&headers, operation, &page_of(operation)))
 }
 
-/// Begins to follow one event of country ZZ through the line. `storepulse doctor` does the same.
+/// Begins to follow one event of country XD through the line. `storepulse doctor` does the same.
 #[utoipa::path(post, path = "/traces", tag = "actions",
     request_body(content = TraceForm, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 202, body = Answer<Begun>), (status = 303), (status = 400, body = Problem), (status = 403, body = Problem),
@@ -153,8 +148,8 @@ async fn dry_run(
     headers: HeaderMap,
     Act { by, why, form }: Act<DryRunForm>,
 ) -> Result<Response, Problem> {
-    let wanted = Wanted::of(form.source, form.of_reason, form.coordinates)?;
-    let operation = replay::dry_run(&app, &by, &why, wanted).await?;
+    let selection = Selection::of(form.source, form.of_reason, form.coordinates)?;
+    let operation = quarantine_replay::dry_run(&app, &by, &why, selection).await?;
     Ok(begun(&headers, operation, &page_of(operation)))
 }
 
@@ -168,7 +163,8 @@ async fn replays(
     headers: HeaderMap,
     Act { by, why, form }: Act<ReplayForm>,
 ) -> Result<Response, Problem> {
-    let operation = replay::in_earnest(&app, &by, &why, form.dry_run, form.count.as_deref()).await?;
+    let operation =
+        quarantine_replay::in_earnest(&app, &by, &why, form.dry_run, form.count.as_deref()).await?;
     Ok(begun(&headers, operation, &page_of(operation)))
 }
 
@@ -187,7 +183,7 @@ async fn show(
     if wants_page(&headers) {
         return Ok(shown_bytes(&app, &frame, &shown).into_response());
     }
-    Ok(Json(answer(shown, None)).into_response())
+    Ok(Json(Answer::read_now(shown, None)).into_response())
 }
 
 /// A version that was registered.
@@ -214,14 +210,14 @@ async fn new_version(
     if wants_page(&headers) {
         return Ok(Redirect::to(&format!("/schemas/{}", encoded(&subject))).into_response());
     }
-    Ok((StatusCode::CREATED, Json(answer(NewVersion { id }, None))).into_response())
+    Ok((StatusCode::CREATED, Json(Answer::read_now(NewVersion { id }, None))).into_response())
 }
 
 /// What this console does and has done lately, the newest first.
 #[utoipa::path(get, path = "/operations", tag = "actions", responses((status = 200, body = Answer<Vec<Operation>>)))]
 async fn operations(_visitor: Visitor, State(app): State<App>) -> Json<Answer<Vec<Operation>>> {
     let known = app.watch.operations.borrow().value.clone();
-    Json(answer(known.map(|known| known.list.iter().cloned().collect()).unwrap_or_default(), None))
+    Json(Answer::read_now(known.map(|known| known.list.iter().cloned().collect()).unwrap_or_default(), None))
 }
 
 /// How far something is that was begun, or what came of it.
@@ -238,7 +234,7 @@ async fn operation(
         Some(operation) => operation.clone(),
         None => log::operation(&app, id).await?,
     };
-    Ok(Json(answer(operation, None)))
+    Ok(Json(Answer::read_now(operation, None)))
 }
 
 /// The log of actions, the newest first, for operators.
@@ -251,5 +247,5 @@ async fn audit(
     Query(asked): Query<Asked>,
 ) -> Result<Json<Answer<Vec<Logged>>>, Problem> {
     let log::Rows { rows, next } = log::list(&app, &asked).await?;
-    Ok(Json(answer(rows, next.map(|next| next.to_string()))))
+    Ok(Json(Answer::read_now(rows, next.map(|next| next.to_string()))))
 }

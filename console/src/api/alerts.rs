@@ -10,12 +10,12 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answer::{Answer, Freshness, Proof, ProofState};
+use super::answer::Answer;
 use super::schemas::freshness;
 use crate::access::{Act, Visitor};
 use crate::actions::forms::{SilenceForm, UnsilenceForm};
 use crate::actions::silences;
-use crate::alerts::told::{ChangeView, change_view};
+use crate::alerts::view::{ChangeView, change_view};
 use crate::alerts::{Alerts, store};
 use crate::app::App;
 use crate::problem::{Problem, wants_page};
@@ -42,7 +42,7 @@ async fn alerts(_visitor: Visitor, State(app): State<App>) -> Result<Json<Answer
     let seen = app.watch.alerts.borrow().clone();
     let freshness = freshness(&seen);
     let data = seen.value.ok_or_else(|| Problem::store_away("postgresql", "alerts were not judged yet"))?;
-    Ok(Json(answer(data.as_ref().clone(), freshness, None)))
+    Ok(Json(Answer::new(data.as_ref().clone(), freshness, None)))
 }
 
 /// Which changes.
@@ -94,7 +94,7 @@ async fn history(
             change: change_view(event),
         })
         .collect();
-    Ok(Json(answer(data, Freshness::read_now(), next)))
+    Ok(Json(Answer::read_now(data, next)))
 }
 
 /// The number of a silence.
@@ -108,7 +108,7 @@ fn changed(headers: &HeaderMap, status: StatusCode, silence_id: i64) -> Response
     if wants_page(headers) {
         return Redirect::to("/alerts").into_response();
     }
-    (status, Json(answer(Numbered { silence_id }, Freshness::read_now(), None))).into_response()
+    (status, Json(Answer::read_now(Numbered { silence_id }, None))).into_response()
 }
 
 /// Keeps back what alerts have to tell, for a while. `storepulse alerts silence` does the same.
@@ -144,10 +144,4 @@ async fn unsilence(
         silence.parse().map_err(|_| Problem::not_found("A silence has a number: /alerts shows it."))?;
     silences::end(&app, &by, &why, silence_id).await?;
     Ok(changed(&headers, StatusCode::OK, silence_id))
-}
-
-fn answer<T>(data: T, freshness: Freshness, next: Option<String>) -> Answer<T> {
-    let proof =
-        Proof { state: ProofState::None, kind: None, at: None, covers_to: None, late_outstanding: None };
-    Answer { data, period: None, freshness, proof, next }
 }

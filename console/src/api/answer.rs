@@ -10,16 +10,29 @@ pub(crate) struct Answer<T> {
     pub(crate) data: T,
     /// What it is about, where it is about a stretch of time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) period: Option<PeriodTold>,
+    pub(crate) period: Option<PeriodBounds>,
     pub(crate) freshness: Freshness,
     pub(crate) proof: Proof,
     /// Where to go on, where there is more.
     pub(crate) next: Option<String>,
 }
 
+impl<T> Answer<T> {
+    /// Of what is about no stretch of time and is never verified.
+    pub(crate) const fn new(data: T, freshness: Freshness, next: Option<String>) -> Self {
+        Self { data, period: None, freshness, proof: Proof::NONE, next }
+    }
+
+    /// The same of what was read for this answer.
+    pub(crate) fn read_now(data: T, next: Option<String>) -> Self {
+        Self::new(data, Freshness::read_now(), next)
+    }
+}
+
 /// A period and what it is compared with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct PeriodTold {
+#[schema(as = PeriodTold)]
+pub(crate) struct PeriodBounds {
     pub(crate) from: DateTime<Utc>,
     pub(crate) to: DateTime<Utc>,
     pub(crate) compared_from: Option<DateTime<Utc>>,
@@ -73,6 +86,12 @@ pub(crate) struct Proof {
     pub(crate) covers_to: Option<DateTime<Utc>>,
     /// Late records that wait for reconciliation.
     pub(crate) late_outstanding: Option<i64>,
+}
+
+impl Proof {
+    /// Of what is never verified.
+    pub(crate) const NONE: Self =
+        Self { state: ProofState::None, kind: None, at: None, covers_to: None, late_outstanding: None };
 }
 
 /// In a word.

@@ -53,7 +53,7 @@ fn guarded<S: Stream<Item = Event>>(open: Open<S>) -> impl Stream<Item = Result<
             tokio::select! {
                 () = stop.cancelled() => return None,
                 () = tokio::time::sleep_until(open.session_due) => {
-                    if !open.app.access.still_valid(&open.app, &open.visitor).await {
+                    if !open.app.access.still_valid(&open.visitor).await {
                         return Some((Ok(Event::default().event("signed-out").data("")), None));
                     }
                     open.session_due = tokio::time::Instant::now() + SESSION;

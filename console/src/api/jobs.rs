@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answer::Answer;
-use super::line::{NOT_PROVED, known, reported};
+use super::line::{known, reported};
 use crate::access::Visitor;
 use crate::app::App;
 use crate::line::jobs::{BatchView, FaultView, JobView, QueryView, job, of_name};
@@ -54,7 +54,7 @@ async fn the_job(State(app): State<App>, _visitor: Visitor) -> Result<Json<Answe
     let (snapshot, now) = (app.watch.snapshot(), Utc::now());
     known(&snapshot)?;
     let freshness = reported(&snapshot.ops, now);
-    Ok(Json(Answer { data: job(&snapshot, now), period: None, freshness, proof: NOT_PROVED, next: None }))
+    Ok(Json(Answer::new(job(&snapshot, now), freshness, None)))
 }
 
 fn unknown(name: &str) -> Problem {
@@ -74,7 +74,7 @@ async fn one_query(
     let data = of_name(&snapshot, &name, now).ok_or_else(|| unknown(&name))?;
     known(&snapshot)?;
     let freshness = data.freshness.clone();
-    Ok(Json(Answer { data, period: None, freshness, proof: NOT_PROVED, next: None }))
+    Ok(Json(Answer::new(data, freshness, None)))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -135,7 +135,7 @@ async fn batches(
     let next =
         full(&rows, limit).map(|last| last.started_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true));
     let data = Batches { batches: rows.iter().map(BatchView::from).collect() };
-    Ok(Json(Answer { data, period: None, freshness: query.freshness, proof: NOT_PROVED, next }))
+    Ok(Json(Answer::new(data, query.freshness, next)))
 }
 
 /// Why a query ended, each time.
@@ -161,7 +161,7 @@ async fn faults(
     let rows: Vec<Fault> = ask(&app, FAULTS, &[&CUBE_FAMILY.name, &name, &after, &limit]).await?;
     let next = full(&rows, limit).map(|last| last.fault_id.to_string());
     let data = Faults { faults: rows.iter().map(FaultView::from).collect() };
-    Ok(Json(Answer { data, period: None, freshness: query.freshness, proof: NOT_PROVED, next }))
+    Ok(Json(Answer::new(data, query.freshness, next)))
 }
 
 /// The last row of an answer that has as many as were asked for: there may be more.

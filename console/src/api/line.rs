@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answer::{Answer, Freshness, FreshnessState, PeriodTold, Proof, ProofState};
+use super::answer::{Answer, Freshness, FreshnessState, PeriodBounds, Proof};
 use crate::access::Visitor;
 use crate::app::App;
 use crate::line::hops::HopName;
@@ -51,9 +51,6 @@ pub(crate) fn reported(ops: &Seen<Ops>, now: DateTime<Utc>) -> Freshness {
     }
 }
 
-pub(crate) const NOT_PROVED: Proof =
-    Proof { state: ProofState::None, kind: None, at: None, covers_to: None, late_outstanding: None };
-
 /// What is known of reports; a problem where nothing ever was.
 pub(crate) fn known(snapshot: &Snapshot) -> Result<&Ops, Problem> {
     let why = || match &snapshot.ops.away {
@@ -86,7 +83,7 @@ async fn the_line(
         view.hops.retain(|of| of.hop == hop);
     }
     let freshness = reported(&snapshot.ops, now);
-    Ok(Json(Answer { data: view, period: None, freshness, proof: NOT_PROVED, next: None }))
+    Ok(Json(Answer::new(view, freshness, None)))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -119,8 +116,8 @@ impl Stretch {
     }
 }
 
-fn told((from, to): (DateTime<Utc>, DateTime<Utc>)) -> PeriodTold {
-    PeriodTold { from, to, compared_from: None, compared_to: None, time_zone: "UTC".to_owned() }
+fn told((from, to): (DateTime<Utc>, DateTime<Utc>)) -> PeriodBounds {
+    PeriodBounds { from, to, compared_from: None, compared_to: None, time_zone: "UTC".to_owned() }
 }
 
 /// The line over time, in steps of ten seconds or a multiple of them: as long as the console runs, 24 h at most.
@@ -136,7 +133,7 @@ async fn line_history(
     let step_s = step_s((to - from).num_seconds());
     let data = history(known(&snapshot)?, from, to, step_s);
     let freshness = reported(&snapshot.ops, now);
-    Ok(Json(Answer { data, period: Some(told((from, to))), freshness, proof: NOT_PROVED, next: None }))
+    Ok(Json(Answer { data, period: Some(told((from, to))), freshness, proof: Proof::NONE, next: None }))
 }
 
 /// The shortest multiple of ten seconds that a stretch has no more than [`POINTS`] of.
@@ -223,7 +220,7 @@ async fn the_ledger(
         why: Some("as of the last time that it was drawn up".to_owned()),
     };
     let data = LedgerView { last: last.map(VerdictView::from), minutes };
-    Ok(Json(Answer { data, period: Some(told((from, to))), freshness, proof: NOT_PROVED, next }))
+    Ok(Json(Answer { data, period: Some(told((from, to))), freshness, proof: Proof::NONE, next }))
 }
 
 #[cfg(test)]

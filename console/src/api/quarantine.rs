@@ -6,12 +6,12 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answer::{Answer, Freshness, Proof, ProofState};
+use super::answer::Answer;
 use super::schemas::freshness;
 use crate::access::Visitor;
 use crate::app::App;
 use crate::problem::Problem;
-use crate::quarantined::{self, Record, Records, Wanted};
+use crate::quarantine_records::{self, Record, Records, Wanted};
 use crate::watch::quarantine::Summary;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -28,7 +28,7 @@ async fn summary(_visitor: Visitor, State(app): State<App>) -> Result<Json<Answe
         let why = seen.away.map_or_else(|| "it has not been asked yet".to_owned(), |away| away.why);
         Problem::store_away("PostgreSQL", why)
     })?;
-    Ok(Json(answer(data.as_ref().clone(), freshness, None)))
+    Ok(Json(Answer::new(data.as_ref().clone(), freshness, None)))
 }
 
 /// A page of records, the newest first.
@@ -40,8 +40,8 @@ async fn list(
     State(app): State<App>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Answer<Vec<Record>>>, Problem> {
-    let Records { records, next } = quarantined::list(&app, &wanted.tidy()).await?;
-    Ok(Json(answer(records, Freshness::read_now(), next)))
+    let Records { records, next } = quarantine_records::list(&app, &wanted.tidy()).await?;
+    Ok(Json(Answer::read_now(records, next)))
 }
 
 /// Where a record stands.
@@ -61,12 +61,6 @@ async fn record(
     State(app): State<App>,
     Query(place): Query<Place>,
 ) -> Result<Json<Answer<Record>>, Problem> {
-    let record = quarantined::record(&app, &place.source, &place.coordinates).await?;
-    Ok(Json(answer(record, Freshness::read_now(), None)))
-}
-
-fn answer<T>(data: T, freshness: Freshness, next: Option<String>) -> Answer<T> {
-    let proof =
-        Proof { state: ProofState::None, kind: None, at: None, covers_to: None, late_outstanding: None };
-    Answer { data, period: None, freshness, proof, next }
+    let record = quarantine_records::record(&app, &place.source, &place.coordinates).await?;
+    Ok(Json(Answer::read_now(record, None)))
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answer::{Answer, Freshness, FreshnessState, Proof, ProofState};
+use super::answer::{Answer, Freshness, FreshnessState};
 use crate::access::Visitor;
 use crate::app::App;
 use crate::problem::Problem;
@@ -33,7 +33,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     (status = 200, body = Answer<Subjects>), (status = 503, body = Problem)))]
 async fn subjects(_visitor: Visitor, State(app): State<App>) -> Result<Json<Answer<Subjects>>, Problem> {
     let data = view::subjects(&app)?.as_ref().clone();
-    Ok(Json(answer(data, freshness(&app.watch.registry.borrow()))))
+    Ok(Json(Answer::new(data, freshness(&app.watch.registry.borrow()), None)))
 }
 
 /// One version's schema with its fields.
@@ -110,7 +110,7 @@ async fn check(
         schema => schema.to_string(),
     };
     let data = view::check(&app, &name, &text).await?;
-    Ok(Json(answer(data, freshness(&app.watch.registry.borrow()))))
+    Ok(Json(Answer::new(data, freshness(&app.watch.registry.borrow()), None)))
 }
 
 /// An answer that never changes under its tag: asked with the tag, it is not even read.
@@ -125,13 +125,7 @@ async fn immutable<T: Serialize>(
         return Ok((StatusCode::NOT_MODIFIED, told).into_response());
     }
     let freshness = Freshness { state: FreshnessState::Live, as_of: None, age_ms: None, why: None };
-    Ok((told, Json(answer(read().await?, freshness))).into_response())
-}
-
-fn answer<T>(data: T, freshness: Freshness) -> Answer<T> {
-    let proof =
-        Proof { state: ProofState::None, kind: None, at: None, covers_to: None, late_outstanding: None };
-    Answer { data, period: None, freshness, proof, next: None }
+    Ok((told, Json(Answer::new(read().await?, freshness, None))).into_response())
 }
 
 /// How old what a source told is: as of when it was read, and why it is not newer.

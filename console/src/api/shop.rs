@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answer::{Answer, PeriodTold};
+use super::answer::{Answer, PeriodBounds};
 use crate::app::App;
 use crate::figures::breakdown::Slice;
 use crate::figures::live::kept_by;
@@ -22,7 +22,7 @@ use crate::figures::reader::by_product;
 use crate::figures::series::{MAX_POINTS, STEPS, step_for};
 use crate::figures::view::{Breakdown, By, Funnel, Hours, Measure, Now, Part, Series, Totals, Visitors};
 use crate::figures::{self, Asking, Look};
-use crate::page::{Against, Viewing};
+use crate::panel::{Against, Viewing};
 use crate::problem::Problem;
 use crate::watch::Snapshot;
 use crate::watch::shop::Kept;
@@ -130,7 +130,7 @@ async fn answer<T: Serialize>(
     Ok(tagged(Json(answer).into_response(), &tag, over))
 }
 
-fn told<T>(part: Part<T>, period: Option<PeriodTold>, next: Option<String>) -> Result<Answer<T>, Problem> {
+fn told<T>(part: Part<T>, period: Option<PeriodBounds>, next: Option<String>) -> Result<Answer<T>, Problem> {
     let Some(data) = part.data else {
         return Err(Problem::store_away("Cassandra", part.why.unwrap_or_default()));
     };
@@ -154,7 +154,7 @@ async fn now(
     };
     answer(&app, &headers, &asking, "now", async |look| {
         let viewing = Viewing { zone: look.period.zone, against };
-        Ok((figures::live(look.snapshot, &viewing, look.now).now, None))
+        Ok((figures::Live::of(look.snapshot, &viewing, look.now).now(), None))
     })
     .await
 }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answer::{Answer, Freshness, FreshnessState, Proof, ProofState};
+use super::answer::{Answer, Freshness, FreshnessState};
 use super::events;
 use crate::access::Visitor;
 use crate::app::App;
@@ -44,12 +44,6 @@ struct TopicList {
     brokers: usize,
     /// Partitions with fewer copies in step than they should have.
     under_replicated: usize,
-}
-
-fn answer<T>(data: T, freshness: Freshness, next: Option<String>) -> Json<Answer<T>> {
-    let proof =
-        Proof { state: ProofState::None, kind: None, at: None, covers_to: None, late_outstanding: None };
-    Json(Answer { data, period: None, freshness, proof, next })
 }
 
 fn read_at<T>(seen: &Seen<T>) -> Freshness {
@@ -88,7 +82,7 @@ async fn topics(State(app): State<App>, _visitor: Visitor) -> Result<Json<Answer
         brokers: topics.brokers,
         under_replicated: topics.under_replicated,
     };
-    Ok(answer(list, freshness, None))
+    Ok(Json(Answer::new(list, freshness, None)))
 }
 
 /// One topic.
@@ -101,14 +95,11 @@ async fn topic(
 ) -> Result<Json<Answer<Topic>>, Problem> {
     let (topics, freshness) = known(&app)?;
     let topic = topics.get(&name).cloned();
-    Ok(answer(
-        topic.ok_or_else(|| {
-            let told = "one that was made just now is told of within ten seconds";
-            Problem::not_found(format!("there is no topic {name:?}; {told}"))
-        })?,
-        freshness,
-        None,
-    ))
+    let topic = topic.ok_or_else(|| {
+        let told = "one that was made just now is told of within ten seconds";
+        Problem::not_found(format!("there is no topic {name:?}; {told}"))
+    })?;
+    Ok(Json(Answer::new(topic, freshness, None)))
 }
 
 /// Records of a topic, decoded; what tells of a person is shut. A search ends when `limit` records are found, when 200,000
@@ -135,7 +126,7 @@ async fn messages(
     let search = Asked::from_pairs(pairs).search(&name, SEARCH)?;
     let found = app.browser.search(search).await?;
     let next = found.cursor.clone();
-    Ok(answer(found, Freshness::read_now(), next))
+    Ok(Json(Answer::read_now(found, next)))
 }
 
 /// Records as they come in, as events `rows`: at most 20 a second, and how many more there were.

@@ -5,6 +5,9 @@
 
 use std::sync::OnceLock;
 
+use audit::doctor::DOCTOR_COUNTRY;
+use contracts::event::UNKNOWN_COUNTRY;
+
 /// Tiles across and down.
 pub(crate) const SIZE: (usize, usize) = (30, 20);
 
@@ -59,8 +62,9 @@ pub(crate) fn tiles() -> &'static [Tile] {
 pub(crate) fn name(code: &str) -> &str {
     match NAMES.binary_search_by_key(&code, |(code, _)| code) {
         Ok(found) => NAMES[found].1,
+        Err(_) if code == UNKNOWN_COUNTRY.as_str() => "unknown country",
         // The code by which the doctor's probes pass through the line.
-        Err(_) if code == "ZZ" => "probe of the doctor",
+        Err(_) if code == DOCTOR_COUNTRY => "probe of the doctor",
         Err(_) => code,
     }
 }

@@ -8,7 +8,7 @@ use super::sums::Sums;
 use super::view::{Amount, Breakdown, BreakdownRow, By, Measure, Rest};
 
 /// The country of the doctor's probe: an event that it sends to see whether the line works. It stands last.
-pub(crate) const PROBE: &str = "ZZ";
+pub(crate) const PROBE: &str = audit::doctor::DOCTOR_COUNTRY;
 
 /// Sums of each value of a dimension.
 pub(crate) type Groups = BTreeMap<String, Sums>;
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn ranks_shares_and_rest_are_of_all_and_the_probe_is_last() {
-        let now = groups(&[("CH", 3_000), ("DE", 5_000), ("US", 2_000), ("ZZ", 90_000)]);
+        let now = groups(&[("CH", 3_000), ("DE", 5_000), ("US", 2_000), (PROBE, 90_000)]);
         let before = groups(&[("CH", 3_000), ("US", 9_000)]);
         let told = net(&now, Ok(&before), &Slice { limit: 2, after: None });
         let rows: Vec<_> =
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(told.rest, Some(Rest { keys: 2, value: Amount::Money(Decimal::new(92_000, 2)) }));
         let rest = net(&now, Ok(&before), &Slice { limit: 9, after: Some("CH") });
         assert_eq!(rest.rows.iter().map(|row| row.rank).collect::<Vec<_>>(), [3, 4]);
-        assert_eq!(rest.rows[1].key, "ZZ");
+        assert_eq!(rest.rows[1].key, PROBE);
         assert_eq!(rest.rest, None);
     }
 

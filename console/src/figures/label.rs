@@ -1,6 +1,5 @@
 //! What people call the values of a dimension.
 
-use super::breakdown::PROBE;
 use super::view::By;
 use crate::draw::countries;
 
@@ -8,9 +7,6 @@ use crate::draw::countries;
 pub(crate) fn of(by: By, key: &str) -> &str {
     if by != By::Country {
         return key;
-    }
-    if key == PROBE {
-        return "probe of the doctor";
     }
     countries::name(key)
 }
@@ -24,6 +20,8 @@ mod tests {
         assert_eq!(of(By::Country, "CH"), "Switzerland");
         assert_eq!(of(By::Country, "QQ"), "QQ");
         assert_eq!(of(By::Channel, "CH"), "CH");
-        assert_ne!(of(By::Country, PROBE), PROBE);
+        assert_eq!(of(By::Country, audit::doctor::DOCTOR_COUNTRY), "probe of the doctor");
+        assert_eq!(of(By::Country, contracts::event::UNKNOWN_COUNTRY.as_str()), "unknown country");
+        assert_eq!(of(By::AgeBand, "unknown"), "unknown");
     }
 }

@@ -1,6 +1,7 @@
 //! What the Live page shows, from memory alone: the same snapshot gives the same view.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use contracts::family::{LIVE, PRODUCTS};
@@ -12,16 +13,13 @@ use super::coverage::Coverage;
 use super::distinct::{self, Distinct};
 use super::period::{Chosen, Compare, Period, Stretch, floor};
 use super::sums::Sums;
-use super::view::{
-    Breakdown, By, Funnel, LiveView, Matrix, Measure, Now, OpenMinute, Part, Series, Totals, Visitors,
-};
+use super::teller::{Teller, coverage};
+use super::view::{Breakdown, By, Funnel, Matrix, Measure, Now, OpenMinute, Part, Series, Totals, Visitors};
 use super::{funnel, label, series};
-use crate::api::answer::{Freshness, FreshnessState};
-use crate::line;
-use crate::page::Viewing;
+use crate::panel::Viewing;
+use crate::watch::Snapshot;
 use crate::watch::shop::table::Cells;
 use crate::watch::shop::{Hour, Kept, Shop};
-use crate::watch::{Snapshot, words_of_away};
 
 /// How long the curve of single minutes is.
 const RECENT: TimeDelta = TimeDelta::hours(1);
@@ -31,115 +29,109 @@ const DAY_STEP: TimeDelta = TimeDelta::minutes(10);
 const ROWS: usize = 250;
 const PRODUCT_ROWS: usize = 20;
 
-/// All of it: today in the viewer's zone, against what the viewer has chosen.
-pub(crate) fn live(snapshot: &Snapshot, viewing: &Viewing, now: DateTime<Utc>) -> LiveView {
-    let fallback = Shop::default();
-    let seen = snapshot.shop.value.as_deref();
-    let shop = seen.unwrap_or(&fallback);
-    let coverage = coverage(snapshot, shop, now);
-    let compare = Compare::Against(viewing.against);
-    let period = Period::of(Chosen::Today, compare, viewing.zone, coverage.known_to(), now);
-    let told = Teller { snapshot, coverage, now, missing: missing(snapshot) };
-    let sides = sides(shop, &coverage, &period);
-    let hour = now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now);
-    LiveView {
-        period: period.told(),
-        now: told.cube(
-            Kept::Activity,
-            &period,
-            sides.as_ref().map_err(Clone::clone).map(|sides| self::now(shop, &coverage, sides, now)),
-        ),
-        recent: told.cube(Kept::Activity, &period, Ok(recent(shop, &coverage, &period, now))),
-        day: told.cube(Kept::Activity, &period, Ok(day(shop, &coverage, &period, now))),
-        countries: told.cube(
-            Kept::Countries,
-            &period,
-            by(shop, &coverage, &period, By::Country, Measure::Net, ROWS),
-        ),
-        categories: told.cube(
-            Kept::Categories,
-            &period,
-            by(shop, &coverage, &period, By::Category, Measure::Net, ROWS),
-        ),
-        funnel: told.cube(Kept::Activity, &period, sides.map(|sides| funnel_of(&sides))),
-        products: told.part("products", PRODUCTS.tables[0].table, hour, None, products(shop, hour)),
-        who: told.cube(Kept::Who, &period, matrix(shop, &coverage, &period, Kept::Who, Measure::Visits)),
-        channels: told.cube(
-            Kept::Channels,
-            &period,
-            matrix(shop, &coverage, &period, Kept::Channels, Measure::Visits),
-        ),
-        visitors: told.part(
-            "live",
-            LIVE.tables[0].table,
-            now,
-            shop.visitors.range(..=now).next_back().map(|(at, _)| *at),
-            visitors(shop, &coverage, &period, now),
-        ),
-        ahead: shop.ahead,
-        empty: seen.is_some() && shop.coverage.first_row.is_none() && shop.coverage.as_of.is_none(),
-    }
+/// Today in the viewer's zone, against what the viewer has chosen. Each part is made when it is asked for: a panel shows one.
+pub(crate) struct Live<'a> {
+    shop: Arc<Shop>,
+    period: Period,
+    told: Teller<'a>,
 }
 
-/// Why nothing is known at all, where nothing is.
-fn missing(snapshot: &Snapshot) -> Option<String> {
-    let seen = &snapshot.shop;
-    seen.value.is_none().then(|| match &seen.away {
-        Some(away) => words_of_away("Cassandra", away),
-        None => NOT_LOADED.to_owned(),
-    })
-}
-
-/// How far figures reach, with what the line knows of quiet minutes.
-pub(crate) fn coverage(snapshot: &Snapshot, shop: &Shop, now: DateTime<Utc>) -> Coverage {
-    let freshness = line::freshness(snapshot, "cube", shop.coverage.as_of, now);
-    let quiet = freshness.state == FreshnessState::Idle && snapshot.shop.away.is_none();
-    // What was looked at a second ago says nothing of the second since.
-    Coverage { quiet_to: quiet.then_some(snapshot.shop.read_at).flatten(), ..shop.coverage }
-}
-
-/// Puts age and proof to data.
-pub(crate) struct Teller<'a> {
-    pub(crate) snapshot: &'a Snapshot,
-    pub(crate) coverage: Coverage,
-    pub(crate) now: DateTime<Utc>,
-    /// Why nothing at all is known.
-    pub(crate) missing: Option<String>,
-}
-
-impl<'a> Teller<'a> {
-    pub(crate) fn of(snapshot: &'a Snapshot, coverage: Coverage, now: DateTime<Utc>) -> Self {
-        Self { snapshot, coverage, now, missing: missing(snapshot) }
+impl<'a> Live<'a> {
+    pub(crate) fn of(snapshot: &'a Snapshot, viewing: &Viewing, now: DateTime<Utc>) -> Self {
+        let shop = snapshot.shop.value.clone().unwrap_or_default();
+        let told = Teller::of(snapshot, coverage(snapshot, &shop, now), now);
+        let compare = Compare::Against(viewing.against);
+        let period = Period::of(Chosen::Today, compare, viewing.zone, told.coverage.known_to(), now);
+        Self { shop, period, told }
     }
 
-    /// Of a table of the cube.
-    pub(crate) fn cube<T>(&self, kept: Kept, period: &Period, data: Result<T, String>) -> Part<T> {
-        self.part("cube", kept.grouping().table, period.closed.to, self.coverage.as_of, data)
+    /// Of today so far, and what it is compared with.
+    #[cfg(test)]
+    pub(crate) fn period(&self) -> crate::api::answer::PeriodBounds {
+        self.period.told()
     }
 
-    pub(crate) fn part<T>(
-        &self,
-        query: &str,
-        table: &str,
-        to: DateTime<Utc>,
-        as_of: Option<DateTime<Utc>>,
-        data: Result<T, String>,
-    ) -> Part<T> {
-        let mut freshness = line::freshness(self.snapshot, query, as_of, self.now);
-        // The line may run while nobody can read what it writes.
-        if let Some(away) = &self.snapshot.shop.away {
-            freshness = Freshness {
-                state: FreshnessState::Unknown,
-                why: Some(words_of_away("Cassandra", away)),
-                ..freshness
-            };
-        }
-        let (data, why) = match (data, &self.missing) {
-            (_, Some(why)) => (None, Some(why.clone())),
-            (Ok(data), None) => (Some(data), None),
-            (Err(why), None) => (None, Some(why)),
-        };
-        Part { data, why, freshness, proof: line::proof(self.snapshot, table, to) }
+    fn sides(&self) -> Result<Sides, String> {
+        sides(&self.shop, &self.told.coverage, &self.period)
+    }
+
+    fn cube<T>(&self, kept: Kept, data: Result<T, String>) -> Part<T> {
+        self.told.cube(kept, &self.period, data)
+    }
+
+    /// Of the cube; visitors of five minutes are in `visitors`, with an age of their own.
+    pub(crate) fn now(&self) -> Part<Now> {
+        let data = self.sides().map(|sides| now(&self.shop, &self.told.coverage, &sides, self.told.now));
+        self.cube(Kept::Activity, data)
+    }
+
+    /// Net sales a minute, of the last hour with the open minute.
+    pub(crate) fn recent(&self) -> Part<Series> {
+        let data = recent(&self.shop, &self.told.coverage, &self.period, self.told.now);
+        self.cube(Kept::Activity, Ok(data))
+    }
+
+    /// Net sales of today in steps of ten minutes.
+    pub(crate) fn day(&self) -> Part<Series> {
+        let data = day(&self.shop, &self.told.coverage, &self.period, self.told.now);
+        self.cube(Kept::Activity, Ok(data))
+    }
+
+    /// Net sales of today.
+    pub(crate) fn countries(&self) -> Part<Breakdown> {
+        self.cube(Kept::Countries, self.by(By::Country))
+    }
+
+    pub(crate) fn categories(&self) -> Part<Breakdown> {
+        self.cube(Kept::Categories, self.by(By::Category))
+    }
+
+    fn by(&self, dimension: By) -> Result<Breakdown, String> {
+        by(&self.shop, &self.told.coverage, &self.period, dimension, Measure::Net, ROWS)
+    }
+
+    pub(crate) fn funnel(&self) -> Part<Funnel> {
+        self.cube(Kept::Activity, self.sides().map(|sides| funnel_of(&sides)))
+    }
+
+    /// Net sales of this hour; `compared` is the whole hour before, so it gives no percent.
+    pub(crate) fn products(&self) -> Part<Breakdown> {
+        let now = self.told.now;
+        let hour = now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now);
+        self.told.part("products", PRODUCTS.tables[0].table, hour, None, products(&self.shop, hour))
+    }
+
+    /// Visits of today by gender and age band.
+    pub(crate) fn who(&self) -> Part<Matrix> {
+        self.cube(Kept::Who, self.matrix(Kept::Who))
+    }
+
+    /// Visits of today by channel and device.
+    pub(crate) fn channels(&self) -> Part<Matrix> {
+        self.cube(Kept::Channels, self.matrix(Kept::Channels))
+    }
+
+    fn matrix(&self, kept: Kept) -> Result<Matrix, String> {
+        matrix(&self.shop, &self.told.coverage, &self.period, kept, Measure::Visits)
+    }
+
+    /// Of the last hour, with the bounds of today.
+    pub(crate) fn visitors(&self) -> Part<Visitors> {
+        let now = self.told.now;
+        let newest = self.shop.visitors.range(..=now).next_back().map(|(at, _)| *at);
+        let data = visitors(&self.shop, &self.told.coverage, &self.period, now);
+        self.told.part("live", LIVE.tables[0].table, now, newest, data)
+    }
+
+    /// The newest event, where it lies ahead of the clock.
+    pub(crate) fn ahead(&self) -> Option<DateTime<Utc>> {
+        self.shop.ahead
+    }
+
+    /// Whether no event has come yet.
+    pub(crate) fn empty(&self) -> bool {
+        let coverage = &self.shop.coverage;
+        self.told.snapshot.shop.value.is_some() && coverage.first_row.is_none() && coverage.as_of.is_none()
     }
 }
 

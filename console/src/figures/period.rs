@@ -3,8 +3,8 @@
 use chrono::{DateTime, Days, DurationRound, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
-use crate::api::answer::PeriodTold;
-use crate::page::Against;
+use crate::api::answer::PeriodBounds;
+use crate::panel::Against;
 
 /// Events may come this late and are still in time: younger minutes can grow.
 const STILL_GROWING: TimeDelta = TimeDelta::minutes(10);
@@ -106,9 +106,9 @@ impl Period {
         self.whole == self.closed && now - self.whole.to >= STILL_GROWING + TimeDelta::minutes(2)
     }
 
-    pub(crate) fn told(&self) -> PeriodTold {
+    pub(crate) fn told(&self) -> PeriodBounds {
         let compared = self.compared.as_ref().ok();
-        PeriodTold {
+        PeriodBounds {
             from: self.whole.from,
             to: self.whole.to,
             compared_from: compared.map(|compared| compared.from),

@@ -9,7 +9,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{OneOfBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::api::answer::{Freshness, PeriodTold, Proof};
+use crate::api::answer::{Freshness, PeriodBounds, Proof};
 use crate::format;
 use crate::page::states::Change;
 
@@ -347,40 +347,10 @@ pub(crate) struct Matrix {
     pub(crate) cells: Vec<Vec<Option<Amount>>>,
 }
 
-/// All that the Live page shows of the shop's figures.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct LiveView {
-    /// Of today so far, and what it is compared with.
-    pub(crate) period: PeriodTold,
-    /// Of the cube; visitors of five minutes are in `visitors`, with an age of their own.
-    pub(crate) now: Part<Now>,
-    /// Net sales a minute, of the last hour with the open minute.
-    pub(crate) recent: Part<Series>,
-    /// Net sales of today in steps of ten minutes.
-    pub(crate) day: Part<Series>,
-    /// Net sales of today.
-    pub(crate) countries: Part<Breakdown>,
-    pub(crate) categories: Part<Breakdown>,
-    /// Of today.
-    pub(crate) funnel: Part<Funnel>,
-    /// Net sales of this hour; `compared` is the whole hour before, so it gives no percent.
-    pub(crate) products: Part<Breakdown>,
-    /// Visits of today by gender and age band.
-    pub(crate) who: Part<Matrix>,
-    /// Visits of today by channel and device.
-    pub(crate) channels: Part<Matrix>,
-    /// Of the last hour, with the bounds of today.
-    pub(crate) visitors: Part<Visitors>,
-    /// Set where rows lie ahead of the clock: a sender's clock is wrong.
-    pub(crate) ahead: Option<DateTime<Utc>>,
-    /// Set where no event has ever come.
-    pub(crate) empty: bool,
-}
-
-/// The same of a period that was chosen.
+/// All that the Live page shows of a period that was chosen.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PeriodView {
-    pub(crate) period: PeriodTold,
+    pub(crate) period: PeriodBounds,
     pub(crate) totals: Part<Totals>,
     pub(crate) series: Part<Series>,
     pub(crate) countries: Part<Breakdown>,

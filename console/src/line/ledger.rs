@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use audit::{Counts, Minute, Stage, judge_minute};
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
-use contracts::cube::CUBE;
-use contracts::ledger::LEDGER;
 use scylla::value::{CqlTimestamp, CqlValue, Row};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -45,20 +43,10 @@ pub(crate) async fn drawn_up(
     from: DateTime<Utc>,
     to: DateTime<Utc>,
 ) -> Result<Vec<MinuteView>, Refused> {
-    let columns = [
-        CUBE.minute,
-        LEDGER.stage,
-        LEDGER.records_in,
-        LEDGER.records_out,
-        LEDGER.repeated,
-        LEDGER.late,
-        LEDGER.quarantined,
-        LEDGER.repaired,
-    ];
     let mut minutes = BTreeMap::<DateTime<Utc>, Stages>::new();
     for stretch in days(from, to) {
         store
-            .ledger(&columns, stretch, |row| {
+            .ledger(stretch, |row| {
                 let (minute, stage, counts) = of_row(row).ok_or("a row of the ledger has another shape")?;
                 minutes.entry(minute).or_default().insert(stage, counts);
                 Ok(())
@@ -87,21 +75,16 @@ fn of_row(row: Row) -> Option<(DateTime<Utc>, Stage, Counts)> {
     let minute = DateTime::from_timestamp_millis(ms)?;
     let Some(CqlValue::Text(name)) = columns.next()? else { return None };
     let stage = Stage::ALL.into_iter().find(|stage| stage.name() == name)?;
-    let mut count = || match columns.next()? {
-        Some(CqlValue::BigInt(count)) => Some(count),
-        // Rows of before a column was added have none in it.
-        None => Some(0),
-        Some(_) => None,
-    };
-    let counts = Counts {
-        records_in: count()?,
-        records_out: count()?,
-        repeated: count()?,
-        late: count()?,
-        quarantined: count()?,
-        repaired: count()?,
-    };
-    Some((minute, stage, counts))
+    let mut counts = [0; Counts::COLUMNS];
+    for count in &mut counts {
+        *count = match columns.next()? {
+            Some(CqlValue::BigInt(count)) => count,
+            // Rows of before a column was added have none in it.
+            None => 0,
+            Some(_) => return None,
+        };
+    }
+    Some((minute, stage, Counts::of_row(counts)))
 }
 
 fn view(start: DateTime<Utc>, stages: &Stages) -> MinuteView {

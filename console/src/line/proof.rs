@@ -11,17 +11,15 @@ use crate::watch::ops::{Difference, Standing, Verification};
 
 /// Whether a table's figures of windows that end before a moment were recomputed and equal.
 pub(crate) fn proof(snapshot: &Snapshot, table: &str, to: DateTime<Utc>) -> Proof {
-    let none =
-        Proof { state: ProofState::None, kind: None, at: None, covers_to: None, late_outstanding: None };
-    let Some(ops) = snapshot.ops.value.as_deref() else { return none };
-    let Some((family, _)) = family::table(table) else { return none };
+    let Some(ops) = snapshot.ops.value.as_deref() else { return Proof::NONE };
+    let Some((family, _)) = family::table(table) else { return Proof::NONE };
     let standing = &*ops.standing;
     let of_table = |verification: &&Verification| {
         verification.kind == "verify"
             && verification.family.as_deref().is_none_or(|only| only == family.name)
             && verification.compared.contains_key(table)
     };
-    let Some(last) = standing.verifications.iter().find(of_table) else { return none };
+    let Some(last) = standing.verifications.iter().find(of_table) else { return Proof::NONE };
     Proof {
         state: state(standing, last, family.name, table, to),
         kind: Some("verify"),
@@ -92,7 +90,7 @@ mod tests {
     use super::*;
     use crate::watch::Seen;
     use crate::watch::ops::Ops;
-    use crate::watch::ops::told::Rebuild;
+    use crate::watch::ops::reports::Rebuild;
 
     const TABLE: &str = "activity_by_country";
 

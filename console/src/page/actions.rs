@@ -16,9 +16,9 @@ use super::frame::{self, Frame};
 use crate::access::Operator;
 use crate::actions::log::{self as actions_log, Asked};
 use crate::actions::operations::{Kind, Operation, Stage};
-use crate::actions::replay::confirmed;
+use crate::actions::quarantine_replay::confirmed;
 use crate::app::App;
-use crate::hub::Panel;
+use crate::panel::Panel;
 use crate::problem::Problem;
 use crate::watch::Source;
 

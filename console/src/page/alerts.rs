@@ -17,7 +17,7 @@ use super::frame::{self, Frame};
 use super::{Viewing, states};
 use crate::alerts::Alerts;
 use crate::app::App;
-use crate::hub::Panel;
+use crate::panel::Panel;
 use crate::problem::Problem;
 use crate::watch::{Snapshot, Source};
 use contracts::printable::printable_name;
@@ -98,7 +98,7 @@ fn alerts(snapshot: &Snapshot) -> Option<&Alerts> {
 
 /// That nobody evaluates, or that what was written cannot be read.
 fn notices(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
-    use crate::alerts::told::Evaluator;
+    use crate::alerts::view::Evaluator;
     let (now, evaluator) = (Utc::now(), alerts(snapshot).map(|alerts| alerts.evaluator));
     html! {
         div id="alerts.notices" .notices {

@@ -16,7 +16,7 @@ use maud::{Markup, html};
 use super::frame::{self, Frame};
 use super::states;
 use crate::app::App;
-use crate::hub::Panel;
+use crate::panel::Panel;
 use crate::watch::{Snapshot, Source};
 
 const LINE: &[Source] = &[Source::Ops, Source::Kafka, Source::Shop];

@@ -20,7 +20,7 @@ use super::{Against, Viewing};
 use crate::access::{Role, Visitor, admitted};
 use crate::app::App;
 use crate::assets;
-use crate::hub::Panel;
+use crate::panel::Panel;
 use crate::problem::Problem;
 use crate::watch::Source;
 
@@ -155,7 +155,7 @@ impl FromRequestParts<App> for Frame {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         // Whether a form was made for this session is asked by what takes the form.
-        let visitor = admitted(parts, app).await?;
+        let visitor = admitted(parts, &app.access).await?;
         let jar = CookieJar::from_headers(&parts.headers);
         let Query(choices) = Query::<Choices>::try_from_uri(&parts.uri)
             .map_err(|error| Problem::bad_request("bad-choice", error.to_string()))?;

@@ -13,7 +13,7 @@ use maud::{Markup, html};
 
 use super::frame::{self, Frame};
 use crate::app::App;
-use crate::hub::Panel;
+use crate::panel::Panel;
 use crate::watch::{Snapshot, Source};
 
 const JOB: &[Source] = &[Source::Ops, Source::Kafka, Source::Shop];

@@ -16,9 +16,9 @@ use super::frame::{self, Frame};
 use super::{Viewing, states};
 use crate::app::App;
 use crate::draw::tiles;
-use crate::figures as shop;
-use crate::figures::view::LiveView;
-use crate::hub::Panel;
+use crate::figures::Live;
+use crate::figures::view::Part;
+use crate::panel::Panel;
 use crate::problem::Problem;
 use crate::watch::{Snapshot, Source};
 use period::{Asked, Shown};
@@ -89,29 +89,31 @@ fn live(snapshot: &Snapshot, viewing: &Viewing, shown: &Shown) -> Markup {
     }
 }
 
-/// All of it, as each panel takes its own part from it.
-fn view(snapshot: &Snapshot, viewing: &Viewing) -> LiveView {
-    let mut view = shop::live(snapshot, viewing, Utc::now());
+/// A part of today's figures, as one panel shows it.
+fn part<'a, T>(
+    snapshot: &'a Snapshot,
+    viewing: &Viewing,
+    take: impl FnOnce(&Live<'a>) -> Part<T>,
+) -> Part<T> {
+    let mut part = take(&Live::of(snapshot, viewing, Utc::now()));
     // The notice above tells why, once for all of them.
     if snapshot.shop.value.is_none() && snapshot.shop.away.is_some() {
-        macro_rules! not_known {
-            ($($part:ident)+) => { $(view.$part.why = Some("not known, see above".to_owned());)+ };
-        }
-        not_known!(now recent day countries categories funnel products who channels visitors);
+        part.why = Some("not known, see above".to_owned());
     }
-    view
+    part
 }
 
 /// What stands above everything: that nothing has come yet, that a clock is wrong, that the store is away.
 fn notices(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
-    let (view, now) = (view(snapshot, viewing), Utc::now());
+    let now = Utc::now();
+    let live = Live::of(snapshot, viewing, now);
     html! {
         div id="live.notices" .notices {
             @if let Some(away) = &snapshot.shop.away { (states::unread("The shop's figures", away, viewing, now)) }
-            @if view.empty {
+            @if live.empty() {
                 (states::empty("No event has come yet: this page fills as soon as one is in the figures.", Some("storepulse simulate")))
             }
-            @if let Some(at) = view.ahead {
+            @if let Some(at) = live.ahead() {
                 div .notice.warn {
                     p { strong { "A sender's clock is ahead: " } "there are figures of " (states::moment(at, viewing, now)) ", which is still to come." }
                 }

@@ -18,9 +18,9 @@ use crate::access::act_fields;
 use crate::actions::bytes::Shown;
 use crate::api::quarantine::Place;
 use crate::app::App;
-use crate::hub::Panel;
+use crate::panel::Panel;
 use crate::problem::Problem;
-use crate::quarantined::{self, Wanted};
+use crate::quarantine_records::{self, Wanted};
 use crate::watch::Source;
 use contracts::printable::printable_name;
 
@@ -46,7 +46,7 @@ pub(crate) fn routes() -> Router<App> {
 
 async fn page(State(app): State<App>, frame: Frame, Query(wanted): Query<Wanted>) -> Result<Markup, Problem> {
     let wanted = wanted.tidy();
-    let found = quarantined::list(&app, &wanted).await;
+    let found = quarantine_records::list(&app, &wanted).await;
     let snapshot = app.watch.snapshot();
     let now = Utc::now();
     let seen = &snapshot.quarantine;
@@ -91,7 +91,7 @@ fn again(frame: &Frame, wanted: &Wanted) -> Markup {
 }
 
 async fn record(State(app): State<App>, frame: Frame, Query(place): Query<Place>) -> Result<Markup, Problem> {
-    let record = quarantined::record(&app, &place.source, &place.coordinates).await?;
+    let record = quarantine_records::record(&app, &place.source, &place.coordinates).await?;
     let title = format!("{} {}", printable_name(&record.source), printable_name(&record.coordinates));
     let body = html! {
         p .crumbs { a href="/quarantine" { "Quarantine" } }
@@ -105,7 +105,7 @@ async fn record(State(app): State<App>, frame: Frame, Query(place): Query<Place>
 /// Where the form that asks for bytes is sent.
 const BYTES: &str = "/api/v1/quarantine/bytes";
 
-fn ask_for_bytes(app: &App, frame: &Frame, record: &quarantined::Record) -> Markup {
+fn ask_for_bytes(app: &App, frame: &Frame, record: &quarantine_records::Record) -> Markup {
     html! {
         section .panel {
             header { h2 { "Show its bytes" } }
@@ -116,7 +116,7 @@ fn ask_for_bytes(app: &App, frame: &Frame, record: &quarantined::Record) -> Mark
             form .form method="post" action=(BYTES) {
                 input type="hidden" name="source" value=(record.source);
                 input type="hidden" name="coordinates" value=(record.coordinates);
-                (act_fields(app, &frame.visitor, BYTES))
+                (act_fields(&app.access, &frame.visitor, BYTES))
                 p { button { "Show them" } }
             }
         }

@@ -17,7 +17,7 @@ use super::frame::Frame;
 use super::states;
 use crate::access::{Signed, Visitor, act_fields, token_field};
 use crate::app::App;
-use crate::hub::Panel;
+use crate::panel::Panel;
 use crate::problem::Problem;
 use crate::schemas::check::LARGEST;
 use crate::schemas::view;
@@ -128,7 +128,7 @@ fn register(app: &App, frame: &Frame, subject: &Subject, text: &str) -> Markup {
             }
             form .form method="post" action=(action) {
                 input type="hidden" name="schema" value=(text);
-                (act_fields(app, &frame.visitor, &action))
+                (act_fields(&app.access, &frame.visitor, &action))
                 p { button .primary { "Register v" (next) } }
             }
         }

@@ -23,24 +23,6 @@ pub(crate) fn routes() -> Router<App> {
         .route("/sign-out", post(sign_out))
 }
 
-/// Where somebody signs in who wanted to go elsewhere.
-pub(crate) fn address(to: &str) -> String {
-    if to == "/" { "/sign-in".to_owned() } else { format!("/sign-in?to={}", quoted(to)) }
-}
-
-/// As a value of a query.
-fn quoted(text: &str) -> String {
-    use std::fmt::Write as _;
-    text.bytes().fold(String::new(), |mut quoted, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            quoted.push(char::from(byte));
-        } else {
-            let _ = write!(quoted, "%{byte:02X}");
-        }
-        quoted
-    })
-}
-
 /// The button that ends a session.
 pub(crate) fn sign_out_form(visitor: &Visitor) -> Markup {
     html! {
@@ -196,28 +178,9 @@ async fn sign_out(
     (cookie, Redirect::to("/sign-in")).into_response()
 }
 
-/// Goes to the same page again, this time from a page of ours, so that the browser sends its cookie.
-pub(crate) fn once_more(here: &str) -> Markup {
-    let head = html! { meta http-equiv="refresh" content={ "0; url=" (here) }; };
-    let body = html! { p { a href=(here) { "Go on" } } };
-    plain::page("system", "Control Center", &head, &body)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn where_somebody_wanted_to_go_survives_the_address() {
-        assert_eq!(address("/"), "/sign-in");
-        assert_eq!(
-            address("/flow?tz=Europe/Zurich&x=a b"),
-            "/sign-in?to=/flow%3Ftz%3DEurope/Zurich%26x%3Da%20b"
-        );
-        let uri = address("/flow?tz=Europe/Zurich&a=%26").parse().unwrap();
-        let Query(asked) = Query::<Asked>::try_from_uri(&uri).unwrap();
-        assert_eq!(asked.to.as_deref(), Some("/flow?tz=Europe/Zurich&a=%26"));
-    }
 
     #[test]
     fn what_was_typed_is_escaped_and_one_label_names_each_field() {

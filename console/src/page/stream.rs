@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::frame::Frame;
 use crate::access::StreamPermit;
 use crate::app::App;
-use crate::hub::{Hub, Seat};
+use crate::hub::Seat;
 use crate::problem::Problem;
 use crate::watch::Looking;
 
@@ -67,7 +67,9 @@ async fn events(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
     let pages: Vec<String> = asked.pages.split(',').map(str::to_owned).collect();
-    let seat = Hub::join(&app, &frame.viewing, &pages)
+    let seat = app
+        .hub
+        .join(&frame.viewing, &pages)
         .map_err(|_| Problem::busy("too many time zones are watched at once"))?;
     let permit = app.access.stream_permit(&frame.visitor)?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).or(asked.last.as_deref());
@@ -103,7 +105,7 @@ fn stream(reader: Reader) -> impl Stream<Item = Result<Event, Infallible>> {
             tokio::select! {
                 () = stop.cancelled() => return None,
                 () = tokio::time::sleep_until(reader.session_due) => {
-                    if !reader.app.access.still_valid(&reader.app, &reader.frame.visitor).await {
+                    if !reader.app.access.still_valid(&reader.frame.visitor).await {
                         return Some((Ok(Event::default().event("signed-out").data("")), None));
                     }
                     reader.session_due = tokio::time::Instant::now() + SESSION;

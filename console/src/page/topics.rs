@@ -14,7 +14,7 @@ use super::frame::Frame;
 use super::{Viewing, states};
 use crate::app::App;
 use crate::format;
-use crate::hub::Panel;
+use crate::panel::Panel;
 use crate::watch::kafka::{Cleanup, Kind, Subject, SubjectState, Topic, Topics};
 use crate::watch::{Snapshot, Source};
 

@@ -7,7 +7,6 @@ use axum::routing::get;
 use maud::{Markup, html};
 
 use super::Problem;
-use crate::app::App;
 use crate::page::plain;
 
 struct Word {
@@ -118,7 +117,7 @@ const WORDS: &[Word] = &[
 ];
 
 /// Without a session: one of them says that there is none.
-pub(crate) fn routes() -> Router<App> {
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route("/problems/{word}", get(explain))
 }
 

@@ -61,47 +61,47 @@ macro_rules! metrics {
 }
 
 metrics! {
-    UP: Gauge "up" [SERVICE] "1 where the service told its figures in this scrape";
+    UP: Gauge "up" [SERVICE] "1 if the service answered in this scrape";
 
-    INGESTED: Gauge "ingested_records" [STAGE, BECAME] "records handed in since the retention floor, by what became of them; retention lowers it";
-    QUARANTINE_OPEN: Gauge "quarantine_open_records" [REASON] "records set aside and not judged again with success";
+    INGESTED: Gauge "ingested_records" [STAGE, BECAME] "records received since the retention floor, by result; retention lowers it";
+    QUARANTINE_OPEN: Gauge "quarantine_open_records" [REASON] "quarantined records that no replay has stored yet";
 
-    COLLECTOR_REFUSED: Counter "collector_refused_requests" [CAUSE, KEY] "requests that collectors refused for their key; it never starts again";
+    COLLECTOR_REFUSED: Counter "collector_refused_requests" [CAUSE, KEY] "requests that collectors refused because of the key; it never restarts at 0";
 
-    RELAY_STREAMING: Gauge "relay_streaming" [] "1 where the relay last reported that rows flow";
-    RELAY_REPORT_AGE: Gauge "relay_report_age_seconds" [] "since the relay's last report, due every second";
-    RELAY_RECORDS: Counter "relay_records" [TOPIC] "records committed to a topic by the relay at work";
-    RELAY_RESTARTS: Counter "relay_restarts" [] "times the relay at work has started again after a failure";
-    RELAY_UNACKNOWLEDGED: Gauge "relay_unacknowledged_seconds" [] "for how long kafka has acknowledged nothing of the open transaction";
-    RELAY_BEHIND: Gauge "relay_behind_bytes" [] "postgresql's log behind the position committed in kafka, of all databases; absent before the first position";
-    SLOT_RETAINED: Gauge "slot_retained_bytes" [] "log that postgresql keeps for the slot; absent when it is lost";
-    SLOT_SAFE: Gauge "slot_safe_bytes" [] "log that may still be written before the slot is lost; absent without a limit, or when it is lost";
-    SLOT_ACTIVE: Gauge "slot_active" [] "1 where somebody reads the slot";
+    RELAY_STREAMING: Gauge "relay_streaming" [] "1 if the last report of the relay says that it is streaming";
+    RELAY_REPORT_AGE: Gauge "relay_report_age_seconds" [] "time since the last report of the relay, which is due every second";
+    RELAY_RECORDS: Counter "relay_records" [TOPIC] "records that the running relay has committed to a topic";
+    RELAY_RESTARTS: Counter "relay_restarts" [] "number of times that the running relay has restarted after a failure";
+    RELAY_UNACKNOWLEDGED: Gauge "relay_unacknowledged_seconds" [] "time for which kafka has acknowledged no record of the open transaction";
+    RELAY_BEHIND: Gauge "relay_behind_bytes" [] "postgresql's log, of all databases, after the position committed in kafka; absent before the first position";
+    SLOT_RETAINED: Gauge "slot_retained_bytes" [] "log that postgresql keeps for the slot; absent if the slot is lost";
+    SLOT_SAFE: Gauge "slot_safe_bytes" [] "log that may still be written before the slot is lost; absent without a limit, or if the slot is lost";
+    SLOT_ACTIVE: Gauge "slot_active" [] "1 if a client reads the slot";
 
-    JOB_RUNNING: Gauge "job_running" [QUERY] "1 where the supervisor last reported that the query runs";
-    JOB_REPORT_AGE: Gauge "job_report_age_seconds" [QUERY] "since the supervisor's last report, due every second";
-    JOB_RESTARTS: Counter "job_restarts" [QUERY] "times the plan was submitted again by the supervisor at work";
-    JOB_RECORDS: Counter "job_input_records" [QUERY] "records read by the cube's query";
-    JOB_BATCHES: Counter "job_batches" [QUERY] "micro-batches with records of the cube's query";
-    JOB_BATCH: Gauge "job_batch_seconds" [QUERY] "the last micro-batch of the cube with records";
-    JOB_LAG: Gauge "job_lag_seconds" [QUERY, QUANTILE] "how far rows trailed their newest event when the last micro-batch was written";
-    JOB_BEHIND: Gauge "job_behind_offsets" [QUERY] "of the partition that is furthest behind, as of the last trigger, transaction markers included: it stands still while a query hangs";
-    JOB_STATE_ROWS: Gauge "job_state_rows" [QUERY] "rows of state of the cube's query";
-    JOB_DROPPED: Counter "job_dropped_rows" [QUERY] "rows that spark dropped as too late: anything but 0 is a fault";
+    JOB_RUNNING: Gauge "job_running" [QUERY] "1 if the last report of the supervisor says that the query is running";
+    JOB_REPORT_AGE: Gauge "job_report_age_seconds" [QUERY] "time since the last report of the supervisor, which is due every second";
+    JOB_RESTARTS: Counter "job_restarts" [QUERY] "number of times that the running supervisor has submitted the plan again";
+    JOB_RECORDS: Counter "job_input_records" [QUERY] "records that the cube's query has read";
+    JOB_BATCHES: Counter "job_batches" [QUERY] "micro-batches of the cube's query that had records";
+    JOB_BATCH: Gauge "job_batch_seconds" [QUERY] "duration of the last micro-batch of the cube's query that had records";
+    JOB_LAG: Gauge "job_lag_seconds" [QUERY, QUANTILE] "lag of rows behind their newest event when the last micro-batch was written";
+    JOB_BEHIND: Gauge "job_behind_offsets" [QUERY] "offsets that the slowest partition is behind, as of the last trigger, transaction markers included; it does not change while a query hangs";
+    JOB_STATE_ROWS: Gauge "job_state_rows" [QUERY] "rows in the state of the cube's query";
+    JOB_DROPPED: Counter "job_dropped_rows" [QUERY] "rows that spark dropped as too late, in any query of the job; any value other than 0 is a fault";
     JOB_WATERMARK: Gauge "job_watermark_timestamp_seconds" [QUERY] "the watermark of the cube's query";
 
-    REBUILD_OPEN: Gauge "rebuild_open" [] "1 while a rebuild is not done";
+    REBUILD_OPEN: Gauge "rebuild_open" [] "1 while a rebuild is not finished";
     REPAIRED: Gauge "repaired_timestamp_seconds" [KIND] "when windows were last written in batch, by kind";
 
-    TOPIC_END: Gauge "kafka_topic_end_offset" [TOPIC, PARTITION] "the end of committed records, by topic and partition";
-    UNDER_REPLICATED: Gauge "kafka_under_replicated_partitions" [] "partitions with fewer copies in step than they have";
+    TOPIC_END: Gauge "kafka_topic_end_offset" [TOPIC, PARTITION] "the end of the committed records, by topic and partition";
+    UNDER_REPLICATED: Gauge "kafka_under_replicated_partitions" [] "partitions with fewer in-sync replicas than replicas";
 
-    ALERT_FIRING: Gauge "alert_firing" [RULE, SEVERITY] "alerts of a rule that fire by the console's own judgement, effects of others included; absent until it has judged once";
+    ALERT_FIRING: Gauge "alert_firing" [RULE, SEVERITY] "alerts of a rule that fire in this console, effects of other alerts included; absent until the first evaluation";
 
     CONSOLE_VIEWERS: Gauge "console_viewers" [] "event streams that browsers hold open";
-    CONSOLE_QUERIES: Counter "console_queries" [SERVICE] "statements and requests of the console's own looks at a service, however many look at it";
-    CONSOLE_DRAWINGS: Counter "console_drawings" [] "times that the console drew the live parts of its pages anew";
-    CONSOLE_DRAWING: Counter "console_drawing_seconds" [] "time that drawing them took";
+    CONSOLE_QUERIES: Counter "console_queries" [SERVICE] "statements and requests that the console itself sends to a service";
+    CONSOLE_DRAWINGS: Counter "console_drawings" [] "number of times that the console has rendered the live parts of its pages";
+    CONSOLE_DRAWING: Counter "console_drawing_seconds" [] "time that this rendering took";
 
     NEWEST_WINDOW: Gauge "cassandra_newest_window_timestamp_seconds" [] "the newest minute of activity_by_minute, of today or yesterday";
 }

@@ -4,8 +4,6 @@ use contracts::endpoints::Endpoints;
 use tokio::sync::Mutex;
 use tokio_postgres::{Client, Row};
 
-use crate::access;
-
 use super::names::{
     COLLECTOR_REFUSED, INGESTED, JOB_BATCH, JOB_BATCHES, JOB_BEHIND, JOB_DROPPED, JOB_LAG, JOB_RECORDS,
     JOB_REPORT_AGE, JOB_RESTARTS, JOB_RUNNING, JOB_STATE_ROWS, JOB_WATERMARK, QUARANTINE_OPEN, REBUILD_OPEN,
@@ -14,6 +12,8 @@ use super::names::{
 };
 use super::page::Page;
 use super::{Metric, Refused};
+use crate::access;
+use crate::watch::quarantine::tally::Counting;
 
 const RELAY: &str = "
     select (state = 'streaming')::int::float8, extract(epoch from clock_timestamp() - reported_at)::float8,
@@ -41,10 +41,6 @@ const LEDGER: &str = "
     select stage, sum(records_in)::float8, sum(records_out)::float8, sum(repeated)::float8, sum(quarantined)::float8
     from ops.ledger group by stage";
 
-const QUARANTINE: &str = "
-    select reason, count(*)::float8 from raw.quarantine
-    where outcome is null or outcome = 'refused' group by reason";
-
 const COLLECTOR: &str = "select cause, key_name, requests::float8 from ops.collector_refusal";
 
 const REPAIRS: &str =
@@ -52,32 +48,40 @@ const REPAIRS: &str =
 
 const REBUILD: &str = "select count(*)::float8 from ops.rebuild where ended_at is null";
 
+/// What is kept from one scrape to the next.
+#[derive(Default)]
+pub(super) struct Kept {
+    client: Option<Client>,
+    /// Millions may be set aside: a scrape reads what is new.
+    quarantine: Counting,
+}
+
 /// Asks over a connection that is kept while it answers.
-pub(super) async fn ask(
-    kept: &Mutex<Option<Client>>,
-    endpoints: &Endpoints,
-    page: &Page,
-) -> Result<(), Refused> {
+pub(super) async fn ask(kept: &Mutex<Kept>, endpoints: &Endpoints, page: &Page) -> Result<(), Refused> {
     let mut kept = kept.lock().await;
     // Taken out: whoever is cut off in the middle of an answer leaves no connection behind that still owes it.
-    let client = match kept.take().filter(|client| !client.is_closed()) {
+    let client = match kept.client.take().filter(|client| !client.is_closed()) {
         Some(client) => client,
         None => access::connect(&endpoints.pg_url).await?,
     };
-    read(&client, &endpoints.namespace.slot(), page).await?;
-    *kept = Some(client);
+    let slot = endpoints.namespace.slot();
+    let reading = async { Ok(read(&client, &slot, page).await?) };
+    let ((), quarantine) = tokio::try_join!(reading, kept.quarantine.look(&endpoints.pg_url))?;
+    for (reason, counts) in quarantine.by_reason.iter().filter(|(_, counts)| counts.open > 0) {
+        page.set(&QUARANTINE_OPEN, &[("reason", reason.as_str())], counts.open as f64);
+    }
+    kept.client = Some(client);
     Ok(())
 }
 
-async fn read(client: &Client, slot: &str, page: &Page) -> Result<(), Refused> {
+async fn read(client: &Client, slot: &str, page: &Page) -> Result<(), tokio_postgres::Error> {
     // The queries go out together, and the answers come in one after another.
     let of_slot: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&slot];
-    let (relay, slots, jobs, ledger, quarantine, collector, repairs, rebuild) = tokio::try_join!(
+    let (relay, slots, jobs, ledger, collector, repairs, rebuild) = tokio::try_join!(
         client.query(RELAY, &of_slot),
         client.query(SLOT, &of_slot),
         client.query(JOBS, &[]),
         client.query(LEDGER, &[]),
-        client.query(QUARANTINE, &[]),
         client.query(COLLECTOR, &[]),
         client.query(REPAIRS, &[]),
         client.query(REBUILD, &[]),
@@ -116,9 +120,6 @@ async fn read(client: &Client, slot: &str, page: &Page) -> Result<(), Refused> {
         for (column, became) in [(1, "in"), (2, "out"), (3, "repeated"), (4, "quarantined")] {
             page.set_some(&INGESTED, &[("stage", stage), ("became", became)], row.try_get(column)?);
         }
-    }
-    for row in &quarantine {
-        set_all(page, row, 1, &[QUARANTINE_OPEN], &[("reason", row.try_get(0)?)])?;
     }
     for row in &collector {
         let labels = [("cause", row.try_get(0)?), ("key", row.try_get(1)?)];

@@ -18,7 +18,7 @@ pub(crate) struct Registry<'a> {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     /// It has nothing of that name.
-    #[error("the registry knows nothing of that name")]
+    #[error("the registry has nothing of that name")]
     Unknown,
     /// It answered with an error.
     #[error("the registry answers {status}: {words}")]
@@ -27,7 +27,7 @@ pub(crate) enum Refusal {
     #[error("the registry does not answer")]
     Away(#[source] reqwest::Error),
     /// Its address is none.
-    #[error("SCHEMA_REGISTRY_URL is no address")]
+    #[error("SCHEMA_REGISTRY_URL is not a URL")]
     Address,
 }
 

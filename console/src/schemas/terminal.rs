@@ -17,19 +17,19 @@ const ANSWER: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum SubjectError {
     /// The registry has none of that name.
-    #[error("the registry has no subject {0:?}: the Schemas page lists those that there are")]
+    #[error("the registry has no subject {0:?}: the page Schemas lists all subjects")]
     Unknown(String),
     /// The contract owns it.
     #[error("the contract owns {0:?}: its versions come from `storepulse setup` alone")]
     OfTheContract(String),
     /// The check finds something.
-    #[error("nothing was registered: the check finds something against it")]
+    #[error("nothing was registered: the check refuses the schema")]
     Refused(Judged),
     /// The HTTP client could not be made.
     #[error("could not make the HTTP client")]
     HttpClient(#[source] reqwest::Error),
     /// The registry does not answer as it should.
-    #[error("the schema registry could not be asked: check `storepulse stack status`")]
+    #[error("the request to the schema registry failed: check `storepulse stack status`")]
     Registry(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 

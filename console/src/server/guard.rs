@@ -10,10 +10,9 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use serde_json::json;
 
-use super::LARGEST_BODY;
 use crate::access::{Entry, Hosts, Phase, same_origin};
 use crate::app::App;
-use crate::problem::Problem;
+use crate::problem::{LARGEST_BODY, Problem};
 
 /// How long an answer may take to begin; streams begin at once.
 const ANSWER: Duration = Duration::from_secs(30);

@@ -68,13 +68,15 @@ impl Operator {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ConditionError {
     #[error(
-        "{0:?} is no condition: write a field, one of =, !=, contains, >=, <=, exists, and a value, as in event_name = purchase"
+        "{0:?} is not a condition: write a field, one of =, !=, contains, >=, <=, exists, and a value, as in \
+         event_name = purchase"
     )]
     Shape(String),
     #[error("a condition has at most {LENGTH} characters")]
     Long,
     #[error(
-        "{0} is shut, and a condition would tell it: ids are compared whole with =, other personal fields not at all"
+        "a condition on {0} could reveal a personal value: use = and the whole value for an id; no condition is \
+         allowed on other personal fields"
     )]
     Shut(String),
 }

@@ -13,7 +13,10 @@ pub(crate) struct Cursor(pub(crate) BTreeMap<i32, i64>);
 
 /// Text that is no cursor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no place to go on from: it is partition:offset, with commas between, as in 0:118,1:97")]
+#[error(
+    "{0:?} is not a position to continue from: write partition:offset pairs with commas between them, as in \
+     0:118,1:97"
+)]
 pub(crate) struct CursorError(String);
 
 /// `partition`, a sign, `offset`, neither of them negative.

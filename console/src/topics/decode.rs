@@ -21,13 +21,13 @@ const ITEMS: usize = 100_000;
 pub(crate) enum DecodeError {
     #[error("{0}")]
     Avro(#[from] ReadError),
-    #[error("branch {0} of a union that has {1}")]
+    #[error("branch {0} of a union that has {1} branches")]
     Branch(i64, usize),
-    #[error("word {0} of an enumeration that has {1}")]
+    #[error("symbol {0} of an enumeration that has {1} symbols")]
     Symbol(i64, usize),
     #[error("{0} is neither 0 nor 1")]
     Bool(u8),
-    #[error("values lie in each other more than {DEPTH} deep")]
+    #[error("values are nested more than {DEPTH} deep")]
     Deep,
     #[error("more than {ITEMS} values in one")]
     Many,

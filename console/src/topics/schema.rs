@@ -87,7 +87,7 @@ pub(crate) struct Schemas {
 }
 
 #[derive(Deserialize)]
-struct Told {
+struct Answer {
     schema: String,
     #[serde(rename = "schemaType")]
     kind: Option<String>,
@@ -134,7 +134,7 @@ impl Schemas {
         if response.status() == reqwest::StatusCode::NOT_FOUND {
             return Err(format!("the registry has no schema of id {id}").into());
         }
-        let told: Told = response.error_for_status().map_err(failed)?.json().await.map_err(failed)?;
+        let told: Answer = response.error_for_status().map_err(failed)?.json().await.map_err(failed)?;
         if let Some(kind) = told.kind.filter(|kind| kind != "AVRO") {
             return Err(format!("schema {id} is {kind}, and only Avro is decoded here").into());
         }

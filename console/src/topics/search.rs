@@ -98,7 +98,7 @@ pub(crate) enum SearchError {
     NoPartition { topic: String, partition: i32, partitions: i32 },
     #[error("there is no record with a key at {partition}/{offset}")]
     NoRecord { partition: i32, offset: i64 },
-    #[error("nobody waits for the answer any more")]
+    #[error("the client no longer waits for the answer")]
     Left,
     #[error("{}", words(.0))]
     Kafka(#[from] KafkaError),

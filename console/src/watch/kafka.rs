@@ -125,7 +125,7 @@ pub(crate) enum Cleanup {
     Deleted(Option<i64>),
     /// What a later record of the same key replaces.
     Compacted,
-    /// Both.
+    /// What a later record replaces, and what is older than so many ms.
     Both(Option<i64>),
 }
 

@@ -7,8 +7,8 @@ pub(crate) mod history;
 mod ingest;
 mod known;
 mod meter;
+pub(crate) mod reports;
 mod sql;
-pub(crate) mod told;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -23,15 +23,15 @@ use tokio_postgres::{Client, Statement};
 pub(crate) use history::Point;
 pub(crate) use ingest::{Ingest, Rates};
 pub(crate) use meter::Meter;
-pub(crate) use told::{
-    Batch, Difference, Fault, Lease, Minute, Plan, QueryTold, Relay, Run, Slot, Standing, Verification,
+pub(crate) use reports::{
+    Batch, Difference, Fault, Lease, Minute, Plan, QueryReport, Relay, Run, Slot, Standing, Verification,
 };
 
 use super::{Pace, Refused, keep};
 use crate::access;
 use crate::app::App;
 use known::after;
-use told::Marks;
+use reports::Marks;
 
 /// One that hangs counts as away.
 const PACE: Pace =
@@ -73,14 +73,14 @@ pub(crate) struct Ops {
     pub(crate) history: Arc<VecDeque<Point>>,
     /// That one.
     pub(crate) step: Point,
-    pub(crate) marks: told::Marks,
+    pub(crate) marks: reports::Marks,
     pub(crate) standing_at: DateTime<Utc>,
 }
 
 /// A query and its newest micro-batches, the oldest first.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Query {
-    pub(crate) told: QueryTold,
+    pub(crate) told: QueryReport,
     pub(crate) batches: Arc<VecDeque<Arc<Batch>>>,
 }
 
@@ -121,7 +121,7 @@ struct Moving {
     slot: Option<Slot>,
     run: Option<Run>,
     lease: Option<Lease>,
-    queries: Vec<QueryTold>,
+    queries: Vec<QueryReport>,
     batches: Vec<Batch>,
     minutes: Vec<Minute>,
     newest_minute: Option<DateTime<Utc>>,

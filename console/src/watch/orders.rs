@@ -60,7 +60,7 @@ pub(crate) struct Order {
     pub(crate) number: u64,
     /// By the shopper's clock.
     pub(crate) occurred_at: DateTime<Utc>,
-    /// ISO 3166 alpha-2; `ZZ` is the doctor's probe.
+    /// ISO 3166 alpha-2; `ZZ` where it is not known, `XD` of the doctor's probe.
     pub(crate) country: String,
     /// The name of its first line's item.
     pub(crate) first_item: Option<String>,

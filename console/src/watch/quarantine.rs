@@ -4,7 +4,7 @@
 //! counted anew, over an index, where PostgreSQL's own counters say that earlier rows were changed: judged again, removed by
 //! retention, or committed after their time was passed over.
 
-mod tally;
+pub(crate) mod tally;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 mod fetch;
 mod loads;
 mod marker;
+mod memory;
 mod minutes;
 mod poller;
 mod read_only;

@@ -24,8 +24,9 @@ pub enum ProvisionError {
     Migration(#[source] refinery::Error),
     /// Rows that no snapshot of this cluster sees.
     #[error(
-        "{table} has rows with transaction ids that this postgresql has not reached: a dump or a logical copy brought them \
-         from another cluster, and figures would leave them out; run `storepulse setup --restored`, then this again"
+        "{table} has rows with transaction ids that this postgresql has not reached: a dump or a logical copy \
+         brought the rows from another cluster, and the figures would not count them; run \
+         `storepulse setup --restored`, then this command again"
     )]
     RowsOfAnotherCluster {
         /// The table.
@@ -33,8 +34,8 @@ pub enum ProvisionError {
     },
     /// A publication publishes something else than the contract says.
     #[error(
-        "publication {name} publishes {found}, the contract says {expected}: drop it by hand and set up again, \
-         with a new topic generation where rows were published already"
+        "publication {name} publishes {found}, but the contract says {expected}: drop the publication by hand and \
+         run `storepulse setup` again; if rows were published already, a new topic generation is needed"
     )]
     PublicationDiffers {
         /// Its name.
@@ -49,8 +50,8 @@ pub enum ProvisionError {
     WalLevel(String),
     /// Rows were accepted before the slot existed: the stream would begin without them.
     #[error(
-        "{table} has rows but slot {slot} was never created: those rows would never be published; \
-         set up before ingesting, or use another database and namespace"
+        "{table} has rows, but slot {slot} was never created: these rows would never be published; run \
+         `storepulse setup` before anything is stored, or use another database and namespace"
     )]
     RowsBeforeSlot {
         /// The slot.
@@ -60,8 +61,8 @@ pub enum ProvisionError {
     },
     /// The slot is gone though it was created once: the log since may be lost.
     #[error(
-        "replication slot {slot}, created at {created_lsn}, is gone and what was committed since its last \
-         position may be missing from kafka: run `storepulse rebuild`"
+        "replication slot {slot}, created at {created_lsn}, is gone: rows committed since its last position may be \
+         missing from kafka; run `storepulse rebuild`"
     )]
     SlotLost {
         /// The slot.
@@ -85,8 +86,8 @@ pub enum ProvisionError {
     },
     /// Something confirmed the slot's log, but Kafka has no position.
     #[error(
-        "replication slot {slot} was confirmed up to {confirmed_lsn}, beyond {created_lsn} where it was created, \
-         but kafka has no position: what lies between may be missing from the topics; run `storepulse rebuild`"
+        "replication slot {slot} was created at {created_lsn} and confirmed up to {confirmed_lsn}, but kafka has no \
+         position: the rows between the two may be missing from the topics; run `storepulse rebuild`"
     )]
     SlotUsed {
         /// The slot.
@@ -98,7 +99,8 @@ pub enum ProvisionError {
     },
     /// A relay uses a slot that has to be made anew.
     #[error(
-        "a relay holds the lock of slot {slot}, which has to be made anew: stop `storepulse relay run`, then run this again"
+        "slot {slot} has to be created again, but a relay holds its lock: stop `storepulse relay run`, then run this \
+         command again"
     )]
     RelayAtWork {
         /// The slot.
@@ -106,8 +108,8 @@ pub enum ProvisionError {
     },
     /// The position in Kafka belongs to something else.
     #[error(
-        "the position of slot {slot} in kafka has {what} {found}, this database has {expected}: \
-         use another namespace, or delete the namespace's topics if nothing of them is needed"
+        "the position of slot {slot} in kafka has {what} {found}, but this database has {expected}: use another \
+         namespace, or delete the namespace's topics if nobody needs their records"
     )]
     ForeignPosition {
         /// The slot.
@@ -120,7 +122,9 @@ pub enum ProvisionError {
         found: String,
     },
     /// The positions topic holds something that is no position.
-    #[error("the latest record of slot {slot} in {topic} is no position: something else wrote to the topic")]
+    #[error(
+        "the latest record of slot {slot} in {topic} is not a position: another program wrote to the topic"
+    )]
     UnreadablePosition {
         /// The topic.
         topic: String,
@@ -141,8 +145,8 @@ pub enum ProvisionError {
     },
     /// A topic differs in a way that cannot be put back without loss.
     #[error(
-        "topic {topic} has {what} {found}, the contract says {expected}: keys would move or records be lost; \
-         use another namespace or a new topic generation"
+        "topic {topic} has {what} {found}, but the contract says {expected}: keys would move to other partitions, or \
+         records would be lost; use another namespace or a new topic generation"
     )]
     TopicDiffers {
         /// The topic.
@@ -156,8 +160,8 @@ pub enum ProvisionError {
     },
     /// The events topic is there, with other partitions than wanted.
     #[error(
-        "topic {topic} has {found} partitions, not {wanted}: which records share one is settled by their number; \
-         `storepulse rebuild --events-partitions {wanted}` begins a topic that has them"
+        "topic {topic} has {found} partitions, not {wanted}: a change would move keys to other partitions; \
+         `storepulse rebuild --events-partitions {wanted}` begins a new topic with {wanted} partitions"
     )]
     PartitionsDiffer {
         /// The topic.
@@ -169,8 +173,8 @@ pub enum ProvisionError {
     },
     /// The events topic holds records of another database.
     #[error(
-        "topic {topic} holds records but this database never began a generation: \
-         use another namespace, or delete the topic if nothing of it is needed"
+        "topic {topic} holds records, but this database never began a generation: use another namespace, or delete \
+         the topic if nobody needs its records"
     )]
     ForeignTopic {
         /// The topic.
@@ -201,7 +205,10 @@ pub enum ProvisionError {
         answer: String,
     },
     /// The registry gives back another schema than was registered.
-    #[error("schema {id} of {subject} reads back differently: the registry's storage is not to be trusted")]
+    #[error(
+        "the registry returns schema {id} of {subject} with another text than was registered: do not trust the \
+         registry's storage"
+    )]
     SchemaReadsDifferently {
         /// The subject.
         subject: String,
@@ -222,8 +229,9 @@ pub enum ProvisionError {
     },
     /// A table differs beyond a missing measure.
     #[error(
-        "table {table} differs from the contract in column {column}: it is {found}, not {expected}; \
-         it holds nothing that postgresql does not: drop it by hand, run this again, then `storepulse rebuild`"
+        "table {table} differs from the contract in column {column}: the column is {found}, not {expected}; \
+         postgresql has everything that the table holds: drop the table by hand, run this command again, then \
+         `storepulse rebuild`"
     )]
     TableDiffers {
         /// Keyspace and table.
@@ -244,7 +252,7 @@ pub enum ProvisionError {
         name: String,
     },
     /// A URL that is none.
-    #[error("PG_URL is no URL of the form postgresql://user:password@host:port/database")]
+    #[error("PG_URL is not a URL of the form postgresql://user:password@host:port/database")]
     PgUrl,
     /// Removing a namespace left something behind.
     #[error("{left} of namespace {namespace} could not be removed")]

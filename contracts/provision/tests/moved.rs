@@ -1,9 +1,5 @@
 //! A database that came to another PostgreSQL cluster: cuts by snapshot see all that is stored, or are refused.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::ops::Range;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -16,7 +12,7 @@ use stack::{Service, Silent};
 use tokio_postgres::Client;
 use tokio_postgres::config::Host;
 
-use support::in_namespace;
+use crate::support::in_namespace;
 
 fn day() -> Range<DateTime<Utc>> {
     "2026-02-03T00:00:00Z".parse().unwrap().."2026-02-04T00:00:00Z".parse().unwrap()

@@ -38,6 +38,16 @@ impl<const N: usize> Code<N> {
         Ok(Self(bytes))
     }
 
+    /// A code that is known when this is compiled, which fails for anything else.
+    pub(crate) const fn constant(letters: [u8; N]) -> Self {
+        let mut index = 0;
+        while index < N {
+            assert!(letters[index].is_ascii_uppercase(), "a code has upper-case letters");
+            index += 1;
+        }
+        Self(letters)
+    }
+
     /// The code.
     #[must_use]
     #[expect(clippy::expect_used, reason = "the constructor admits ASCII letters only")]

@@ -23,8 +23,9 @@ pub fn readmit(event: Event, ingested_at: DateTime<Utc>) -> Result<Event, Reject
     }
     check_times(event.occurred_at, event.session_started_at, ingested_at)?;
     check_shopper(event.age, event.latitude, event.longitude)?;
-    if event.age_band != AgeBand::of(event.age) {
-        let detail = format!("{} is not the band of {} years", event.age_band, event.age);
+    if event.age_band != AgeBand::of_known(event.age) {
+        let age = event.age.map_or_else(|| "an unknown age".to_owned(), |age| format!("{age} years"));
+        let detail = format!("{} is not the band of {age}", event.age_band);
         return Err(reject(Reason::Inconsistent, "age_band", detail));
     }
     let line = line(&event)?;
@@ -32,8 +33,8 @@ pub fn readmit(event: Event, ingested_at: DateTime<Utc>) -> Result<Event, Reject
     check_money(&event)?;
     Ok(Event {
         ingested_at,
-        latitude: coarse_degrees(event.latitude),
-        longitude: coarse_degrees(event.longitude),
+        latitude: event.latitude.map(coarse_degrees),
+        longitude: event.longitude.map(coarse_degrees),
         ..event
     })
 }
@@ -119,12 +120,12 @@ mod tests {
             session_started_at: occurred_at,
             returning: false,
             gender: Gender::Other,
-            age: 40,
+            age: Some(40),
             age_band: AgeBand::of(40),
             country: "DE".parse().unwrap(),
-            city: "Köln".parse().unwrap(),
-            latitude: 50.94,
-            longitude: 6.9,
+            city: Some("Köln".parse().unwrap()),
+            latitude: Some(50.94),
+            longitude: Some(6.9),
             device: Device::Tablet,
             channel: Channel::Email,
             item_id: Some("i".parse().unwrap()),
@@ -150,20 +151,22 @@ mod tests {
         let mut body = Vec::new();
         event.write_avro(&mut body);
         let back = readmit(Event::read_avro(&body).unwrap(), now).unwrap();
-        assert_eq!(back, Event { ingested_at: now, latitude: 50.9, ..event });
+        assert_eq!(back, Event { ingested_at: now, latitude: Some(50.9), ..event });
     }
 
     #[test]
     fn each_broken_rule_is_named() {
         type Case = (&'static str, Reason, fn(&mut Event));
-        let cases: [Case; 8] = [
+        let cases: [Case; 10] = [
             ("event_id", Reason::InvalidField, |e| e.event_id = Uuid::from_u128(9)),
             ("occurred_at", Reason::Future, |e| {
                 e.occurred_at += chrono::TimeDelta::days(1);
                 e.event_id = ids::v7(e.occurred_at, [0; 10]);
             }),
-            ("age", Reason::InvalidField, |e| e.age = 131),
-            ("age_band", Reason::Inconsistent, |e| e.age = 17),
+            ("age", Reason::InvalidField, |e| e.age = Some(131)),
+            ("age_band", Reason::Inconsistent, |e| e.age = Some(17)),
+            ("age_band", Reason::Inconsistent, |e| e.age = None),
+            ("latitude", Reason::InvalidField, |e| e.latitude = Some(f64::NAN)),
             ("item_id", Reason::Inconsistent, |e| e.category = None),
             ("order_id", Reason::Inconsistent, |e| e.order_line = None),
             ("amount_base", Reason::Inconsistent, |e| e.amount_base = Amount::from_unscaled(5_520).ok()),

@@ -31,7 +31,7 @@ pub struct Remote {
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
     /// An address that is none.
-    #[error("{0:?} is no address of a collector, as in grpc://127.0.0.1:7100")]
+    #[error("{0:?} is not the address of a collector, as in grpc://127.0.0.1:7100")]
     Address(Address),
     /// A key that cannot be sent.
     #[error("the API key holds characters that cannot be sent")]
@@ -46,7 +46,7 @@ pub enum RemoteError {
         source: tonic::transport::Error,
     },
     /// It refuses, or did for too long.
-    #[error("the collector does not take the events")]
+    #[error("the collector did not accept the events")]
     Refused(#[source] Box<Status>),
     /// It answers something else than a verdict for each event.
     #[error("the collector gave {verdicts} verdicts for {events} events")]

@@ -19,6 +19,7 @@ use ingest::source::draft;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tower_http::decompression::RequestDecompressionLayer;
+use uuid::Uuid;
 
 use crate::intake::{Intake, beside};
 use crate::openapi::{self, EVENTS_PATH, HEALTH_PATH, OPENAPI_PATH};
@@ -65,6 +66,10 @@ impl From<Vec<Verdict>> for Answer {
 impl SenderRecord for &RawValue {
     fn draft(&self) -> Result<Draft, Rejection> {
         draft::read(self.get().as_bytes())
+    }
+
+    fn visitor(&self, source: &str) -> Option<Uuid> {
+        draft::visitor(self.get().as_bytes(), source)
     }
 
     fn size_bytes(&self) -> usize {

@@ -69,6 +69,7 @@ impl Judged {
                     let detail = printable_within(&rejection.detail, DETAIL_CHARS);
                     let rejection = Rejection { detail, ..rejection };
                     let mut payload = record.payload();
+                    let user_id = record.visitor(source);
                     let coordinates = hex::encode(Sha256::digest(&payload));
                     payload.truncate(event_bytes);
                     set_aside.push(SetAside {
@@ -77,7 +78,7 @@ impl Judged {
                         reason: rejection.reason,
                         detail: rejection.to_string(),
                         payload,
-                        user_id: None,
+                        user_id,
                         quarantined_at: ingested_at,
                     });
                     events.push(Err(rejection));

@@ -155,7 +155,7 @@ impl Following {
         tracing::error!(
             file = %self.file.path.display(),
             fault,
-            "the API keys cannot be read again: those of before are in force STILL, revoked ones too; mend the file"
+            "the API keys cannot be read again: the earlier keys are STILL in force, revoked ones too; correct the file"
         );
         self.complained = Some((fault, Instant::now()));
     }

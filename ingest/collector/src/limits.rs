@@ -54,7 +54,7 @@ impl Default for Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LimitsError {
     /// A request that is larger than a commit would be acknowledged in parts.
-    #[error("{0} events a request cannot be: use 1 to {MAX_ROWS_PER_COMMIT}")]
+    #[error("a request cannot have {0} events: use 1 to {MAX_ROWS_PER_COMMIT}")]
     RequestEvents(usize),
     /// A queue that the largest request does not fit into would refuse it for ever.
     #[error("a queue of {queued} events is too small for a request of {request}")]

@@ -149,19 +149,30 @@ fn event() -> Value {
     let mut properties = Map::new();
     for field in draft::FIELDS {
         let stored = Event::FIELDS.iter().find(|stored| stored.name == field.name);
-        properties.insert(field.name.to_owned(), stored.map_or_else(|| told_only(field), property));
+        // What is kept of an id is not what is told.
+        let is_own_id = field.kind.is_id() && field.name != "event_id";
+        let schema = match stored.filter(|_| !is_own_id) {
+            Some(stored) => property(stored, field),
+            None => told_only(field),
+        };
+        properties.insert(field.name.to_owned(), schema);
     }
     json!({
         "type": "object",
         "description": "One line of a shopper's behaviour. No personal data beyond coarse demographics. Fields that are \
                         not known are passed over; null counts as absent.",
         "required": required(),
-        "anyOf": [{ "required": ["event_id"] }, { "required": ["source_id"] }],
+        "allOf": [one_of("event_id", "source_id"), one_of("user_id", "anonymous_id")],
         "properties": properties,
     })
 }
 
-/// Those that every event has; of the two ids one is needed.
+/// Of two ids one is needed, and both may be there.
+fn one_of(one: &str, other: &str) -> Value {
+    json!({ "anyOf": [{ "required": [one] }, { "required": [other] }] })
+}
+
+/// Those that every event has.
 fn required() -> Vec<&'static str> {
     draft::FIELDS.iter().filter(|field| field.required).map(|field| field.name).collect()
 }
@@ -174,18 +185,23 @@ fn told_only(field: &draft::Field) -> Value {
         draft::Kind::Int => json!({ "type": "integer", "format": "int32" }),
         draft::Kind::Double => json!({ "type": "number", "format": "double" }),
         draft::Kind::Bool => json!({ "type": "boolean" }),
-        draft::Kind::Text | draft::Kind::EventId | draft::Kind::UserId | draft::Kind::SessionId => {
-            json!({ "type": "string", "minLength": 1 })
+        draft::Kind::Text | draft::Kind::EventId => json!({ "type": "string", "minLength": 1 }),
+        draft::Kind::UserId | draft::Kind::AnonymousId | draft::Kind::SessionId => {
+            json!({ "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS })
         }
     };
     schema["description"] = field.doc.join(" ").into();
     schema
 }
 
+/// Of a sender's ids of users, browsers and visits.
+const MAX_NAME_CHARS: usize = 200;
+
 /// Sums may have more digits than are kept: they count, and a line is rounded once.
 const SUM: &str = "^[0-9]{1,10}(\\.[0-9]{1,18})?$";
 
-fn property(field: &Field) -> Value {
+/// What a sender is told of a field counts, where anything is.
+fn property(field: &Field, told: &draft::Field) -> Value {
     if field.name == "price" {
         return json!({
             "type": "string",
@@ -220,7 +236,8 @@ fn property(field: &Field) -> Value {
             }
         },
     };
-    schema["description"] = field.doc.into();
+    let doc = if told.doc.is_empty() { field.doc.to_owned() } else { told.doc.join(" ") };
+    schema["description"] = doc.into();
     schema
 }
 

@@ -1,9 +1,13 @@
 use contracts::validation::{Draft, Rejection};
+use uuid::Uuid;
 
 /// A record as a request holds it.
 pub(crate) trait SenderRecord {
     /// Reads it: typed, but not yet judged.
     fn draft(&self) -> Result<Draft, Rejection>;
+
+    /// Whose it is, where it names somebody by an id of its source.
+    fn visitor(&self, source: &str) -> Option<Uuid>;
 
     /// How large it is as it was sent.
     fn size_bytes(&self) -> usize;

@@ -32,13 +32,13 @@ pub(crate) enum Refusal {
         limit: usize,
     },
     /// Its body came too slowly.
-    #[error("the body did not come within {} s", .0.as_secs())]
+    #[error("the body did not arrive within {} s", .0.as_secs())]
     TooSlow(Duration),
     /// Nothing came on its stream.
-    #[error("no batch came for {} s; open a stream again when there is one", .0.as_secs())]
+    #[error("no batch arrived for {} s; open a new stream for the next batch", .0.as_secs())]
     Idle(Duration),
     /// Its key sends more than it may.
-    #[error("the key sends more events or bytes a second than it may")]
+    #[error("the key sends more events or bytes a second than its rate allows")]
     TooFast {
         /// When it may send again.
         retry_after: Duration,
@@ -47,13 +47,15 @@ pub(crate) enum Refusal {
     #[error("the collector is busy")]
     Busy,
     /// PostgreSQL does not take events.
-    #[error("events cannot be stored now; send them again, what was stored counts as repeated")]
+    #[error(
+        "events cannot be stored now; send all of them again: an event that was stored counts as repeated"
+    )]
     Unavailable,
     /// The collector is stopping.
     #[error("the collector is stopping; send the events again, to it or another one")]
     Stopping,
     /// A defect of ours.
-    #[error("the request failed by a defect of the collector")]
+    #[error("the request failed because of a defect of the collector")]
     Defect,
 }
 

@@ -258,7 +258,7 @@ impl Running {
     pub async fn until(mut self, cancel: &CancellationToken) -> Result<(), CollectorError> {
         let ended = tokio::select! {
             () = cancel.cancelled() => Ok(()),
-            ended = self.servers.join_next() => settled(ended),
+            ended = self.servers.join_next() => outcome(ended),
             _ = &mut self.writer => Err(CollectorError::Died("writer")),
         };
         self.stopping.cancel();
@@ -266,7 +266,7 @@ impl Running {
         let grace = self.grace;
         let finish = async {
             while let Some(ended) = self.servers.join_next().await {
-                settled(Some(ended))?;
+                outcome(Some(ended))?;
             }
             // With the last request the last sender goes, and the writer ends after what it has.
             (&mut self.writer).await.map_err(|_| CollectorError::Died("writer"))
@@ -285,7 +285,7 @@ impl Drop for Running {
     }
 }
 
-fn settled(
+fn outcome(
     ended: Option<Result<Result<(), CollectorError>, tokio::task::JoinError>>,
 ) -> Result<(), CollectorError> {
     match ended {

@@ -72,22 +72,22 @@ struct Member {
 
 impl Group {
     /// Takes a request in, or gives it back where it does not fit.
-    fn add(&mut self, waiting: Waiting) -> Result<(), Waiting> {
+    fn add(&mut self, waiting: Waiting) -> Option<Waiting> {
         let events = waiting.judged.len();
         if self.events + events > MAX_ROWS_PER_COMMIT {
-            return Err(waiting);
+            return Some(waiting);
         }
         let Waiting { judged: Judged { rows, set_aside, events: judged }, answer, _room } = waiting;
         if self.rows.merge(rows).is_err() {
             debug_assert!(false, "there are no more rows than events");
             // Without its rows it must not be acknowledged.
             let _ = answer.send(Err(Refusal::Defect));
-            return Ok(());
+            return None;
         }
         self.events += events;
         self.set_aside.extend(set_aside);
         self.members.push(Member { events: judged, answer, _room });
-        Ok(())
+        None
     }
 }
 
@@ -100,7 +100,7 @@ impl Writer<'_> {
         };
         let mut group = Group::default();
         loop {
-            if let Err(waiting) = group.add(next) {
+            if let Some(waiting) = group.add(next) {
                 self.left_over = Some(waiting);
                 return Some(group);
             }

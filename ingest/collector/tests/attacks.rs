@@ -118,7 +118,7 @@ async fn a_stream_on_which_nothing_comes_ends() {
     assert_eq!(in_time(answers.message()).await.unwrap().unwrap().verdicts.len(), 2);
     let ended = in_time(answers.message()).await.unwrap_err();
     assert_eq!(ended.code(), Code::DeadlineExceeded, "{ended}");
-    assert!(ended.message().contains("no batch came"), "{ended}");
+    assert!(ended.message().contains("no batch arrived"), "{ended}");
 
     // A connection on which nothing comes ends as well.
     let mut silent = TcpStream::connect(collector.http).await.unwrap();

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tonic::transport::Channel;
 use tonic::{Code, Request};
 
-use crate::support::{Scene, events, in_time, messages, with_key};
+use crate::support::{Scene, events, in_time, messages, until, with_key};
 
 /// Clients of the load, and the batches that each has ready.
 const CLIENTS: usize = 4;
@@ -107,12 +107,7 @@ async fn while_postgresql_is_away_nothing_is_acknowledged() {
 
     postgres.start(Service::Postgres, Arc::new(Silent)).await.unwrap();
     // Without a request it finds out by itself.
-    in_time(async {
-        while health().await != 200 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    })
-    .await;
+    until("the collector is healthy again", async || health().await == 200).await;
     let (status, answer) = scene.post(&collector, &batch).await;
     assert_eq!((status, &answer["accepted"]), (200, &Value::from(5)));
     collector.stop().await.unwrap();

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use collector::{openapi, proto};
-use contracts::Event;
 use ingest::source::draft;
 use prost_types::{DescriptorProto, FileDescriptorProto, FileDescriptorSet};
 use serde_json::{Value, json};
@@ -48,13 +47,16 @@ fn the_proto_file_is_what_the_fields_say() {
     assert_eq!(numbers.len(), draft::FIELDS.len());
 }
 
-/// The stored event has what every event must have, and nobody computes it.
+/// A name, a time, and of two pairs of ids one each.
 #[test]
-fn what_is_required_is_what_is_stored_and_not_computed() {
-    let stored = |name: &str| Event::FIELDS.iter().find(|field| field.name == name);
-    for field in draft::FIELDS.iter().filter(|field| field.name != "event_id") {
-        let must = stored(field.name).is_some_and(|stored| !stored.nullable);
-        assert_eq!(field.required, must, "{}", field.name);
+fn what_is_required_is_what_nobody_can_make_up() {
+    let required = names(draft::FIELDS.iter().filter(|field| field.required).map(|field| field.name));
+    assert_eq!(required, names(["event_name", "occurred_at"]));
+    let event = &openapi::render()["components"]["schemas"]["Event"];
+    for (place, pair) in [["event_id", "source_id"], ["user_id", "anonymous_id"]].iter().enumerate() {
+        let any_of = event["allOf"][place]["anyOf"].as_array().unwrap();
+        let of_pair = names(any_of.iter().map(|one| one["required"][0].as_str().unwrap()));
+        assert_eq!(of_pair, names(pair.iter().copied()));
     }
 }
 
@@ -89,11 +91,11 @@ async fn answers_have_the_shape_that_openapi_gives_them() {
         assert!(words.contains(&verdict["verdict"]));
     }
 
-    // An event with the fields that are required, and no others, is accepted.
+    // An event with the fields that are required and a visitor, and no others, is accepted.
     let required: Vec<&str> =
         schemas["Event"]["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     let mut least = event();
-    least.as_object_mut().unwrap().retain(|name, _| required.contains(&name.as_str()));
+    least.as_object_mut().unwrap().retain(|name, _| name == "user_id" || required.contains(&name.as_str()));
     least["source_id"] = "least".into();
     let (_, answer) = scene.post(&collector, std::slice::from_ref(&least)).await;
     assert_eq!(answer["accepted"], 1, "{answer}");

@@ -141,6 +141,7 @@ async fn who_is_too_fast_is_told_when_to_come_again() {
     assert_eq!(status.code(), Code::ResourceExhausted);
     let wait = retry_delay(&status).unwrap();
     assert!(status.metadata().get("grpc-retry-pushback-ms").is_some());
+    // Whoever waits as long as they are told is let in.
     tokio::time::sleep(wait).await;
     client.collect(scene.call(messages(&events(100)))).await.unwrap();
     assert_eq!(scene.ledger().await, [200, 200, 0, 0]);

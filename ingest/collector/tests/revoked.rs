@@ -8,7 +8,7 @@ use collector::proto::CollectRequest;
 use tokio::sync::mpsc;
 use tonic::Code;
 
-use crate::support::{Collector, Scene, event, events, in_time, messages, with_key};
+use crate::support::{Collector, Scene, event, events, in_time, messages, until, with_key};
 
 const OFTEN: Duration = Duration::from_millis(100);
 /// So that only a signal can be what it was.
@@ -51,12 +51,7 @@ async fn status(scene: &Scene, collector: &Collector, key: &NewKey) -> u16 {
 }
 
 async fn until_status(scene: &Scene, collector: &Collector, key: &NewKey, wanted: u16) {
-    in_time(async {
-        while status(scene, collector, key).await != wanted {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until(&format!("status {wanted}"), async || status(scene, collector, key).await == wanted).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,14 +92,10 @@ async fn a_revoked_key_is_refused_and_its_streams_end() {
     let stranger = new_key("web", None).unwrap();
     assert_eq!(status(&scene, &collector, &stranger).await, 401);
     let counted = "select coalesce(sum(requests), 0)::bigint from ops.collector_refusal";
-    in_time(async {
-        let unknown = format!("{counted} where cause = 'unknown_key' and key_name = ''");
-        let revoked = format!("{counted} where cause = 'revoked_key' and key_name = 'web'");
-        while scene.count(&unknown).await != 1 || scene.count(&revoked).await < 2 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    let unknown = format!("{counted} where cause = 'unknown_key' and key_name = ''");
+    let revoked = format!("{counted} where cause = 'revoked_key' and key_name = 'web'");
+    let are_counted = async || scene.count(&unknown).await == 1 && scene.count(&revoked).await >= 2;
+    until("the refusals are counted", are_counted).await;
     drop(sender);
     collector.stop().await.unwrap();
 }

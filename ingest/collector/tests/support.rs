@@ -205,6 +205,11 @@ pub(crate) async fn in_time<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, what).await.expect("it takes too long")
 }
 
+/// Waits for a condition that nobody is told of.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    stack::until(what, DEADLINE, async || holds().await.then_some(()).ok_or("it does not hold")).await;
+}
+
 /// An id of an instant that nobody else has.
 fn fresh_id(at: DateTime<Utc>) -> Uuid {
     ids::v7(at, rand::random())

@@ -138,7 +138,8 @@ fn what_is_no_text_is_named() {
         (
             "a.csv",
             b"w\0h\0a\0t\0\n\0",
-            "UTF-16LE, and UTF-8 is read: convert it, as by `iconv -f utf-16le -t utf-8 a.csv > utf8-a.csv`",
+            "UTF-16LE, but only UTF-8 can be read: convert the file, for example by \
+             `iconv -f utf-16le -t utf-8 a.csv > utf8-a.csv`, and",
         ),
         ("a.ndjson", b"\0{\0}", "UTF-16BE"),
         ("a.csv", b"what,st\xe4dt\nsearch,K\n", "as its header shows"),

@@ -78,7 +78,10 @@ pub enum HistoryError {
         list: String,
     },
     /// A list that cannot be unfolded in this format.
-    #[error("{}: {list:?} is no list of values at the outermost level, which alone can be unfolded in Parquet", path.display())]
+    #[error(
+        "{}: {list:?} is not a list of values at the outermost level; in Parquet, only such a list can be unfolded",
+        path.display()
+    )]
     NotUnfolded {
         /// The file.
         path: PathBuf,
@@ -97,7 +100,7 @@ pub enum HistoryError {
         column: String,
     },
     /// It is no text, though its ending says so.
-    #[error("{} is no text but {what}", path.display())]
+    #[error("{} is not text but {what}", path.display())]
     NoText {
         /// The file.
         path: PathBuf,
@@ -105,7 +108,11 @@ pub enum HistoryError {
         what: &'static str,
     },
     /// It is text in another encoding.
-    #[error("{} is written in {encoding}, and UTF-8 is read: convert it, as by `{conversion}`, and replay the copy", path.display())]
+    #[error(
+        "{} is encoded in {encoding}, but only UTF-8 can be read: convert the file, for example by `{conversion}`, \
+         and replay the copy",
+        path.display()
+    )]
     Encoding {
         /// The file.
         path: PathBuf,

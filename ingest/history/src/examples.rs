@@ -52,7 +52,7 @@ fn what_stands_on_an_orders_first_line_is_that_of_all_its_lines() {
                 line,
                 event.order_line.unwrap(),
                 event.order_lines.unwrap(),
-                event.city.to_string(),
+                event.city.unwrap().to_string(),
                 event.payment_type.unwrap().to_string(),
             ),
             Outcome::Rejected { detail, .. } => panic!("{detail}"),

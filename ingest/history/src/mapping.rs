@@ -33,6 +33,8 @@
 //!   but the first, since rows that are stored have it as it was written.
 //! - **`keep = true`** (`user_id`): the column holds our ids. Otherwise a shopper's id is the UUIDv5 of the shop's own, a UUID by the rule
 //!   for those of the users' API, so that shoppers of both are the same.
+//! - **`anonymous_id`**: what the shop remembers a browser by, where nobody signed in; a mapping names it or `user_id`, or both. What else is
+//!   not named is inferred or unknown: visits from pauses of 30 minutes, facts about a user from `raw.users`.
 //! - **`event_id`** may be left out: a row's id then follows from its values in all fields that have a column, or in those of
 //!   `event_id = { content = ["occurred_at", "user_id", …] }`, and from how many equal rows stand before it in its file.
 //! - **`orders = { carry = ["Created at", …], number = true }`**: rows that follow each other with one `order_id` are an order. Where a
@@ -47,13 +49,14 @@
 mod checker;
 mod error;
 pub(crate) mod field;
+mod identity;
 mod whole;
 mod written;
 
 pub use error::MappingError;
+pub(crate) use identity::Identity;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -62,7 +65,7 @@ use sha2::{Digest, Sha256};
 
 use crate::time::TimeFormat;
 use checker::{Checker, zone};
-use field::{EVENT_ID, Field, Kind, OCCURRED_AT};
+use field::{ANONYMOUS_ID, Field, USER_ID};
 use whole::{check_parts, orders, shape, skips, unfolded_identity_text};
 use written::{Written, WrittenCsv};
 
@@ -145,15 +148,6 @@ pub(crate) struct Csv {
     /// Where the mapping names it; a `.tsv` has tabs otherwise, all others commas.
     pub(crate) delimiter: Option<u8>,
     pub(crate) quote: u8,
-}
-
-/// What a row's id follows from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Identity {
-    /// The file's own id.
-    Own,
-    /// What stands in the row, for these of the rules.
-    Content(Vec<usize>),
 }
 
 /// How a field gets its value.
@@ -243,6 +237,10 @@ impl Mapping {
                 None => {}
             }
         }
+        let names_somebody = |rule: &Rule| [USER_ID, ANONYMOUS_ID].contains(&rule.field.name);
+        if !rules.iter().any(names_somebody) {
+            missing.push("user_id or anonymous_id");
+        }
         if !missing.is_empty() {
             return Err(MappingError::MissingFields(missing));
         }
@@ -250,9 +248,9 @@ impl Mapping {
         let orders = orders(written.orders, &rules, &mut checker)?;
         let shape = shape(written.lines, written.pairs)?;
         let skips = skips(written.skip, &mut checker);
-        let identity = identity(&rules, checker.content)?;
+        let identity = Identity::of(&rules, checker.content)?;
         let columns = checker.columns;
-        let mut identity_text = identity_text(&rules, &identity, &columns);
+        let mut identity_text = identity.text(&rules, &columns);
         identity_text += &unfolded_identity_text(&rules, &identity, &columns, &shape, &orders);
         let identity_sha256 = digest(&identity_text);
         let csv = csv(&written.csv)?;
@@ -348,60 +346,6 @@ fn csv(written: &WrittenCsv) -> Result<Csv, MappingError> {
         delimiter: written.delimiter.map(|value| byte("delimiter", value)).transpose()?,
         quote: byte("quote", written.quote.unwrap_or('"'))?,
     })
-}
-
-fn identity(rules: &[Rule], content: Option<Vec<String>>) -> Result<Identity, MappingError> {
-    let has_column = |rule: &Rule| matches!(rule.from, From::Columns(_));
-    if rules.iter().any(|rule| rule.field.kind == Kind::EventId) {
-        return Ok(Identity::Own);
-    }
-    let Some(names) = content else {
-        let all = rules.iter().enumerate().filter(|(_, rule)| has_column(rule));
-        return Ok(Identity::Content(all.map(|(index, _)| index).collect()));
-    };
-    let bad = |what: String| MappingError::Rule { field: EVENT_ID, what };
-    let mut indexes = Vec::new();
-    for name in &names {
-        let index = rules.iter().position(|rule| rule.field.name == name && has_column(rule));
-        indexes
-            .push(index.ok_or_else(|| bad(format!("`content` names {name}, which no column is named for")))?);
-    }
-    if !names.iter().any(|name| name == OCCURRED_AT) {
-        return Err(bad("`content` must name occurred_at, which every id follows from".to_owned()));
-    }
-    // In the order of the fields, whatever the order they are named in.
-    indexes.sort_unstable();
-    indexes.dedup();
-    Ok(Identity::Content(indexes))
-}
-
-/// What ids follow from: how the time is read, and which columns hold the id or the content.
-fn identity_text(rules: &[Rule], identity: &Identity, columns: &[String]) -> String {
-    let mut text = String::new();
-    for (index, rule) in rules.iter().enumerate() {
-        let own = *identity == Identity::Own && rule.field.kind == Kind::EventId;
-        let of_content = matches!(identity, Identity::Content(indexes) if indexes.contains(&index));
-        let is_time = rule.field.name == OCCURRED_AT;
-        if !(own || of_content || is_time) {
-            continue;
-        }
-        let from = match &rule.from {
-            From::Constant(value) => format!("={value:?}"),
-            From::Columns(indexes) => {
-                format!("{:?}", indexes.iter().map(|at| &columns[*at]).collect::<Vec<_>>())
-            }
-        };
-        let time = rule.time.as_ref().map(|time| format!("{:?} in {}", time.name(), time.zone));
-        // Other values than the file's decide the time, but not the content, which is what stands in the file.
-        let changed = is_time.then_some((&rule.values, &rule.default));
-        let _ = writeln!(
-            text,
-            "{} {from} {time:?} {} {changed:?}",
-            rule.field.name,
-            if rule.marks == Marks::Comma { "comma" } else { "point" }
-        );
-    }
-    text
 }
 
 #[cfg(test)]

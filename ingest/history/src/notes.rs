@@ -115,7 +115,7 @@ impl Notes {
                 continue;
             }
             let kept = match rule.field.name {
-                "city" => Some(event.city.as_str()),
+                "city" => event.city.as_deref(),
                 "item_name" => event.item_name.as_deref(),
                 "category" => event.category.as_deref(),
                 "brand" => event.brand.as_deref(),

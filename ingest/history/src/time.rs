@@ -107,7 +107,8 @@ pub(crate) enum TimeError {
     #[error("{text:?} does not exist in {zone}: clocks are put forward over it")]
     LeftOut { text: String, zone: String },
     #[error(
-        "{text:?} is in {name}, which is not what {zone} has then: name the zone it is of, or write the offset"
+        "{text:?} is in {name}, which {zone} does not have at that time: name the zone of the column, or write the \
+         offset"
     )]
     OtherZone { text: String, name: String, zone: String },
     #[error("{text:?} may have lost digits as a number with an exponent: export the column as text")]

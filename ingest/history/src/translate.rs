@@ -11,22 +11,22 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use contracts::Reason;
 use contracts::money::Rates;
 use contracts::validation::{self, Accepted, Rejection};
+use contracts::{Reason, ids};
 use ingest::source::draft;
 use uuid::Uuid;
 
 use crate::content::{Content, Occurrences};
 use crate::mapping::field::{
-    AMOUNT, EVENT_ID, EVENT_NAME, ITEM_ID, Kind, OCCURRED_AT, ORDER_ID, ORDER_LINE, ORDER_LINES, PRICE, Part,
-    QUANTITY, SESSION_STARTED_AT, USER_ID,
+    AMOUNT, ANONYMOUS_ID, EVENT_ID, EVENT_NAME, ITEM_ID, Kind, OCCURRED_AT, ORDER_ID, ORDER_LINE,
+    ORDER_LINES, PRICE, Part, QUANTITY, SESSION_STARTED_AT, USER_ID,
 };
 use crate::mapping::{From, Identity, Mapping};
 use crate::pages::{Page, Row};
 use crate::time::Instant;
 use cells::JOINT;
-use fields::rfc3339;
+use fields::{browser_of, rfc3339};
 use object::Object;
 use plan::Plan;
 
@@ -141,13 +141,21 @@ impl<'a> Translator<'a> {
     pub(crate) fn user_id(&self, page: &Page, row: &Row, plan: Option<&Plan>) -> Option<Uuid> {
         let at = row.cells.as_ref().ok().copied()?;
         let cells = Cells { mapping: self.mapping, page, row, at, plan };
-        let rule = self.mapping.rule(USER_ID)?;
         // Of an id that is no text it is the one that its row has once the file is converted.
-        let value = match cells.no_text(rule) {
-            Some(_) => cells.converted(rule)?,
-            None => cells.value(rule)?,
+        let told = |field: &str| {
+            let rule = self.mapping.rule(field)?;
+            let value = match cells.no_text(rule) {
+                Some(_) => cells.converted(rule)?,
+                None => cells.value(rule)?,
+            };
+            Some((rule, value))
         };
-        self.user_id_of(rule, &value, &cells).ok()?.parse().ok()
+        if let Some((rule, value)) = told(USER_ID) {
+            return self.user_id_of(rule, &value, &cells).ok()?.parse().ok();
+        }
+        let (rule, value) = told(ANONYMOUS_ID)?;
+        let browser = browser_of(&cells.id(rule, &value).ok()?);
+        Some(ids::anonymous_visitor(self.source, &browser))
     }
 
     /// The id of a row that has none of its own.

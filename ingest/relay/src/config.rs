@@ -56,7 +56,7 @@ impl RelayConfig {
 
     /// With the quarantine that runs in the same process.
     #[must_use]
-    pub fn beside(self, quarantine: watch::Receiver<QuarantineProgress>) -> Self {
+    pub fn with_quarantine(self, quarantine: watch::Receiver<QuarantineProgress>) -> Self {
         Self { quarantine: Some(quarantine), ..self }
     }
 }

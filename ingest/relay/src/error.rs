@@ -30,12 +30,14 @@ pub enum RelayError {
     },
     /// The slot is gone.
     #[error(
-        "replication slot {slot} does not exist; rows may have passed unseen: run `storepulse setup` on a new system, `storepulse rebuild` on one with data"
+        "replication slot {slot} does not exist, and the relay may have missed rows: run `storepulse setup` on a new \
+         system, `storepulse rebuild` on one with data"
     )]
     SlotMissing { slot: String },
     /// The slot is not ours.
     #[error(
-        "replication slot {slot} is {actual}, not a logical one with pgoutput in this database; drop it, then run `storepulse setup` on a new system, `storepulse rebuild` on one with data"
+        "replication slot {slot} is {actual}, not a logical slot with pgoutput in this database; drop the slot, then \
+         run `storepulse setup` on a new system, `storepulse rebuild` on one with data"
     )]
     SlotForeign {
         slot: String,
@@ -44,7 +46,8 @@ pub enum RelayError {
     },
     /// PostgreSQL has thrown away log that the slot needed.
     #[error(
-        "replication slot {slot} is lost: PostgreSQL removed log it still needed; run `storepulse rebuild`"
+        "replication slot {slot} is lost: PostgreSQL removed log that the slot still needed; run \
+         `storepulse rebuild`"
     )]
     SlotLost { slot: String },
     /// The slot moved on without us.
@@ -84,7 +87,8 @@ pub enum RelayError {
     },
     /// The position is written with a schema that this version does not know.
     #[error(
-        "the position in {topic} at offset {offset} has schema id {actual}, known is {expected}; use the version that wrote it, or run `storepulse rebuild`"
+        "the position in {topic} at offset {offset} has schema id {actual}, but this program expects {expected}; use \
+         the version that wrote the position, or run `storepulse rebuild`"
     )]
     PositionSchema {
         topic: String,
@@ -97,7 +101,8 @@ pub enum RelayError {
     },
     /// The counts cannot be read.
     #[error(
-        "the count in {topic} at offset {offset} cannot be read: something else wrote to the topic; delete such records (as compaction does, with a null value of their key) or use the version that wrote them"
+        "the count in {topic} at offset {offset} cannot be read: another program or version wrote it; delete the \
+         record by a null value of its key, or use the version that wrote it"
     )]
     LedgerUnreadable {
         topic: String,
@@ -109,7 +114,8 @@ pub enum RelayError {
     },
     /// The position is of something else.
     #[error(
-        "{what} is {actual}, but {recorded} stands in {place}; connect to the services that belong together, or run `storepulse rebuild`"
+        "{what} is {actual}, but {place} has {recorded}; connect to the services that belong together, or run \
+         `storepulse rebuild`"
     )]
     Mismatch {
         /// What differs.
@@ -133,7 +139,9 @@ pub enum RelayError {
     },
     /// PostgreSQL was put back to an earlier state.
     #[error(
-        "PostgreSQL remembers the relay's report {known}, but the position in Kafka was written after report {written_after}: PostgreSQL was put back to an earlier state, and rows accepted since could be taken for rows that are out; run `storepulse rebuild`"
+        "PostgreSQL remembers the relay's report {known}, but the position in Kafka was written after report \
+         {written_after}: PostgreSQL was restored to an earlier state, and the relay could mistake new rows for \
+         published ones; run `storepulse rebuild`"
     )]
     Restored {
         /// The last report that PostgreSQL knows of; 0 where it knows of none.
@@ -143,12 +151,14 @@ pub enum RelayError {
     },
     /// Kafka has no topic of positions.
     #[error(
-        "topic {topic} does not exist: Kafka was wiped or is another one; run `storepulse setup` on a new system, `storepulse rebuild` on one with data"
+        "topic {topic} does not exist: Kafka was wiped or is another cluster; run `storepulse setup` on a new \
+         system, `storepulse rebuild` on one with data"
     )]
     PositionsTopicMissing { topic: String },
     /// A publication is not what the contract says.
     #[error(
-        "publication {publication} differs from the contract: {difference}; restore it; where rows may have passed it meanwhile, run `storepulse rebuild`"
+        "publication {publication} differs from the contract: {difference}; restore the publication; if rows were \
+         published meanwhile, run `storepulse rebuild`"
     )]
     Publication {
         /// The publication.
@@ -165,7 +175,7 @@ pub enum RelayError {
         source: ShapeError,
     },
     /// A table that is published and unknown.
-    #[error("{table} is published but unknown to the relay; take it out of the publication")]
+    #[error("{table} is published but unknown to the relay; remove it from the publication")]
     UnknownTable { table: String },
     /// Kafka cannot take rows back.
     #[error("{tables} was truncated, which cannot be carried over to Kafka; run `storepulse rebuild`")]
@@ -192,7 +202,8 @@ pub enum RelayError {
     },
     /// The transaction that is out in part was not delivered again as it was.
     #[error(
-        "transaction {transaction}, of which {rows} rows are out, was not delivered again as it was: {detail}; run `storepulse rebuild`"
+        "{rows} rows of transaction {transaction} were published, but PostgreSQL did not deliver the same \
+         transaction again: {detail}; run `storepulse rebuild`"
     )]
     PartialChanged {
         /// LSN of its commit record.
@@ -209,7 +220,7 @@ pub enum RelayError {
 pub(crate) enum Interrupted {
     #[error("PostgreSQL is not reachable")]
     Postgres(#[source] tokio_postgres::Error),
-    #[error("replication broke off")]
+    #[error("the replication connection broke")]
     Replication(#[source] PgWireError),
     #[error("replication ended")]
     ReplicationEnded,
@@ -222,10 +233,11 @@ pub(crate) enum Interrupted {
     #[error("Kafka did not {doing} within {seconds} s")]
     KafkaTimeout { doing: &'static str, seconds: u64 },
     #[error(
-        "topic {topic} does not exist; run `storepulse setup`, and where it had records `storepulse rebuild` after it"
+        "topic {topic} does not exist; run `storepulse setup`, and `storepulse rebuild` afterwards if the topic had \
+         records"
     )]
     TopicMissing { topic: String },
-    #[error("a row of a table with oid {oid} came before the table's shape")]
+    #[error("a row of the table with oid {oid} came before the description of the table")]
     UnannouncedTable { oid: u32 },
     #[error("a row could not be put into quarantine")]
     Quarantine(#[source] tokio_postgres::Error),

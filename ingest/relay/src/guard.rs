@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use contracts::slot;
 use tokio_postgres::Client;
 use tokio_postgres::types::PgLsn;
 
@@ -71,7 +72,7 @@ pub struct GuardLimits {
 
 impl Default for GuardLimits {
     fn default() -> Self {
-        Self { retained_bytes: 1 << 30, safe_percent: 50 }
+        Self { retained_bytes: slot::RETAINED_BYTES, safe_percent: slot::SAFE_PERCENT }
     }
 }
 

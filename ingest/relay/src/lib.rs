@@ -20,6 +20,7 @@
 //! Crash tests make the process abort at chosen places, see [failpoint].
 
 mod backoff;
+mod batch;
 pub mod checks;
 pub mod config;
 mod counts;

@@ -5,15 +5,13 @@
 //! position was put back to an earlier state, even if its log has since grown past the position.
 
 use chrono::{DateTime, Utc};
+use contracts::silence;
 use tokio::sync::watch;
 use tokio_postgres::Client;
 use tokio_postgres::types::PgLsn;
 
 use crate::progress::{RelayProgress, RelayState};
 use crate::quarantine::QuarantineProgress;
-
-/// A relay that has not reported for this long is not at work, in s.
-pub const SILENCE_S: i64 = 5;
 
 /// Which slot is reported about, by whom.
 #[derive(Debug, Clone)]
@@ -154,10 +152,16 @@ pub struct RelayStatus {
 }
 
 impl RelayStatus {
+    /// Whether nothing was reported for so long that no relay is at work.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.silent_ms > silence::RELAY_S * 1_000
+    }
+
     /// Whether a relay streams, as far as can be told.
     #[must_use]
     pub fn streams(&self) -> bool {
-        self.state == "streaming" && self.silent_ms <= SILENCE_S * 1_000
+        self.state == "streaming" && !self.is_silent()
     }
 }
 

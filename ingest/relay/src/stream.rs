@@ -7,15 +7,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use contracts::RelayPosition;
-use contracts::pg_binary::PG_EPOCH_UNIX_US;
 use futures::FutureExt;
 use pgwire_replication::{Lsn, ReplicationClient, ReplicationEvent};
 use tokio::runtime::Runtime;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::batch::Batch;
 use crate::config::RelayConfig;
 use crate::counts::Ledger;
 use crate::error::{Fault, Interrupted, RelayError};
@@ -57,20 +57,6 @@ pub(crate) struct Stream {
     /// The last beat that PostgreSQL has acknowledged.
     pub(crate) beat: Arc<AtomicI64>,
     pub(crate) reporter: Reporter,
-}
-
-/// What the open Kafka transaction holds.
-#[derive(Debug, Default)]
-struct Batch {
-    /// Rows taken, quarantined ones among them.
-    rows: u64,
-    events: u64,
-    users: u64,
-    quarantined: u64,
-    bytes: u64,
-    opened: Option<Instant>,
-    /// For each complete PostgreSQL transaction when it was committed, in µs since 2000, and its rows.
-    transactions: Vec<(i64, u64)>,
 }
 
 struct Core {
@@ -224,8 +210,12 @@ impl Core {
     }
 
     fn held(&self) -> Held {
-        let Batch { opened, rows, .. } = self.batch;
-        Held { opened, rows, in_transaction: self.tracker.in_transaction(), moved: self.has_moved() }
+        Held {
+            opened: self.batch.opened,
+            rows: self.batch.rows,
+            in_transaction: self.tracker.in_transaction(),
+            moved: self.has_moved(),
+        }
     }
 
     /// Whether the log went on without rows for us.
@@ -242,9 +232,7 @@ impl Core {
             }
             ReplicationEvent::Commit { lsn, end_lsn, commit_time_micros } => {
                 let rows = self.tracker.commit(lsn.as_u64(), end_lsn.as_u64())?;
-                if rows > 0 && self.batch.opened.is_some() {
-                    self.batch.transactions.push((commit_time_micros, rows));
-                }
+                self.batch.complete(commit_time_micros, rows);
             }
             ReplicationEvent::KeepAlive { wal_end, reply_requested, .. } => {
                 self.tracker.idle(wal_end.as_u64())?;
@@ -279,23 +267,17 @@ impl Core {
 
     fn row(&mut self, row: &Message<'_>, data: &[u8]) -> Result<(), Fault> {
         let written = self.output.write(&mut self.producer, row)?;
-        let batch = &mut self.batch;
-        batch.opened.get_or_insert_with(Instant::now);
-        batch.rows += 1;
+        self.batch.row();
         match written {
             Written::Out { table, bytes, ingested_at_us } => {
-                batch.bytes += bytes;
-                match table {
-                    Table::Events => batch.events += 1,
-                    Table::Users => batch.users += 1,
-                }
+                self.batch.produced(table, bytes);
                 if let Some(ingested_at_us) = ingested_at_us {
                     self.ledger.produced(ingested_at_us);
                 }
                 self.failpoint.reach(Place::AfterProduce);
             }
             Written::Refused { table, ingested_at_us, error } => {
-                batch.quarantined += 1;
+                self.batch.quarantined();
                 if table == Table::Events {
                     self.ledger.quarantined(ingested_at_us, self.commit_time_us);
                 }
@@ -342,31 +324,10 @@ impl Core {
         self.client.update_applied_lsn(Lsn::from_u64(place.lsn));
         let now = Instant::now();
         self.pace.committed(began, now);
-        self.report(place.lsn, now);
+        let (rows, bytes) = (self.batch.rows, self.batch.bytes);
+        tracing::trace!(rows, bytes, took = ?self.pace.last_commit_took(), "transaction committed");
+        self.batch.committed(place.lsn, now, &mut self.latency, &self.reporter);
         Ok(())
-    }
-
-    fn report(&mut self, lsn: u64, now: Instant) {
-        let now_us = pg_now_us();
-        for (committed_us, rows) in self.batch.transactions.drain(..) {
-            self.latency.record(now_us.saturating_sub(committed_us), rows);
-        }
-        let latency = self.latency.summary(now);
-        let batch = &mut self.batch;
-        tracing::trace!(rows = batch.rows, bytes = batch.bytes, took = ?self.pace.last_commit_took(), "transaction committed");
-        self.reporter.update(|progress| {
-            progress.events_out += batch.events;
-            progress.users_out += batch.users;
-            progress.rows_quarantined += batch.quarantined;
-            progress.kafka_transactions += 1;
-            progress.last_transaction_rows = batch.rows;
-            progress.committed_lsn = lsn;
-            progress.server_lsn = progress.server_lsn.max(lsn);
-            progress.latency = latency;
-            progress.awaiting_kafka_since = None;
-        });
-        let transactions = std::mem::take(&mut batch.transactions);
-        *batch = Batch { transactions, ..Batch::default() };
     }
 
     /// Ends in good order so that the next session begins with the generations now in force.
@@ -404,10 +365,4 @@ async fn wait(patience: Duration) {
 
 fn event(received: Option<ReplicationEvent>) -> Result<Next, Fault> {
     received.map(Next::Event).ok_or(Fault::Retry(Interrupted::ReplicationEnded))
-}
-
-/// Now, in µs since 2000-01-01.
-fn pg_now_us() -> i64 {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(unix.as_micros()).unwrap_or(i64::MAX) - PG_EPOCH_UNIX_US
 }

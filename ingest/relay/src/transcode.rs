@@ -20,10 +20,12 @@ pub enum ShapeError {
     )]
     Missing { column: &'static str },
     /// A column that the contract does not know.
-    #[error("column {column} is published but not in the contract; take it out of the publication")]
+    #[error("column {column} is published but not in the contract; remove it from the publication")]
     Unknown { column: String },
     /// A column of another type.
-    #[error("column {column} has the type with oid {actual}, the contract says {expected_name} ({expected})")]
+    #[error(
+        "column {column} has the type with oid {actual}, but the contract says {expected_name} ({expected})"
+    )]
     Type {
         column: &'static str,
         /// The oid it has.
@@ -53,7 +55,7 @@ pub enum RowError {
         field: &'static str,
     },
     /// A value that is not in the log in binary.
-    #[error("{field} is not there in binary")]
+    #[error("{field} was not sent in binary")]
     NotBinary {
         /// The field.
         field: &'static str,
@@ -73,7 +75,7 @@ pub enum RowError {
         precision: u8,
     },
     /// A value that is not what its type promises.
-    #[error("{field} is no value of its type")]
+    #[error("{field} is not a value of its type")]
     Value {
         /// The field.
         field: &'static str,

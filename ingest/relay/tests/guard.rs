@@ -40,9 +40,9 @@ async fn a_relay_reports_what_it_does() {
     let scene = Scene::new("reports").await;
     events::prepare(&scene.pg).await;
     assert_eq!(scene.status().await, None);
-    let (quarantine, beside) = watch::channel(QuarantineProgress::default());
+    let (quarantine, progress) = watch::channel(QuarantineProgress::default());
     quarantine.send_modify(|quarantine| quarantine.state = RelayState::Streaming);
-    let mut relay = Running::start(&scene.config.clone().beside(beside));
+    let mut relay = Running::start(&scene.config.clone().with_quarantine(progress));
     events::copy(&scene.pg, &events::events(0..100)).await;
     relay.until_events(100).await;
     let reported =

@@ -22,6 +22,7 @@ async fn outages() {
     for part in all.chunks(100) {
         // PostgreSQL may be away; a transaction of ours that failed to begin is simply made again.
         while scene.pg.is_closed() || scene.pg.batch_execute("select").await.is_err() {
+            // For as long as somebody keeps it away.
             tokio::time::sleep(Duration::from_millis(500)).await;
             if let Ok((client, connection)) =
                 tokio_postgres::connect(&scene.config.pg_url, tokio_postgres::NoTls).await
@@ -31,6 +32,7 @@ async fn outages() {
             }
         }
         events::copy(&scene.pg, part).await;
+        // The load lasts a minute: time enough to kill something.
         tokio::time::sleep(Duration::from_secs(1)).await;
         println!("{:?}", *relay.progress.borrow());
     }

@@ -1,11 +1,9 @@
 //! When the relay must not go on.
 
-use std::time::Duration;
-
 use contracts::{RelayPosition, publications};
 use relay::RelayError;
 
-use crate::support::{DEADLINE, Scene, events};
+use crate::support::{Scene, events, until};
 
 /// Runs a relay that is expected to stop by itself, and removes the scene.
 async fn refused(scene: Scene) -> RelayError {
@@ -53,12 +51,7 @@ async fn a_kafka_that_was_wiped() {
     let mut relay = scene.start();
     events::copy(&scene.pg, &events::events(0..10)).await;
     relay.until_events(10).await;
-    let confirmed = async {
-        while scene.confirmed().await <= scene.first.lsn {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(DEADLINE, confirmed).await.unwrap();
+    until("the slot is used", async || (scene.confirmed().await > scene.first.lsn).then_some(())).await;
     relay.stop().await;
     scene.remove_topics().await;
     let error = scene.start().refusal().await;

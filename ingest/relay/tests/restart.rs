@@ -7,7 +7,7 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, Producer};
 use relay::RelayState;
 
-use crate::support::{DEADLINE, Scene, events};
+use crate::support::{DEADLINE, Scene, events, until};
 
 /// Lets a relay die at a failpoint.
 async fn die_at(scene: &Scene, failpoint: &str) {
@@ -174,12 +174,7 @@ async fn an_idle_relay_lets_postgresql_release_its_log() {
     let progress = relay.until("past the log's end", |progress| progress.committed_lsn >= end).await;
     assert_eq!(progress.events_out, 0);
     assert!(scene.position().lsn >= end);
-    let confirmed = async {
-        while scene.confirmed().await < end {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(DEADLINE, confirmed).await.unwrap();
+    until("postgresql knows of it", async || (scene.confirmed().await >= end).then_some(())).await;
     relay.stop().await;
     scene.remove().await;
 }

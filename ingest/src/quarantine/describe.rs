@@ -6,7 +6,7 @@ use serde_json::Value;
 /// A record's bytes for a person to read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Payload {
-    /// JSON.
+    /// A document of JSON.
     Json(Value),
     /// Confluent's wire format around a record of the contract.
     Avro {
@@ -24,7 +24,7 @@ pub enum Payload {
         /// All of its bytes, as lines of hex.
         hex: String,
     },
-    /// Text.
+    /// Readable text that is no document of JSON.
     Text(String),
     /// Anything else, as lines of hex.
     Hex(String),

@@ -1,7 +1,8 @@
 //! An event as a source tells it, in JSON: the form in which a draft that was refused stands in quarantine.
 //!
 //! One flat object, absent values left out or null. It is lossless: what [`write`](write()) gives, [`read`] gives back, so that a record
-//! can be judged again by other rules than those that refused it. A UUID stands as `event_id`, an id in the source's own text
+//! can be judged again by other rules than those that refused it. An event needs a name, a time, an id and a visitor. A UUID stands as
+//! `event_id`, an id in the source's own text
 //! as `source_id`; where both are told, the UUID is the event's id. Fields that are not known are passed over, and one that is known
 //! and there twice is refused. A whole number may be written as `1.0` or `1e0`.
 //!
@@ -19,10 +20,11 @@ mod json;
 use contracts::Reason;
 use contracts::validation::{Draft, Rejection};
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use json::Json;
 
-pub use field::{FIELDS, Field, Kind, Part, Value, assemble};
+pub use field::{FIELDS, Field, Kind, Part, Value, assemble, visitor_of};
 
 /// The fields of one record in whatever encoding it came.
 pub trait Fields {
@@ -77,6 +79,12 @@ pub fn write(draft: &Draft) -> Vec<u8> {
 /// field that is not there or not of its type.
 pub fn read(json: &[u8]) -> Result<Draft, Rejection> {
     assemble(&Json::read(json)?)
+}
+
+/// Whose a record is, as [`visitor_of`] tells it of its fields.
+#[must_use]
+pub fn visitor(json: &[u8], source: &str) -> Option<Uuid> {
+    visitor_of(&Json::read(json).ok()?, source)
 }
 
 fn rejected(reason: Reason, field: &'static str, detail: String) -> Rejection {

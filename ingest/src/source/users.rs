@@ -38,7 +38,7 @@ impl UsersSource {
 
 /// A word that names no source of users.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{word:?} is no source of users: use {known}")]
+#[error("{word:?} is not a source of users: use {known}")]
 pub struct UnknownSource {
     /// The word.
     word: String,
@@ -170,7 +170,7 @@ pub struct Loaded {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The wish cannot be asked for.
-    #[error("these users cannot be asked for")]
+    #[error("these users cannot be requested")]
     Request(#[from] RequestError),
     /// The HTTP client cannot be set up.
     #[error("the source of users cannot be opened")]
@@ -225,6 +225,6 @@ mod tests {
             assert_eq!(source.to_string().parse(), Ok(source));
         }
         let unknown = "ap".parse::<UsersSource>().unwrap_err().to_string();
-        assert_eq!(unknown, r#""ap" is no source of users: use api, simulated or auto"#);
+        assert_eq!(unknown, r#""ap" is not a source of users: use api, simulated or auto"#);
     }
 }

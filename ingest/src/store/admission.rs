@@ -65,7 +65,7 @@ impl Store {
 
 /// Judges an event by the rules.
 pub(super) fn judge(admission: &Admission, event: &Event) -> Result<(), Rejection> {
-    if admission.erased.as_ref().is_some_and(|erased| erased.contains(&event.user_id)) {
+    if admission.is_erased(&event.user_id) {
         return Err(erased());
     }
     before_floor(admission, event.occurred_at)

@@ -29,7 +29,8 @@ pub enum StoreError {
     },
     /// A transaction whose outcome PostgreSQL no longer knows: the rows may or may not be there.
     #[error(
-        "PostgreSQL does not know whether transaction {xid} committed; start again, repeats are dropped by their key"
+        "PostgreSQL does not know whether transaction {xid} committed; start again: an event that was stored is not \
+         stored twice"
     )]
     OutcomeUnknown {
         /// The transaction.
@@ -48,16 +49,16 @@ pub enum StoreError {
     },
     /// A file that was replayed before with other ids.
     #[error(
-        "these bytes were replayed as {name} by a mapping that gave its rows other ids: all that came in then would count a second \
-         time; keep what ids follow from as it was (event_id, the time of occurred_at; without event_id, name the fields it was \
-         derived from in `event_id.content`)"
+        "this file was replayed as {name} with a mapping that gave its rows other ids: all of its rows would count a \
+         second time; do not change the fields that the ids are derived from (event_id and the time of occurred_at; \
+         without event_id, name these fields in `event_id.content`)"
     )]
     OtherIds {
         /// What the file was called then.
         name: String,
     },
     /// A file that somebody else reads too.
-    #[error("another replay of the same file is at work: let it end, then run this again")]
+    #[error("another replay of the same file is running: let it end, then run this command again")]
     FileElsewhere,
     /// A row of the database that breaks the contract.
     #[error("column {column} of a row of {table} breaks the contract: {detail}")]
@@ -68,7 +69,7 @@ pub enum StoreError {
         detail: String,
     },
     /// No partition for a day, and none could be made.
-    #[error("raw.events has no partition for {day} although it was just ensured; is retention running?")]
+    #[error("raw.events has no partition for {day}, although it was just created; is retention running?")]
     NoPartition {
         /// The first day of the batch.
         day: NaiveDate,

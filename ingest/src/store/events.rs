@@ -109,7 +109,8 @@ impl Store {
                 Written { appended: Appended::default(), fresh: Fresh::All, repeats: Repeats::new() };
             return Ok((nothing, Refused::new()));
         }
-        self.write_with(rows, None).await
+        // Once a transaction: what waits for it stays small.
+        Box::pin(self.write_with(rows, None)).await
     }
 
     /// Commits encoded events and what a step through a file brings with them, in one transaction.
@@ -118,14 +119,17 @@ impl Store {
         rows: EncodedRows,
         step: &FileStep,
     ) -> Result<Appended, StoreError> {
-        Ok(self.write_with(rows, Some(step)).await?.0.appended)
+        Ok(Box::pin(self.write_with(rows, Some(step))).await?.0.appended)
     }
 
     async fn write_with(
         &mut self,
-        rows: EncodedRows,
+        mut rows: EncodedRows,
         step: Option<&FileStep>,
     ) -> Result<(Written, Refused), StoreError> {
+        // Once, whatever becomes of the transaction: what is sent again is the same.
+        self.tell_open(rows.open()).await?;
+        rows.close();
         let sealed = rows.sealed();
         let mut wait = self.wait();
         let mut committing: Option<(Commit, Refused)> = None;

@@ -68,9 +68,7 @@ impl<'a> Columns<'a> {
         let is_erased: Vec<bool> = records
             .iter()
             .map(|record| {
-                let is_of_erased =
-                    |user: &Uuid| admission.erased.as_ref().is_some_and(|all| all.contains(user));
-                record.user_id.as_ref().is_some_and(is_of_erased)
+                record.user_id.is_some_and(|user_id| admission.is_erased(&user_id))
                     || admission.is_about_erased(&record.payload)
                     || admission.is_about_erased(record.detail.as_bytes())
             })

@@ -83,6 +83,12 @@ impl Store {
         at: DateTime<Utc>,
     ) -> Result<Vec<(Verdict, Option<Outcome>)>, StoreError> {
         let writer = self.writer;
+        let mut verdicts = verdicts.to_vec();
+        self.tell_open(verdicts.iter_mut().filter_map(|verdict| match &mut verdict.judgement {
+            Judgement::Event(accepted) => Some(accepted.as_mut()),
+            Judgement::User(_) | Judgement::Refused { .. } => None,
+        }))
+        .await?;
         self.admitted("replay the quarantine", async |client, admission| {
             let verdicts: Vec<Verdict> = verdicts.iter().map(|verdict| verdict.by(admission)).collect();
             ensure_partitions(client, &verdicts).await?;

@@ -36,6 +36,8 @@ pub struct EncodedRows {
     earliest: DateTime<Utc>,
     /// Of the rows whose ids are made here, in their order.
     claims: Vec<Claim>,
+    /// Events that PostgreSQL has to tell of before they are rows, behind the others, and where they came from.
+    open: Vec<(Option<Arc<str>>, Accepted)>,
 }
 
 /// Rows of one transaction, as they were handed in.
@@ -70,6 +72,7 @@ impl EncodedRows {
             sources: Vec::new(),
             earliest: DateTime::<Utc>::MAX_UTC,
             claims: Vec::new(),
+            open: Vec::new(),
         }
     }
 
@@ -83,6 +86,14 @@ impl EncodedRows {
     /// Takes an event as it was judged, or says `false` when full.
     #[must_use]
     pub fn take(&mut self, accepted: &Accepted) -> bool {
+        if accepted.open.is_some() {
+            if self.is_full() {
+                return false;
+            }
+            let source = self.sources.last().map(|(_, source)| Arc::clone(source));
+            self.open.push((source, accepted.clone()));
+            return true;
+        }
         let taken = self.push(&accepted.event);
         if taken {
             self.claims.extend(accepted.claim);
@@ -125,10 +136,10 @@ impl EncodedRows {
     /// # Errors
     /// The other, untouched.
     pub fn merge(&mut self, other: Self) -> Result<(), Self> {
-        if self.rows + other.rows > MAX_ROWS_PER_COMMIT {
+        if self.rows() + other.rows() > MAX_ROWS_PER_COMMIT {
             return Err(other);
         }
-        if self.rows == 0 {
+        if self.rows() == 0 {
             *self = other;
             return Ok(());
         }
@@ -137,6 +148,7 @@ impl EncodedRows {
         self.earliest = self.earliest.min(other.earliest);
         self.rows += other.rows;
         self.claims.extend(other.claims);
+        self.open.extend(other.open);
         self.days.extend(other.days);
         self.handed_in.merge(&other.handed_in);
         Ok(())
@@ -145,17 +157,36 @@ impl EncodedRows {
     /// How many rows there are.
     #[must_use]
     pub const fn rows(&self) -> usize {
-        self.rows
+        self.rows + self.open.len()
     }
 
     /// Whether no further row fits into the transaction.
     #[must_use]
     pub const fn is_full(&self) -> bool {
-        self.rows >= MAX_ROWS_PER_COMMIT
+        self.rows() >= MAX_ROWS_PER_COMMIT
+    }
+
+    /// The events that PostgreSQL has to tell of.
+    pub(super) fn open(&mut self) -> impl Iterator<Item = &mut Accepted> {
+        self.open.iter_mut().map(|(_, accepted)| accepted)
+    }
+
+    /// Makes rows of the events that were open and are filled.
+    pub(super) fn close(&mut self) {
+        for (source, accepted) in std::mem::take(&mut self.open) {
+            debug_assert!(accepted.open.is_none(), "what is open is filled first");
+            if let Some(source) = source {
+                self.sources.push((self.rows, source));
+            }
+            let taken = self.push(&accepted.event);
+            debug_assert!(taken, "there is room for what was taken");
+            self.claims.extend(accepted.claim);
+        }
     }
 
     /// What the rows are, ready to be sent as often as it takes.
     pub(super) fn sealed(mut self) -> Sealed {
+        debug_assert!(self.open.is_empty(), "what is open is told of first");
         self.bytes.extend_from_slice(&TRAILER);
         let Self { bytes, days, handed_in, sources, earliest, claims, .. } = self;
         Sealed { stream: bytes.into(), days, handed_in, sources, earliest, claims }

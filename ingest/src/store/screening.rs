@@ -60,9 +60,7 @@ impl Sealed {
         let mut rest = &self.stream[HEADER.len()..end];
         let mut number = 0;
         while let Some(read) = Read::next(&mut rest) {
-            let is_erased = admission.erased.as_ref().is_some_and(|all| {
-                *erased.entry(read.user_id).or_insert_with(|| all.contains(&read.user_id))
-            });
+            let is_erased = *erased.entry(read.user_id).or_insert_with(|| admission.is_erased(&read.user_id));
             let occurred_at = DateTime::from_timestamp_micros(read.occurred_us).unwrap_or_default();
             let judged = if is_erased {
                 Err(admission::erased())

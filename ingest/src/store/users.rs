@@ -177,15 +177,20 @@ fn set_aside(record: &UserRecord, erased: &Erased) -> SetAside {
     }
 }
 
+/// A text of a user's row as what it is by the contract.
+pub(super) fn parsed<T: FromStr<Err: std::fmt::Display>>(
+    row: &Row,
+    column: &'static str,
+) -> Result<T, StoreError> {
+    let text: &str = row.get(column);
+    text.parse().map_err(|error: T::Err| StoreError::BadRow {
+        table: "raw.users",
+        column,
+        detail: error.to_string(),
+    })
+}
+
 fn read_user(row: &Row) -> Result<User, StoreError> {
-    fn parsed<T: FromStr<Err: std::fmt::Display>>(row: &Row, column: &'static str) -> Result<T, StoreError> {
-        let text: &str = row.get(column);
-        text.parse().map_err(|error: T::Err| StoreError::BadRow {
-            table: "raw.users",
-            column,
-            detail: error.to_string(),
-        })
-    }
     Ok(User {
         user_id: row.get("user_id"),
         gender: parsed(row, "gender")?,

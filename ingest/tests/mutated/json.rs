@@ -186,5 +186,9 @@ pub(super) fn telling() -> Vec<Value> {
         json!({ "order_line": 3 }),
         json!({ "event_name": "view_item" }),
         json!({ "session_started_at": "2026-03-01T11:59:58.000001Z" }),
+        json!({ "user_id": null }),
+        json!({ "user_id": null, "anonymous_id": "browser-7" }),
+        json!({ "user_id": "ada@example.com", "session_id": "7", "session_started_at": null }),
+        json!({ "age": null, "gender": null, "country": null, "city": null, "latitude": null }),
     ]
 }

@@ -242,18 +242,19 @@ pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<O
         word("session_start view_item_list view_item add_to_cart remove_from_cart begin_checkout add_payment_info purchase refund"),
     )?;
     let occurred_at = fields.must("occurred_at", instant)?;
-    fields.must("user_id", id)?;
-    fields.must("gender", word("female male other"))?;
-    let age = fields.must("age", int)?;
-    fields.must("country", |value| owned(value).filter(|text| is_code(text, 2)))?;
-    fields.must("city", label)?;
-    let latitude = fields.must("latitude", Value::as_f64)?;
-    let longitude = fields.must("longitude", Value::as_f64)?;
-    fields.must("session_id", id)?;
-    let session_started_at = fields.must("session_started_at", instant)?;
-    fields.must("returning", Value::as_bool)?;
-    fields.must("device", word("desktop mobile tablet other"))?;
-    fields.must("channel", word("direct organic_search paid_search social email referral display other"))?;
+    let visitors = [fields.may("user_id", spelled(200))?, fields.may("anonymous_id", spelled(200))?];
+    fields.may("gender", word("female male other unknown"))?;
+    let age = fields.may("age", int)?;
+    fields.may("country", |value| owned(value).filter(|text| is_code(text, 2)))?;
+    fields.may("city", owned)?;
+    let latitude = fields.may("latitude", Value::as_f64)?;
+    let longitude = fields.may("longitude", Value::as_f64)?;
+    fields.may("session_id", spelled(200))?;
+    let session_started_at = fields.may("session_started_at", instant)?.unwrap_or(occurred_at);
+    fields.may("returning", Value::as_bool)?;
+    fields.may("device", word("desktop mobile tablet other unknown"))?;
+    let channels = "direct organic_search paid_search social email referral display other unknown";
+    fields.may("channel", word(channels))?;
     fields.may("payment_type", owned)?;
 
     let check = |right: bool, reason: Reason| if right { Ok(()) } else { Err(reason) };
@@ -263,7 +264,10 @@ pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<O
     check(of_an_age(occurred_at), InvalidField)?;
     check(session_started_at <= occurred_at, Inconsistent)?;
     check(of_an_age(session_started_at), InvalidField)?;
-    check((0..=130).contains(&age) && latitude.abs() <= 90.0 && longitude.abs() <= 180.0, InvalidField)?;
+    check(age.is_none_or(|age| (0..=130).contains(&age)), InvalidField)?;
+    check(latitude.is_none_or(|degrees| degrees.abs() <= 90.0), InvalidField)?;
+    check(longitude.is_none_or(|degrees| degrees.abs() <= 180.0), InvalidField)?;
+    check(visitors.iter().any(Option::is_some), MissingField)?;
     let ordered = ["purchase", "refund"].contains(&name.as_str());
     let about_item = ordered || ["view_item", "add_to_cart", "remove_from_cart"].contains(&name.as_str());
     check(item.is_some() || !about_item, MissingField)?;

@@ -89,7 +89,7 @@ impl Filling<'_> {
             if rows.is_empty() {
                 continue;
             }
-            let told = |_, events, of_events| Progress::Beside { family: family.name, events, of_events };
+            let told = |_, events, of_events| Progress::Family { family: family.name, events, of_events };
             self.pieces(family, rows, told).await?;
         }
         Ok(())

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::advance::Advance;
-use super::kept::Announced;
+use super::backlog::Announcement;
 use super::queries::{self, Answer, PlanQueries, Queries, START, ask};
 use super::session::{self, ANSWER};
 use super::submission::{Planned, SideQuery, Submission};
@@ -98,20 +98,20 @@ impl Attempt<'_> {
         progress: &watch::Sender<JobProgress>,
         reporter: &mut Reporter<'_>,
     ) -> Ended {
-        reporter.kept.announce(self.announced());
+        reporter.backlog.announce(self.announced());
         let ended = self.submit_and_watch(cancel, progress, reporter).await;
         match ended {
-            Ended::Lost(_) => reporter.kept.leave_to_another(),
-            _ => reporter.kept.ended(),
+            Ended::Lost(_) => reporter.backlog.leave_to_another(),
+            _ => reporter.backlog.ended(),
         }
         ended
     }
 
     /// The queries of every plan, in the order in which they are started.
-    fn announced(&self) -> impl Iterator<Item = Announced> {
+    fn announced(&self) -> impl Iterator<Item = Announcement> {
         let newest = self.newest();
         self.plans.iter().flat_map(move |plan| {
-            let announced = move |name, trigger_ms| Announced {
+            let announced = move |name, trigger_ms| Announcement {
                 key: (name, plan.revision),
                 newest: Some(plan.revision) == newest,
                 trigger_ms,
@@ -252,7 +252,7 @@ impl Attempt<'_> {
     ) -> Result<Reason, Trouble> {
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        queries.keys().for_each(|key| reporter.kept.started(key));
+        queries.keys().for_each(|key| reporter.backlog.started(key));
         let newest = self.newest();
         let mut last_seen = BTreeMap::new();
         let mut last_report: Option<Instant> = None;
@@ -279,7 +279,7 @@ impl Attempt<'_> {
             let mut advanced = false;
             for answer in &answers.given {
                 let Answer { key, trigger_active, data_available, .. } = *answer;
-                reporter.kept.asked(key, trigger_active, data_available);
+                reporter.backlog.asked(key, trigger_active, data_available);
                 let (name, revision) = key;
                 let last_seen = last_seen.entry(key).or_default();
                 for json in &answer.progress {
@@ -305,7 +305,7 @@ impl Attempt<'_> {
                         new
                     });
                     if new {
-                        reporter.kept.reported(key, &spark);
+                        reporter.backlog.reported(key, &spark);
                     }
                     // Only the cubes tell whether the job gets on: the others may have nothing to do for a while.
                     advanced |= new && name == CUBE_QUERY;
@@ -313,7 +313,7 @@ impl Attempt<'_> {
             }
             if let Some(ended) = answers.ended {
                 if let Some(exception) = ended.exception {
-                    reporter.kept.failed(ended.key, ended.why.clone(), &exception);
+                    reporter.backlog.failed(ended.key, ended.why.clone(), &exception);
                 }
                 return Err(Trouble::Query(ended.why));
             }
@@ -345,7 +345,7 @@ impl Attempt<'_> {
                             .await
                             .map_err(|error| Trouble::Query(chain(&error)))?;
                         queries.keys().filter(|(name, _)| *name == which.name()).for_each(|key| {
-                            reporter.kept.started(key);
+                            reporter.backlog.started(key);
                         });
                     }
                 }

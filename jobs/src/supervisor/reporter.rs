@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use super::kept::Kept;
+use super::backlog::Backlog;
 use crate::control::{self, Asked, ControlError};
 use crate::plans::{self, CUBE_QUERY, Plan};
 use crate::progress::JobProgress;
@@ -26,7 +26,7 @@ pub(super) struct Reporter<'a> {
     /// What the job was last asked to do.
     asked: Asked,
     /// What is to be told about the queries.
-    pub(super) kept: Kept,
+    pub(super) backlog: Backlog,
     /// Whether that was refused the last time.
     unkept: bool,
 }
@@ -34,7 +34,7 @@ pub(super) struct Reporter<'a> {
 impl<'a> Reporter<'a> {
     pub(super) fn new(client: Client, endpoints: &'a Endpoints, run_id: Uuid) -> Self {
         let (silent, unkept, asked) = (false, false, Asked::default());
-        Self { client: Some(client), endpoints, run_id, silent, asked, kept: Kept::default(), unkept }
+        Self { client: Some(client), endpoints, run_id, silent, asked, backlog: Backlog::default(), unkept }
     }
 
     /// Returns what the job is asked to do; while PostgreSQL does not say, what it was asked before.
@@ -60,7 +60,7 @@ impl<'a> Reporter<'a> {
     /// Tells how the queries do and did. A refusal leaves the rest as it is: this is for people to look at.
     async fn record(&mut self) {
         let Some(client) = self.client.take() else { return };
-        let why = match tokio::time::timeout(ANSWER, self.kept.write(&client)).await {
+        let why = match tokio::time::timeout(ANSWER, self.backlog.write(&client)).await {
             Ok(Ok(())) => {
                 (self.client, self.unkept) = (Some(client), false);
                 return;

@@ -70,7 +70,11 @@ impl Mutator {
         .unwrap();
         let instant = DateTime::from_timestamp_micros(us).unwrap();
         match rng.random_range(0..12) {
-            0 => event.age = *[-1, 0, 130, 131, i32::MIN, i32::MAX].choose(rng).unwrap(),
+            0 => {
+                event.age = *[None, Some(-1), Some(0), Some(130), Some(131), Some(i32::MIN), Some(i32::MAX)]
+                    .choose(rng)
+                    .unwrap();
+            }
             1 => event.occurred_at = instant,
             2 => event.session_started_at = instant,
             3 => event.ingested_at = instant,
@@ -78,8 +82,10 @@ impl Mutator {
                 let ahead_us = *[59_999_999, 60_000_000, 60_000_001, 3_600_000_000].choose(rng).unwrap();
                 event.ingested_at = event.occurred_at - TimeDelta::microseconds(ahead_us);
             }
-            5 => event.latitude = *[90.0, 90.1, -90.1, f64::NAN, f64::INFINITY, -0.0].choose(rng).unwrap(),
-            6 => event.longitude = *[180.0, -180.1, f64::NAN, f64::NEG_INFINITY].choose(rng).unwrap(),
+            5 => {
+                event.latitude = [90.0, 90.1, -90.1, f64::NAN, f64::INFINITY, -0.0].choose(rng).copied();
+            }
+            6 => event.longitude = [180.0, -180.1, f64::NAN, f64::NEG_INFINITY].choose(rng).copied(),
             7 => event.quantity = Some(*[0, 1, -1, i32::MAX].choose(rng).unwrap()),
             8 => event.price = Price::from_unscaled(*[-1, 0, 999_999_999_999].choose(rng).unwrap()).ok(),
             9 => {

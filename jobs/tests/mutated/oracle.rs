@@ -212,10 +212,13 @@ fn spelled(fields: &Fields) -> bool {
             "session_start view_item_list view_item add_to_cart remove_from_cart begin_checkout \
              add_payment_info purchase refund",
         )
-        && one_of(&fields["gender"], "female male other")
-        && one_of(&fields["age_band"], "0-17 18-24 25-34 35-44 45-54 55-64 65+")
-        && one_of(&fields["device"], "desktop mobile tablet other")
-        && one_of(&fields["channel"], "direct organic_search paid_search social email referral display other")
+        && one_of(&fields["gender"], "female male other unknown")
+        && one_of(&fields["age_band"], "0-17 18-24 25-34 35-44 45-54 55-64 65+ unknown")
+        && one_of(&fields["device"], "desktop mobile tablet other unknown")
+        && one_of(
+            &fields["channel"],
+            "direct organic_search paid_search social email referral display other unknown",
+        )
         && letters(&fields["country"], 2)
         && letters(&fields["currency"], 3)
 }
@@ -237,6 +240,7 @@ fn in_range(fields: &Fields) -> bool {
         _ => long(fields, name) >= least,
     };
     let within = |name: &str, bound: f64| match fields[name] {
+        Avro::Null => true,
         Avro::Double(degrees) => degrees.abs() <= bound,
         ref other => panic!("{name} is {other:?}"),
     };
@@ -244,7 +248,7 @@ fn in_range(fields: &Fields) -> bool {
     spelled(fields)
         && instants.iter().all(|name| (0..=LAST_DAY * 86_400_000_000).contains(&long(fields, name)))
         && (fields["rate_date"] == Avro::Null || (0..=LAST_DAY).contains(&long(fields, "rate_date")))
-        && (0..=130).contains(&long(fields, "age"))
+        && (fields["age"] == Avro::Null || (0..=130).contains(&long(fields, "age")))
         && within("latitude", 90.0)
         && within("longitude", 180.0)
         && ["quantity", "order_line", "order_lines"].iter().all(|name| at_least(name, 1))

@@ -78,7 +78,8 @@ fn event(rng: &mut ChaCha8Rng, pool: &[Uuid]) -> Event {
     let event_name = *EventName::ALL.choose(rng).unwrap();
     let ordered = matches!(event_name, EventName::Purchase | EventName::Refund);
     let about_item = ordered || rng.random_ratio(1, 2);
-    let age = rng.random_range(0..=100);
+    let known = rng.random_ratio(4, 5);
+    let age = known.then(|| rng.random_range(0..=100));
     let order_lines = rng.random_range(1..=3);
     let item = pick(rng, &["sku-1", "sku-2", "Ünïcode-3", "quote'4"]);
     let mut random = [0; 10];
@@ -94,11 +95,11 @@ fn event(rng: &mut ChaCha8Rng, pool: &[Uuid]) -> Event {
         returning: rng.random(),
         gender: *Gender::ALL.choose(rng).unwrap(),
         age,
-        age_band: AgeBand::of(age),
-        country: pick(rng, &["DE", "FR", "IN"]).parse().unwrap(),
-        city: text("Zürich"),
-        latitude: 47.4,
-        longitude: -8.5,
+        age_band: AgeBand::of_known(age),
+        country: pick(rng, &["DE", "FR", "IN", "ZZ"]).parse().unwrap(),
+        city: known.then(|| text("Zürich")),
+        latitude: known.then_some(47.4),
+        longitude: known.then_some(-8.5),
         device: *Device::ALL.choose(rng).unwrap(),
         channel: *Channel::ALL.choose(rng).unwrap(),
         item_id: about_item.then(|| text(item)),

@@ -23,16 +23,16 @@ pub(super) struct Found {
 
 /// Addresses that are the person's.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Addresses {
     pub(super) addresses: BTreeSet<String>,
     pub(super) notes: Vec<String>,
 }
 
 /// Looks at every record; bytes that may be none of text are looked at as they are.
-pub(super) async fn find(client: &Client, user_id: &Uuid, person: &Person) -> Result<Found, LifecycleError> {
+pub(super) async fn find(client: &Client, ids: &[Uuid], person: &Person) -> Result<Found, LifecycleError> {
     let failed = LifecycleError::postgres(DOING);
-    let sql = "select source, coordinates, detail, payload, coalesce(record_id = $1 or user_id = $1, false) from raw.quarantine";
-    let mut rows = pin!(client.query_raw(sql, &[user_id]).await.map_err(&failed)?);
+    let sql = "select source, coordinates, detail, payload, coalesce(record_id = any($1) or user_id = any($1), false) from raw.quarantine";
+    let mut rows = pin!(client.query_raw(sql, [ids]).await.map_err(&failed)?);
     let mut found = Found::default();
     while let Some(row) = rows.try_next().await.map_err(&failed)? {
         let (detail, payload): (&str, Option<&[u8]>) = (row.get(2), row.get(3));
@@ -52,13 +52,13 @@ pub(super) async fn find(client: &Client, user_id: &Uuid, person: &Person) -> Re
 /// nobody's.
 pub(super) async fn addresses_of(
     client: &Client,
-    user_id: &Uuid,
+    ids: &[Uuid],
     found: Found,
-) -> Result<Told, LifecycleError> {
-    let mut told = Told::default();
+) -> Result<Addresses, LifecycleError> {
+    let mut told = Addresses::default();
     let candidates: BTreeSet<String> = found.addresses.into_iter().flatten().collect();
     for candidate in candidates {
-        if is_of_others(client, user_id, &candidate).await? {
+        if is_of_others(client, ids, &candidate).await? {
             told.notes.push(
                 "an e-mail address in the user's records is in somebody else's as well, and is not taken for the user's: \
                  name it by --email where it is"
@@ -73,11 +73,11 @@ pub(super) async fn addresses_of(
 }
 
 /// Whether somebody else's record or profile has an address, as far as is known whose they are.
-async fn is_of_others(client: &Client, user_id: &Uuid, address: &str) -> Result<bool, LifecycleError> {
-    let sql = "select exists (select from raw.quarantine where user_id <> $1 and position($2::bytea in payload) > 0)
-                   or exists (select from raw.users where user_id <> $1 and lower(profile ->> 'email') = $3)";
+async fn is_of_others(client: &Client, ids: &[Uuid], address: &str) -> Result<bool, LifecycleError> {
+    let sql = "select exists (select from raw.quarantine where user_id <> all($1) and position($2::bytea in payload) > 0)
+                   or exists (select from raw.users where user_id <> all($1) and lower(profile ->> 'email') = $3)";
     let row: Row = client
-        .query_one(sql, &[user_id, &address.as_bytes(), &address])
+        .query_one(sql, &[&ids, &address.as_bytes(), &address])
         .await
         .map_err(LifecycleError::postgres(DOING))?;
     Ok(row.get(0))

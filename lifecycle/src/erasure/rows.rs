@@ -19,24 +19,23 @@ pub(super) async fn size(client: &Client) -> Result<String, LifecycleError> {
     Ok(format!("raw.events: {} partitions, {}", row.get::<_, i64>(0), row.get::<_, String>(1)))
 }
 
-/// The e-mail address that the person's row has.
-pub(super) async fn profile_address(
-    client: &Client,
-    user_id: &Uuid,
-) -> Result<Option<String>, LifecycleError> {
-    let sql = "select profile ->> 'email' from raw.users where user_id = $1";
-    let row =
-        client.query_opt(sql, &[user_id]).await.map_err(LifecycleError::postgres("look for the user"))?;
-    let address: Option<String> = row.and_then(|row| row.get(0));
-    Ok(address.filter(|address| address.contains('@')))
+/// The e-mail addresses that the person's rows have.
+pub(super) async fn profile_addresses(client: &Client, ids: &[Uuid]) -> Result<Vec<String>, LifecycleError> {
+    let sql = "select profile ->> 'email' from raw.users where user_id = any($1)";
+    let rows = client.query(sql, &[&ids]).await.map_err(LifecycleError::postgres("look for the user"))?;
+    let addresses = rows.iter().filter_map(|row| row.get::<_, Option<String>>(0));
+    Ok(addresses.filter(|address| address.contains('@')).collect())
 }
 
-/// Whether the user has a row or events.
-pub(super) async fn is_known(client: &Client, user_id: &Uuid) -> Result<bool, LifecycleError> {
+/// Whether there is a row or an event with one of these ids, or a visit that an event was about to be stored for.
+pub(super) async fn are_known(client: &Client, ids: &[Uuid]) -> Result<bool, LifecycleError> {
     let known = client
         .query_one(
-            "select exists (select from raw.users where user_id = $1) or exists (select from raw.events where user_id = $1)",
-            &[user_id],
+            "select exists (select from raw.users where user_id = any($1))
+                 or exists (select from raw.visitor where visitor_id = any($1))
+                 or exists (select from raw.visitor_link where user_id = any($1) or anonymous_id = any($1))
+                 or exists (select from raw.events where user_id = any($1))",
+            &[&ids],
         )
         .await
         .map_err(LifecycleError::postgres("look for the user"))?;
@@ -46,37 +45,42 @@ pub(super) async fn is_known(client: &Client, user_id: &Uuid) -> Result<bool, Li
 /// Replaces the ids in the events and deletes everything else, in one transaction.
 pub(super) async fn erase(
     client: &mut Client,
-    user_id: &Uuid,
+    ids: &[Uuid],
     about: &[(String, String)],
 ) -> Result<Erased, LifecycleError> {
     let failed = LifecycleError::postgres("erase the user");
     let transaction = client.transaction().await.map_err(&failed)?;
-    let erased = erase_within(&transaction, user_id, about).await.map_err(&failed)?;
+    let erased = erase_within(&transaction, ids, about).await.map_err(&failed)?;
     transaction.commit().await.map_err(failed)?;
     Ok(erased)
 }
 
 async fn erase_within(
     transaction: &Transaction<'_>,
-    user_id: &Uuid,
+    ids: &[Uuid],
     about: &[(String, String)],
 ) -> Result<Erased, tokio_postgres::Error> {
-    // One scan of everything, which may run in parallel; the rows are found by their key afterwards.
+    let quoted: Vec<String> = ids.iter().map(|id| format!("'{id}'::uuid")).collect();
+    let all = format!("array[{}]", quoted.join(", "));
+    // One scan of everything, which may run in parallel; the rows are found by their key afterwards. Each id has a nobody of its own, since
+    // visitors were counted by them.
     transaction
         .batch_execute(&format!(
             "create temp table erased_events on commit drop as
-                 select event_id, session_id from raw.events where user_id = '{user_id}';
+                 select event_id, session_id, user_id from raw.events where user_id = any({all});
              create temp table erased_sessions on commit drop as
                  select session_id, gen_random_uuid() as fresh_id from erased_events group by 1;
+             create temp table erased_visitors on commit drop as
+                 select user_id, raw.nobody() as nobody from unnest({all}) given (user_id);
              analyze erased_events;
-             analyze erased_sessions"
+             analyze erased_sessions;
+             analyze erased_visitors"
         ))
         .await?;
     let events = transaction
         .execute(
-            "update raw.events set user_id = nobody.user_id, session_id = s.fresh_id
-             from erased_events e join erased_sessions s using (session_id),
-                  (select raw.nobody() as user_id offset 0) nobody
+            "update raw.events set user_id = v.nobody, session_id = s.fresh_id
+             from erased_events e join erased_sessions s using (session_id) join erased_visitors v on v.user_id = e.user_id
              where events.event_id = e.event_id",
             &[],
         )
@@ -86,9 +90,30 @@ async fn erase_within(
         about.iter().map(|(source, coordinates)| (source.as_str(), coordinates.as_str())).unzip();
     let delete = "delete from raw.quarantine where (source, coordinates) in (select * from unnest($1::text[], $2::text[]))";
     let quarantined = transaction.execute(delete, &[&sources, &coordinates]).await?;
-    let id = user_id.to_string();
-    let named = "delete from ops.repaired_figure where position($1 in row_key) > 0";
-    let repaired_figures = transaction.execute(named, &[&id]).await?;
+    let (mut repaired_figures, mut noted) = (0, 0);
+    for id in ids {
+        let id = id.to_string();
+        let named = "delete from ops.repaired_figure where position($1 in row_key) > 0";
+        repaired_figures += transaction.execute(named, &[&id]).await?;
+        noted += unname(transaction, &id).await?;
+    }
+    let users = transaction.execute("delete from raw.users where user_id = any($1)", &[&ids]).await?;
+    let visits = transaction.execute("delete from raw.visit where visitor_id = any($1)", &[&ids]).await?;
+    transaction.execute("delete from raw.visitor where visitor_id = any($1)", &[&ids]).await?;
+    Ok(Erased {
+        events,
+        sessions: sessions.unsigned_abs(),
+        users,
+        visits,
+        quarantined,
+        repaired_figures,
+        noted,
+        ..Erased::default()
+    })
+}
+
+/// Replaces an id in what was noted of it.
+async fn unname(transaction: &Transaction<'_>, id: &str) -> Result<u64, tokio_postgres::Error> {
     let mut noted = 0;
     for unname in [
         "update ops.verification set differences = replace(differences::text, $1, 'erased')::jsonb
@@ -98,14 +123,5 @@ async fn erase_within(
     ] {
         noted += transaction.execute(unname, &[&id]).await?;
     }
-    let users = transaction.execute("delete from raw.users where user_id = $1", &[user_id]).await?;
-    Ok(Erased {
-        events,
-        sessions: sessions.unsigned_abs(),
-        users,
-        quarantined,
-        repaired_figures,
-        noted,
-        ..Erased::default()
-    })
+    Ok(noted)
 }

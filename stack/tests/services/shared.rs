@@ -56,11 +56,8 @@ async fn the_registry_keeps_its_schemas_in_postgres() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_driver_has_an_executor() {
     let stack = stack::shared(Arc::new(Silent)).await.unwrap();
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-    while stack.executors().unwrap().is_empty() {
-        assert!(tokio::time::Instant::now() < deadline, "no executor");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let has_one = async || (!stack.executors().unwrap().is_empty()).then_some(()).ok_or("none");
+    stack::until("an executor", Duration::from_secs(60), has_one).await;
 }
 
 async fn http(port: u16, method: &str, path: &str, body: &str) -> String {

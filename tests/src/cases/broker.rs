@@ -35,6 +35,7 @@ async fn a_broker_killed_and_frozen_keeps_each_users_order_and_repeats_nothing()
         until_flowing(line).await;
 
         stack.pause(Service::Kafka).unwrap();
+        // The freeze itself.
         tokio::time::sleep(FREEZE).await;
         stack.resume(Service::Kafka).unwrap();
         until_flowing(line).await;

@@ -42,6 +42,7 @@ async fn cassandra_away_slow_with_a_full_disk_and_back() {
             seen.detail.contains("no task of a micro-batch ended") || seen.detail.contains("cassandra"),
             "{seen:?}"
         );
+        // The outage itself, longer than the watchdog's patience.
         tokio::time::sleep(AWAY.saturating_sub(gone.elapsed())).await;
         // Not hung: it goes on trying and says so.
         assert!(job.is_running());
@@ -52,6 +53,7 @@ async fn cassandra_away_slow_with_a_full_disk_and_back() {
 
         let slow_until = Instant::now() + SLOW_FOR;
         while Instant::now() < slow_until {
+            // What is tested is how it is slow: by these times.
             stack.pause(Service::Cassandra).unwrap();
             tokio::time::sleep(SLOW.0).await;
             stack.resume(Service::Cassandra).unwrap();

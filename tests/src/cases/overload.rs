@@ -25,6 +25,7 @@ async fn overload_slows_the_line_down_and_does_not_break_it() {
         line.simulate("--rate 200 --duration 20s --seed 1").await;
         let mut load = line.start(LOAD);
         let mut most_behind = 0;
+        // A sample a second, for as long as the load lasts.
         while load.is_running() {
             most_behind = most_behind.max(line.progress().await.offsets_behind);
             tokio::time::sleep(Duration::from_secs(1)).await;

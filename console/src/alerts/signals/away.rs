@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Reading, Sight, Told, seconds};
+use super::{Reading, Readings, Sight, seconds};
 use crate::watch::{Away, Snapshot};
 
 /// How many of them there are.
@@ -25,24 +25,24 @@ fn services(snapshot: &Snapshot) -> BTreeMap<&'static str, Option<Away>> {
     services
 }
 
-pub(super) fn down(sight: &Sight<'_>, wanted: impl Fn(&str) -> bool) -> Told {
+pub(super) fn down(sight: &Sight<'_>, wanted: impl Fn(&str) -> bool) -> Readings {
     let (watched, asked) = (services(sight.snapshot), sight.snapshot.services.value.as_deref());
     // Before the first answer of each, one that is not there yet would count as well.
-    let (SERVICES, Some(asked)) = (watched.len(), asked) else { return Told::Missing };
+    let (SERVICES, Some(asked)) = (watched.len(), asked) else { return Readings::Missing };
     let readings = watched
         .into_iter()
         .map(|(name, away)| (name, away.map(|away| away.why)))
         .chain(asked.asked.iter().cloned())
         .filter(|(service, _)| wanted(service))
         .map(|(service, why)| Reading::flag(service, why.is_some(), why.unwrap_or_default()));
-    Told::Known(readings.collect())
+    Readings::Known(readings.collect())
 }
 
 /// For how long each source of signals has told nothing.
-pub(super) fn blind(sight: &Sight<'_>) -> Told {
+pub(super) fn blind(sight: &Sight<'_>) -> Readings {
     let mut away = services(sight.snapshot);
     if away.len() < SERVICES {
-        return Told::Missing;
+        return Readings::Missing;
     }
     if let Some(quarantine) = &sight.snapshot.quarantine.away {
         away.insert("quarantine", Some(quarantine.clone()));
@@ -51,5 +51,5 @@ pub(super) fn blind(sight: &Sight<'_>) -> Told {
         let for_s = away.as_ref().map_or(0.0, |away| seconds(sight.now - away.since).max(0.0));
         Reading { detail: away.map(|away| away.why).unwrap_or_default(), ..Reading::of(source, for_s) }
     });
-    Told::Known(readings.collect())
+    Readings::Known(readings.collect())
 }

@@ -4,7 +4,7 @@ use crate::watch::ops::{Relay, Run, Slot};
 use crate::watch::registry::Subjects;
 use crate::watch::services::Services;
 
-fn told(signal: Signal, snapshot: &Snapshot) -> Told {
+fn told(signal: Signal, snapshot: &Snapshot) -> Readings {
     let snapshot = &Snapshot {
         services: seen(Services::default()),
         registry: seen(Subjects::default()),
@@ -17,8 +17,8 @@ fn told(signal: Signal, snapshot: &Snapshot) -> Told {
 
 fn value(signal: Signal, ops: Ops) -> Option<f64> {
     match told(signal, &snapshot(ops)) {
-        Told::Known(readings) => readings.first().map(|reading| reading.value),
-        Told::Missing => panic!("{signal:?} is missing"),
+        Readings::Known(readings) => readings.first().map(|reading| reading.value),
+        Readings::Missing => panic!("{signal:?} is missing"),
     }
 }
 
@@ -37,7 +37,7 @@ fn a_line_that_is_well_raises_nothing() {
         Signal::Freshness,
         Signal::Blind,
     ] {
-        let Told::Known(readings) = told(signal, &well) else { panic!("{signal:?}") };
+        let Readings::Known(readings) = told(signal, &well) else { panic!("{signal:?}") };
         assert!(!readings.is_empty() && readings.iter().all(|reading| reading.value == 0.0), "{readings:?}");
     }
 }
@@ -47,12 +47,12 @@ fn what_is_reported_through_postgresql_is_missing_without_it() {
     let gone = Snapshot { ops: away(seen(well()), 70, "no answer within 2 s"), ..snapshot(well()) };
     for signal in [Signal::LagP50, Signal::JobSilent, Signal::RelaySilent, Signal::SlotLost, Signal::Restarts]
     {
-        assert_eq!(told(signal, &gone), Told::Missing, "{signal:?}");
+        assert_eq!(told(signal, &gone), Readings::Missing, "{signal:?}");
     }
-    let Told::Known(blind) = told(Signal::Blind, &gone) else { panic!() };
+    let Readings::Known(blind) = told(Signal::Blind, &gone) else { panic!() };
     let postgres = blind.iter().find(|reading| reading.subject == "postgres").unwrap();
     assert_eq!((postgres.value, postgres.detail.as_str()), (70.0, "no answer within 2 s"));
-    let Told::Known(down) = told(Signal::IntakeDown, &gone) else { panic!() };
+    let Readings::Known(down) = told(Signal::IntakeDown, &gone) else { panic!() };
     assert_eq!((down.len(), down[0].value), (1, 1.0));
 }
 

@@ -36,7 +36,7 @@ pub(super) struct OfFigure {
 pub(crate) struct Explained {
     pub(crate) figure: String,
     /// The tables that it is read from.
-    pub(crate) tables: Vec<TableTold>,
+    pub(crate) tables: Vec<TableView>,
     /// Rows that were read just now.
     pub(crate) rows: usize,
     /// The newest event in these, where the table tells.
@@ -49,7 +49,8 @@ pub(crate) struct Explained {
 
 /// What is read of one table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct TableTold {
+#[schema(as = TableTold)]
+pub(crate) struct TableView {
     pub(crate) table: &'static str,
     /// The question that it answers.
     pub(crate) question: &'static str,
@@ -137,14 +138,14 @@ impl What {
     }
 }
 
-fn tables(look: &Look<'_>, asks: &[Ask]) -> Vec<TableTold> {
+fn tables(look: &Look<'_>, asks: &[Ask]) -> Vec<TableView> {
     let mut tables: BTreeMap<&'static str, (&'static Grouping, Vec<String>)> = BTreeMap::new();
     for ask in asks {
         let (select, values) = look.reader.store().statement(ask);
         let (_, cql) = tables.entry(ask.grouping.table).or_insert((ask.grouping, Vec::new()));
         cql.push(bound(select.text(), &values));
     }
-    let told = |(table, (grouping, cql)): (&'static str, (&Grouping, Vec<String>))| TableTold {
+    let told = |(table, (grouping, cql)): (&'static str, (&Grouping, Vec<String>))| TableView {
         table,
         question: grouping.question,
         partition_key: grouping.partition_key.iter().map(|column| column.name()).collect(),

@@ -6,10 +6,11 @@ use chrono_tz::Tz;
 use rust_decimal::Decimal;
 
 use super::*;
+use crate::api::answer::PeriodBounds;
 use crate::figures::sums::Slot;
 use crate::figures::view::{Amount, ChangeIn};
-use crate::page::Against;
 use crate::page::states::Change;
+use crate::panel::Against;
 use crate::watch::Seen;
 use crate::watch::shop::store::Stored;
 
@@ -61,8 +62,28 @@ fn of(shop: Shop, now: DateTime<Utc>) -> Snapshot {
     }
 }
 
-fn view(snapshot: &Snapshot, zone: Tz, now: DateTime<Utc>) -> LiveView {
-    live(snapshot, &Viewing { zone, against: Against::Yesterday }, now)
+/// What the tests look at.
+struct View {
+    period: PeriodBounds,
+    now: Part<Now>,
+    day: Part<Series>,
+    countries: Part<Breakdown>,
+    categories: Part<Breakdown>,
+    visitors: Part<Visitors>,
+    empty: bool,
+}
+
+fn view(snapshot: &Snapshot, zone: Tz, now: DateTime<Utc>) -> View {
+    let live = Live::of(snapshot, &Viewing { zone, against: Against::Yesterday }, now);
+    View {
+        period: live.period(),
+        now: live.now(),
+        day: live.day(),
+        countries: live.countries(),
+        categories: live.categories(),
+        visitors: live.visitors(),
+        empty: live.empty(),
+    }
 }
 
 #[test]

@@ -2,16 +2,13 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::family::CUBE_FAMILY;
+use contracts::silence;
 
 use super::{Behind, Hop, HopName, HopState, Lag, SinceIs};
 use crate::format;
 use crate::watch::ops::{Ops, Query, Relay, Run};
 use crate::watch::{Away, Seen, Snapshot};
 
-/// A part that reports every second and has not for this long is not there.
-const SILENT_S: i64 = 5;
-/// A supervisor without lease that has been silent for this long is not there.
-const JOB_SILENT_S: i64 = 15;
 /// Figures may trail their events by this much.
 pub(crate) const LATE_MS: i64 = 10_000;
 /// A store that has been away for less may only have been slow once.
@@ -114,7 +111,7 @@ pub(super) fn relay(snapshot: &Snapshot) -> Hop {
             .why(detail)
             .seen("has stopped");
     }
-    if ops.at - *reported_at > TimeDelta::seconds(SILENT_S) {
+    if ops.at - *reported_at > TimeDelta::seconds(silence::RELAY_S) {
         return hop
             .in_state(HopState::Stopped)
             .since(Some(*reported_at), SinceIs::Reported)
@@ -193,7 +190,7 @@ pub(super) fn spark(snapshot: &Snapshot) -> Hop {
     if run.state == "stopped" {
         return reported(hop.in_state(HopState::Stopped)).seen("has stopped");
     }
-    if !leased || ops.at - run.reported_at > TimeDelta::seconds(JOB_SILENT_S) {
+    if !leased || ops.at - run.reported_at > TimeDelta::seconds(silence::JOB_S) {
         // One that waits for Spark renews its lease and reports nothing meanwhile.
         let who = if leased { "the supervisor does not report" } else { "no supervisor has the job" };
         let seen = format!("{who}; the job was {} when that was last told", run.state);

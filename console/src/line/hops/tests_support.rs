@@ -6,8 +6,10 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Hop, HopName, HopState};
-use crate::watch::ops::told::{Counts, Progress};
-use crate::watch::ops::{Batch, Ingest, Lease, Minute, Ops, Query, QueryTold, Relay, Run, Slot, query_names};
+use crate::watch::ops::reports::{Counts, Progress};
+use crate::watch::ops::{
+    Batch, Ingest, Lease, Minute, Ops, Query, QueryReport, Relay, Run, Slot, query_names,
+};
 use crate::watch::{Away, Seen, Snapshot};
 
 /// Now.
@@ -41,14 +43,14 @@ pub(crate) fn batch(query: &str, ended_s_ago: i64) -> Batch {
 
 /// A query whose newest batch is this one.
 pub(crate) fn query(name: &str, batch: Batch) -> Query {
-    let told = QueryTold {
+    let told = QueryReport {
         query: name.to_owned(),
         revision: 1,
         newest: true,
         state: "running".into(),
         trigger_ms: 1_000,
         reported_at: ago(1),
-        ..QueryTold::default()
+        ..QueryReport::default()
     };
     Query { told, batches: Arc::new(VecDeque::from([Arc::new(batch)])) }
 }

@@ -10,8 +10,9 @@ use uuid::Uuid;
 
 use super::form_page;
 use crate::access::{Operator, act_fields};
+use crate::actions::dry_run::{DryRun, Selection};
 use crate::actions::job::{self, JOB};
-use crate::actions::replay::{Judged, TYPED_ABOVE, Wanted};
+use crate::actions::quarantine_replay::TYPED_ABOVE;
 use crate::app::App;
 use crate::format;
 use crate::page::frame::Frame;
@@ -58,7 +59,7 @@ fn form(app: &App, frame: &Frame, to: &str, fields: &Markup, button: &Markup) ->
     html! {
         form .form method="post" action=(to) {
             (fields)
-            (act_fields(app, &frame.visitor, to))
+            (act_fields(&app.access, &frame.visitor, to))
             div .row { (button) a .button.quiet href="/actions" { "Do nothing" } }
         }
     }
@@ -174,7 +175,7 @@ fn trace(app: &App, frame: &Frame) -> Markup {
         section .panel {
             header { h2 { "What happens" } }
             dl .facts {
-                dt { "Events stored" } dd { strong { "1" } ", of country ZZ; it counts as any other" }
+                dt { "Events stored" } dd { strong { "1" } ", of country XD; it counts as any other" }
                 dt { "Waits for" } dd { strong { "60 s" } " at most, from its commit to its row" }
             }
             (form(app, frame, "/api/v1/traces", &html! {}, &button))
@@ -183,26 +184,27 @@ fn trace(app: &App, frame: &Frame) -> Markup {
 }
 
 fn dry_run(app: &App, frame: &Frame, snapshot: &Snapshot, chosen: Chosen) -> Result<Markup, Problem> {
-    let wanted = Wanted::of(chosen.source, chosen.of_reason, chosen.coordinates)?;
+    let selection = Selection::of(chosen.source, chosen.of_reason, chosen.coordinates)?;
     let summary = snapshot.quarantine.value.as_deref();
     // By reason and by source alone; of both together the dry run itself says how many.
-    let open = summary.and_then(|summary| match (&wanted.reason, &wanted.source, &wanted.coordinates) {
-        (None, None, None) => Some(summary.total.open),
-        (Some(reason), None, None) => {
-            Some(summary.by_reason.get(reason.as_str()).map_or(0, |counts| counts.open))
-        }
-        (None, Some(source), None) => Some(summary.by_source.get(source).map_or(0, |counts| counts.open)),
-        _ => None,
-    });
+    let open =
+        summary.and_then(|summary| match (&selection.reason, &selection.source, &selection.coordinates) {
+            (None, None, None) => Some(summary.total.open),
+            (Some(reason), None, None) => {
+                Some(summary.by_reason.get(reason.as_str()).map_or(0, |counts| counts.open))
+            }
+            (None, Some(source), None) => Some(summary.by_source.get(source).map_or(0, |counts| counts.open)),
+            _ => None,
+        });
     let sources: Vec<&String> = summary.map(|summary| summary.by_source.keys().collect()).unwrap_or_default();
-    let absent = wanted.source.as_ref().filter(|source| !sources.contains(source));
+    let absent = selection.source.as_ref().filter(|source| !sources.contains(source));
     let fields = html! {
         div .field {
             label for="of_reason" { "Set aside for" }
             select #of_reason name="of_reason" {
                 option value="" { "any reason" }
                 @for reason in Reason::ALL {
-                    option value=(reason.as_str()) selected[wanted.reason.as_ref() == Some(reason)] { (reason.as_str()) }
+                    option value=(reason.as_str()) selected[selection.reason.as_ref() == Some(reason)] { (reason.as_str()) }
                 }
             }
         }
@@ -211,11 +213,11 @@ fn dry_run(app: &App, frame: &Frame, snapshot: &Snapshot, chosen: Chosen) -> Res
             select #source name="source" {
                 option value="" { "any source" }
                 @for source in sources.into_iter().chain(absent) {
-                    option value=(source) selected[wanted.source.as_ref() == Some(source)] { (printable_name(source)) }
+                    option value=(source) selected[selection.source.as_ref() == Some(source)] { (printable_name(source)) }
                 }
             }
         }
-        @if let Some(coordinates) = &wanted.coordinates {
+        @if let Some(coordinates) = &selection.coordinates {
             input type="hidden" name="coordinates" value=(coordinates);
         }
     };
@@ -224,7 +226,7 @@ fn dry_run(app: &App, frame: &Frame, snapshot: &Snapshot, chosen: Chosen) -> Res
         section .panel {
             header { h2 { "What happens" } }
             dl .facts {
-                dt { "Records judged" } dd { (known(open.map(format::count))) ": " (wanted.told()) }
+                dt { "Records judged" } dd { (known(open.map(format::count))) ": " (selection.told()) }
                 dt { "Records changed" } dd { strong { "0" } ": a dry run only says what would become of them" }
             }
             (form(app, frame, "/api/v1/quarantine/dry-runs", &fields, &button))
@@ -233,7 +235,7 @@ fn dry_run(app: &App, frame: &Frame, snapshot: &Snapshot, chosen: Chosen) -> Res
 }
 
 /// What takes in what a dry run has judged: its counts are what is confirmed.
-pub(super) fn replay(app: &App, frame: &Frame, of: Uuid, judged: &Judged) -> Markup {
+pub(super) fn replay(app: &App, frame: &Frame, of: Uuid, judged: &DryRun) -> Markup {
     let count = |number: u64| format::count(i64::try_from(number).unwrap_or(i64::MAX));
     if judged.records == 0 {
         return html! { p .note { "Nothing of that kind is open, so there is nothing to replay." } };

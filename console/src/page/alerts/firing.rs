@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use crate::alerts::rules::Severity;
 use crate::alerts::state::State as AlertState;
-use crate::alerts::told::{AlertView, Alerts, BlindView, DeliveryView};
+use crate::alerts::view::{AlertView, Alerts, BlindView, DeliveryView};
 use crate::format::{self, sentence};
 use crate::page::states::{self, State};
 use crate::page::{Viewing, with_code};
@@ -143,7 +143,7 @@ fn one(alert: &AlertView, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
 
 /// A notice and what became of it.
 pub(super) fn delivery(delivery: &DeliveryView, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
-    use crate::alerts::told::Status;
+    use crate::alerts::view::Status;
     html! {
         (delivery.target) " " (delivery.news) " "
         @match delivery.status {
@@ -167,7 +167,7 @@ pub(super) fn delivery(delivery: &DeliveryView, viewing: &Viewing, now: DateTime
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alerts::told::tests_support::{alert, alerts};
+    use crate::alerts::view::tests_support::{alert, alerts};
     use crate::page::Against;
 
     const VIEWING: Viewing = Viewing { zone: chrono_tz::UTC, against: Against::Yesterday };

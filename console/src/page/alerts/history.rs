@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::firing::delivery;
-use crate::alerts::told::{ChangeView, HistoryView};
+use crate::alerts::view::{ChangeView, HistoryView};
 use crate::page::Viewing;
 use crate::page::states::{self, State};
 use crate::watch::Snapshot;

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::alerts::Unit;
 use crate::alerts::rules::rule;
 use crate::alerts::state::State as AlertState;
-use crate::alerts::told::RuleView;
+use crate::alerts::view::RuleView;
 use crate::format;
 use crate::page::Viewing;
 use crate::page::states::{self, State};

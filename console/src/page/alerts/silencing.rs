@@ -209,7 +209,7 @@ fn form(app: &App, frame: &Frame, of: &Matcher, now: DateTime<Utc>) -> Markup {
                 input #until name="until" type="datetime-local" min=(clock(now)) max=(clock(now + LONGEST));
                 p .hint { "Within seven days. It is read only with “until the time below”." }
             }
-            (act_fields(app, &frame.visitor, TO))
+            (act_fields(&app.access, &frame.visitor, TO))
             div .row { button .primary { "Silence" } a .button.quiet href="/alerts" { "Do nothing" } }
         }
     }
@@ -243,7 +243,7 @@ pub(super) async fn one(
 fn kept_back(silence: &Silence, alerts: Option<&Alerts>, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     let told_then = alerts.map(|alerts| {
         let waits = |alert: &&_| {
-            let alert: &crate::alerts::told::AlertView = alert;
+            let alert: &crate::alerts::view::AlertView = alert;
             alert.deliveries.is_empty() && alert.under.is_none()
         };
         hidden(alerts, &silence.of).filter(waits).count()
@@ -272,7 +272,7 @@ fn end(app: &App, frame: &Frame, silence: &Silence) -> Markup {
     let to = format!("/api/v1/alerts/silences/{}/end", silence.silence_id);
     html! {
         form .form method="post" action=(to) {
-            (act_fields(app, &frame.visitor, &to))
+            (act_fields(&app.access, &frame.visitor, &to))
             div .row { button .primary { "End it now" } a .button.quiet href="/alerts" { "Do nothing" } }
         }
     }
@@ -288,7 +288,7 @@ pub(super) fn address(rule: &str, subject: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alerts::told::tests_support::{alert, alerts};
+    use crate::alerts::view::tests_support::{alert, alerts};
     use crate::page::Against;
 
     const VIEWING: Viewing = Viewing { zone: chrono_tz::UTC, against: Against::Yesterday };

@@ -3,23 +3,24 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
 
-use super::{parts, view};
+use super::{part, parts};
+use crate::figures::Live;
 use crate::figures::view::{Part, Point, Series};
 use crate::page::{Against, Viewing, states};
 use crate::watch::Snapshot;
 
 /// The last hour, a minute each.
 pub(super) fn recent(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
-    let view = view(snapshot, viewing);
+    let recent = part(snapshot, viewing, Live::recent);
     let title = Title { id: Some("live.recent"), title: "Net sales a minute", note: "last 60 minutes" };
-    series(&title, &view.recent, before(viewing), viewing)
+    series(&title, &recent, before(viewing), viewing)
 }
 
 /// Today, in steps of ten minutes.
 pub(super) fn day(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
-    let view = view(snapshot, viewing);
+    let day = part(snapshot, viewing, Live::day);
     let title = Title { id: Some("live.day"), title: "Net sales in 10 minutes", note: "today" };
-    series(&title, &view.day, before(viewing), viewing)
+    series(&title, &day, before(viewing), viewing)
 }
 
 /// A period that is over.

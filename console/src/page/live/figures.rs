@@ -3,8 +3,9 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use maud::{Markup, html};
 
-use super::view;
-use crate::api::answer::{Freshness, FreshnessState, PeriodTold, Proof};
+use super::part;
+use crate::api::answer::{Freshness, FreshnessState, PeriodBounds, Proof};
+use crate::figures::Live;
 use crate::figures::view::{Compared, Estimate, Now, Part, Totals};
 use crate::format;
 use crate::page::Viewing;
@@ -13,24 +14,26 @@ use crate::watch::Snapshot;
 
 /// Those of today and of now.
 pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
-    let (view, now) = (view(snapshot, viewing), Utc::now());
-    let told = view.now.data.as_ref();
+    let now = Utc::now();
+    let of_now = part(snapshot, viewing, Live::now);
+    let of_windows = part(snapshot, viewing, Live::visitors);
+    let told = of_now.data.as_ref();
     let today = format!("period=today&tz={}&compare={}", viewing.zone.name(), viewing.against.word());
     let visitors = told.and_then(|now| now.visitors_5m);
     let figures = [
-        five_minutes(visitors, view.visitors.freshness.clone(), view.visitors.why.as_deref(), viewing),
-        rate(&view.now),
+        five_minutes(visitors, of_windows.freshness.clone(), of_windows.why.as_deref(), viewing),
+        rate(&of_now),
         of_stretch(
-            &view.now,
+            &of_now,
             &today,
             "orders",
             "Orders today",
             |now| Some(&now.today),
             |totals| &totals.orders,
         ),
-        of_stretch(&view.now, &today, "net", "Net sales today", |now| Some(&now.today), |totals| &totals.net),
+        of_stretch(&of_now, &today, "net", "Net sales today", |now| Some(&now.today), |totals| &totals.net),
         of_stretch(
-            &view.now,
+            &of_now,
             &today,
             "conversion",
             "Conversion today",
@@ -38,7 +41,7 @@ pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
             |totals| &totals.conversion,
         ),
         of_stretch(
-            &view.now,
+            &of_now,
             &today,
             "visits",
             "Visits today",
@@ -55,7 +58,7 @@ pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
 }
 
 /// Those of a period that is over.
-pub(super) fn of_period(totals: &Part<Totals>, period: &PeriodTold, viewing: &Viewing) -> Markup {
+pub(super) fn of_period(totals: &Part<Totals>, period: &PeriodBounds, viewing: &Viewing) -> Markup {
     let now = Utc::now();
     let text = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
     let stretch = format!("from={}&to={}&tz={}", text(period.from), text(period.to), period.time_zone);

@@ -6,11 +6,12 @@ use chrono::Utc;
 use maud::{Markup, html};
 use rust_decimal::Decimal;
 
-use super::view;
+use super::part;
 use crate::api::answer::{Freshness, FreshnessState};
 use crate::draw::bars::{Bar, bars};
 use crate::draw::heat::{Cell, heat};
 use crate::draw::{share, tiles};
+use crate::figures::Live;
 use crate::figures::view::{Amount, Breakdown, BreakdownRow, Funnel, Matrix, Part};
 use crate::page::{Viewing, states};
 use crate::watch::Snapshot;
@@ -54,19 +55,19 @@ pub(super) fn not_known(why: Option<&str>) -> Markup {
 }
 
 pub(super) fn world_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
-    let view = view(snapshot, viewing);
-    html! { div id="live.world" { @if let Some(countries) = &view.countries.data { (world(countries)) } } }
+    let countries = part(snapshot, viewing, Live::countries);
+    html! { div id="live.world" { @if let Some(countries) = &countries.data { (world(countries)) } } }
 }
 
 pub(super) fn countries_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
-    let view = view(snapshot, viewing);
-    html! { div id="live.countries" { (list_of(&view.countries, "Net sales by country", "country", viewing)) } }
+    let countries = part(snapshot, viewing, Live::countries);
+    html! { div id="live.countries" { (list_of(&countries, "Net sales by country", "country", viewing)) } }
 }
 
 pub(super) fn funnel_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let place =
         Place { id: Some("live.funnel"), span: "", title: "Per 100 visits", note: "events, not visitors" };
-    panel(&place, &view(snapshot, viewing).funnel, viewing, funnel)
+    panel(&place, &part(snapshot, viewing, Live::funnel), viewing, funnel)
 }
 
 pub(super) fn products_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
@@ -76,7 +77,7 @@ pub(super) fn products_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
         title: "Top products",
         note: "net sales of this hour, and of the whole hour before",
     };
-    panel(&place, &view(snapshot, viewing).products, viewing, |products| {
+    panel(&place, &part(snapshot, viewing, Live::products), viewing, |products| {
         ranking(products, "Net sales by product", "hour before")
     })
 }
@@ -84,14 +85,14 @@ pub(super) fn products_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
 pub(super) fn categories_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let place =
         Place { id: Some("live.categories"), span: "span-3", title: "Categories", note: "net sales today" };
-    panel(&place, &view(snapshot, viewing).categories, viewing, |categories| {
+    panel(&place, &part(snapshot, viewing, Live::categories), viewing, |categories| {
         list(categories, "Net sales by category", "category")
     })
 }
 
 pub(super) fn who_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let place = Place { id: Some("live.who"), span: "", title: "Who", note: "visits today, gender by age" };
-    panel(&place, &view(snapshot, viewing).who, viewing, |who| {
+    panel(&place, &part(snapshot, viewing, Live::who), viewing, |who| {
         matrix(who, "Visits by gender and age", "gender")
     })
 }
@@ -99,7 +100,7 @@ pub(super) fn who_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
 pub(super) fn channels_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let place =
         Place { id: Some("live.channels"), span: "span-4", title: "Channel by device", note: "visits today" };
-    panel(&place, &view(snapshot, viewing).channels, viewing, |channels| {
+    panel(&place, &part(snapshot, viewing, Live::channels), viewing, |channels| {
         matrix(channels, "Visits by channel and device", "channel")
     })
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::chart;
 use super::figures::of_period as leading;
 use super::parts::{self, Place};
-use crate::api::answer::{Freshness, FreshnessState, PeriodTold};
+use crate::api::answer::{Freshness, FreshnessState, PeriodBounds};
 use crate::app::App;
 use crate::draw::tiles;
 use crate::figures::period::{Chosen, Stretch};
@@ -203,7 +203,7 @@ fn draw(view: &PeriodView, viewing: &Viewing) -> Markup {
 }
 
 /// What the figures are of, and what they are compared with.
-fn compared(period: &PeriodTold, viewing: &Viewing) -> Markup {
+fn compared(period: &PeriodBounds, viewing: &Viewing) -> Markup {
     let text = |at: DateTime<Utc>| at.with_timezone(&viewing.zone).format("%a %b %-d %H:%M").to_string();
     html! {
         p .lead {

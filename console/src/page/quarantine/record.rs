@@ -8,7 +8,7 @@ use super::table::state;
 use crate::format;
 use crate::page::Viewing;
 use crate::page::states;
-use crate::quarantined::Record;
+use crate::quarantine_records::Record;
 use contracts::printable::printable_name;
 
 /// Everything that may be shown of it.

@@ -10,7 +10,7 @@ use crate::page::Viewing;
 use crate::page::address::encoded;
 use crate::page::states::{self, State};
 use crate::problem::Problem;
-use crate::quarantined::{Record, Records, Wanted};
+use crate::quarantine_records::{Record, Records, Wanted};
 use crate::watch::quarantine::Summary;
 use contracts::printable::printable_name;
 

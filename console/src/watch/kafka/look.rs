@@ -31,7 +31,7 @@ impl Look {
         Reader::open(&endpoints.kafka_brokers, Duration::from_millis(100), 1).map(Self)
     }
 
-    /// Blocks.
+    /// Asks the cluster for all topics and their ends, and blocks meanwhile.
     pub(super) fn now(&self) -> KafkaResult<Seen> {
         let metadata = self.0.metadata(None, REQUEST)?;
         let brokers =

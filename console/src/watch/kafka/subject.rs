@@ -26,7 +26,7 @@ pub(super) struct Subjects {
 }
 
 #[derive(Deserialize)]
-struct Told {
+struct Version {
     version: i64,
     id: i64,
     schema: String,
@@ -55,7 +55,7 @@ impl Subjects {
                 Ok(answer) if answer.status() == reqwest::StatusCode::NOT_FOUND => {
                     (SubjectState::Missing, None)
                 }
-                Ok(answer) => match answer.json::<Told>().await {
+                Ok(answer) => match answer.json::<Version>().await {
                     Ok(told) => (judged(&told.schema, &topic.schema), Some(told)),
                     Err(_) => (SubjectState::Unknown, None),
                 },

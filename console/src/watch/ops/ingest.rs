@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::told::{Counts, Minute};
+use super::reports::{Counts, Minute};
 
 /// Over how long rates are taken.
 const OVER_S: i64 = 10;
@@ -15,7 +15,7 @@ const OVER_S: i64 = 10;
 pub(crate) struct Rates {
     /// Handed in.
     pub(crate) records_in: f64,
-    /// Committed.
+    /// Committed to PostgreSQL.
     pub(crate) records_out: f64,
     /// Not committed, since their id was there already.
     pub(crate) repeated: f64,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::family::CUBE_FAMILY;
 
-use super::{BATCHES, Batch, Meter, Moving, Ops, Point, Query, QueryTold, Run, Standing, history};
+use super::{BATCHES, Batch, Meter, Moving, Ops, Point, Query, QueryReport, Run, Standing, history};
 
 /// What is known after an answer.
 pub(super) fn after(
@@ -104,7 +104,7 @@ pub(super) fn after(
 }
 
 /// The queries whose figures are shown, each with the batches that are known and those that came.
-fn queries(before: &Ops, told: Vec<QueryTold>, batches: Vec<Batch>) -> BTreeMap<String, Query> {
+fn queries(before: &Ops, told: Vec<QueryReport>, batches: Vec<Batch>) -> BTreeMap<String, Query> {
     let mut queries = BTreeMap::<String, Query>::new();
     for told in told {
         let shown = queries
@@ -138,21 +138,27 @@ fn queries(before: &Ops, told: Vec<QueryTold>, batches: Vec<Batch>) -> BTreeMap<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::watch::ops::told::Marks;
+    use crate::watch::ops::reports::Marks;
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
     }
 
-    fn told(revision: i64, newest: bool) -> QueryTold {
-        QueryTold { query: "cube".into(), revision, newest, state: "running".into(), ..QueryTold::default() }
+    fn told(revision: i64, newest: bool) -> QueryReport {
+        QueryReport {
+            query: "cube".into(),
+            revision,
+            newest,
+            state: "running".into(),
+            ..QueryReport::default()
+        }
     }
 
     fn batch(revision: i64, start: i64) -> Batch {
         Batch { query: "cube".into(), revision, batch_id: start, started_at: at(start), ..Batch::default() }
     }
 
-    fn moving(seconds: i64, queries: Vec<QueryTold>, batches: Vec<Batch>) -> Moving {
+    fn moving(seconds: i64, queries: Vec<QueryReport>, batches: Vec<Batch>) -> Moving {
         Moving {
             at: at(seconds),
             relay: None,

@@ -95,13 +95,14 @@ struct YoungRow {
 
 /// Counts over a connection of its own.
 #[derive(Default)]
-pub(super) struct Counting {
+pub(crate) struct Counting {
     client: Option<Client>,
     tally: Option<Tally>,
 }
 
 impl Counting {
-    pub(super) async fn look(&mut self, pg_url: &str) -> Result<Summary, Refused> {
+    /// What is in quarantine now; what was judged again or removed since the last look, within a minute.
+    pub(crate) async fn look(&mut self, pg_url: &str) -> Result<Summary, Refused> {
         // Taken out: a look that is cut off leaves no connection behind that still owes an answer.
         let mut client = match self.client.take().filter(|client| !client.is_closed()) {
             Some(client) => client,

@@ -16,6 +16,8 @@ use crate::watch::Refused;
 
 /// Windows of five minutes shown: an hour of them, two a minute.
 const VISITORS: u32 = 121;
+/// So many partitions are asked for in one statement at most: its coordinator reads them all.
+const TOGETHER: usize = 64;
 
 /// The rows of a stretch, from the partitions of its days.
 pub(super) async fn fetch(
@@ -24,7 +26,38 @@ pub(super) async fn fetch(
     stretch: Stretch,
     dimensions: impl Fn(NaiveDate) -> Vec<Option<Arc<str>>>,
 ) -> Result<Vec<Stored>, Refused> {
-    let asks = asks(grouping, stretch, dimensions);
+    read(store, &asks(grouping, stretch, dimensions)).await
+}
+
+/// The same in one question a day, for stretches so short that every partition gives a row or two.
+pub(super) async fn fetch_newest(
+    store: &Store,
+    grouping: &'static Grouping,
+    stretch: Stretch,
+    dimensions: impl Fn(NaiveDate) -> Vec<Option<Arc<str>>>,
+) -> Result<Vec<Stored>, Refused> {
+    let mut together: Vec<Ask> = Vec::new();
+    for mut ask in asks(grouping, stretch, dimensions) {
+        let Some(dimension) = ask.dimension.take() else {
+            together.push(ask);
+            continue;
+        };
+        match together.last_mut() {
+            Some(Ask { at, rows: Which::BetweenOfSeveral(_, several), .. })
+                if *at == ask.at && several.len() < TOGETHER =>
+            {
+                several.push(dimension);
+            }
+            _ => {
+                ask.rows = Which::BetweenOfSeveral(stretch, vec![dimension]);
+                together.push(ask);
+            }
+        }
+    }
+    read(store, &together).await
+}
+
+async fn read(store: &Store, asks: &[Ask]) -> Result<Vec<Stored>, Refused> {
     let read = asks.iter().map(async |ask| {
         let mut rows = Vec::new();
         store.read(ask, |row| rows.push(row)).await?;

@@ -1,31 +1,30 @@
-//! Looks at the shop's tables: what is new every second, what may still grow every ten, what is over once.
+//! Looks at the shop's tables: what is new twice a second, what may still grow every ten seconds, what is over once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, DurationRound, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use contracts::family::HOURS;
-use futures::future::try_join_all;
 
 use super::fetch::{fetch, products, visitors};
-use super::loads::{DAYS_KEPT, Load, Loads};
+use super::loads::{DAYS_KEPT, Loads};
 use super::marker::{Marker, Moved};
-use super::minutes::{compared_ends, keeps_minutes};
-use super::store::{Ask, Store, Stored, Which};
-use super::table::{NotKept, QUARTER, Table, quarter};
+use super::memory::Memory;
+use super::table::{QUARTER, quarter};
 use super::{Hour, Kept, Products, Shop};
 use crate::app::App;
 use crate::figures::coverage::Coverage;
 use crate::figures::distinct::Distinct;
 use crate::figures::period::{Stretch, floor};
-use crate::figures::sums::Sums;
-use crate::figures::view::Measure;
 use crate::watch::{Pace, Refused, refused, told, words};
 
 /// How often the newest minutes are looked at; a round may take as long as its reads may.
-const PACE: Pace =
-    Pace { watched: Duration::from_secs(1), alone: Duration::from_secs(30), answer: Duration::from_secs(20) };
+const PACE: Pace = Pace {
+    watched: Duration::from_millis(500),
+    alone: Duration::from_secs(30),
+    answer: Duration::from_secs(20),
+};
 /// Between two looks at all minutes that may still grow.
 const GROWING: Duration = Duration::from_secs(10);
 /// Between two looks at visitors, hours and products.
@@ -47,8 +46,6 @@ const LOADING: Duration = Duration::from_millis(400);
 const STILL_GROWS: TimeDelta = TimeDelta::minutes(12);
 /// Days of hours that are kept.
 const HOUR_DAYS: i64 = 15;
-/// Sums that are kept at most: 64 MiB of them. The oldest go first.
-const MAX_CELLS: usize = (64 << 20) / 176;
 
 /// Looks until the console stops.
 pub(crate) async fn run(app: App) {
@@ -92,13 +89,8 @@ struct Poller {
     app: App,
     times: Times,
     marker: Option<Marker>,
-    first_row: Option<DateTime<Utc>>,
-    /// As it stands in the tables, which may be ahead of the clock.
-    newest: Option<DateTime<Utc>>,
-    tables: HashMap<Kept, Table>,
+    memory: Memory,
     loads: Loads,
-    /// The days on which each country has rows.
-    countries: BTreeMap<NaiveDate, BTreeSet<Arc<str>>>,
     /// When all minutes that may still grow were last read.
     grown_at: Option<DateTime<Utc>>,
     hours: Arc<BTreeMap<DateTime<Utc>, Hour>>,
@@ -114,11 +106,8 @@ impl Poller {
             app,
             times: Times::default(),
             marker: None,
-            first_row: None,
-            newest: None,
-            tables: Kept::ALL.into_iter().map(|kept| (kept, Table::default())).collect(),
+            memory: Memory::new(),
             loads: Loads::default(),
-            countries: BTreeMap::new(),
             grown_at: None,
             hours: Arc::default(),
             hours_from: None,
@@ -130,31 +119,24 @@ impl Poller {
 
     fn shop(&self) -> Shop {
         let now = Utc::now();
-        let marker = self.marker.as_ref();
+        let (marker, newest) = (self.marker.as_ref(), self.memory.newest());
         Shop {
             coverage: Coverage {
                 floor: marker.and_then(|marker| marker.floor),
                 owned_from: marker.and_then(|marker| marker.owned_from),
-                first_row: self.first_row,
-                as_of: self.newest.map(|newest| newest.min(now)),
+                first_row: self.memory.first_row(),
+                as_of: newest.map(|newest| newest.min(now)),
                 quiet_to: None,
             },
             currency: marker.and_then(|marker| marker.currency.clone()),
-            tables: self.tables.clone(),
+            tables: self.memory.tables().clone(),
             hours: Arc::clone(&self.hours),
             hours_from: self.hours_from,
             visitors: Arc::clone(&self.visitors),
             products: self.products.clone(),
-            ahead: self.newest.filter(|newest| *newest > now),
+            ahead: newest.filter(|newest| *newest > now),
             revision: marker.map(Marker::revision).unwrap_or_default(),
-            countries: self
-                .countries
-                .values()
-                .flatten()
-                .cloned()
-                .collect::<BTreeSet<_>>()
-                .into_iter()
-                .collect(),
+            countries: self.memory.countries(),
             ..Shop::default()
         }
     }
@@ -163,9 +145,9 @@ impl Poller {
         self.rounds += 1;
         let now = Utc::now();
         self.look_at_marker(now).await?;
-        let today = self.countries.get(&now.date_naive()).map_or(0, BTreeSet::len);
+        let today = self.memory.countries_of(now.date_naive());
         if self.times.due("listed", if today < COUNTRIES { LISTED_FIRST } else { LISTED }) {
-            self.list().await?;
+            self.memory.list(self.app.shop.store()).await?;
             self.times.done("listed");
         }
         if self.times.due("slower", SLOWER) {
@@ -177,18 +159,20 @@ impl Poller {
             self.sweep(now).await?;
             self.times.done("swept");
             let (queries, rows) = self.app.shop.store().asked();
-            let cells: usize = self.tables.values().map(Table::cells).sum();
+            let cells = self.memory.cells();
             tracing::debug!(rounds = self.rounds, queries, rows, cells, "looks at the shop's tables");
         }
-        self.want_minutes(now);
+        for load in self.memory.without_minutes(now) {
+            self.loads.first(load);
+        }
         let begun = Instant::now();
         while begun.elapsed() < LOADING
             && let Some(load) = self.loads.next()
         {
-            self.load(load, now).await?;
+            self.memory.load(self.app.shop.store(), load, now).await?;
             self.loads.done();
         }
-        self.thin(now);
+        self.memory.thin(now);
         Ok(())
     }
 
@@ -233,7 +217,7 @@ impl Poller {
     /// Everything anew.
     fn load_all(&mut self, now: DateTime<Utc>) {
         self.loads = Loads::all(now);
-        self.newest = None;
+        self.memory.forget_newest();
         self.hours_from = None;
         self.times = Times::default();
         self.times.done("marked");
@@ -244,34 +228,6 @@ impl Poller {
         if self.loads.again(windows, Utc::now()) {
             self.hours_from = None;
         }
-    }
-
-    /// Which days and countries there are, and the earliest row of all.
-    async fn list(&mut self) -> Result<(), Refused> {
-        let store = self.app.shop.store();
-        let (days, countries) = futures::future::try_join(
-            store.partitions(Kept::Activity.grouping()),
-            store.partitions(Kept::Countries.grouping()),
-        )
-        .await?;
-        let mut by_day: BTreeMap<_, BTreeSet<Arc<str>>> = BTreeMap::new();
-        for (day, country) in countries {
-            by_day.entry(day).or_default().extend(country);
-        }
-        self.countries = by_day;
-        self.first_row = None;
-        if let Some((day, _)) = days.into_iter().min() {
-            let ask = Ask {
-                grouping: Kept::Activity.grouping(),
-                at: day.and_time(chrono::NaiveTime::MIN).and_utc(),
-                dimension: None,
-                rows: Which::First,
-            };
-            let mut first = None;
-            self.app.shop.store().read(&ask, |row| first = Some(row.at)).await?;
-            self.first_row = first;
-        }
-        Ok(())
     }
 
     /// What changes more slowly.
@@ -304,134 +260,33 @@ impl Poller {
     /// The newest minutes; every while all that may still grow.
     async fn refresh(&mut self, now: DateTime<Utc>) -> Result<(), Refused> {
         let to = floor(now) + TimeDelta::minutes(2);
-        let gap = Kept::ALL.iter().any(|kept| !self.tables[kept].has_minutes(now));
-        if gap || self.times.due("grown", GROWING) {
+        if self.memory.has_a_gap(now) || self.times.due("grown", GROWING) {
             let from = quarter(self.grown_at.unwrap_or(now).min(now) - STILL_GROWS);
             // After a long while without a look that is more than is shown: what was loaded then is loaded anew.
             let stretch = Stretch { from: from.max(now - TimeDelta::days(DAYS_KEPT)), to };
-            self.read(&Kept::ALL, stretch, now, true).await?;
+            self.memory.read(self.app.shop.store(), &Kept::ALL, stretch, now, true).await?;
             self.grown_at = Some(now);
             self.times.done("grown");
-            if self.lacks_a_country(stretch) && self.times.due("listed", LISTED_AGAIN) {
-                self.list().await?;
+            if self.memory.lacks_a_country(stretch) && self.times.due("listed", LISTED_AGAIN) {
+                self.memory.list(self.app.shop.store()).await?;
                 self.times.done("listed");
             }
             return Ok(());
         }
         let stretch = Stretch { from: floor(now) - TimeDelta::minutes(1), to };
-        let others = [Kept::Activity, Kept::Categories, Kept::Channels, Kept::Who];
-        let also_countries = self.rounds.is_multiple_of(2);
-        self.read(if also_countries { &Kept::ALL } else { &others }, stretch, now, false).await
-    }
-
-    fn lacks_a_country(&self, stretch: Stretch) -> bool {
-        let events = |kept| {
-            let cells = self.tables[&kept].sums(stretch)?;
-            Ok::<_, NotKept>(cells.values().map(|sums| sums.count(Measure::Events)).sum::<i64>())
-        };
-        let (shop, countries) = (events(Kept::Activity), events(Kept::Countries));
-        matches!((shop, countries), (Ok(shop), Ok(countries)) if countries < shop)
-    }
-
-    async fn read(
-        &mut self,
-        tables: &[Kept],
-        stretch: Stretch,
-        now: DateTime<Utc>,
-        whole: bool,
-    ) -> Result<(), Refused> {
-        let store = self.app.shop.store();
-        let read = try_join_all(tables.iter().map(|kept| self.fetch(store, *kept, stretch))).await?;
-        for (kept, rows) in tables.iter().zip(read) {
-            self.note_newest(*kept, &rows);
-            let keep = keeps_minutes(*kept, now, self.newest);
-            let table = self.tables.entry(*kept).or_default();
-            if whole {
-                table.replace(stretch, rows, keep);
-            } else {
-                table.merge(rows);
-            }
-        }
-        Ok(())
-    }
-
-    async fn fetch(&self, store: &Store, kept: Kept, stretch: Stretch) -> Result<Vec<Stored>, Refused> {
-        let newest = self.countries.last_key_value().map(|(_, countries)| countries);
-        fetch(store, kept.grouping(), stretch, |day| match kept {
-            Kept::Countries => {
-                let listed = self.countries.get(&day);
-                // A day that has just begun is not listed yet: whoever was there last comes again.
-                let known = listed.into_iter().chain(newest.filter(|_| day >= Utc::now().date_naive()));
-                known.flatten().cloned().collect::<BTreeSet<_>>().into_iter().map(Some).collect()
-            }
-            _ => vec![None],
-        })
-        .await
-    }
-
-    fn note_newest(&mut self, kept: Kept, rows: &[Stored]) {
-        if kept == Kept::Activity {
-            let newest = rows.iter().filter_map(|row| row.newest).max();
-            self.newest = self.newest.max(newest);
-        }
-    }
-
-    async fn load(&mut self, load: Load, now: DateTime<Utc>) -> Result<(), Refused> {
-        let Load { kept, stretch } = load;
-        let nothing_before = self.first_row.map(quarter);
-        // Days without any row need no asking.
-        let rows = match nothing_before {
-            Some(first) if first < stretch.to => {
-                let asked = Stretch { from: stretch.from.max(first), to: stretch.to };
-                self.fetch(self.app.shop.store(), kept, asked).await?
-            }
-            _ => Vec::new(),
-        };
-        self.note_newest(kept, &rows);
-        let keep = keeps_minutes(kept, now, self.newest);
-        self.tables.entry(kept).or_default().replace(stretch, rows, keep);
-        Ok(())
+        // Every second round is for those that people follow.
+        let tables: &[Kept] =
+            if self.rounds.is_multiple_of(2) { &Kept::ALL } else { &[Kept::Activity, Kept::Countries] };
+        self.memory.read(self.app.shop.store(), tables, stretch, now, false).await
     }
 
     /// Compares what is stored of yesterday and today with what is in memory, and reads anew what differs.
     async fn sweep(&mut self, now: DateTime<Utc>) -> Result<(), Refused> {
         let today = now.duration_trunc(TimeDelta::days(1)).unwrap_or(now);
         let stretch = Stretch { from: today - TimeDelta::days(1), to: quarter(now - STILL_GROWS) };
-        let rows = self.fetch(self.app.shop.store(), Kept::Activity, stretch).await?;
-        let Ok(kept) = self.tables[&Kept::Activity].minutes(stretch) else { return Ok(()) };
-        self.note_newest(Kept::Activity, &rows);
-        let stored: BTreeMap<DateTime<Utc>, Sums> = rows.into_iter().map(|row| (row.at, row.sums)).collect();
-        let minutes: BTreeSet<_> = stored.keys().chain(kept.keys()).collect();
-        let differ: BTreeSet<_> =
-            minutes.into_iter().filter(|at| stored.get(at) != kept.get(at)).map(|at| quarter(*at)).collect();
-        for at in differ {
+        for at in self.memory.differing(self.app.shop.store(), stretch).await? {
             self.load_again(Stretch { from: at, to: at + QUARTER });
         }
         Ok(())
-    }
-
-    /// Stretches that today is compared with end amid a quarter: of these, minutes are needed.
-    fn want_minutes(&mut self, now: DateTime<Utc>) {
-        for at in compared_ends(now, self.newest) {
-            for kept in Kept::ALL {
-                let table = &self.tables[&kept];
-                if table.has(at) && !table.has_minutes(at) {
-                    self.loads.first(Load { kept, stretch: Stretch { from: at, to: at + QUARTER } });
-                }
-            }
-        }
-    }
-
-    fn thin(&mut self, now: DateTime<Utc>) {
-        let mut days = DAYS_KEPT + 1;
-        let mut cells = usize::MAX;
-        while cells > MAX_CELLS && days > 2 {
-            let from = quarter(now) - TimeDelta::days(days);
-            for (kept, table) in &mut self.tables {
-                table.thin(from, keeps_minutes(*kept, now, self.newest));
-            }
-            cells = self.tables.values().map(Table::cells).sum();
-            days -= 1;
-        }
     }
 }

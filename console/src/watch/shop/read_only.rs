@@ -27,6 +27,8 @@ pub(crate) struct Select(String);
 pub(crate) enum Rows {
     /// From one instant up to, not including, another.
     Between,
+    /// The same of several partitions at once, which differ in the dimension alone.
+    BetweenOfSeveral,
     /// At one instant.
     At,
     /// The newest up to an instant.
@@ -42,11 +44,12 @@ impl Select {
         let mut text = format!("select {names} from {keyspace}.{}", grouping.table);
         for (index, column) in grouping.partition_key.iter().enumerate() {
             let word = if index == 0 { "where" } else { "and" };
-            let _ = write!(text, " {word} {column} = ?");
+            let several = rows == Rows::BetweenOfSeveral && grouping.dimensions.contains(column);
+            let _ = write!(text, " {word} {column} {} ?", if several { "in" } else { "=" });
         }
         let at = grouping.at;
         let _ = match rows {
-            Rows::Between => write!(text, " and {at} >= ? and {at} < ?"),
+            Rows::Between | Rows::BetweenOfSeveral => write!(text, " and {at} >= ? and {at} < ?"),
             Rows::At => write!(text, " and {at} = ?"),
             Rows::NewestTo { limit } => write!(text, " and {at} <= ? order by {at} desc limit {limit}"),
             Rows::First => write!(text, " order by {at} asc limit 1"),
@@ -55,8 +58,8 @@ impl Select {
     }
 
     /// Minutes of a day of a ledger's table.
-    pub(crate) fn of_ledger(keyspace: &str, table: &ledger::Table, columns: &[Column]) -> Self {
-        let names = columns.iter().map(|column| column.name()).collect::<Vec<_>>().join(", ");
+    pub(crate) fn of_ledger(keyspace: &str, table: &ledger::Table) -> Self {
+        let names = table.row_columns().map(|column| column.name()).collect::<Vec<_>>().join(", ");
         let (day, minute) = (ledger::Table::PARTITION, CUBE.minute);
         Self(format!(
             "select {names} from {keyspace}.{} where {day} = ? and {minute} >= ? and {minute} < ?",
@@ -137,6 +140,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn several_partitions_are_named_in_one_statement() {
+        let table = contracts::cube::grouping("activity_by_country").unwrap();
+        let select = Select::of("shop", table, &[table.at], Rows::BetweenOfSeveral);
+        let expected = "select minute from shop.activity_by_country where country in ? and day = ? and minute >= ? and minute < ?";
+        assert_eq!(select.text(), expected);
     }
 
     #[test]

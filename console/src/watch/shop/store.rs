@@ -43,21 +43,23 @@ pub(crate) struct Stored {
     pub(crate) newest: Option<DateTime<Utc>>,
 }
 
-/// What to read: rows of one partition.
+/// What to read: rows of one partition, or of several that differ in the dimension alone.
 #[derive(Debug, Clone)]
 pub(crate) struct Ask {
     pub(crate) grouping: &'static Grouping,
     /// A moment of the partition.
     pub(crate) at: DateTime<Utc>,
-    /// The dimension in the partition key, where there is one.
+    /// The dimension in the partition key, where there is one and the rows do not name several.
     pub(crate) dimension: Option<Arc<str>>,
     pub(crate) rows: Which,
 }
 
 /// Which of them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Which {
     Between(Stretch),
+    /// Of the partitions of all these dimensions.
+    BetweenOfSeveral(Stretch, Vec<Arc<str>>),
     At(DateTime<Utc>),
     NewestTo(DateTime<Utc>, u32),
     First,
@@ -92,12 +94,12 @@ impl Store {
 
     /// The statement and the values of what is asked, for telling how a figure came about.
     pub(crate) fn statement(&self, ask: &Ask) -> (Select, Vec<CqlValue>) {
-        (Select::of(&self.keyspace, ask.grouping, &columns(ask.grouping), ask.rows.rows()), ask.values())
+        (Select::of(&self.keyspace, ask.grouping, &columns(ask), ask.rows.rows()), ask.values())
     }
 
     /// Hands every row of what is asked to `each`, page by page.
     pub(crate) async fn read(&self, ask: &Ask, mut each: impl FnMut(Stored)) -> Result<(), Refused> {
-        let columns = columns(ask.grouping);
+        let columns = columns(ask);
         let (select, values) = self.statement(ask);
         let plan = Plan::of(ask, &columns);
         self.pages(&select, &values, |row| {
@@ -133,11 +135,10 @@ impl Store {
     /// Hands rows of the ledger to `each`, as it was drawn up for these minutes of one day.
     pub(crate) async fn ledger(
         &self,
-        columns: &[Column],
         stretch: Stretch,
         each: impl FnMut(Row) -> Result<(), Refused>,
     ) -> Result<(), Refused> {
-        let select = Select::of_ledger(&self.keyspace, &PIPELINE_LEDGER, columns);
+        let select = Select::of_ledger(&self.keyspace, &PIPELINE_LEDGER);
         let instant = |at: DateTime<Utc>| CqlValue::Timestamp(CqlTimestamp(at.timestamp_millis()));
         let day = CqlValue::Date(stretch.from.date_naive().into());
         self.pages(&select, &[day, instant(stretch.from), instant(stretch.to)], each).await
@@ -182,11 +183,12 @@ impl Store {
 }
 
 impl Which {
-    fn rows(self) -> Rows {
+    fn rows(&self) -> Rows {
         match self {
             Self::Between(_) => Rows::Between,
+            Self::BetweenOfSeveral(..) => Rows::BetweenOfSeveral,
             Self::At(_) => Rows::At,
-            Self::NewestTo(_, limit) => Rows::NewestTo { limit },
+            Self::NewestTo(_, limit) => Rows::NewestTo { limit: *limit },
             Self::First => Rows::First,
         }
     }
@@ -199,29 +201,39 @@ impl Ask {
                 CqlValue::Date(self.at.date_naive().into())
             } else if *column == CUBE.hour {
                 CqlValue::Int(i32::try_from(self.at.hour()).unwrap_or_default())
+            } else if let Which::BetweenOfSeveral(_, several) = &self.rows {
+                CqlValue::List(several.iter().map(|one| CqlValue::Text((**one).to_owned())).collect())
             } else {
                 CqlValue::Text(self.dimension.as_deref().unwrap_or_default().to_owned())
             }
         });
         let instant = |at: DateTime<Utc>| CqlValue::Timestamp(CqlTimestamp(at.timestamp_millis()));
-        let bounds = match self.rows {
-            Which::Between(stretch) => vec![instant(stretch.from), instant(stretch.to)],
-            Which::At(at) | Which::NewestTo(at, _) => vec![instant(at)],
+        let bounds = match &self.rows {
+            Which::Between(stretch) | Which::BetweenOfSeveral(stretch, _) => {
+                vec![instant(stretch.from), instant(stretch.to)]
+            }
+            Which::At(at) | Which::NewestTo(at, _) => vec![instant(*at)],
             Which::First => Vec::new(),
         };
         key.chain(bounds).collect()
     }
 }
 
-/// What is read of a table: the key within the partition, what adds up, distinct users and the newest event.
-fn columns(grouping: &Grouping) -> Vec<Column> {
+/// What is read of a table: the key within the partition, what adds up, distinct users and the newest event. Of several
+/// partitions also which one a row is of.
+fn columns(ask: &Ask) -> Vec<Column> {
+    let grouping = ask.grouping;
+    let several = matches!(ask.rows, Which::BetweenOfSeveral(..));
+    let which =
+        grouping.dimensions.iter().filter(|column| several && grouping.partition_key.contains(column));
     let measures = grouping.measures.iter().filter(|measure| match measure.kind() {
         MeasureKind::Count | MeasureKind::Money => true,
         MeasureKind::Distinct => measure.column() == MEASURE.users,
         MeasureKind::Instant => measure.column() == MEASURE.last_occurred_at,
         MeasureKind::Text | MeasureKind::Flag => false,
     });
-    grouping.clustering_key().into_iter().chain(measures.map(|measure| measure.column())).collect()
+    let measures = measures.map(|measure| measure.column());
+    which.copied().chain(grouping.clustering_key()).chain(measures).collect()
 }
 
 /// What each column of an answer is.
@@ -314,7 +326,7 @@ mod tests {
         for table in tables.filter(|table| table.partition_key.contains(&CUBE.day)) {
             let ask =
                 Ask { grouping: table, at: Utc::now(), dimension: Some("CH".into()), rows: Which::First };
-            let columns = columns(table);
+            let columns = columns(&ask);
             let plan = Plan::of(&ask, &columns);
             assert_eq!(plan.parts.iter().filter(|part| matches!(part, Part::At)).count(), 1);
             let values = ask.values();
@@ -322,8 +334,38 @@ mod tests {
         }
         let table = &PRODUCTS.tables[0];
         let ask = Ask { grouping: table, at: Utc::now(), dimension: None, rows: Which::First };
-        let parts = Plan::of(&ask, &columns(table)).parts;
+        let parts = Plan::of(&ask, &columns(&ask)).parts;
         assert_eq!(parts.iter().filter(|part| matches!(part, Part::Before(_))).count(), 3);
+    }
+
+    #[test]
+    fn rows_of_several_partitions_say_which_one_they_are_of() {
+        let table = contracts::cube::grouping("activity_by_country").unwrap();
+        let stretch = Stretch { from: Utc::now(), to: Utc::now() };
+        let rows = Which::BetweenOfSeveral(stretch, vec!["CH".into(), "DE".into()]);
+        let ask = Ask { grouping: table, at: Utc::now(), dimension: None, rows };
+        let columns = columns(&ask);
+        let mut row = Row { columns: vec![None; columns.len()] };
+        for (place, column) in columns.iter().enumerate() {
+            row.columns[place] = Some(match *column {
+                column if column == table.at => CqlValue::Timestamp(CqlTimestamp(60_000)),
+                column if table.dimensions.contains(&column) => CqlValue::Text("DE".to_owned()),
+                column if column == MEASURE.last_occurred_at => CqlValue::Timestamp(CqlTimestamp(61_000)),
+                column => match Sums::slot(column) {
+                    Some(Slot::Money(_)) => {
+                        CqlValue::Decimal(CqlDecimal::from_signed_be_bytes_slice_and_exponent(&[1], 2))
+                    }
+                    _ => CqlValue::BigInt(1),
+                },
+            });
+        }
+        let stored = Plan::of(&ask, &columns).row(row).unwrap();
+        assert_eq!(&*stored.key[0], "DE");
+        let texts = ask.values().into_iter().find_map(|value| match value {
+            CqlValue::List(texts) => Some(texts.len()),
+            _ => None,
+        });
+        assert_eq!(texts, Some(2));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde::de::value::{
     BoolDeserializer, Error as ValueError, F64Deserializer, I32Deserializer, StrDeserializer,
 };
 use serde_json::{Map, Value as Json};
+use uuid::Uuid;
 
 use super::proto::Event;
 use crate::record::SenderRecord;
@@ -109,6 +110,10 @@ impl SenderRecord for Event {
         draft::assemble(self)
     }
 
+    fn visitor(&self, source: &str) -> Option<Uuid> {
+        draft::visitor_of(self, source)
+    }
+
     fn size_bytes(&self) -> usize {
         self.encoded_len()
     }
@@ -140,7 +145,7 @@ mod tests {
             "gender":"other","age":33,"country":"CH","city":"Z\u00fcrich","latitude":47.37,"longitude":8.54,
             "session_id":"6d0ac2ce-2d3b-4d5c-a1a0-5e5d2c9d7e12","session_started_at":"2026-02-28T23:59:00Z",
             "returning":true,"device":"mobile","channel":"email","item_id":"i","item_name":"Lamp","category":"home",
-            "brand":"b","price":"19.90","currency":"CHF","quantity":2,"order_id":"o","order_line":1,"order_lines":2,
+            "anonymous_id":"browser-1","brand":"b","price":"19.90","currency":"CHF","quantity":2,"order_id":"o","order_line":1,"order_lines":2,
             "purchased_at":"2026-02-01T00:00:00Z","payment_type":"card"}"#;
         draft::read(json).unwrap()
     }
@@ -164,8 +169,8 @@ mod tests {
         let cases: [Spoil; 9] = [
             |event| event.event_name = Some("buy".into()),
             |event| event.occurred_at = Some("yesterday".into()),
-            |event| event.user_id = None,
-            |event| event.age = None,
+            |event| (event.user_id, event.anonymous_id) = (None, None),
+            |event| event.age = Some(131),
             |event| event.country = Some("Switzerland".into()),
             |event| event.latitude = Some(f64::NAN),
             |event| event.price = Some("1.9x".into()),

@@ -71,7 +71,7 @@ fn labels(event: &Event) -> String {
         text(event.category.as_deref()),
         text(event.brand.as_deref()),
         text(event.payment_type.as_deref()),
-        event.city.to_string(),
+        text(event.city.as_deref()),
     ]
     .join("|")
 }

@@ -26,7 +26,7 @@ pub enum MappingError {
         known: String,
     },
     /// Fields that every event has.
-    #[error("no source for {}: every event has them; name a column of the file or a constant, as in gender = {{ value = \"other\" }}", .0.join(", "))]
+    #[error("no source for {}: every event has them; name a column of the file or a constant, as in event_name = {{ value = \"purchase\" }}", .0.join(", "))]
     MissingFields(Vec<&'static str>),
     /// A rule that contradicts itself or does not suit its field.
     #[error("`fields.{field}`: {what}")]
@@ -45,7 +45,7 @@ pub enum MappingError {
         what: String,
     },
     /// A time zone that is not known.
-    #[error("{0:?} is no time zone: use a name as Europe/Berlin or an offset as +02:00")]
+    #[error("{0:?} is not a time zone: use a name such as Europe/Berlin or an offset such as +02:00")]
     TimeZone(String),
     /// A delimiter or quote that is no single byte.
     #[error("`csv.{key}`: {value:?} is no ASCII character")]
@@ -56,9 +56,11 @@ pub enum MappingError {
         value: char,
     },
     /// A source's name that would not do in ids and coordinates.
-    #[error("{0:?} names no source: use 1 to 64 of a-z, 0-9, `_`, `-` and `.`")]
+    #[error("{0:?} is not a name of a source: use 1 to 64 of a-z, 0-9, `_`, `-` and `.`")]
     SourceName(String),
     /// No source's name at all.
-    #[error("the mapping names no source and --source is not given: ids of rows and quarantine go by it")]
+    #[error(
+        "the mapping names no source and --source is not given: the ids of rows and the quarantine need a source"
+    )]
     NoSource,
 }

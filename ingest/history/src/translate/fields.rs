@@ -73,10 +73,13 @@ impl Translator<'_> {
                     Err(_) => json.text("source_id", value),
                 }
             }
+            Kind::AnonymousId => json.text(name, &browser_of(&cells.id(rule, value)?)),
             Kind::UserId => json.text(name, &self.user_id_of(rule, value, cells)?),
             Kind::SessionId => match value.parse::<Uuid>() {
                 Ok(id) => json.text(name, &id.to_string()),
-                Err(_) => json.text(name, &self.named("session", &cells.id(rule, value)?).to_string()),
+                // Of the file and not, as by other ways in, of the visitor: rows that are stored have it so.
+                Err(_) => json
+                    .text(name, &ids::named_visit_of_file(self.source, &cells.id(rule, value)?).to_string()),
             },
         }
         Ok(())
@@ -170,15 +173,14 @@ impl Translator<'_> {
             // Not of the kind that the mapping says: refused as it is.
             Err(_) if rule.keep => value.to_owned(),
             Ok(theirs) => ids::user_id(&theirs).to_string(),
-            Err(_) => self.named("user", &cells.id(rule, value)?).to_string(),
+            Err(_) => ids::named_user(self.source, &cells.id(rule, value)?).to_string(),
         })
     }
+}
 
-    /// The id of what a shop names in its own words.
-    fn named(&self, what: &str, name: &str) -> Uuid {
-        let name = format!("{}\0{what}\0{name}", self.source);
-        Uuid::new_v5(&ids::USER_NAMESPACE, name.as_bytes())
-    }
+/// The words of a file for a browser, where several columns make them in one line.
+pub(super) fn browser_of(id: &str) -> String {
+    id.replace(JOINT, " ")
 }
 
 pub(super) fn rfc3339(at: DateTime<Utc>) -> String {

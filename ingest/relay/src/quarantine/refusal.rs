@@ -17,9 +17,9 @@ pub(super) struct Refused {
 pub(super) enum NotARefusal {
     #[error("the schema id is {actual}, not {expected}")]
     Schema { actual: u32, expected: u32 },
-    #[error("the record is no refusal")]
+    #[error("the record is not a refusal")]
     Avro(#[from] ReadError),
-    #[error("no topic can be called {0:?}")]
+    #[error("{0:?} is not a valid name of a topic")]
     Topic(String),
     #[error("the coordinates {0:?} are not partition/offset")]
     Coordinates(String),

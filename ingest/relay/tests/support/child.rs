@@ -9,7 +9,7 @@ use relay::config::Limits;
 use relay::{RelayConfig, RelayProgress};
 use tokio_util::sync::CancellationToken;
 
-use super::{DEADLINE, Scene};
+use super::{Scene, until};
 
 const VARIABLE: &str = "RELAY_TEST_CHILD";
 
@@ -88,15 +88,7 @@ pub struct Process(Child);
 impl Process {
     /// Waits until it has died by itself.
     pub async fn died(mut self) -> ExitStatus {
-        let status = async {
-            loop {
-                if let Some(status) = self.0.try_wait().unwrap() {
-                    return status;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(DEADLINE, status).await.expect("the process lives on")
+        until("the process has died", async || self.0.try_wait().unwrap()).await
     }
 }
 

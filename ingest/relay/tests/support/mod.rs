@@ -56,16 +56,7 @@ async fn services() -> (String, String) {
 
 /// Waits for what a service tells only who asks, and gives it.
 pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let told = async {
-        loop {
-            if let Some(told) = ask().await {
-                return told;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let told = tokio::time::timeout(DEADLINE, told).await;
-    told.unwrap_or_else(|_| panic!("not within {} s: {what}", DEADLINE.as_secs()))
+    stack::until(what, DEADLINE, async || ask().await.ok_or("nothing")).await
 }
 
 pub async fn connect(url: &str) -> Client {

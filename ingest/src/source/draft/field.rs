@@ -9,6 +9,7 @@ use contracts::money::{Cost, Exact};
 use contracts::record::Text;
 use contracts::validation::{Draft, Line, OrderLine, Rejection, Shopper, SourceId, Visit};
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use super::{Fields, rejected};
 
@@ -17,8 +18,10 @@ use super::{Fields, rejected};
 pub enum Kind {
     /// The source's id of the event.
     EventId,
-    /// The source's id of the shopper.
+    /// The source's id of the user.
     UserId,
+    /// What the source remembers a browser or an app by.
+    AnonymousId,
     /// The source's id of the visit.
     SessionId,
     /// A word, an id or a name.
@@ -39,7 +42,7 @@ impl Kind {
     /// Whether it is an id of the source.
     #[must_use]
     pub const fn is_id(self) -> bool {
-        matches!(self, Self::EventId | Self::UserId | Self::SessionId)
+        matches!(self, Self::EventId | Self::UserId | Self::AnonymousId | Self::SessionId)
     }
 
     /// Whether it is a number.
@@ -158,20 +161,28 @@ macro_rules! sender_fields {
             };
             event_name = 3 string, Text, Event, true, |draft| Some(text(draft.event_name.as_str()));
             occurred_at = 4 string, Time, Event, true, |draft| Some(instant(&draft.occurred_at));
-            user_id = 5 string, UserId, Event, true, |draft| Some(shown(&draft.shopper.user_id));
-            gender = 6 string, Text, Event, true, |draft| Some(text(draft.shopper.gender.as_str()));
-            age = 7 int32, Int, Event, true, |draft| Some(Value::Int(draft.shopper.age));
-            /// ISO 3166 alpha-2.
-            country = 8 string, Text, Event, true, |draft| Some(text(draft.shopper.country.as_str()));
-            city = 9 string, Text, Event, true, |draft| Some(text(&draft.shopper.city));
+            /// Who: the sender's id of the user, of at most 200 characters. A UUID is kept; of anything else a UUID is made, so that it stays here.
+            user_id = 5 string, UserId, Event, false, |draft| draft.shopper.user_id.as_ref().map(shown);
+            /// Who, where nobody signed in: what the sender remembers the browser or the app by. One of the two is needed. Told together
+            /// they belong together from then on.
+            anonymous_id = 30 string, AnonymousId, Event, false, |draft| draft.shopper.anonymous_id.as_deref().map(text);
+            /// Facts about the user. What is left out is taken from what is known of the user, else it is unknown.
+            gender = 6 string, Text, Event, false, |draft| draft.shopper.gender.map(|gender| text(gender.as_str()));
+            age = 7 int32, Int, Event, false, |draft| draft.shopper.age.map(Value::Int);
+            /// ISO 3166 alpha-2; ZZ is unknown. Country, city and coordinates are one fact: a part of it that is told is not completed.
+            country = 8 string, Text, Event, false, |draft| draft.shopper.country.as_ref().map(|country| text(country.as_str()));
+            city = 9 string, Text, Event, false, |draft| draft.shopper.city.as_deref().map(text);
             /// Degrees; stored to a tenth.
-            latitude = 10 double, Double, Event, true, |draft| Some(Value::Double(draft.shopper.latitude));
-            longitude = 11 double, Double, Event, true, |draft| Some(Value::Double(draft.shopper.longitude));
-            session_id = 12 string, SessionId, Event, true, |draft| Some(shown(&draft.visit.session_id));
-            session_started_at = 13 string, Time, Event, true, |draft| Some(instant(&draft.visit.session_started_at));
-            returning = 14 bool, Bool, Event, true, |draft| Some(Value::Bool(draft.visit.returning));
-            device = 15 string, Text, Event, true, |draft| Some(text(draft.visit.device.as_str()));
-            channel = 16 string, Text, Event, true, |draft| Some(text(draft.visit.channel.as_str()));
+            latitude = 10 double, Double, Event, false, |draft| draft.shopper.latitude.map(Value::Double);
+            longitude = 11 double, Double, Event, false, |draft| draft.shopper.longitude.map(Value::Double);
+            /// The visit, by the sender's id. Left out, a visit ends with 30 minutes in which nothing happens.
+            session_id = 12 string, SessionId, Event, false, |draft| draft.visit.session_id.as_ref().map(shown);
+            /// When it began; else with its first event.
+            session_started_at = 13 string, Time, Event, false, |draft| draft.visit.session_started_at.as_ref().map(instant);
+            /// Whether there was a visit before; else whether one is known.
+            returning = 14 bool, Bool, Event, false, |draft| draft.visit.returning.map(Value::Bool);
+            device = 15 string, Text, Event, false, |draft| draft.visit.device.map(|device| text(device.as_str()));
+            channel = 16 string, Text, Event, false, |draft| draft.visit.channel.map(|channel| text(channel.as_str()));
             /// The product, where the event is about one.
             item_id = 17 string, Text, Product, false, |draft| line(draft).map(|line| text(&line.item_id));
             item_name = 18 string, Text, Product, false, |draft| line(draft).map(|line| text(&line.item_name));
@@ -216,6 +227,14 @@ macro_rules! table {
             doc: &[$($doc.trim_ascii()),*],
             of: $of,
         }, )+];
+
+        /// Where a field stands in [`FIELDS`]. Comparing a name with each costs less than hashing it: most differ in length.
+        pub(super) fn place(name: &str) -> Option<usize> {
+            #[expect(non_camel_case_types, reason = "each is called as its field is")]
+            enum Place { $($name),+ }
+            $( if name == stringify!($name) { return Some(Place::$name as usize); } )+
+            None
+        }
     };
 }
 
@@ -278,25 +297,38 @@ pub fn assemble(fields: &impl Fields) -> Result<Draft, Rejection> {
         event_name: required(fields, "event_name")?,
         occurred_at: required(fields, "occurred_at")?,
         shopper: Shopper {
-            user_id: required(fields, "user_id")?,
-            gender: required(fields, "gender")?,
-            age: whole(fields, "age")?,
-            country: required(fields, "country")?,
-            city: label(fields, "city")?,
-            latitude: present("latitude", fields.degrees("latitude")?)?,
-            longitude: present("longitude", fields.degrees("longitude")?)?,
+            user_id: fields.optional("user_id")?,
+            anonymous_id: fields.optional("anonymous_id")?,
+            gender: fields.optional("gender")?,
+            age: fields.whole("age")?,
+            country: fields.optional("country")?,
+            city: optional_label(fields, "city")?,
+            latitude: fields.degrees("latitude")?,
+            longitude: fields.degrees("longitude")?,
         },
         visit: Visit {
-            session_id: required(fields, "session_id")?,
-            session_started_at: required(fields, "session_started_at")?,
-            returning: required(fields, "returning")?,
-            device: required(fields, "device")?,
-            channel: required(fields, "channel")?,
+            session_id: fields.optional("session_id")?,
+            session_started_at: fields.optional("session_started_at")?,
+            returning: fields.optional("returning")?,
+            device: fields.optional("device")?,
+            channel: fields.optional("channel")?,
         },
         line,
         order,
         payment_type: optional_label(fields, "payment_type")?,
     })
+}
+
+/// Whose a record is, where it names somebody in the source's own words, whatever else is wrong with it.
+#[must_use]
+pub fn visitor_of(fields: &impl Fields, source: &str) -> Option<Uuid> {
+    let shopper = Shopper {
+        user_id: fields.optional("user_id").ok().flatten(),
+        anonymous_id: fields.optional("anonymous_id").ok().flatten(),
+        ..Shopper::default()
+    };
+    let (user_id, anonymous_id) = shopper.ids(source);
+    user_id.or(anonymous_id)
 }
 
 fn some_of(fields: &impl Fields, part: Part) -> bool {

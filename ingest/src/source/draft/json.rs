@@ -1,6 +1,6 @@
 //! The fields of one JSON object.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::fmt;
 
 use contracts::Reason;
@@ -9,34 +9,43 @@ use serde::de::{DeserializeOwned, Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::field::place;
 use super::{FIELDS, Fields, rejected};
 
-/// Fields by their names, as they are written.
-pub(super) struct Json<'a>(HashMap<String, &'a RawValue>);
+/// The fields that are known, in their places in [`FIELDS`], as they are written.
+pub(super) struct Json<'a>([Option<&'a RawValue>; FIELDS.len()]);
+
+/// The name of a field, borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Json<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
         impl<'de> Visitor<'de> for Object {
-            type Value = HashMap<String, &'de RawValue>;
+            type Value = Json<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = HashMap::with_capacity(FIELDS.len());
-                while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+                let mut fields = [None; FIELDS.len()];
+                while let Some(Name(name)) = map.next_key()? {
+                    let Some(field) = place(&name).and_then(|place| fields.get_mut(place)) else {
+                        // Passed over, if it is text: other bytes are refused wherever they stand.
+                        map.next_value::<&RawValue>()?;
+                        continue;
+                    };
                     // Which of the two is meant nobody can tell.
-                    if fields.contains_key(&name) && FIELDS.iter().any(|field| field.name == name) {
+                    if field.replace(map.next_value()?).is_some() {
                         return Err(A::Error::custom(format_args!("{name} is there twice")));
                     }
-                    fields.insert(name, value);
                 }
-                Ok(fields)
+                Ok(Json(fields))
             }
         }
-        deserializer.deserialize_map(Object).map(Self)
+        deserializer.deserialize_map(Object)
     }
 }
 
@@ -47,7 +56,8 @@ impl<'a> Json<'a> {
 
     /// The text of a value; null counts as absent.
     fn raw(&self, field: &str) -> Option<&str> {
-        self.0.get(field).map(|raw| raw.get()).filter(|raw| *raw != "null")
+        let raw = self.0.get(place(field)?)?.map(RawValue::get)?;
+        (raw != "null").then_some(raw)
     }
 }
 

@@ -1,7 +1,7 @@
 use chrono::{DateTime, TimeDelta};
-use contracts::ids;
 use contracts::money::{Cost, Exact};
 use contracts::validation::{Line, OrderLine, Shopper, SourceId, Visit};
+use contracts::visitor::SenderId;
 use contracts::vocabulary::{Channel, Device, EventName, Gender};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -41,40 +41,63 @@ fn drafts() -> impl Strategy<Value = Draft> {
             purchased_at: purchased_us.map(|us| DateTime::from_timestamp_micros(us).unwrap()),
         },
     );
-    let finite = || any::<f64>().prop_filter("JSON has no other", |degrees| degrees.is_finite());
     (
         source_ids(),
-        (-4_000_000_000_000_000i64..9_000_000_000_000_000, any::<i32>(), finite(), finite()),
+        -4_000_000_000_000_000i64..9_000_000_000_000_000,
+        shoppers(),
+        (prop::option::of(sender_ids()), any::<[bool; 4]>()),
         prop::option::of(line),
         prop::option::of(order),
         prop::option::of(Just("card")),
     )
-        .prop_map(|(source_id, (unix_us, age, latitude, longitude), line, order, payment)| {
+        .prop_map(|(source_id, unix_us, shopper, (session_id, told), line, order, payment)| {
             let occurred_at = DateTime::from_timestamp_micros(unix_us).unwrap();
             Draft {
                 source_id,
                 event_name: EventName::Refund,
                 occurred_at,
-                shopper: Shopper {
-                    user_id: Uuid::from_u128(1),
-                    gender: Gender::Other,
-                    age,
-                    country: "CH".parse().unwrap(),
-                    city: "Zürich".parse().unwrap(),
-                    latitude,
-                    longitude,
-                },
+                shopper,
                 visit: Visit {
-                    session_id: ids::v7(occurred_at, [3; 10]),
-                    session_started_at: occurred_at + TimeDelta::nanoseconds(1),
-                    returning: true,
-                    device: Device::Mobile,
-                    channel: Channel::PaidSearch,
+                    session_id,
+                    session_started_at: told[0].then(|| occurred_at + TimeDelta::nanoseconds(1)),
+                    returning: told[1].then_some(true),
+                    device: told[2].then_some(Device::Mobile),
+                    channel: told[3].then_some(Channel::PaidSearch),
                 },
                 line,
                 order,
                 payment_type: payment.map(|text| text.parse().unwrap()),
             }
+        })
+}
+
+fn sender_ids() -> impl Strategy<Value = SenderId> {
+    prop_oneof![
+        any::<u128>().prop_map(|id| SenderId::Uuid(Uuid::from_u128(id))),
+        "[a-zß-ž@.]{1,20}".prop_map(|name| SenderId::Name(name.parse().unwrap())),
+    ]
+}
+
+/// Each fact is there or not.
+fn shoppers() -> impl Strategy<Value = Shopper> {
+    let finite = || any::<f64>().prop_filter("JSON has no other", |degrees| degrees.is_finite());
+    (
+        prop::option::of(sender_ids()),
+        prop::option::of("[a-z]{1,9}"),
+        any::<Option<i32>>(),
+        prop::option::of(finite()),
+        prop::option::of(finite()),
+        any::<[bool; 3]>(),
+    )
+        .prop_map(|(user_id, anonymous_id, age, latitude, longitude, told)| Shopper {
+            user_id,
+            anonymous_id: anonymous_id.map(|name| name.parse().unwrap()),
+            gender: told[0].then_some(Gender::Other),
+            age,
+            country: told[1].then(|| "CH".parse().unwrap()),
+            city: told[2].then(|| "Zürich".parse().unwrap()),
+            latitude,
+            longitude,
         })
 }
 
@@ -113,7 +136,10 @@ fn each_fault_has_its_reason() {
     };
     assert!(whole("", "").is_ok());
     assert_eq!(whole("{", "["), Err((Reason::Malformed, "record")));
-    assert_eq!(whole("age", "aged"), Err((Reason::MissingField, "age")));
+    assert_eq!(whole("event_name", "name"), Err((Reason::MissingField, "event_name")));
+    assert_eq!(whole("\"age\":5", "\"age\":\"5\""), Err((Reason::InvalidField, "age")));
+    // Whose it is, is judged with the other rules.
+    assert!(whole("user_id", "user").is_ok());
     assert_eq!(whole("\"male\"", "\"cat\""), Err((Reason::InvalidField, "gender")));
     assert_eq!(whole("\"latitude\":1", "\"latitude\":\"1\""), Err((Reason::InvalidField, "latitude")));
     assert_eq!(whole("{", "{\"price\":\"1.00\","), Err((Reason::MissingField, "item_id")));
@@ -170,6 +196,17 @@ fn a_whole_number_is_one_however_it_is_written() {
     for text in ["2.5", "\"2\"", "2147483648", "1e10", "1e400", "1e-1", "true", "9.3e99999999999", "[2]"] {
         assert_eq!(quantity(text), Err((Reason::InvalidField, "quantity")), "{text}");
     }
+}
+
+#[test]
+fn whose_a_record_is_shows_whatever_else_is_wrong() {
+    let of = |json: &str| visitor(json.as_bytes(), "collector/web");
+    let named = contracts::ids::named_user("collector/web", "ada");
+    assert_eq!(of(r#"{"user_id":"ada","anonymous_id":"b1","event_name":7}"#), Some(named));
+    let browser = contracts::ids::anonymous_visitor("collector/web", "b1");
+    assert_eq!(of(r#"{"user_id":7,"anonymous_id":"b1"}"#), Some(browser));
+    assert_eq!(of(r#"{"event_name":"purchase"}"#), None);
+    assert_eq!(of("[]"), None);
 }
 
 #[test]

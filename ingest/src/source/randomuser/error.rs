@@ -19,7 +19,7 @@ pub enum ApiError {
     #[error("the users API gave no complete answer in time")]
     Timeout(#[source] reqwest::Error),
     /// The connection broke.
-    #[error("the answer of the users API broke off")]
+    #[error("the answer of the users API ended early")]
     Transport(#[source] reqwest::Error),
     /// Too many users asked for in five minutes.
     #[error("the users API limits the rate (HTTP {status}): {message}")]
@@ -58,7 +58,7 @@ pub enum ApiError {
         excerpt: String,
     },
     /// Status 200 with something that is no JSON, usually HTML of whoever stands in front.
-    #[error("the users API answered with something that is no JSON: {excerpt:?}")]
+    #[error("the answer of the users API is not JSON: {excerpt:?}")]
     NotJson {
         /// The beginning of the body.
         excerpt: String,
@@ -67,13 +67,13 @@ pub enum ApiError {
     #[error("the answer of the users API is not a whole page")]
     NotAPage(#[source] serde_json::Error),
     /// Status 200 and no users, as in the outage of early 2026.
-    #[error("the users API gave no users although {asked} were asked for")]
+    #[error("the users API returned no users, but {asked} were requested")]
     Empty {
         /// How many were asked for.
         asked: u32,
     },
     /// Another number of users than was asked for.
-    #[error("the users API gave {given} users and says {told}, {asked} were asked for")]
+    #[error("the users API returned {given} users and reports {told}, but {asked} were requested")]
     WrongCount {
         /// How many were asked for.
         asked: u32,
@@ -86,7 +86,7 @@ pub enum ApiError {
     #[error("the users API answered as version {0}, not {API_VERSION}")]
     Version(String),
     /// Another page or seed than was asked for.
-    #[error("the users API answered with another {what} than was asked for: {given}")]
+    #[error("the users API answered with another {what} than was requested: {given}")]
     OtherPage {
         /// Seed or page.
         what: &'static str,

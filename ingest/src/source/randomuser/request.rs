@@ -44,13 +44,13 @@ impl FromStr for Nationality {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// The API would silently give one user.
-    #[error("{0} users a page cannot be asked for: use 1 to {MAX_RESULTS}, and several pages for more")]
+    #[error("a page cannot have {0} users: use 1 to {MAX_RESULTS}, and several pages for more")]
     Results(u32),
     /// The API would silently give the first page.
     #[error("there is no page {0}: use 1 to {MAX_PAGE}")]
     Page(u32),
     /// The API would silently drop the whole filter.
-    #[error("{0:?} is no nationality of the API: use {known}", known = NATIONALITIES.join(", "))]
+    #[error("{0:?} is not a nationality of the API: use {known}", known = NATIONALITIES.join(", "))]
     Nationality(String),
     /// The API would silently choose nationality or seed by itself.
     #[error("{0:?} cannot be a seed: use 1 to 64 letters, digits, '-' and '_', but not exactly 18")]

@@ -50,7 +50,7 @@ pub enum Rhythm {
     Daily,
 }
 
-/// Shares of records, in percent, that are not as they should be.
+/// Shares of records, in percent, that are not as most are.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Dial {
     /// Of visits told 11 to 40 minutes after they happened, as by a phone that was offline.
@@ -63,6 +63,8 @@ pub struct Dial {
     pub malformed_pct: f64,
     /// By one and the same user.
     pub hot_key_pct: f64,
+    /// Of visits by somebody who has not signed in, of whom the country is known and nothing else.
+    pub guests_pct: f64,
 }
 
 /// A configuration that cannot be run.
@@ -124,13 +126,14 @@ impl RunConfig {
 }
 
 impl Dial {
-    const fn shares(&self) -> [(&'static str, f64); 5] {
+    const fn shares(&self) -> [(&'static str, f64); 6] {
         [
             ("late", self.late_pct),
             ("repeated", self.repeated_pct),
             ("out-of-order", self.out_of_order_pct),
             ("malformed", self.malformed_pct),
             ("hot-key", self.hot_key_pct),
+            ("guests", self.guests_pct),
         ]
     }
 }

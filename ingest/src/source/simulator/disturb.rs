@@ -97,13 +97,13 @@ impl Disturbed {
         draft.source_id = Some(SourceId::Uuid(ids::v7(draft.occurred_at, self.dice.id_bits())));
         let about_product = draft.line.is_some();
         match self.dice.below(if about_product { 6 } else { 4 }) {
-            0 => draft.shopper.age = 200,
+            0 => draft.shopper.age = Some(200),
             1 => {
                 draft.occurred_at = at + TimeDelta::minutes(5);
                 draft.source_id = Some(SourceId::Uuid(ids::v7(draft.occurred_at, self.dice.id_bits())));
             }
             2 => draft.source_id = None,
-            3 => draft.visit.session_started_at = draft.occurred_at + TimeDelta::seconds(1),
+            3 => draft.visit.session_started_at = Some(draft.occurred_at + TimeDelta::seconds(1)),
             4 => draft.line.iter_mut().for_each(|line| line.quantity = 0),
             // The code ISO 4217 keeps for "no currency": nothing can have a rate for it.
             _ => draft.line.iter_mut().for_each(|line| line.currency = no_currency()),

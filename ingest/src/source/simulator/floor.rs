@@ -87,6 +87,7 @@ pub(super) struct Floor {
     /// When a member has something to be paid back.
     refunds: Agenda<usize>,
     late_pct: f64,
+    guests_pct: f64,
     /// The member behind a hot key, and its visit.
     hot: Option<(usize, Option<Box<Visit>>)>,
     start_us: i64,
@@ -111,6 +112,7 @@ impl Floor {
             visits: Agenda::new(),
             refunds: Agenda::new(),
             late_pct: dial.late_pct,
+            guests_pct: dial.guests_pct,
             hot,
             start_us: start.timestamp_micros(),
             orders: 0,
@@ -123,7 +125,7 @@ impl Floor {
         // Whoever is due; or somebody new; or, with everybody visiting, whoever is due first.
         let due = self.visits.pop_due(now_us);
         let opened = due.or_else(|| self.open_visit(at)).or_else(|| self.visits.pop());
-        let mut visit = opened.unwrap_or_else(|| self.begin(0, at));
+        let mut visit = opened.unwrap_or_else(|| self.begin(0, at, self.guests_pct));
         let (draft, pause) = self.step(&mut visit, at);
         match pause {
             Some(pause) => self.visits.add(now_us + self.hurried(pause, now_us), visit),
@@ -132,10 +134,10 @@ impl Floor {
         draft
     }
 
-    /// The same for the hot key's member, who never pauses.
+    /// The same for the hot key's member, who never pauses and is always signed in: a key is hot by its user.
     pub(super) fn next_hot(&mut self, at: DateTime<Utc>) -> Option<Draft> {
         let (member, visit) = self.hot.take()?;
-        let mut visit = visit.unwrap_or_else(|| self.begin(member, at));
+        let mut visit = visit.unwrap_or_else(|| self.begin(member, at, 0.0));
         let (draft, pause) = self.step(&mut visit, at);
         self.hot = Some((member, pause.map(|_| visit)));
         Some(draft)
@@ -147,13 +149,13 @@ impl Floor {
         if let Some(member) = self.refunds.pop_due(now_us)
             && self.population.take(member)
         {
-            return Some(self.begin(member, at));
+            return Some(self.begin(member, at, self.guests_pct));
         }
         let member = self.population.take_any(now_us, &mut self.dice)?;
-        Some(self.begin(member, at))
+        Some(self.begin(member, at, self.guests_pct))
     }
 
-    fn begin(&mut self, member: usize, at: DateTime<Utc>) -> Box<Visit> {
+    fn begin(&mut self, member: usize, at: DateTime<Utc>, guests_pct: f64) -> Box<Visit> {
         let told_after = if self.dice.percent(self.late_pct) {
             let after_s = LATE_FROM_S + LATE_SPREAD_S * self.dice.unit();
             #[expect(clippy::cast_possible_truncation, reason = "minutes")]
@@ -167,9 +169,14 @@ impl Floor {
         } else {
             None
         };
+        let is_guest = refund.is_none() && guests_pct > 0.0 && self.dice.percent(guests_pct);
         let who = &self.population.members[member];
-        let visit = Visit::begin(member, who, at, told_after, refund, &mut self.dice);
-        self.population.members[member].known = true;
+        let mut visit = Visit::begin(member, who, at, told_after, refund, &mut self.dice);
+        if is_guest {
+            visit.hide(&mut self.dice);
+        } else {
+            self.population.members[member].known = true;
+        }
         Box::new(visit)
     }
 

@@ -4,6 +4,7 @@ use contracts::User;
 use contracts::event::Country;
 use contracts::record::Text;
 use contracts::validation::{OrderLine, Shopper};
+use contracts::visitor::SenderId;
 
 use super::dice::Dice;
 use super::market;
@@ -68,13 +69,14 @@ impl Population {
             idle.idle.push(index);
             members.push(Member {
                 shopper: Shopper {
-                    user_id: user.user_id,
-                    gender: user.gender,
-                    age: user.age,
-                    country: user.country,
-                    city: user.city.clone(),
-                    latitude: user.latitude,
-                    longitude: user.longitude,
+                    user_id: Some(SenderId::Uuid(user.user_id)),
+                    anonymous_id: None,
+                    gender: Some(user.gender),
+                    age: Some(user.age),
+                    country: Some(user.country),
+                    city: Some(user.city.clone()),
+                    latitude: Some(user.latitude),
+                    longitude: Some(user.longitude),
                 },
                 price_list: market::price_list(user.country),
                 known: dice.percent(40.0),

@@ -3,8 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::ids;
 use contracts::record::Text;
-use contracts::validation::{Draft, OrderLine, SourceId, Visit as VisitFields};
-use contracts::vocabulary::{Channel, Device, EventName};
+use contracts::validation::{Draft, OrderLine, Shopper, SourceId, Visit as VisitFields};
+use contracts::visitor::{Name, SenderId};
+use contracts::vocabulary::{Channel, Device, EventName, Gender};
 
 use super::catalogue::Catalogue;
 use super::dice::Dice;
@@ -27,6 +28,7 @@ enum Next {
 
 pub(super) struct Visit {
     pub(super) member: usize,
+    shopper: Shopper,
     fields: VisitFields,
     /// How much later than it happened this visit is told; zero for nearly all.
     told_after: TimeDelta,
@@ -83,8 +85,8 @@ impl Visit {
         dice: &mut Dice,
     ) -> Self {
         let device_weights: [u32; 4] = match member.shopper.age {
-            ..30 => [70, 22, 6, 2],
-            30..50 => [56, 36, 7, 1],
+            Some(..30) => [70, 22, 6, 2],
+            Some(30..50) => [56, 36, 7, 1],
             _ => [40, 46, 13, 1],
         };
         let device = DEVICES[dice.weighted(&device_weights)];
@@ -92,12 +94,13 @@ impl Visit {
         let started_at = at - told_after;
         Self {
             member: member_index,
+            shopper: member.shopper.clone(),
             fields: VisitFields {
-                session_id: ids::v7(started_at, dice.id_bits()),
-                session_started_at: started_at,
-                returning: member.known,
-                device,
-                channel,
+                session_id: Some(SenderId::Uuid(ids::v7(started_at, dice.id_bits()))),
+                session_started_at: Some(started_at),
+                returning: Some(member.known),
+                device: Some(device),
+                channel: Some(channel),
             },
             told_after,
             cart: Vec::new(),
@@ -107,11 +110,23 @@ impl Visit {
         }
     }
 
+    /// Makes it one of somebody who has not signed in and is not recognised.
+    pub(super) fn hide(&mut self, dice: &mut Dice) {
+        let shopper = Shopper {
+            anonymous_id: Some(browser(dice)),
+            gender: Some(Gender::Unknown),
+            country: self.shopper.country,
+            ..Shopper::default()
+        };
+        self.shopper = shopper;
+        self.fields.returning = Some(false);
+    }
+
     /// Does what comes next, at the given slot of the schedule, and decides what follows.
     pub(super) fn step(&mut self, at: DateTime<Utc>, member: &Member, around: &mut Surroundings<'_>) -> Step {
         let occurred_at = at - self.told_after;
         let source_id = Some(SourceId::Uuid(ids::v7(occurred_at, around.dice.id_bits())));
-        let (shopper, visit) = (member.shopper.clone(), self.fields.clone());
+        let (shopper, visit) = (self.shopper.clone(), self.fields.clone());
         let mut draft =
             Draft { source_id, ..Draft::new(EventName::SessionStart, occurred_at, shopper, visit) };
         let line_of = |product, quantity| Some(around.catalogue.line(product, member.price_list, quantity));
@@ -244,6 +259,12 @@ fn choose<const N: usize>(dice: &mut Dice, options: &[(u32, Next); N]) -> Next {
 fn payment_type(dice: &mut Dice) -> Text<32> {
     let drawn = PAYMENT_TYPES[dice.weighted(&PAYMENT_TYPES.map(|(_, weight)| weight))].0;
     Text::new(drawn).expect("a short word")
+}
+
+#[expect(clippy::expect_used, reason = "a word and twenty hex digits")]
+fn browser(dice: &mut Dice) -> Name {
+    let digits: String = dice.id_bits().iter().map(|byte| format!("{byte:02x}")).collect();
+    Name::new(&format!("browser-{digits}")).expect("short ASCII")
 }
 
 #[expect(clippy::expect_used, reason = "hex digits of two numbers fit 64 characters")]

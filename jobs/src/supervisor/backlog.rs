@@ -22,7 +22,7 @@ const AT_ONCE: usize = 500;
 const PRUNE: Duration = Duration::from_secs(600);
 
 /// A query that is about to be submitted.
-pub(super) struct Announced {
+pub(super) struct Announcement {
     pub(super) key: Key,
     pub(super) newest: bool,
     pub(super) trigger_ms: u64,
@@ -30,7 +30,7 @@ pub(super) struct Announced {
 
 /// What is still to be written.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct Backlog {
     batches: VecDeque<Batch>,
     faults: VecDeque<Fault>,
     queries: BTreeMap<Key, Query>,
@@ -45,11 +45,11 @@ pub(super) struct Kept {
     lost: bool,
 }
 
-impl Kept {
+impl Backlog {
     /// These queries and no others wait to be started.
-    pub(super) fn announce(&mut self, queries: impl Iterator<Item = Announced>) {
+    pub(super) fn announce(&mut self, queries: impl Iterator<Item = Announcement>) {
         self.queries = queries
-            .map(|Announced { key, newest, trigger_ms }| {
+            .map(|Announcement { key, newest, trigger_ms }| {
                 let (query, revision) = key;
                 let (trigger_active, data_available) = (false, false);
                 let state = State::Waiting;
@@ -194,8 +194,8 @@ mod tests {
     const CUBE: Key = ("cube", 7);
     const ORDERS: Key = ("orders", 7);
 
-    fn announced(key: Key) -> Announced {
-        Announced { key, newest: true, trigger_ms: 500 }
+    fn announced(key: Key) -> Announcement {
+        Announcement { key, newest: true, trigger_ms: 500 }
     }
 
     fn report(batch_id: i64, rows: i64) -> SparkProgress {
@@ -224,40 +224,40 @@ mod tests {
 
     #[test]
     fn batches_without_records_are_not_kept_but_tell_which_is_next() {
-        let mut kept = Kept::default();
-        kept.reported(CUBE, &report(4, 0));
-        assert!(kept.batches.is_empty());
-        kept.failed(CUBE, "cube failed".into(), "stack");
-        kept.failed(ORDERS, "orders failed".into(), "stack");
-        let batches: Vec<Option<i64>> = kept.faults.iter().map(|fault| fault.batch_id).collect();
+        let mut backlog = Backlog::default();
+        backlog.reported(CUBE, &report(4, 0));
+        assert!(backlog.batches.is_empty());
+        backlog.failed(CUBE, "cube failed".into(), "stack");
+        backlog.failed(ORDERS, "orders failed".into(), "stack");
+        let batches: Vec<Option<i64>> = backlog.faults.iter().map(|fault| fault.batch_id).collect();
         assert_eq!(batches, [Some(5), None]);
     }
 
     #[test]
     fn while_nobody_takes_them_the_newest_are_kept() {
-        let mut kept = Kept::default();
+        let mut backlog = Backlog::default();
         for batch in 0..i64::try_from(BATCHES).unwrap() + 10 {
-            kept.reported(CUBE, &report(batch, 1));
+            backlog.reported(CUBE, &report(batch, 1));
         }
-        assert_eq!((kept.batches.len(), kept.batches[0].batch_id, kept.lost), (BATCHES, 10, true));
+        assert_eq!((backlog.batches.len(), backlog.batches[0].batch_id, backlog.lost), (BATCHES, 10, true));
     }
 
     #[test]
     fn a_query_is_told_of_once_however_often_it_was_asked() {
-        let mut kept = Kept::default();
-        kept.announce([announced(CUBE), announced(ORDERS)].into_iter());
-        assert_eq!((kept.asked.len(), kept.replaces), (2, true));
-        kept.started(CUBE);
-        kept.asked(CUBE, true, true);
-        assert_eq!(kept.asked.len(), 2);
-        let state = |kept: &Kept, key| kept.queries[&key].state;
-        assert_eq!((state(&kept, CUBE), state(&kept, ORDERS)), (State::Running, State::Waiting));
+        let mut backlog = Backlog::default();
+        backlog.announce([announced(CUBE), announced(ORDERS)].into_iter());
+        assert_eq!((backlog.asked.len(), backlog.replaces), (2, true));
+        backlog.started(CUBE);
+        backlog.asked(CUBE, true, true);
+        assert_eq!(backlog.asked.len(), 2);
+        let state = |backlog: &Backlog, key| backlog.queries[&key].state;
+        assert_eq!((state(&backlog, CUBE), state(&backlog, ORDERS)), (State::Running, State::Waiting));
         // One that was not announced is of an earlier submission.
-        kept.asked(("cube", 6), true, true);
-        assert_eq!(kept.queries.len(), 2);
-        kept.ended();
-        assert_eq!((state(&kept, CUBE), kept.queries[&CUBE].trigger_active), (State::Ended, false));
-        kept.leave_to_another();
-        assert!(kept.asked.is_empty() && !kept.replaces);
+        backlog.asked(("cube", 6), true, true);
+        assert_eq!(backlog.queries.len(), 2);
+        backlog.ended();
+        assert_eq!((state(&backlog, CUBE), backlog.queries[&CUBE].trigger_active), (State::Ended, false));
+        backlog.leave_to_another();
+        assert!(backlog.asked.is_empty() && !backlog.replaces);
     }
 }

@@ -92,7 +92,7 @@ pub(crate) struct Lease {
 
 /// How a query does now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub(crate) struct QueryTold {
+pub(crate) struct QueryReport {
     pub(crate) query: String,
     pub(crate) revision: i64,
     pub(crate) newest: bool,

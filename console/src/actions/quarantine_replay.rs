@@ -1,99 +1,41 @@
 //! Records in quarantine, judged again: first without changing anything, then in earnest, and only as many as the first time.
 
-use contracts::Reason;
 use contracts::endpoints::Endpoints;
 use contracts::money::Rates;
 use ingest::clock::Clock;
 use ingest::quarantine::{Plan, Replayed, Rules, replay};
-use ingest::store::{Filter, Store, StoreError};
+use ingest::store::{Store, StoreError};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::deed::Intent;
-use super::operations::{Kind, Line, Outcome, Stage, Teller, start};
+use super::dry_run::{DryRun, Selection};
+use super::operations::{Kind, Line, Stage};
+use super::runner::{Outcome, Teller, start};
 use crate::access::Operator;
 use crate::app::App;
 use crate::format;
 use crate::problem::Problem;
 use crate::watch::words;
-use contracts::printable::printable_name;
 
 /// Above so many records the count is typed.
 pub(crate) const TYPED_ABOVE: u64 = 1_000;
-
-/// What a dry run judged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Judged {
-    pub(crate) wanted: Wanted,
-    pub(crate) records: u64,
-    pub(crate) accepted: u64,
-    pub(crate) repeated: u64,
-    pub(crate) refused: u64,
-}
-
-/// Which records.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Wanted {
-    pub(crate) source: Option<String>,
-    pub(crate) reason: Option<Reason>,
-    pub(crate) coordinates: Option<String>,
-}
-
-impl Wanted {
-    /// As a form has it.
-    ///
-    /// # Errors
-    /// Where the reason is none.
-    pub(crate) fn of(
-        source: Option<String>,
-        reason: Option<String>,
-        coordinates: Option<String>,
-    ) -> Result<Self, Problem> {
-        let some = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let reason = some(reason).map(|word| {
-            word.parse().map_err(|_| {
-                Problem::bad_request("bad-choice", format!("{word:?} is no reason of quarantine"))
-            })
-        });
-        Ok(Self { source: some(source), reason: reason.transpose()?, coordinates: some(coordinates) })
-    }
-
-    fn filter(&self) -> Filter {
-        Filter {
-            source: self.source.clone(),
-            reason: self.reason,
-            coordinates: self.coordinates.clone(),
-            since: None,
-            open: Some(true),
-        }
-    }
-
-    /// For people and the log.
-    pub(crate) fn told(&self) -> String {
-        let mut told = String::from("open records");
-        if let Some(reason) = self.reason {
-            told += &format!(", {reason}");
-        }
-        if let Some(source) = &self.source {
-            told += &format!(", of {}", printable_name(source));
-        }
-        if let Some(coordinates) = &self.coordinates {
-            told += &format!(", at {}", printable_name(coordinates));
-        }
-        told
-    }
-}
 
 /// Begins to say what would become of records.
 ///
 /// # Errors
 /// Where it cannot begin.
-pub(crate) async fn dry_run(app: &App, by: &Operator, why: &str, wanted: Wanted) -> Result<Uuid, Problem> {
-    let target = wanted.told();
+pub(crate) async fn dry_run(
+    app: &App,
+    by: &Operator,
+    why: &str,
+    selection: Selection,
+) -> Result<Uuid, Problem> {
+    let target = selection.told();
     let intent = Intent { action: Kind::DryRun.action(), target: &target, why, detail: json!({}) };
     let (endpoints, rates) = (app.config.endpoints.clone(), app.config.rates.clone());
-    start(app, by, Kind::DryRun, intent, move |teller| judge(endpoints, rates, wanted, None, teller)).await
+    start(app, by, Kind::DryRun, intent, move |teller| judge(endpoints, rates, selection, None, teller)).await
 }
 
 /// Begins to take records in that a dry run has judged.
@@ -115,19 +57,21 @@ pub(crate) async fn in_earnest(
     }
     let detail = json!({ "dry_run": of, "records": judged.records, "accepted": judged.accepted,
         "repeated": judged.repeated, "refused": judged.refused });
-    let target = judged.wanted.told();
+    let target = judged.selection.told();
     let intent = Intent { action: Kind::Replay.action(), target: &target, why, detail };
     let (endpoints, rates) = (app.config.endpoints.clone(), app.config.rates.clone());
-    let Judged { wanted, records, .. } = judged;
-    start(app, by, Kind::Replay, intent, move |teller| judge(endpoints, rates, wanted, Some(records), teller))
-        .await
+    let DryRun { selection, records, .. } = judged;
+    start(app, by, Kind::Replay, intent, move |teller| {
+        judge(endpoints, rates, selection, Some(records), teller)
+    })
+    .await
 }
 
 /// What a dry run of this console judged, once it has ended.
 ///
 /// # Errors
 /// Where there is none, or it has not ended.
-pub(crate) fn confirmed(app: &App, id: Uuid) -> Result<Judged, Problem> {
+pub(crate) fn confirmed(app: &App, id: Uuid) -> Result<DryRun, Problem> {
     let operations = app.watch.operations.borrow().value.clone();
     let operation = operations.as_deref().and_then(|operations| operations.of_id(id)).cloned();
     let judged = operation.filter(|operation| operation.stage != Stage::Running).and_then(|it| it.judged);
@@ -142,7 +86,7 @@ pub(crate) fn confirmed(app: &App, id: Uuid) -> Result<Judged, Problem> {
 async fn judge(
     endpoints: Endpoints,
     rates: Rates,
-    wanted: Wanted,
+    selection: Selection,
     confirmed: Option<u64>,
     teller: Teller,
 ) -> Result<Outcome, String> {
@@ -150,7 +94,7 @@ async fn judge(
     let mut store = Store::connect(&endpoints.pg_url).await.map_err(refused)?;
     // What was committed in another currency must not be added to.
     store.settle_base_currency(rates.base()).await.map_err(refused)?;
-    let filter = wanted.filter();
+    let filter = selection.filter();
     let open: i64 =
         store.count_quarantined(&filter).await.map_err(refused)?.iter().map(|count| count.open).sum();
     let open = u64::try_from(open).unwrap_or(0);
@@ -158,7 +102,7 @@ async fn judge(
         && confirmed != open
     {
         return Err(format!(
-            "{open} records are open now, and {confirmed} were when the dry run looked: nothing was changed; make another dry run"
+            "{open} records are open now, but {confirmed} were open at the dry run: nothing was changed; make another dry run"
         ));
     }
     let rules = Rules { namespace: endpoints.namespace.clone(), rates };
@@ -174,8 +118,8 @@ async fn judge(
         passed: replayed.refused_total() == 0,
         told: account(&replayed, plan.dry_run),
         lines: lines(&replayed),
-        judged: plan.dry_run.then(|| Judged {
-            wanted,
+        judged: plan.dry_run.then(|| DryRun {
+            selection,
             records: replayed.judged,
             accepted: replayed.accepted,
             repeated: replayed.repeated,

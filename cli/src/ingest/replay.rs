@@ -1,5 +1,7 @@
 //! `storepulse ingest replay`.
 
+mod check;
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,10 +12,8 @@ use anyhow::Context;
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 use contracts::Reason;
-use contracts::printable::{printable, printable_lines};
-use history::{
-    Checked, Example, Mapping, Notes, Outcome, Progress, Replayed, Shop, SourceName, check, replay,
-};
+use contracts::printable::printable;
+use history::{Example, Mapping, Progress, Replayed, Shop, SourceName, replay};
 use indicatif::{ProgressBar, ProgressStyle};
 use ingest::clock::Clock;
 use ingest::store::Store;
@@ -24,17 +24,17 @@ use crate::{connect, interrupt, reconcile};
 
 const HELP: &str = "\
 Examples:
-  storepulse ingest replay --check 2019.csv --mapping shop.toml      what the first rows become and what is refused; stores nothing
+  storepulse ingest replay --check 2019.csv --mapping shop.toml  show events, store nothing
   storepulse ingest replay 2019.csv 2020.parquet --mapping shop.toml
   storepulse ingest replay events.ndjson --mapping shop.toml --reconcile
   storepulse ingest replay 2019.csv --mapping shop.toml --again --rates rates.csv
 
 A mapping, shop.toml:
-  source = \"acme\"                    # part of the ids of rows; --source overrides it
-  timezone = \"Europe/Berlin\"         # of times without a zone; UTC where it is left out
+  source = \"acme\"                    # part of the ids of rows; --source replaces it
+  timezone = \"Europe/Berlin\"         # for times without a zone; the default is UTC
   csv = { delimiter = \";\" }
-  [fields]                           # our field = their column, or a table
-  event_id = \"id\"                    # where it is left out, ids follow from what stands in the row
+  [fields]                           # our field = a column of the file, or a table
+  event_id = \"id\"                    # without it, ids are derived from the values in the row
   event_name = { column = \"type\", values = { pageview = \"view_item\", order = \"purchase\" } }
   occurred_at = { column = \"ts\", format = \"%d.%m.%Y %H:%M:%S\" }   # or iso, unix_s, unix_ms, unix_us
   user_id = \"customer\"
@@ -43,43 +43,45 @@ A mapping, shop.toml:
   gender = { column = \"sex\", values = { f = \"female\", m = \"male\" }, default = \"other\" }
   country = { value = \"DE\" }         # a constant
   price = { column = \"preis\", decimal = \",\" }
-Orders, lists, refunds and lines that are none, in one line each:
-  orders = { carry = [\"Created at\"], number = true }     # values of an order on its first line; lines without numbers
-  lines = \"properties.products\"                          # a row for each element of this list (NDJSON, Parquet)
+One line each for orders, lists, refunds and rows that are not events:
+  orders = { carry = [\"Created at\"], number = true }  # copy from the first line; number the lines
+  lines = \"properties.products\"                       # a row per element (NDJSON, Parquet)
   skip = [{ column = \"line_type\", values = [\"shipping\"] }] # counted, not kept
-  quantity = { column = \"Quantity\", negative = \"refund\" }   # in [fields]; order_id = { column = …, refund_prefix = \"C\" }
+  quantity = { column = \"Quantity\", negative = \"refund\" }  # in [fields]
+  order_id = { column = \"Order\", refund_prefix = \"C\" }      # in [fields]
 Mappings for real exports: ingest/history/examples.
-Every event has event_name, occurred_at, user_id, gender, age, country, city, latitude, longitude, session_id,
-session_started_at, returning, device and channel. Those about a product have item_id, item_name, category, price or amount,
-currency, quantity and perhaps brand; purchases and refunds have order_id, order_line, order_lines and perhaps purchased_at; payment_type.
+Every event has event_name, occurred_at, and user_id or anonymous_id. It may have gender, age, country, city, latitude, \
+longitude, session_id, session_started_at, returning, device and channel. What is left out is looked up, inferred or unknown. \
+Events about a product also have item_id, item_name, category, price or \
+amount, currency, quantity and optionally brand. Purchases and refunds also have order_id, order_line, order_lines, \
+payment_type and optionally purchased_at.
 
-It may be interrupted or killed at any time: the same command goes on where it was. The same file again, also under another
-name, adds nothing. Rejected rows: storepulse quarantine list --source file:NAME";
+You may interrupt the command at any time: the same command continues where it stopped. \
+If the same file is read again, even under another name, it adds nothing. \
+`storepulse quarantine list --source file:NAME` lists rejected rows.";
 
-/// Rows that `--check` shows of each file.
-const SHOWN: usize = 3;
 /// How long the retention floor is waited for; a check does without, and whoever stores has its own.
 const FLOOR_WITHIN: Duration = Duration::from_secs(3);
 
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub(crate) struct ReplayArgs {
-    /// The files: .csv, .tsv, .ndjson, .jsonl or .parquet; others where the mapping names a `format`.
+    /// The files: .csv, .tsv, .ndjson, .jsonl or .parquet. For other names, the mapping must have a `format`.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Which of their columns become which of our fields, in TOML; see the example below.
+    /// The TOML file that maps columns of the files to our fields. See the example below.
     #[arg(long, value_name = "FILE")]
     mapping: PathBuf,
-    /// Whose events they are, instead of the name in the mapping.
+    /// The name of the source, instead of the one in the mapping.
     #[arg(long, value_name = "NAME")]
     source: Option<SourceName>,
-    /// Store nothing: print what the first rows become and what would be refused.
+    /// Store nothing. Print the events that the first rows become, and what would be refused.
     #[arg(long)]
     check: bool,
-    /// Read files again that are done, as with new rates; what came in before counts as repeated.
+    /// Read finished files again, for example with new rates. Events that were stored before count as repeated.
     #[arg(long, conflicts_with = "check")]
     again: bool,
-    /// Put the windows of the events right afterwards, as `storepulse reconcile` does.
+    /// Correct the windows of the events afterwards, as `storepulse reconcile` does.
     #[arg(long, conflicts_with = "check")]
     reconcile: bool,
     #[command(flatten)]
@@ -93,7 +95,7 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let floor = floor().await;
     let shop = Arc::new(Shop { mapping, source, rates: args.rates.load()?, floor });
     let cancel = interrupt::token()?;
-    if args.check { check_all(&args, &shop, &cancel).await } else { replay_all(&args, &shop, &cancel).await }
+    if args.check { check::all(&args, &shop, &cancel).await } else { replay_all(&args, &shop, &cancel).await }
 }
 
 /// The retention floor in force, where there is a PostgreSQL that says it: a check does without.
@@ -106,102 +108,9 @@ async fn floor() -> Option<DateTime<Utc>> {
     tokio::time::timeout(FLOOR_WITHIN, asked).await.ok().flatten()
 }
 
-async fn check_all(
-    args: &ReplayArgs,
-    shop: &Arc<Shop>,
-    cancel: &CancellationToken,
-) -> anyhow::Result<ExitCode> {
-    let (mut rows, mut accepted, mut without_rate) = (0, 0, 0);
-    for path in &args.files {
-        let (file, of_shop, token) = (path.clone(), Arc::clone(shop), cancel.clone());
-        let checking =
-            tokio::task::spawn_blocking(move || check(&file, &of_shop, SHOWN, &Clock::wall(), &token));
-        let checked = checking.await.context("checking failed, which is a defect")??;
-        print_checked(path, &checked, shop.floor)?;
-        rows += checked.rows;
-        accepted += checked.accepted;
-        without_rate += checked.refused.get(&Reason::MissingRate).copied().unwrap_or_default();
-    }
-    if without_rate > 0 {
-        println!("{}", crate::rates::without_rate(shop.rates.base()));
-    }
-    if cancel.is_cancelled() {
-        eprintln!("interrupted: the rest was not read");
-        return Ok(ExitCode::FAILURE);
-    }
-    Ok(exit(rows, accepted))
-}
-
 /// Rows of which none passes are a failure; a day without sales is none.
 fn exit(rows: u64, passed: u64) -> ExitCode {
     if rows == 0 || passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn print_checked(path: &Path, checked: &Checked, floor: Option<DateTime<Utc>>) -> anyhow::Result<()> {
-    println!("{}", path.display());
-    for (line, outcome) in &checked.first {
-        match outcome {
-            Outcome::Event(event) => {
-                println!("line {line} becomes {}", printable_lines(&serde_json::to_string_pretty(event)?));
-            }
-            Outcome::Rejected { reason, detail } => {
-                println!("line {line} would be rejected: {reason}: {}", printable(detail));
-            }
-        }
-    }
-    let Checked { rows, accepted, refused, examples, repeated, notes, .. } = checked;
-    let rejected: u64 = refused.values().sum();
-    println!("{rows} rows read = {accepted} that pass + {rejected} rejected; nothing was stored");
-    for (reason, count) in refused {
-        println!("  {}", refusal(&reason.to_string(), *count, examples.get(reason)));
-    }
-    if *rows == 0 {
-        println!("  it has no row: right for a day without sales");
-    }
-    if *repeated > 0 {
-        println!(
-            "  {repeated} that pass have the id of a row before them, and only the first would be stored"
-        );
-    }
-    if let Some(floor) = floor.filter(|_| notes.before_floor > 0) {
-        let (old, floor) = (notes.before_floor, floor.format("%F"));
-        println!("  {old} that pass lie before the retention floor, {floor}, and would be kept out");
-    }
-    for line in notes.lines() {
-        println!("  {}", printable(&line));
-    }
-    if let Some((first, last)) = notes.span {
-        println!("  they span {} to {}", time(first), time(last));
-    }
-    print_sales(notes);
-    if !notes.unread.is_empty() {
-        println!("  columns that the mapping does not name: {}", printable(&notes.unread.join(", ")));
-    }
-    Ok(())
-}
-
-fn print_sales(notes: &Notes) {
-    let sales = &notes.sales;
-    if sales.lines + sales.refunds == 0 {
-        return;
-    }
-    println!(
-        "  {} orders of {} lines, gross {}, and {} lines paid back, {}: net {}",
-        sales.counted_orders,
-        sales.lines,
-        hundredths(sales.gross),
-        sales.refunds,
-        hundredths(sales.refunded),
-        hundredths(sales.gross - sales.refunded)
-    );
-    if let Some(question) = sales.question() {
-        println!("  {question}");
-    }
-}
-
-fn hundredths(sum: i128) -> String {
-    let (sign, sum) = (if sum < 0 { "-" } else { "" }, sum.unsigned_abs());
-    format!("{sign}{}.{:02}", sum / 100, sum % 100)
 }
 
 fn refusal(reason: &str, count: u64, example: Option<&Example>) -> String {
@@ -355,6 +264,8 @@ fn print_replayed(replayed: &Replayed, floor: Option<DateTime<Utc>>) {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+
+    use history::Notes;
 
     use super::*;
 

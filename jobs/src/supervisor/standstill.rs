@@ -13,8 +13,8 @@ use crate::progress::{JobProgress, JobState};
 /// How often PostgreSQL is asked whether it may go on.
 const POLL: Duration = Duration::from_secs(1);
 
-/// What is wanted of the job.
-pub(super) enum Wished {
+/// What comes after it.
+pub(super) enum Next {
     /// To run.
     Run {
         /// The wishes for a restart so far: the next submission answers them.
@@ -34,20 +34,20 @@ pub(super) async fn until_wanted(
     progress: &watch::Sender<JobProgress>,
     reporter: &mut Reporter<'_>,
     hold: &Hold,
-) -> Wished {
+) -> Next {
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut was_held = false;
     loop {
         let asked = reporter.report(progress).await;
         if asked.stop {
-            return Wished::End;
+            return Next::End;
         }
         let Some(why) = asked.held else {
             if was_held {
                 told(progress, JobState::Starting, String::new());
             }
-            return Wished::Run { restart_no: asked.restart_no, was_held };
+            return Next::Run { restart_no: asked.restart_no, was_held };
         };
         was_held = true;
         progress.send_if_modified(|job| {
@@ -57,8 +57,8 @@ pub(super) async fn until_wanted(
         });
         // The first one comes at once, so that the state is told without delay.
         tokio::select! {
-            () = cancel.cancelled() => return Wished::End,
-            lost = hold.lost() => return Wished::Lost(lost),
+            () = cancel.cancelled() => return Next::End,
+            lost = hold.lost() => return Next::Lost(lost),
             _ = poll.tick() => {}
         }
     }

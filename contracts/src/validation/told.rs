@@ -1,0 +1,140 @@
+//! What a source tells of an event, typed but not yet judged.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::event::{Country, Currency};
+use crate::ids;
+use crate::money::Cost;
+use crate::record::Text;
+use crate::visitor::{Name, SenderId};
+use crate::vocabulary::{Channel, Device, EventName, Gender};
+
+/// How a source names one of its events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceId {
+    /// A UUID: kept as it is where it [fits](crate::ids::fits), re-keyed elsewhere.
+    Uuid(Uuid),
+    /// The source's own text: always re-keyed.
+    Text(String),
+}
+
+/// Who the shopper is, as far as an event may tell. One of the two ids is needed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Shopper {
+    /// The source's id of the user.
+    pub user_id: Option<SenderId>,
+    /// What the source remembers a browser or an app by, with or without a user.
+    pub anonymous_id: Option<Name>,
+    /// See [`Event::gender`](crate::Event::gender).
+    pub gender: Option<Gender>,
+    /// See [`Event::age`](crate::Event::age).
+    pub age: Option<i32>,
+    /// See [`Event::country`](crate::Event::country).
+    pub country: Option<Country>,
+    /// See [`Event::city`](crate::Event::city).
+    pub city: Option<Text<100>>,
+    /// Degrees; rounded to a tenth on acceptance.
+    pub latitude: Option<f64>,
+    /// Degrees; rounded to a tenth on acceptance.
+    pub longitude: Option<f64>,
+}
+
+impl Shopper {
+    /// The ids that a source's own stand for: of the user, and of the visitor by the browser or the app.
+    #[must_use]
+    pub fn ids(&self, source: &str) -> (Option<Uuid>, Option<Uuid>) {
+        let anonymous_id = self.anonymous_id.as_ref().map(|name| ids::anonymous_visitor(source, name));
+        (self.user_id.as_ref().map(|id| id.user(source)), anonymous_id)
+    }
+}
+
+/// The visit an event belongs to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Visit {
+    /// The source's id of it.
+    pub session_id: Option<SenderId>,
+    /// See [`Event::session_started_at`](crate::Event::session_started_at).
+    pub session_started_at: Option<DateTime<Utc>>,
+    /// See [`Event::returning`](crate::Event::returning).
+    pub returning: Option<bool>,
+    /// See [`Event::device`](crate::Event::device).
+    pub device: Option<Device>,
+    /// See [`Event::channel`](crate::Event::channel).
+    pub channel: Option<Channel>,
+}
+
+/// The product an event is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// See [`Event::item_id`](crate::Event::item_id).
+    pub item_id: Text<64>,
+    /// See [`Event::item_name`](crate::Event::item_name).
+    pub item_name: Text<200>,
+    /// See [`Event::category`](crate::Event::category).
+    pub category: Text<64>,
+    /// See [`Event::brand`](crate::Event::brand).
+    pub brand: Option<Text<64>>,
+    /// What one unit or the whole line costs; the stored price is rounded, and the amount computed from all digits.
+    pub cost: Cost,
+    /// See [`Event::currency`](crate::Event::currency).
+    pub currency: Currency,
+    /// See [`Event::quantity`](crate::Event::quantity).
+    pub quantity: i32,
+}
+
+/// The order a purchase or refund belongs to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrderLine {
+    /// See [`Event::order_id`](crate::Event::order_id).
+    pub order_id: Text<64>,
+    /// See [`Event::order_line`](crate::Event::order_line).
+    pub order_line: i32,
+    /// See [`Event::order_lines`](crate::Event::order_lines).
+    pub order_lines: i32,
+    /// For a refund, the day of the purchase it pays back: its rate holds.
+    pub purchased_at: Option<DateTime<Utc>>,
+}
+
+/// An event as a source tells it, typed but not yet judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// The source's id of it.
+    pub source_id: Option<SourceId>,
+    /// See [`Event::event_name`](crate::Event::event_name).
+    pub event_name: EventName,
+    /// See [`Event::occurred_at`](crate::Event::occurred_at).
+    pub occurred_at: DateTime<Utc>,
+    /// Who.
+    pub shopper: Shopper,
+    /// Which visit.
+    pub visit: Visit,
+    /// About which product.
+    pub line: Option<Line>,
+    /// Of which order.
+    pub order: Option<OrderLine>,
+    /// See [`Event::payment_type`](crate::Event::payment_type).
+    pub payment_type: Option<Text<32>>,
+}
+
+impl Draft {
+    /// An event with nothing but what every event has.
+    #[must_use]
+    pub const fn new(
+        event_name: EventName,
+        occurred_at: DateTime<Utc>,
+        shopper: Shopper,
+        visit: Visit,
+    ) -> Self {
+        Self {
+            source_id: None,
+            event_name,
+            occurred_at,
+            shopper,
+            visit,
+            line: None,
+            order: None,
+            payment_type: None,
+        }
+    }
+}

@@ -1,0 +1,48 @@
+"""How somebody comes to a page, and what a figure on it says."""
+
+import re
+
+from processes import until
+
+
+def enter(context, link):
+    """Follows a link as a person does: the page behind it asks once more before it lets anybody in."""
+    page = context.new_page()
+    page.goto(link)
+    page.get_by_role("button", name=re.compile("sign in|enter|continue", re.I)).click()
+    page.wait_for_url(re.compile(r"/$"))
+    page.close()
+
+
+def opened(browser, line, cookies=None):
+    """A browser's context of a viewer."""
+    context = browser.new_context(base_url=line.base)
+    if cookies:
+        context.add_cookies(cookies)
+    else:
+        enter(context, line.link("viewer"))
+    return context
+
+
+def tab(context):
+    """A tab with Live on it, where orders are counted."""
+    page = context.new_page()
+    page.goto("/")
+    until("orders are counted", lambda: (value(page, "orders") or 0) > 0, within_s=300)
+    return page
+
+
+def number(text):
+    """The number in a figure, `≈ 1,240` or `EUR 84,310.55`."""
+    found = re.search(r"[\d,]+(\.\d+)?", text)
+    return float(found.group(0).replace(",", "")) if found else None
+
+
+def figure(page, name):
+    return page.locator(f'[data-figure="{name}"]')
+
+
+def value(page, name):
+    """The number that a figure shows; none where it is not known, or not there."""
+    shown = figure(page, name).locator(".value")
+    return number(shown.inner_text()) if shown.count() else None
