@@ -132,7 +132,7 @@ impl Verdict {
                     (&self.late_outstanding, Type::INT8),
                     (&count(self.open_rows), Type::INT8),
                     (&count(self.deferred_rows), Type::INT8),
-                    (&contracts::holder::this(), Type::TEXT),
+                    (&contracts::process_name::this(), Type::TEXT),
                 ],
             )
             .await?;

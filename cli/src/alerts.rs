@@ -33,7 +33,7 @@ const NOTED: Duration = Duration::from_secs(3);
 #[derive(Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(crate) enum AlertsCommand {
-    /// Show alerts that fire, silences, and notices not yet delivered, as the console last recorded them.
+    /// Show firing alerts, silences and undelivered notices, as the console last recorded them.
     List(ListArgs),
     /// Show every rule: its signal, when it fires, and what to do then.
     Rules(RulesArgs),

@@ -23,7 +23,7 @@ const KEYS_VARIABLE: &str = "STOREPULSE_COLLECTOR_KEYS";
 Examples:
   storepulse collect key web >> keys       print the key, and append its line to the file
   storepulse collect --keys keys
-  storepulse collect --http 0.0.0.0:56080  for a proxy that ends TLS; the collector has no TLS"
+  storepulse collect --http 0.0.0.0:56080  for a proxy that terminates TLS; the collector has no TLS"
 )]
 pub(crate) struct CollectArgs {
     #[command(subcommand)]

@@ -13,19 +13,19 @@ use crate::{job, relay};
 Examples:
   storepulse stack exec kafka
   storepulse stack exec airflow scheduler
-  storepulse stack exec storepulse verify    this command, told where the services are")]
+  storepulse stack exec storepulse verify    run `storepulse verify` with the addresses of the services")]
 pub(crate) struct ExecArgs {
-    /// First wait until every broker and every Cassandra node takes connections.
+    /// First wait until every broker and every Cassandra node accepts connections.
     #[arg(long)]
     await_members: bool,
-    /// The service, and words of its own where it takes any.
+    /// The service, followed by its arguments. Only airflow, notebooks and storepulse take arguments.
     #[arg(value_name = "SERVICE", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
 }
 
 #[derive(Args)]
 pub(crate) struct HealthArgs {
-    /// The service; the one that the container's first process is, unless named.
+    /// The service. The default is the service that runs as the first process of the container.
     service: Option<String>,
 }
 

@@ -20,8 +20,9 @@ Examples:
   storepulse erase --anonymous-id 4f2d8c1b --source collector/web
 
 The id is the one in raw.users and raw.events, not the API's login.uuid. \
-If you only have what a sender called the person, give that with --user-id or --anonymous-id, and the source as \
-raw.quarantine has it: collector/KEY, or file:NAME. All ids that were sent together with it are erased too. \
+If you know only the id that a sender used for the person, give it with --user-id or --anonymous-id. \
+Name the sender with --source, as raw.quarantine does: collector/KEY, or file:NAME. \
+All ids that are linked with the given one are erased too. \
 The counts stay as they are: the events belong to nobody afterwards. \
 The command prints which data stays for a while, and until when.
 

@@ -50,8 +50,9 @@ pub(crate) struct RunArgs {
     /// The maximum number of records of a micro-batch. The actual number depends on how long earlier micro-batches took.
     #[arg(long, default_value_t = 200_000)]
     max_offsets_per_trigger: u64,
-    /// The intervals of all queries except the cube's, in percent of the usual intervals (7 to 23 s). Less than 100 makes the
-    /// tables of these queries more current; more than 100 leaves more of a small cluster to the cube.
+    /// The time between micro-batches of all queries except the cube's, in percent of the usual intervals (7
+    /// to 23 s). With less than 100, the tables of these queries are more current. With more than 100, the
+    /// cube gets more of a small cluster.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     beside_pct: u32,
     /// If no task of an open micro-batch finishes for this many seconds, the job is submitted again.

@@ -45,13 +45,15 @@ pub(crate) enum QuarantineCommand {
 
 #[derive(Args)]
 struct Chosen {
-    /// Choose records of this source: simulator, randomuser, a topic, or the relay's slot.
+    /// Choose records of this source: simulator, randomuser, collector/KEY, file:NAME, a topic, or the
+    /// relay's slot.
     #[arg(long)]
     source: Option<String>,
     /// Choose records with this reason, for example malformed, missing_rate or foreign_generation.
     #[arg(long)]
     reason: Option<Reason>,
-    /// Choose records quarantined since this time (RFC 3339), or within this time, for example 90s, 5m or 2h.
+    /// Choose records that were quarantined since this time (RFC 3339), or within this duration before now,
+    /// for example 90s, 5m or 2h.
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
     since: Option<DateTime<Utc>>,
 }

@@ -8,8 +8,9 @@ use contracts::money::Rates;
 
 #[derive(Args, Clone)]
 pub(crate) struct RatesArgs {
-    /// A file of rates into the base currency, with lines of `date,currency,rate`. Without it, invented rates into EUR are used. For
-    /// another base currency there are then no rates.
+    /// A file of exchange rates to the base currency. Each line is `date,currency,rate`. Without this option,
+    /// invented exchange rates to EUR are used. They do not apply to another base currency, so amounts in
+    /// other currencies are then refused.
     #[arg(long, env = "STOREPULSE_RATES", value_name = "FILE")]
     rates: Option<PathBuf>,
     /// The base currency: amounts are converted into it. The first command that ingests events into a database fixes it.

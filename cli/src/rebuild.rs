@@ -17,7 +17,10 @@ Examples:
                                          for a larger cluster
   storepulse rebuild --abandon-old       if the checkpoint of the old query is damaged
 
-Keep `storepulse relay run` and `storepulse job run` running meanwhile, or start them when the command asks for them. \
+Keep `storepulse relay run` and `storepulse job run` running meanwhile. \
+If the slot has to be created again, the relay must not run until the command asks you to start it. \
+If `storepulse job run` has ended with an error, start it again when the command prints that the \
+new revision owns the windows from the cut on. \
 The last windows before the cut close eleven minutes after it. \
 You may interrupt the command at any time and run it again: it continues where it stopped.
 

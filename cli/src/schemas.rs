@@ -13,7 +13,8 @@ use crate::connect;
 pub(crate) enum SchemasCommand {
     /// Check a schema as the next version of a subject, and register nothing. Exits 1 if the schema is refused.
     Check(SchemaArgs),
-    /// Register the next version of a subject, if a check accepts it. The subject must not be one of the contract.
+    /// Register the next version of a subject, if a check accepts it. The subject must not belong to the
+    /// contract.
     Register(SchemaArgs),
 }
 

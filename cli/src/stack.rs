@@ -16,9 +16,11 @@ use crate::{connect, console, interrupt};
 pub(crate) enum StackCommand {
     #[command(flatten)]
     Here(HereCommand),
-    /// In a container of our images: render the service's configuration, make what a first start lacks, and become it.
+    /// In a container of our images, start its service. The command renders the configuration, creates what
+    /// the first start needs, and replaces itself with the service.
     Exec(ExecArgs),
-    /// In a container of our images: ask its service in its own protocol; exits 1 with one line when it does not serve.
+    /// In a container of our images, check the health of its service, in the service's own protocol. If the
+    /// service is not healthy, the command prints one line and exits with 1.
     Health(HealthArgs),
 }
 

@@ -9,9 +9,9 @@ use crate::access::{self, Access};
 use crate::config::Config;
 use crate::error::ServeError;
 use crate::hub::Hub;
-use crate::own::Own;
 use crate::panel::Panel;
 use crate::prometheus::Scraper;
+use crate::self_metrics::SelfMetrics;
 use crate::watch::Watch;
 use crate::{alerts, schemas, topics};
 
@@ -43,7 +43,7 @@ pub(crate) struct Parts {
     pub(crate) http: reqwest::Client,
     pub(crate) watch: Arc<Watch>,
     pub(crate) hub: Arc<Hub>,
-    pub(crate) own: Arc<Own>,
+    pub(crate) own: Arc<SelfMetrics>,
     pub(crate) access: Access,
     pub(crate) scraper: Scraper,
     pub(crate) browser: topics::Browser,

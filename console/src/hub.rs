@@ -11,8 +11,8 @@ use chrono_tz::Tz;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::own::Own;
 use crate::panel::{Panel, Viewing};
+use crate::self_metrics::SelfMetrics;
 use crate::watch::{Source, Watch};
 
 /// How often panels are rendered at most.
@@ -203,7 +203,7 @@ impl Drop for Seat {
 }
 
 /// Renders at a steady pace whatever has changed, until the console stops.
-pub(crate) async fn run(hub: Arc<Hub>, own: Arc<Own>, stop: CancellationToken) {
+pub(crate) async fn run(hub: Arc<Hub>, own: Arc<SelfMetrics>, stop: CancellationToken) {
     let watch = &hub.watch;
     let mut channels = (
         watch.ops.subscribe(),

@@ -22,7 +22,7 @@ pub use names::{Kind, METRICS, Metric};
 use page::Page;
 
 use crate::alerts::Alerts;
-use crate::own::Counts;
+use crate::self_metrics::Counts;
 
 /// How long a service may take to answer.
 pub const ANSWER: Duration = Duration::from_secs(5);

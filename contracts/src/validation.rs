@@ -1,10 +1,10 @@
 //! The rules an event must pass at the edge; past it, an [`Event`] is known to keep them.
 
-mod again;
-mod told;
+mod draft;
+mod readmit;
 
-pub use again::readmit;
-pub use told::{Draft, Line, OrderLine, Shopper, SourceId, Visit};
+pub use draft::{Draft, Line, OrderLine, Shopper, SourceId, Visit};
+pub use readmit::readmit;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;

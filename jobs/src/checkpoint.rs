@@ -21,9 +21,9 @@ const PARTITIONS: &str = "spark.sql.shuffle.partitions";
 /// A checkpoint that must not be continued.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "the checkpoint {checkpoint} cannot be continued: {damage}; run `storepulse rebuild --abandon-old` with \
-     `storepulse job run` beside it, which keeps every figure complete, or run `storepulse job reset` to compute \
-     all figures again from the topic's start"
+    "the checkpoint {checkpoint} cannot be continued: {damage}; run `storepulse rebuild --abandon-old`, \
+     which keeps every figure complete, and start `storepulse job run` when it prints which windows the new \
+     revision owns; or run `storepulse job reset` to compute all figures again from the topic's start"
 )]
 pub struct Damaged {
     /// Where it is.

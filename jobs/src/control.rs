@@ -40,7 +40,7 @@ pub async fn connect(pg_url: &str) -> Result<Client, ControlError> {
 /// When PostgreSQL refuses.
 pub async fn begin(client: &Client, job: &str) -> Result<Uuid, ControlError> {
     let run_id = Uuid::now_v7();
-    let holder = contracts::holder::this();
+    let holder = contracts::process_name::this();
     client
         .execute(
             "insert into ops.job_run (run_id, job, holder, state) values ($1, $2, $3, 'starting')",

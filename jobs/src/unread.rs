@@ -24,16 +24,16 @@ pub enum Unread {
     /// The topic was deleted.
     #[error(
         "topic {topic} is gone, with records that the job has not read: run `storepulse setup` to create it again, \
-         then `storepulse rebuild --abandon-old` with `storepulse job run` beside it to compute every figure from \
-         postgresql"
+         then `storepulse rebuild --abandon-old`, which computes every figure from postgresql; start `storepulse \
+         job run` when it prints which windows the new revision owns"
     )]
     TopicGone { topic: String },
     /// The topic was deleted and made anew.
     #[error(
         "partition {partition} of {topic} ends at offset {high}, and the job has read to {read_to}: somebody deleted \
          the topic and created it again, and records that the job had not read are gone; run \
-         `storepulse rebuild --abandon-old` with `storepulse job run` beside it to compute every figure from \
-         postgresql"
+         `storepulse rebuild --abandon-old`, which computes every figure from postgresql, and start `storepulse \
+         job run` when it prints which windows the new revision owns"
     )]
     MadeAnew {
         topic: String,
@@ -47,8 +47,9 @@ pub enum Unread {
     /// The topic's retention was faster than the job.
     #[error(
         "partition {partition} of {topic} begins at offset {low}, and the job has read to {read_to} only: retention \
-         removed the records between while the job was away; run `storepulse rebuild --abandon-old` with \
-         `storepulse job run` beside it to compute every figure from postgresql"
+         removed the records between while the job was away; run `storepulse rebuild --abandon-old`, \
+         which computes every figure from postgresql, and start `storepulse job run` when it prints which windows \
+         the new revision owns"
     )]
     Removed {
         topic: String,

@@ -53,7 +53,7 @@ async fn a_holder_that_renews_keeps_others_out_until_it_lets_go() {
         assert_eq!(first.fencing(), 1);
         let began = Instant::now();
         let Acquired::Busy(lease) = ask(pg_url, Patience::UntilRenewed).await else { panic!() };
-        assert_eq!((lease.holder, lease.fencing), (contracts::holder::this(), 1));
+        assert_eq!((lease.holder, lease.fencing), (contracts::process_name::this(), 1));
         assert!(began.elapsed() < RENEW_EVERY * 2, "{:?}", began.elapsed());
 
         let cancel = CancellationToken::new();

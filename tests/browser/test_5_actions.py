@@ -6,6 +6,7 @@ import re
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from playwright.sync_api import expect
 
 import registry
 from cassandra import Cassandra
@@ -278,7 +279,7 @@ def test_a_cell_that_was_doctored_is_named_told_once_and_put_right(visitor, line
     # That other tables are right ends nothing.
     assert "verified" in verify(page, "hours")
     hours = 'select verification_id from ops.verification order by finished_at desc limit 1'
-    until("the console knows of it", lambda: "every row of hours" in page.locator("#strip").inner_text())
+    expect(page.locator("#strip")).to_contain_text("every row of hours", timeout=60_000)
     assert sql(hours) and firing(alerts, "VerificationFailed").count() and line.hook.told("VerificationFailed") == ["firing"]
 
     storepulse("reconcile", *span(minute.replace(minute=0, second=0), timedelta(hours=1)))

@@ -9,7 +9,7 @@ async fn one_job_at_a_time_seen_and_stopped_from_elsewhere() {
         assert!(status.out.contains("has never run"), "{status}");
 
         let job = line.job().await;
-        let holder = contracts::holder::of(job.id());
+        let holder = contracts::process_name::of(job.id());
         let refused = line.run("job run").await.failed();
         assert!(refused.err.contains(&format!("is being run by {holder}")), "{refused}");
         let status = line.run("job status").await.succeeded();

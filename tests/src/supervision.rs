@@ -26,7 +26,7 @@ async fn standby(line: &Line) -> Process {
 
 /// Waits until the job is run by a process and reads on; returns its fencing number.
 async fn taken_over(line: &Line, by: &Process) -> i64 {
-    let holder = contracts::holder::of(by.id());
+    let holder = contracts::process_name::of(by.id());
     until("the job is taken over", async || {
         let seen = lease::current(&line.pg, CUBE_QUERY).await.unwrap().unwrap();
         let run = jobs::control::latest(&line.pg, CUBE_QUERY).await.unwrap().unwrap();

@@ -103,7 +103,7 @@ pub(crate) async fn verdicts(endpoints: &Endpoints) -> Vec<Kept> {
              from ops.verification
              where kind = 'verify' and family = 'cube' and by_whom = $1 and finished_at >= snapshot_at
              order by verification_id",
-            &[&contracts::holder::this()],
+            &[&contracts::process_name::this()],
         )
         .await
         .unwrap();

@@ -56,7 +56,7 @@ pub(crate) struct AddArgs {
 
 #[derive(Args)]
 pub(crate) struct NameArgs {
-    /// The name, as `list` shows it.
+    /// The name of the user or of the key. `list` shows all names.
     name: String,
 }
 

@@ -43,7 +43,7 @@ A mapping, shop.toml:
   gender = { column = \"sex\", values = { f = \"female\", m = \"male\" }, default = \"other\" }
   country = { value = \"DE\" }         # a constant
   price = { column = \"preis\", decimal = \",\" }
-One line each for orders, lists, refunds and rows that are not events:
+Further settings for orders, lists, rows that are not events, and refunds, in this order:
   orders = { carry = [\"Created at\"], number = true }  # copy from the first line; number the lines
   lines = \"properties.products\"                       # a row per element (NDJSON, Parquet)
   skip = [{ column = \"line_type\", values = [\"shipping\"] }] # counted, not kept

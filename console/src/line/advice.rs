@@ -65,8 +65,14 @@ const RELAY: &[(&[&str], &str)] = &[
 
 /// What the supervisor says, and the way out.
 const SPARK: &[(&[&str], &str)] = &[
-    (&["belongs to another plan"], "run `storepulse rebuild` with `storepulse job run` beside it"),
-    (&["cannot be continued"], "run `storepulse rebuild --abandon-old` with `storepulse job run` beside it"),
+    (
+        &["belongs to another plan"],
+        "run `storepulse rebuild`; start `storepulse job run` when it says which windows the new revision owns",
+    ),
+    (
+        &["cannot be continued"],
+        "run `storepulse rebuild --abandon-old`; start `storepulse job run` when it says which windows the new revision owns",
+    ),
     (&["retention has cut"], "run `storepulse rebuild`"),
     (
         &["no task of a micro-batch ended"],

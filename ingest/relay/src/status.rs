@@ -24,7 +24,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new(slot: String, quarantine: Option<watch::Receiver<QuarantineProgress>>) -> Self {
-        Self { slot, holder: contracts::holder::this(), started_at: Utc::now(), quarantine }
+        Self { slot, holder: contracts::process_name::this(), started_at: Utc::now(), quarantine }
     }
 
     /// Writes a report and returns the beat that is now committed.

@@ -48,7 +48,7 @@ async fn a_relay_reports_what_it_does() {
     let reported =
         async || scene.status().await.filter(|status| status.streams() && status.events_out == 100);
     let status = until("the relay reports its 100 events", reported).await;
-    assert_eq!(status.holder, contracts::holder::this());
+    assert_eq!(status.holder, contracts::process_name::this());
     assert!(status.committed_lsn.is_some_and(|lsn| lsn <= status.server_lsn), "{status:?}");
 
     // Latencies, the quarantine beside it, and since when all that is so: the same after further reports.

@@ -53,7 +53,7 @@ pub async fn acquire(
     cancel: &CancellationToken,
     mut waiting: impl FnMut(&Lease),
 ) -> Result<Acquired, ControlError> {
-    let holder = contracts::holder::this();
+    let holder = contracts::process_name::this();
     let mut client = control::connect(pg_url).await?;
     let mut first: Option<Lease> = None;
     loop {

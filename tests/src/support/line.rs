@@ -157,7 +157,7 @@ impl Line {
 
     /// Waits until the query of a job that was started runs.
     pub async fn until_running(&self, job: &mut Process) {
-        let holder = contracts::holder::of(job.id());
+        let holder = contracts::process_name::of(job.id());
         until("the job runs", async || {
             job.output().unwrap_or_else(|ended| panic!("{ended}"));
             match control::latest(&self.pg, CUBE_QUERY).await.unwrap() {

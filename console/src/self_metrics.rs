@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// Counters since the process began.
 #[derive(Debug, Default)]
-pub(crate) struct Own {
+pub(crate) struct SelfMetrics {
     postgres: AtomicU64,
     kafka: AtomicU64,
     drawings: AtomicU64,
@@ -29,7 +29,7 @@ pub(crate) struct Counts {
     pub(crate) drawing: Duration,
 }
 
-impl Own {
+impl SelfMetrics {
     /// So many statements go to PostgreSQL.
     pub(crate) fn asks_postgres(&self, statements: u64) {
         self.postgres.fetch_add(statements, Ordering::Relaxed);
