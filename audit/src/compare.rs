@@ -1,13 +1,16 @@
 //! The comparison: pure, row by row, figure by figure.
 //!
 //! A row whose expectation was the same before and after the tables were read has no excuse: it must match.
-//! Of the others, and only of those, it is not known which records the read caught; they stay open.
+//! Of the others, and only of those, it is not known which records the read caught; they are [in motion](crate::motion).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use contracts::cube::{DISTINCT_RSD, Grouping};
+use contracts::family::Family;
 use contracts::measure::MEASURE;
 
+use crate::motion::{Moving, is_between};
 use crate::report::{Deviation, Difference, DifferenceKind};
 use crate::row::{Figure, Key, Rows};
 
@@ -25,16 +28,30 @@ pub(crate) struct Outcome {
     pub(crate) events_verified: i64,
     /// What differs for certain.
     pub(crate) differences: Vec<Difference>,
-    /// What differs in rows that were in motion.
-    pub(crate) open: Vec<Difference>,
+    /// Rows that were in motion, and differ.
+    pub(crate) moving: BTreeMap<Key, Moving>,
     /// How far the estimates of matching rows are off.
     pub(crate) deviations: Vec<Deviation>,
 }
 
 impl Outcome {
-    /// The keys of the open rows.
-    pub(crate) fn open_keys(&self) -> BTreeSet<Key> {
-        self.open.iter().map(|difference| difference.key.clone()).collect()
+    /// The keys of the rows in motion.
+    pub(crate) fn moving_keys(&self) -> BTreeSet<Key> {
+        self.moving.keys().cloned().collect()
+    }
+
+    /// Whether waiting until an instant brings a row to rest.
+    pub(crate) fn can_rest_by(&self, family: &Family, by: DateTime<Utc>) -> bool {
+        self.moving.iter().any(|(key, moving)| moving.can_rest_by(family, key, by))
+    }
+
+    /// Ends the comparison: how many rows are still in motion, as they may be. All others differ.
+    pub(crate) fn rest(&mut self, family: &Family, now: DateTime<Utc>) -> usize {
+        let moving = std::mem::take(&mut self.moving);
+        let (excused, differing): (Vec<_>, Vec<_>) =
+            moving.into_iter().partition(|(key, moving)| moving.is_excused(family, key, now));
+        self.differences.extend(differing.into_iter().flat_map(|(_, moving)| moving.differences));
+        excused.len()
     }
 
     fn row(
@@ -68,8 +85,10 @@ impl Outcome {
             let differences = outcome.row(grouping, key, expected, found.get(key));
             if before.get(key) == Some(expected) {
                 outcome.differences.extend(differences);
-            } else {
-                outcome.open.extend(differences);
+            } else if !differences.is_empty() {
+                let is_bounded = is_between(grouping, before.get(key), expected, found.get(key));
+                let expected = expected.clone();
+                outcome.moving.insert(key.clone(), Moving { differences, is_bounded, expected, moved: true });
             }
         }
         // Whatever was in the table when it was read came of records that are in the later expectation.
@@ -82,13 +101,16 @@ impl Outcome {
         outcome
     }
 
-    /// Compares the open rows again, with a fresh expectation and a fresh read.
+    /// Compares the rows in motion again, with a fresh expectation and a fresh read.
     pub(crate) fn again(&mut self, grouping: &'static Grouping, expected: &Rows, found: &Rows) {
-        for key in std::mem::take(&mut self.open).into_iter().map(|open| open.key).collect::<BTreeSet<_>>() {
+        for (key, before) in std::mem::take(&mut self.moving) {
             match expected.get(&key) {
                 Some(figures) => {
                     let differences = self.row(grouping, &key, figures, found.get(&key));
-                    self.open.extend(differences);
+                    if !differences.is_empty() {
+                        let (moved, expected) = (before.expected != *figures, figures.clone());
+                        self.moving.insert(key, Moving { differences, expected, moved, ..before });
+                    }
                 }
                 None if found.contains_key(&key) => self.differences.push(Difference {
                     table: grouping.table,
@@ -134,14 +156,19 @@ pub(crate) fn differences(
 fn matches(expected: &Figure, found: &Figure) -> bool {
     match (expected, found) {
         (Figure::Distinct(exact), Figure::Distinct(estimate)) => {
-            // Counts of one minute are far below 2^53.
-            #[expect(clippy::cast_precision_loss, reason = "counts of one minute are far below 2^53")]
-            let (exact, off) = (*exact as f64, estimate.abs_diff(*exact) as f64);
-            let tolerance = DISTINCT_TOLERANCE_DEVIATIONS * DISTINCT_RSD * exact;
-            *estimate >= 0 && off <= tolerance.max(DISTINCT_TOLERANCE_MIN)
+            *estimate >= 0 && (estimate - exact).abs() <= distinct_tolerance(*exact)
         }
         (expected, found) => expected == found,
     }
+}
+
+/// How far the estimate of a distinct count may be off.
+pub(crate) fn distinct_tolerance(exact: i64) -> i64 {
+    #[expect(clippy::cast_precision_loss, reason = "distinct counts are far below 2^53")]
+    let tolerance = DISTINCT_TOLERANCE_DEVIATIONS * DISTINCT_RSD * exact as f64;
+    #[expect(clippy::cast_possible_truncation, reason = "a tenth of a count")]
+    let tolerance = tolerance.max(DISTINCT_TOLERANCE_MIN).floor() as i64;
+    tolerance
 }
 
 #[cfg(test)]
@@ -200,7 +227,7 @@ mod tests {
     fn equal_tables_are_verified_whole() {
         let outcome = Outcome::table(countries(), &rows(), &rows(), &rows());
         assert_eq!((outcome.rows_verified, outcome.events_verified), (3, 2_101));
-        assert!(outcome.differences.is_empty() && outcome.open.is_empty());
+        assert!(outcome.differences.is_empty() && outcome.moving.is_empty());
     }
 
     #[test]
@@ -242,28 +269,28 @@ mod tests {
     }
 
     #[test]
-    fn rows_in_motion_stay_open_until_they_match() {
+    fn rows_in_motion_are_compared_again_until_they_match() {
         let mut after = rows();
         after.insert(key("DE"), figures(150));
         after.insert(key("NL"), figures(5));
         let mut outcome = Outcome::table(countries(), &rows(), &after, &rows());
         assert!(outcome.differences.is_empty());
-        assert_eq!(outcome.open_keys(), [key("DE"), key("NL")].into());
+        assert_eq!(outcome.moving_keys(), [key("DE"), key("NL")].into());
         assert_eq!(outcome.rows_verified, 2);
 
         outcome.again(countries(), &after, &rows());
-        assert_eq!(outcome.open_keys().len(), 2);
+        assert_eq!(outcome.moving_keys().len(), 2);
         outcome.again(countries(), &after, &after);
-        assert_eq!((outcome.open_keys().len(), outcome.rows_verified), (0, 4));
+        assert_eq!((outcome.moving_keys().len(), outcome.rows_verified), (0, 4));
         assert!(outcome.differences.is_empty());
     }
 
     #[test]
     fn a_row_that_lost_its_records_may_not_stay() {
         let mut outcome = Outcome::table(countries(), &Rows::new(), &rows(), &Rows::new());
-        assert_eq!(outcome.open.len(), 3);
+        assert_eq!(outcome.moving.len(), 3);
         outcome.again(countries(), &Rows::new(), &[(key("DE"), figures(1))].into());
-        assert!(outcome.open.is_empty());
+        assert!(outcome.moving.is_empty());
         assert_eq!(outcome.differences.len(), 1);
     }
 

@@ -14,6 +14,7 @@ mod excuse;
 mod expected;
 pub mod figures;
 mod ledger;
+mod motion;
 mod progress;
 mod recorded;
 mod report;

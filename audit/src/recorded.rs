@@ -68,7 +68,7 @@ impl Verdict {
             differences: differences.take(DIFFERENCES).collect(),
             differing: report.differences.len() + biased.count(),
             late_outstanding: report.late_events,
-            open_rows: report.open_sessions,
+            open_rows: report.open_sessions + report.moving_rows,
             deferred_rows: report.deferred_rows,
         }
     }
@@ -169,7 +169,8 @@ mod tests {
             events_verified: 10,
             rows_verified: 40,
             late_events: 3,
-            open_sessions: 2,
+            open_sessions: 1,
+            moving_rows: 1,
             deferred_rows: 1,
             deviations: Vec::new(),
             differences: (0..differences).map(difference).collect(),

@@ -6,7 +6,7 @@ use jobs::plans::{self, CUBE_QUERY};
 use scylla::client::session::Session;
 use scylla::value::CqlTimestamp;
 
-use crate::support::{Line, on_shared_stack, until};
+use crate::support::{Line, Sent, on_shared_stack, until};
 
 /// A row of `activity_by_country`.
 struct CountryRow {
@@ -91,6 +91,13 @@ async fn every_event_is_in_the_tables_and_one_changed_cell_is_found() {
         assert_eq!(progress.restarts, 0, "{progress:?}");
 
         assert_every_query_is_told_of(line).await;
+
+        // Rows of the present hour do not come to rest beside a load, and are held between bounds.
+        let load = line.start("simulate --rate 200 --duration forever --seed 2");
+        let verified = line.run("verify --only hours").await.succeeded();
+        assert!(verified.out.contains("still changes, within its bounds"), "{verified}");
+        Sent::of(load.stop().await);
+        line.run("verify").await.succeeded();
 
         let session = cassandra(line).await;
         let span = began - chrono::TimeDelta::minutes(15)..chrono::Utc::now() + chrono::TimeDelta::minutes(1);
