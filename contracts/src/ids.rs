@@ -12,6 +12,15 @@ pub const USER_NAMESPACE: Uuid = Uuid::from_u128(0x6f9d_7d0e_5a31_5c0f_9a4e_2b7c
 /// How far the time in an event id may be from `occurred_at`, in ms: partitions are ranges of the id.
 pub const EVENT_ID_TOLERANCE_MS: i64 = 60_000;
 
+/// The source of ids that all senders of a shop share. Sources that are known by name are called otherwise.
+pub const SHARED: &str = "shop";
+
+/// The shared id of a line of an order, which counts from 1: who tells the order, and how often, is of no account.
+#[must_use]
+pub fn order_line(order_id: &str, line: usize) -> String {
+    format!("order/{order_id}/{line}")
+}
+
 /// The id of a user, from the API's `login.uuid`.
 #[must_use]
 pub fn user_id(login_uuid: &Uuid) -> Uuid {

@@ -207,14 +207,15 @@ fn key(
     source: &str,
     occurred_at: DateTime<Utc>,
 ) -> Result<(Uuid, Option<Claim>), Rejection> {
-    let (id, told) = match source_id {
+    let (id, told, source) = match source_id {
         None => return Err(reject(Reason::MissingId, "event_id", "the event has no id")),
         Some(SourceId::Uuid(id)) if ids::fits(&id, occurred_at) => return Ok((id, None)),
-        Some(SourceId::Uuid(id)) => (id.to_string(), ids::v7_unix_ms(&id).map(|_| id)),
-        Some(SourceId::Text(id)) if id.is_empty() => {
+        Some(SourceId::Uuid(id)) => (id.to_string(), ids::v7_unix_ms(&id).map(|_| id), source),
+        Some(SourceId::Text(id) | SourceId::Shared(id)) if id.is_empty() => {
             return Err(reject(Reason::MissingId, "event_id", "the event's id is empty"));
         }
-        Some(SourceId::Text(id)) => (id, None),
+        Some(SourceId::Text(id)) => (id, None, source),
+        Some(SourceId::Shared(id)) => (id, None, ids::SHARED),
     };
     let event_id = ids::rekeyed(occurred_at, source, &id);
     Ok((event_id, Some(Claim { event_id, told })))

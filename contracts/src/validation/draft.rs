@@ -17,6 +17,8 @@ pub enum SourceId {
     Uuid(Uuid),
     /// The source's own text: always re-keyed.
     Text(String),
+    /// A text that all senders of the shop share, as of a line of an order that browser and server both tell: always re-keyed.
+    Shared(String),
 }
 
 /// Who the shopper is, as far as an event may tell. One of the two ids is needed.

@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::gate::{Caller, Gate};
+use crate::item::Item;
 use crate::judged::Judged;
 use crate::limits::Limits;
 use crate::record::SenderRecord;
@@ -113,6 +114,31 @@ impl Intake {
     ) -> Result<Pending, Refusal> {
         let now = self.clock.now();
         let judged = Judged::new(records, &caller.source, now, &self.rates, self.limits.event_bytes)?;
+        self.hand_over(judged, room)
+    }
+
+    /// The same for a foreign request. There is a verdict for each of its records, in their order, and none for the others.
+    #[allow(dead_code, reason = "the dialects that make items come next")]
+    pub(crate) fn judge_items(
+        &self,
+        caller: &Caller,
+        room: Room,
+        items: Vec<Item>,
+    ) -> Result<Pending, Refusal> {
+        let now = self.clock.now();
+        let (mut records, mut others) = (Vec::new(), Vec::new());
+        for item in items {
+            match item {
+                Item::Records(mapped) => records.extend(mapped.into_iter().map(Ok)),
+                Item::Other(other) => others.push(*other),
+            }
+        }
+        let judged =
+            Judged::new(records.into_iter(), &caller.source, now, &self.rates, self.limits.event_bytes)?;
+        self.hand_over(judged.with_others(others), room)
+    }
+
+    fn hand_over(&self, judged: Judged, room: Room) -> Result<Pending, Refusal> {
         let (answer, pending) = oneshot::channel();
         let waiting = Waiting { judged, answer, _room: room };
         self.to_writer.send(waiting).map_err(|_| Refusal::Stopping)?;

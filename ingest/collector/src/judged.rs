@@ -5,7 +5,7 @@ use contracts::Reason;
 use contracts::money::Rates;
 use contracts::printable::printable_within;
 use contracts::validation::{self, Rejection};
-use ingest::store::{Committed, EncodedRows, Fresh, SetAside};
+use ingest::store::{Committed, EncodedRows, Fresh, OtherEvent, SetAside};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -18,6 +18,8 @@ use crate::verdict::Verdict;
 pub(crate) struct Judged {
     pub(crate) rows: EncodedRows,
     pub(crate) set_aside: Vec<SetAside>,
+    /// What has no place among the rows.
+    pub(crate) others: Vec<OtherEvent>,
     pub(crate) events: JudgedEvents,
 }
 
@@ -67,7 +69,8 @@ impl Judged {
                 Err(rejection) => {
                     // What breaks a rule is quoted, and may be anything.
                     let detail = printable_within(&rejection.detail, DETAIL_CHARS);
-                    let rejection = Rejection { detail, ..rejection };
+                    let field = record.told_as(rejection.field);
+                    let rejection = Rejection { detail, field, ..rejection };
                     let mut payload = record.payload();
                     let user_id = record.visitor(source);
                     let coordinates = hex::encode(Sha256::digest(&payload));
@@ -85,12 +88,17 @@ impl Judged {
                 }
             }
         }
-        Ok(Self { rows, set_aside, events: JudgedEvents(events) })
+        Ok(Self { rows, set_aside, others: Vec::new(), events: JudgedEvents(events) })
     }
 
-    /// How many events there are, rejected ones included.
+    /// Takes what has no place among the rows in, too.
+    pub(crate) fn with_others(self, others: Vec<OtherEvent>) -> Self {
+        Self { others, ..self }
+    }
+
+    /// How many events there are, rejected and other ones included.
     pub(crate) const fn len(&self) -> usize {
-        self.events.0.len()
+        self.events.0.len() + self.others.len()
     }
 }
 

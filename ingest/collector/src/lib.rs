@@ -23,6 +23,8 @@ mod gate;
 mod grpc;
 mod http;
 mod intake;
+#[allow(dead_code, reason = "the dialects that make items come next")]
+mod item;
 mod judged;
 mod key_file;
 pub mod keys;

@@ -162,14 +162,14 @@ fn event() -> Value {
         "description": "One line of a shopper's behaviour. No personal data beyond coarse demographics. Fields that are \
                         not known are passed over; null counts as absent.",
         "required": required(),
-        "allOf": [one_of("event_id", "source_id"), one_of("user_id", "anonymous_id")],
+        "allOf": [one_of(&["event_id", "source_id", "shared_id"]), one_of(&["user_id", "anonymous_id"])],
         "properties": properties,
     })
 }
 
-/// Of two ids one is needed, and both may be there.
-fn one_of(one: &str, other: &str) -> Value {
-    json!({ "anyOf": [{ "required": [one] }, { "required": [other] }] })
+/// Of some ids one is needed, and all may be there.
+fn one_of(ids: &[&str]) -> Value {
+    json!({ "anyOf": ids.iter().map(|id| json!({ "required": [id] })).collect::<Vec<_>>() })
 }
 
 /// Those that every event has.

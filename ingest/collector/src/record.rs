@@ -12,6 +12,11 @@ pub(crate) trait SenderRecord {
     /// How large it is as it was sent.
     fn size_bytes(&self) -> usize;
 
+    /// What its sender calls a field of ours.
+    fn told_as(&self, field: &'static str) -> &'static str {
+        field
+    }
+
     /// Its bytes in the JSON of [`ingest::source::draft`], in which it can be judged again.
     fn payload(&self) -> Vec<u8>;
 }

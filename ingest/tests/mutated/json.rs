@@ -178,6 +178,8 @@ pub(super) fn telling() -> Vec<Value> {
         json!({ "event_id": null }),
         json!({ "event_id": null, "source_id": "" }),
         json!({ "event_id": null, "source_id": "line 7" }),
+        json!({ "shared_id": "" }),
+        json!({ "shared_id": "order/o-1/1" }),
         json!({ "currency": "XXX" }),
         json!({ "purchased_at": "2024-12-31T23:59:59Z" }),
         json!({ "purchased_at": "2026-03-01T11:59:59Z" }),

@@ -236,6 +236,7 @@ fn order(fields: &Fields) -> Result<Option<Order>, Reason> {
 pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<Option<i64>, Reason> {
     let fields = Fields::read(bytes).ok_or(Malformed)?;
     let (event_id, source_id) = (fields.may("event_id", id)?, fields.may("source_id", owned)?);
+    let shared_id = fields.may("shared_id", owned)?;
     let (item, order) = (item(&fields)?, order(&fields)?);
     let name = fields.must(
         "event_name",
@@ -259,7 +260,11 @@ pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<O
 
     let check = |right: bool, reason: Reason| if right { Ok(()) } else { Err(reason) };
     let of_an_age = |at: DateTime<Utc>| (0..=7_258_118_400_000_000).contains(&at.timestamp_micros());
-    check(event_id.is_some() || source_id.is_some_and(|id| !id.is_empty()), MissingId)?;
+    let is_named = match shared_id {
+        Some(id) => !id.is_empty(),
+        None => event_id.is_some() || source_id.is_some_and(|id| !id.is_empty()),
+    };
+    check(is_named, MissingId)?;
     check(occurred_at.timestamp_micros() - now.timestamp_micros() <= 60_000_000, Future)?;
     check(of_an_age(occurred_at), InvalidField)?;
     check(session_started_at <= occurred_at, Inconsistent)?;

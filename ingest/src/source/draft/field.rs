@@ -159,6 +159,11 @@ macro_rules! sender_fields {
                 Some(SourceId::Text(id)) => Some(text(id)),
                 _ => None,
             };
+            /// An id that all keys of the shop share, instead of the other two: what a browser and a server both tell under it counts once.
+            shared_id = 31 string, Text, Event, false, |draft| match &draft.source_id {
+                Some(SourceId::Shared(id)) => Some(text(id)),
+                _ => None,
+            };
             event_name = 3 string, Text, Event, true, |draft| Some(text(draft.event_name.as_str()));
             occurred_at = 4 string, Time, Event, true, |draft| Some(instant(&draft.occurred_at));
             /// Who: the sender's id of the user, of at most 200 characters. A UUID is kept; of anything else a UUID is made, so that it stays here.
@@ -265,9 +270,11 @@ const fn order(draft: &Draft) -> Option<&OrderLine> {
 /// # Errors
 /// [`Reason::MissingField`] and [`Reason::InvalidField`] for the first field that is not there or not of its type.
 pub fn assemble(fields: &impl Fields) -> Result<Draft, Rejection> {
-    let source_id = match (fields.optional("event_id")?, fields.optional("source_id")?) {
-        (Some(id), _) => Some(SourceId::Uuid(id)),
-        (None, id) => id.map(SourceId::Text),
+    let (event_id, source_id) = (fields.optional("event_id")?, fields.optional("source_id")?);
+    let source_id = match (fields.optional("shared_id")?, event_id) {
+        (Some(id), _) => Some(SourceId::Shared(id)),
+        (None, Some(id)) => Some(SourceId::Uuid(id)),
+        (None, None) => source_id.map(SourceId::Text),
     };
     let line = if some_of(fields, Part::Product) {
         Some(Line {

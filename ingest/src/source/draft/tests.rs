@@ -15,6 +15,7 @@ fn source_ids() -> impl Strategy<Value = Option<SourceId>> {
         any::<u128>().prop_map(|id| Some(SourceId::Uuid(Uuid::from_u128(id)))),
         any::<u128>().prop_map(|id| Some(SourceId::Text(Uuid::from_u128(id).to_string()))),
         ".{0,20}".prop_map(|id| Some(SourceId::Text(id))),
+        ".{0,20}".prop_map(|id| Some(SourceId::Shared(id))),
     ]
 }
 
