@@ -104,7 +104,9 @@ fn print(erased: &Erased) {
     );
     println!("raw.visit            {} visits of {} ids of the person removed", erased.visits, erased.ids);
     println!("raw.users            {} rows removed; the relay tells Kafka", erased.users);
+    println!("raw.user_facts       {} rows removed", erased.facts);
     println!("raw.quarantine       {} records removed", erased.quarantined);
+    println!("raw.other_events     {} events removed", erased.others);
     println!(
         "ops                  {} rows removed, the id replaced in {}",
         erased.repaired_figures, erased.noted

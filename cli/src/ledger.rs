@@ -77,7 +77,7 @@ pub(crate) async fn check(endpoints: &Endpoints, options: LedgerOptions) -> anyh
 /// The sums by stage, or every minute.
 fn table(report: &LedgerReport, minutes: bool) -> Table {
     let mut table = Table::new();
-    let header = ["minute", "stage", "in", "out", "repeated", "late", "repaired", "quarantined"];
+    let header = ["minute", "stage", "in", "out", "repeated", "late", "repaired", "quarantined", "other"];
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
     for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -90,6 +90,7 @@ fn table(report: &LedgerReport, minutes: bool) -> Table {
             counts.late,
             counts.repaired,
             counts.quarantined,
+            counts.other,
         ];
         let figures = figures.map(|figure| figure.to_string());
         table.add_row([minute, stage.to_string()].into_iter().chain(figures));

@@ -17,8 +17,14 @@ pub const SHARED: &str = "shop";
 
 /// The shared id of a line of an order, which counts from 1: who tells the order, and how often, is of no account.
 #[must_use]
-pub fn order_line(order_id: &str, line: usize) -> String {
+pub fn order_line(order_id: &str, line: i32) -> String {
     format!("order/{order_id}/{line}")
+}
+
+/// The shared id of the refund of a line of an order.
+#[must_use]
+pub fn refund_line(order_id: &str, line: i32) -> String {
+    format!("refund/{order_id}/{line}")
 }
 
 /// The id of a user, from the API's `login.uuid`.

@@ -1,11 +1,11 @@
 //! The ledger: what became of every record, by stage and minute of `ingested_at`.
 //!
-//! At every stage, in = out + repeated + late + quarantined, and what one stage gives out the next takes in. Each
+//! At every stage, in = out + repeated + late + quarantined + other, and what one stage gives out the next takes in. Each
 //! stage counts records for itself, where it cannot count wrongly without being wrong:
 //!
 //! | stage | counts | where |
 //! |---|---|---|
-//! | `ingest` | records handed in, committed, repeated, set aside | `ops.ledger`, in the transaction of the rows |
+//! | `ingest` | records handed in, committed, repeated, set aside, without a place | `ops.ledger`, in the transaction of the rows |
 //! | `store` | rows of `raw.events` | counted when asked |
 //! | `relay` | rows received, records produced, rows set aside | the ledger topic ([`RelayCount`]), in the transaction of the records |
 //! | `spark` | records folded into the cube | [`CUBE_COUNTS`], a grouping set of the cube |
@@ -60,6 +60,8 @@ columns! {
         quarantined,
         /// Of the late ones, those that reconciliation has brought into the metrics since.
         repaired,
+        /// Records that have no place in the figures and are kept beside them.
+        other,
     }
 }
 
@@ -122,6 +124,7 @@ pub const PIPELINE_LEDGER: Table = Table {
         LEDGER.late,
         LEDGER.quarantined,
         LEDGER.repaired,
+        LEDGER.other,
     ],
 };
 

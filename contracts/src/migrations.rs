@@ -38,4 +38,5 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/V21__partition_truncate.sql"),
     },
     Migration { name: "V22__visitors", sql: include_str!("../migrations/V22__visitors.sql") },
+    Migration { name: "V23__other_events", sql: include_str!("../migrations/V23__other_events.sql") },
 ];

@@ -29,6 +29,8 @@ vocabulary! {
         MissingRate => "missing_rate",
         /// Its amount does not fit decimal(14,2).
         AmountOverflow => "amount_overflow",
+        /// It pays back an order that no stored purchase tells of.
+        UnknownOrder => "unknown_order",
         /// A row of the log that the relay could not decode.
         UndecodableRow => "undecodable_row",
         /// In Kafka: the value does not start with Confluent's magic byte.

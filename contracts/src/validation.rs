@@ -15,6 +15,7 @@ use crate::ids;
 use crate::lateness::{self, Lateness};
 use crate::money::{self, MoneyError, Rates};
 use crate::quarantine::Reason;
+use crate::record::Text;
 use crate::user::coarse_degrees;
 use crate::visitor::{self, Found, Open};
 use crate::vocabulary::{AgeBand, Channel, Device, EventName, Gender};
@@ -37,6 +38,9 @@ pub struct Accepted {
     pub claim: Option<Claim>,
     /// What PostgreSQL has to tell of it before it is stored; nothing where the source told everything.
     pub open: Option<Box<Open>>,
+    /// For a refund of a whole order: which one, and as it was told. The event has no line then: PostgreSQL knows the lines of the purchase,
+    /// and each of them becomes an event [of this one](Accepted::line_paid_back).
+    pub whole_order: Option<Box<(Text<64>, Draft)>>,
 }
 
 /// The claim of an event to be the only one of its source with the source's id, whatever the time of another one.
@@ -58,6 +62,42 @@ impl Accepted {
         }
     }
 
+    /// The refund of one line of a purchase, where this one is of the whole order: the very sum that was paid goes back.
+    ///
+    /// # Errors
+    /// When the purchase was after the refund, by more than clocks that were corrected differ.
+    pub fn line_paid_back(&self, purchase: &Event) -> Result<Self, Rejection> {
+        let ahead_ms = (purchase.occurred_at - self.event.occurred_at).num_milliseconds();
+        if ahead_ms > ids::EVENT_ID_TOLERANCE_MS {
+            let detail = format!("the purchase was at {}, after the event", purchase.occurred_at);
+            return Err(reject(Reason::Inconsistent, "occurred_at", detail));
+        }
+        let order_id = purchase.order_id.as_deref().unwrap_or_default();
+        let shared = ids::refund_line(order_id, purchase.order_line.unwrap_or_default());
+        let event_id = ids::rekeyed(self.event.occurred_at, ids::SHARED, &shared);
+        let payment_type = self.event.payment_type.clone().or_else(|| purchase.payment_type.clone());
+        let event = Event {
+            event_id,
+            item_id: purchase.item_id.clone(),
+            item_name: purchase.item_name.clone(),
+            category: purchase.category.clone(),
+            brand: purchase.brand.clone(),
+            price: purchase.price,
+            currency: purchase.currency,
+            quantity: purchase.quantity,
+            amount_base: purchase.amount_base,
+            rate: purchase.rate,
+            rate_date: purchase.rate_date,
+            order_id: purchase.order_id.clone(),
+            order_line: purchase.order_line,
+            order_lines: purchase.order_lines,
+            payment_type,
+            ..self.event.clone()
+        };
+        let claim = Some(Claim { event_id, told: None });
+        Ok(Self { event, claim, open: self.open.clone(), whole_order: None })
+    }
+
     /// Fills what was open with what was found, after which nothing is.
     pub fn fill(&mut self, found: &Found) {
         if let Some(open) = self.open.take() {
@@ -69,7 +109,7 @@ impl Accepted {
 /// An event that came with an id of its own.
 impl From<Event> for Accepted {
     fn from(event: Event) -> Self {
-        Self { event, claim: None, open: None }
+        Self { event, claim: None, open: None, whole_order: None }
     }
 }
 
@@ -102,14 +142,19 @@ pub fn accept(
     ingested_at: DateTime<Utc>,
     rates: &Rates,
 ) -> Result<Accepted, Rejection> {
-    let Draft { source_id, event_name, occurred_at, shopper, visit, line, order, payment_type } = draft;
+    let whole_order = draft.whole_order.clone().map(|order_id| Box::new((order_id, draft.clone())));
+    let Draft { source_id, event_name, occurred_at, shopper, visit, line, order, payment_type, .. } = draft;
     let occurred_at = whole_us(occurred_at);
     let session_started_at = visit.session_started_at.map_or(occurred_at, whole_us);
     let (event_id, claim) = key(source_id, source, occurred_at)?;
     check_times(occurred_at, session_started_at, ingested_at)?;
     check_shopper(shopper.age, shopper.latitude, shopper.longitude)?;
     let (open, visitor_id) = open(&shopper, &visit, source)?;
-    check_order(event_name, line.as_ref(), order.as_ref())?;
+    if whole_order.is_some() {
+        check_whole_order(event_name, line.as_ref(), order.as_ref())?;
+    } else {
+        check_order(event_name, line.as_ref(), order.as_ref())?;
+    }
     if let Some(purchased_at) = order.as_ref().and_then(|order| order.purchased_at) {
         check_instant("purchased_at", purchased_at)?;
         if whole_us(purchased_at) > occurred_at {
@@ -172,7 +217,7 @@ pub fn accept(
         order_lines,
         payment_type,
     };
-    Ok(Accepted { event, claim, open: open.is_any_open().then(|| Box::new(open)) })
+    Ok(Accepted { event, claim, open: open.is_any_open().then(|| Box::new(open)), whole_order })
 }
 
 /// What a draft leaves open, and whose it is if nothing else is known of its visitor.
@@ -303,6 +348,18 @@ fn check_order(name: EventName, line: Option<&Line>, order: Option<&OrderLine>) 
             Err(reject(Reason::Inconsistent, "order_line", detail))
         }
         _ => Ok(()),
+    }
+}
+
+/// Only a refund is of a whole order, and tells no line of it.
+fn check_whole_order(
+    name: EventName,
+    line: Option<&Line>,
+    order: Option<&OrderLine>,
+) -> Result<(), Rejection> {
+    match (name, line, order) {
+        (EventName::Refund, None, None) => Ok(()),
+        _ => Err(reject(Reason::Inconsistent, "order_id", "only a refund without lines is of a whole order")),
     }
 }
 

@@ -137,21 +137,21 @@ pub struct Visited {
     pub returning: bool,
 }
 
-/// Facts about a user.
+/// Facts about a user, as far as they are known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
     /// See [`Event::gender`].
-    pub gender: Gender,
+    pub gender: Option<Gender>,
     /// See [`Event::age`].
-    pub age: i32,
+    pub age: Option<i32>,
     /// See [`Event::country`].
-    pub country: Country,
+    pub country: Option<Country>,
     /// See [`Event::city`].
-    pub city: Text<100>,
+    pub city: Option<Text<100>>,
     /// See [`Event::latitude`].
-    pub latitude: f64,
+    pub latitude: Option<f64>,
     /// See [`Event::longitude`].
-    pub longitude: f64,
+    pub longitude: Option<f64>,
 }
 
 /// Fills what was open of an event with what was found.
@@ -168,17 +168,17 @@ pub fn fill(event: &mut Event, open: &Open, found: &Found) {
     }
     let facts = found.facts.as_ref();
     if open.is_gender_open {
-        event.gender = facts.map_or(Gender::Unknown, |facts| facts.gender);
+        event.gender = facts.and_then(|facts| facts.gender).unwrap_or(Gender::Unknown);
     }
     if open.is_age_open {
-        event.age = facts.map(|facts| facts.age);
+        event.age = facts.and_then(|facts| facts.age);
         event.age_band = AgeBand::of_known(event.age);
     }
     if open.is_place_open {
-        event.country = facts.map_or(UNKNOWN_COUNTRY, |facts| facts.country);
-        event.city = facts.map(|facts| facts.city.clone());
-        event.latitude = facts.map(|facts| facts.latitude);
-        event.longitude = facts.map(|facts| facts.longitude);
+        event.country = facts.and_then(|facts| facts.country).unwrap_or(UNKNOWN_COUNTRY);
+        event.city = facts.and_then(|facts| facts.city.clone());
+        event.latitude = facts.and_then(|facts| facts.latitude);
+        event.longitude = facts.and_then(|facts| facts.longitude);
     }
 }
 
@@ -188,12 +188,12 @@ mod tests {
 
     fn facts() -> Facts {
         Facts {
-            gender: Gender::Female,
-            age: 70,
-            country: "NO".parse().unwrap(),
-            city: "Bergen".parse().unwrap(),
-            latitude: 60.4,
-            longitude: 5.3,
+            gender: Some(Gender::Female),
+            age: Some(70),
+            country: Some("NO".parse().unwrap()),
+            city: Some("Bergen".parse().unwrap()),
+            latitude: Some(60.4),
+            longitude: Some(5.3),
         }
     }
 

@@ -10,6 +10,8 @@
 //! - **A file moves on with its rows**: how far a file of past events was read is committed with what was read.
 //! - **What is counted is what is committed**: each transaction adds its counts, by minute, to `ops.ledger`.
 //! - **What is before the retention floor or about an erased person is set aside in the same commit**, without its bytes.
+//! - **What has no place in the figures** is kept in `raw.other_events`, in the same commit (`other_events`).
+//! - **A refund of a whole order** becomes one of each line whose purchase is stored (`orders`).
 //! - **What a sender left open is told by PostgreSQL** (`visitors`) before the rows are made: whose an event is, its visit, and what is
 //!   known of the user. A batch in which nothing is open costs nothing for it.
 //! - A transaction holds at most [`MAX_ROWS_PER_COMMIT`] rows, so that the relay can follow.
@@ -24,6 +26,7 @@ mod error;
 mod events;
 mod files;
 mod identity;
+mod orders;
 mod other_events;
 mod quarantine;
 mod quarantined;
@@ -33,6 +36,7 @@ mod rows;
 mod screening;
 mod shape;
 mod tally;
+mod told;
 mod users;
 mod visitors;
 
@@ -42,11 +46,12 @@ pub use connection::Store;
 pub use error::StoreError;
 pub use events::{Committed, Fresh};
 pub use files::{FileKey, FileState, FileStep, Passed};
-pub use other_events::{OtherEvent, OtherKind};
-pub use quarantine::SetAside;
+pub use other_events::{Kept, OtherEvent, OtherKind, OtherNames};
+pub use quarantine::{KEPT_ONCE, SetAside};
 pub use quarantined::{Count, Filter, Outcome, Quarantined};
 pub use refused_requests::RefusedRequests;
 pub use replay::{Judgement, Verdict};
 pub use rows::{EncodedRows, MAX_ROWS_PER_COMMIT};
 pub use shape::UsersShape;
+pub use told::{Told, UserFacts};
 pub use users::{Upserted, UserRecord};

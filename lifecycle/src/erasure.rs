@@ -6,7 +6,8 @@
 //! 1. **The door is closed**: keyed hashes of the ids and of the e-mail addresses are recorded, and whatever comes of the person from
 //!    then on is refused.
 //! 2. **PostgreSQL, in one transaction**: the events get one id of nobody in place of each of the ids and one random one in place of each
-//!    session's, so that every count stays what it was; the person's row, visits and all quarantined records about the person go. The relay
+//!    session's, so that every count stays what it was; the person's row, facts and visits go, and so do all quarantined records and other
+//!    events about the person. The relay
 //!    turns the deleted row into a tombstone of `shop.users`. Which id took the place of which is written down nowhere.
 //! 3. **Cassandra**: the partitions of the person. **Checkpoints** of plans that are not in force.
 //! 4. **Last, what links the ids**: until then, who runs this again finds all of them.
@@ -50,6 +51,10 @@ pub struct Erased {
     pub visits: u64,
     /// Rows of `raw.quarantine`.
     pub quarantined: u64,
+    /// Rows of `raw.other_events`.
+    pub others: u64,
+    /// Rows of `raw.user_facts`.
+    pub facts: u64,
     /// E-mail addresses by which the person is recognised from now on.
     pub addresses: u64,
     /// Rows of `ops.repaired_figure` that named the person.
@@ -104,7 +109,11 @@ pub async fn run(
     addresses.extend(rows::profile_addresses(&client, &ids).await?);
     let by_id = Person::new(key.clone(), ids.iter().map(|id| user_hash(&key, id)));
     let found = about::find(&client, &ids, &by_id).await?;
-    if recorded.is_none() && found.records.is_empty() && !rows::are_known(&client, &ids).await? {
+    if recorded.is_none()
+        && found.records.is_empty()
+        && found.others.is_empty()
+        && !rows::are_known(&client, &ids).await?
+    {
         return Err(LifecycleError::UnknownUser(*user_id));
     }
     let told = about::addresses_of(&client, &ids, found).await?;
@@ -121,10 +130,10 @@ pub async fn run(
     record(&mut client, &known_by).await?;
 
     let person = Person::new(key.clone(), known_by.clone());
-    progress("looking for the user in raw.quarantine");
+    progress("looking for the user in raw.quarantine and raw.other_events");
     let about = about::find(&client, &ids, &person).await?;
     progress(&format!("replacing ids in {}", rows::size(&client).await?));
-    let mut erased = rows::erase(&mut client, &ids, &about.records).await?;
+    let mut erased = rows::erase(&mut client, &ids, &about).await?;
     progress("removing rows in cassandra");
     for id in &ids {
         for (table, rows) in keyspace.remove_user(id).await? {

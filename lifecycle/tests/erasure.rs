@@ -9,7 +9,7 @@ use ingest::store::{EncodedRows, SetAside};
 use lifecycle::{LifecycleError, erasure};
 use uuid::Uuid;
 
-use crate::support::{Shop, append_named, events, in_shop, midnight, session, set_aside, user};
+use crate::support::{Shop, append_named, events, in_shop, midnight, other_event, session, set_aside, user};
 
 const LOGIN: Uuid = Uuid::from_u128(0x7c9e_6679_7425_40de_944b_e07f_c1f9_0ae7);
 
@@ -263,6 +263,32 @@ async fn a_shops_own_words_for_a_person_lead_to_the_address_and_what_comes_later
         let kept: String = shop.pg.query_one(kept, &[]).await.unwrap().get(0);
         assert_eq!(kept, "2,6");
         assert_eq!(shop.count("select count(*) from raw.quarantine where reason = 'erased'").await, 2);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_foreign_clients_told_goes_by_any_id() {
+    in_shop(async |shop| {
+        let mut store = shop.store().await;
+        let [ann, browser, other] = [1, 2, 3].map(Uuid::from_u128);
+        for rows in [
+            other_event("of-user", Some(ann), Some(browser), midnight(0)),
+            other_event("of-browser", None, Some(browser), midnight(0)),
+        ] {
+            store.append_rows(rows).await.unwrap();
+        }
+        // By the browser alone: the link leads to the user.
+        let erased = erase(shop, browser).await.unwrap();
+        assert_eq!((erased.others, erased.facts, erased.ids, erased.addresses), (2, 1, 2, 1));
+        for word in [ann, browser].map(|id| id.to_string()) {
+            assert_eq!(shop.rows_with(&word).await, Vec::<String>::new());
+        }
+        // By the address that the person's own message told, somebody else's message is recognised.
+        store.append_rows(other_event("again", Some(other), None, midnight(0))).await.unwrap();
+        assert_eq!(shop.count("select count(*) from raw.other_events").await, 0);
+        let refused = "select count(*) from raw.quarantine where reason = 'erased' and payload is null";
+        assert_eq!(shop.count(refused).await, 1);
     })
     .await;
 }

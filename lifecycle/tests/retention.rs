@@ -10,7 +10,7 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use uuid::Uuid;
 
-use crate::support::{Shop, append_named, events, in_shop, midnight, set_aside};
+use crate::support::{Shop, append_named, events, in_shop, midnight, other_event, set_aside};
 
 const KEEP_DAYS: u32 = 2;
 const USER: Uuid = Uuid::from_u128(0x1234_5678_9abc_5def_8000_0000_0000_0001);
@@ -42,6 +42,7 @@ async fn what_is_before_the_floor_goes_and_never_comes_again() {
             store.append(&events(USER, 5, noon)).await.unwrap();
             append_named(&mut store, USER, &days_ago.to_string(), noon).await;
             store.quarantine(&[set_aside(&days_ago.to_string(), b"x", noon)]).await.unwrap();
+            store.append_rows(other_event(&days_ago.to_string(), None, None, noon)).await.unwrap();
             let day = noon.date_naive();
             shop.cql(&format!(
                 "insert into ks.activity_by_minute (day, minute, events) values ('{day}', '{}', 1)",
@@ -87,6 +88,7 @@ async fn what_is_before_the_floor_goes_and_never_comes_again() {
             Fresh::Only([ids::rekeyed(later, "shop", "9")].into())
         );
         assert_eq!(retained.rows["raw.quarantine"], 3);
+        assert_eq!(retained.rows["raw.other_events"], 3);
         assert_eq!(retained.cassandra["activity_by_minute"], 3);
         assert_eq!(retained.cassandra["sessions_by_user"], 1);
         assert_eq!(retained.kafka[&shop.endpoints.namespace.events_topic(1)], 3);

@@ -8,7 +8,9 @@ use contracts::endpoints::Endpoints;
 use contracts::validation::{Accepted, Claim};
 use contracts::vocabulary::{AgeBand, Channel, Device, EventName, Gender};
 use contracts::{Event, Reason, User, ids};
-use ingest::store::{Committed, EncodedRows, SetAside, Store, UserRecord};
+use ingest::store::{
+    Committed, EncodedRows, Kept, OtherEvent, OtherKind, SetAside, Store, Told, UserFacts, UserRecord,
+};
 use scylla::client::session::Session;
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -124,7 +126,12 @@ pub(crate) async fn append_named(
     let event_id = ids::rekeyed(at, "shop", name);
     let event = Event { event_id, ..event(user_id, 0, at) };
     let mut rows = EncodedRows::default();
-    assert!(rows.take(&Accepted { event, claim: Some(Claim { event_id, told: None }), open: None }));
+    assert!(rows.take(&Accepted {
+        event,
+        claim: Some(Claim { event_id, told: None }),
+        open: None,
+        whole_order: None
+    }));
     store.append_rows_telling(rows).await.unwrap()
 }
 
@@ -160,4 +167,29 @@ pub(crate) fn set_aside(coordinates: &str, payload: &[u8], at: DateTime<Utc>) ->
         user_id: None,
         quarantined_at: at,
     }
+}
+
+/// An event without a place in the figures, which tells that a browser is the user's.
+pub(crate) fn other_event(
+    id: &str,
+    user_id: Option<Uuid>,
+    anonymous_id: Option<Uuid>,
+    at: DateTime<Utc>,
+) -> EncodedRows {
+    let facts = UserFacts { age: Some(40), ..UserFacts::default() };
+    let tells = user_id.map(|user_id| Box::new(Told { user_id, anonymous_id, at, facts }));
+    let event = OtherEvent {
+        id: id.to_owned(),
+        dialect: "segment",
+        kind: OtherKind::Other,
+        name: "identify".to_owned(),
+        occurred_at: at,
+        user_id,
+        anonymous_id,
+        tells,
+        payload: format!(r#"{{"messageId":"{id}","traits":{{"email":"ann@example.com"}}}}"#).into_bytes(),
+    };
+    let mut rows = EncodedRows::default();
+    assert!(rows.take_other(Kept { source: "collector/web".to_owned(), received_at: at, event }));
+    rows
 }

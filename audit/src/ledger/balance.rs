@@ -12,7 +12,7 @@ pub enum Imbalance {
         stage: Stage,
         /// What came in.
         records_in: i64,
-        /// What went on, was repeated, late or set aside.
+        /// What went on, was repeated, late, set aside or kept beside.
         accounted: i64,
     },
     /// A stage took in something else than the one before gave out.

@@ -90,7 +90,7 @@ pub(super) async fn in_postgres(snapshot: &Transaction<'_>, span: Span) -> Resul
     };
     let ingest = format!(
         "select minute, sum(records_in)::bigint, sum(records_out)::bigint, sum(repeated)::bigint, \
-                sum(quarantined)::bigint \
+                sum(quarantined)::bigint, sum(other)::bigint \
          from ops.ledger where stage = 'ingest' and {} group by 1",
         bounds("minute")
     );
@@ -101,6 +101,7 @@ pub(super) async fn in_postgres(snapshot: &Transaction<'_>, span: Span) -> Resul
             records_out: count(2)?,
             repeated: count(3)?,
             quarantined: count(4)?,
+            other: count(5)?,
             ..Counts::default()
         };
         found.counts.entry(row.try_get(0).map_err(failed())?).or_default().0 = counts;

@@ -56,6 +56,8 @@ pub struct Counts {
     pub quarantined: i64,
     /// Of the late ones, those that reconciliation has brought into the metrics since.
     pub repaired: i64,
+    /// Without a place in the figures: kept beside them.
+    pub other: i64,
 }
 
 impl Counts {
@@ -65,15 +67,15 @@ impl Counts {
     /// As a row of `pipeline_ledger` has them.
     #[must_use]
     pub const fn of_row(counts: [i64; Self::COLUMNS]) -> Self {
-        let [records_in, records_out, repeated, late, quarantined, repaired] = counts;
-        Self { records_in, records_out, repeated, late, quarantined, repaired }
+        let [records_in, records_out, repeated, late, quarantined, repaired, other] = counts;
+        Self { records_in, records_out, repeated, late, quarantined, repaired, other }
     }
 
     /// As a row of `pipeline_ledger` has them.
     #[must_use]
     pub const fn row(&self) -> [i64; Self::COLUMNS] {
-        let Self { records_in, records_out, repeated, late, quarantined, repaired } = *self;
-        [records_in, records_out, repeated, late, quarantined, repaired]
+        let Self { records_in, records_out, repeated, late, quarantined, repaired, other } = *self;
+        [records_in, records_out, repeated, late, quarantined, repaired, other]
     }
 
     /// What of those that came in is accounted for.
@@ -83,6 +85,7 @@ impl Counts {
             .saturating_add(self.repeated)
             .saturating_add(self.late)
             .saturating_add(self.quarantined)
+            .saturating_add(self.other)
     }
 }
 
@@ -94,6 +97,7 @@ impl std::ops::AddAssign for Counts {
         self.late += other.late;
         self.quarantined += other.quarantined;
         self.repaired += other.repaired;
+        self.other += other.other;
     }
 }
 

@@ -21,7 +21,7 @@ use crate::VerifyError;
 const CONCURRENT: usize = 32;
 
 /// In the order of the table's columns.
-type Row = (DateTime<Utc>, String, i64, i64, i64, i64, i64, i64);
+type Row = (DateTime<Utc>, String, i64, i64, i64, i64, i64, i64, Option<i64>);
 
 /// Writes every closed minute that is not there as it is now.
 pub(super) async fn write(
@@ -32,8 +32,10 @@ pub(super) async fn write(
 ) -> Result<(), VerifyError> {
     let mut there: BTreeMap<(DateTime<Utc>, String), Counts> = BTreeMap::new();
     let columns: Vec<_> = PIPELINE_LEDGER.row_columns().map(|column| column.name()).collect();
-    let take = |(minute, stage, a, b, c, d, e, f): Row| {
-        there.insert((minute, stage), Counts::of_row([a, b, c, d, e, f]));
+    let take = |(minute, stage, a, b, c, d, e, f, other): Row| {
+        // A row of before there was this count has none.
+        let g = other.unwrap_or_default();
+        there.insert((minute, stage), Counts::of_row([a, b, c, d, e, f, g]));
     };
     each_row(session, namespace, &PIPELINE_LEDGER, &columns, span, report.read_at, take).await?;
 
@@ -41,7 +43,7 @@ pub(super) async fn write(
     let doing = || format!("write {table}");
     let insert = session
         .prepare(format!(
-            "insert into {table} ({}, {}) values (?, ?, ?, ?, ?, ?, ?, ?, ?) using timestamp {}",
+            "insert into {table} ({}, {}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) using timestamp {}",
             Table::PARTITION,
             columns.join(", "),
             report.read_at.timestamp_micros()
@@ -56,8 +58,8 @@ pub(super) async fn write(
         .collect();
     futures::stream::iter(new)
         .map(|(minute, stage, counts)| {
-            let [a, b, c, d, e, f] = counts.row();
-            let row = (minute.date_naive(), minute, stage.name(), a, b, c, d, e, f);
+            let [a, b, c, d, e, f, g] = counts.row();
+            let row = (minute.date_naive(), minute, stage.name(), a, b, c, d, e, f, g);
             let insert = &insert;
             async move { session.execute_unpaged(insert, row).await }
         })

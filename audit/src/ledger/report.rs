@@ -93,6 +93,9 @@ impl fmt::Display for LedgerReport {
                 spark.records_out,
                 spark.late
             )?;
+            if ingest.other > 0 {
+                write!(f, "; {} without a place in them", ingest.other)?;
+            }
             if spark.repaired > 0 {
                 write!(f, " of which {} are repaired", spark.repaired)?;
             }

@@ -115,6 +115,8 @@ pub struct Draft {
     pub line: Option<Line>,
     /// Of which order.
     pub order: Option<OrderLine>,
+    /// For a refund that names no line: the order that is paid back as a whole. There is neither `line` nor `order` then.
+    pub whole_order: Option<Text<64>>,
     /// See [`Event::payment_type`](crate::Event::payment_type).
     pub payment_type: Option<Text<32>>,
 }
@@ -136,6 +138,7 @@ impl Draft {
             visit,
             line: None,
             order: None,
+            whole_order: None,
             payment_type: None,
         }
     }

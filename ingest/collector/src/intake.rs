@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+use contracts::event::Currency;
 use contracts::money::Rates;
 use ingest::clock::Clock;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -19,6 +21,9 @@ use crate::waiting::{Room, Waiting};
 /// Bytes that count as an event: some times what a real one has.
 const EVENT_WORTH_BYTES: usize = 2048;
 
+/// Requests at a time whose bodies are read before anybody knows whose they are.
+const STRANGERS: usize = 16;
+
 /// What takes events in, whatever the protocol.
 #[derive(Debug)]
 pub(crate) struct Intake {
@@ -33,6 +38,8 @@ pub(crate) struct Intake {
     to_writer: mpsc::UnboundedSender<Waiting>,
     /// Whether the store takes what the writer has.
     healthy: watch::Receiver<bool>,
+    /// A permit for each request whose key stands in its body.
+    pub(crate) strangers: Semaphore,
 }
 
 /// The verdicts of a request, once its commit is through.
@@ -50,7 +57,8 @@ impl Intake {
         healthy: watch::Receiver<bool>,
     ) -> Self {
         let room = Arc::new(Semaphore::new(limits.queued_events));
-        Self { gate, limits, stopping, rates, clock, room, to_writer, healthy }
+        let strangers = Semaphore::new(STRANGERS);
+        Self { gate, limits, stopping, rates, clock, room, to_writer, healthy, strangers }
     }
 
     /// Room for so many events now, or a refusal with the time to wait.
@@ -82,6 +90,16 @@ impl Intake {
             () = self.stopping.cancelled() => Err(Refusal::Stopping),
             () = caller.key.revoked() => Err(Refusal::Revoked),
         }
+    }
+
+    /// What the clock says that events are judged by.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// What money is converted into.
+    pub(crate) const fn base_currency(&self) -> Currency {
+        self.rates.base()
     }
 
     /// Whether events are stored now.
@@ -118,7 +136,6 @@ impl Intake {
     }
 
     /// The same for a foreign request. There is a verdict for each of its records, in their order, and none for the others.
-    #[allow(dead_code, reason = "the dialects that make items come next")]
     pub(crate) fn judge_items(
         &self,
         caller: &Caller,
@@ -135,7 +152,7 @@ impl Intake {
         }
         let judged =
             Judged::new(records.into_iter(), &caller.source, now, &self.rates, self.limits.event_bytes)?;
-        self.hand_over(judged.with_others(others), room)
+        self.hand_over(judged.with_others(others, &caller.source, now), room)
     }
 
     fn hand_over(&self, judged: Judged, room: Room) -> Result<Pending, Refusal> {

@@ -28,13 +28,26 @@ pub(crate) struct Mapped {
     fields: Vec<(&'static str, Value)>,
     told_as: fn(&'static str) -> &'static str,
     refused: Option<Rejection>,
+    known_by: Option<String>,
     size_bytes: usize,
 }
 
 impl Mapped {
     /// A record without fields yet. `told_as` tells what the dialect calls a field of ours; `size_bytes` is how large the foreign event was.
     pub(crate) const fn new(told_as: fn(&'static str) -> &'static str, size_bytes: usize) -> Self {
-        Self { fields: Vec::new(), told_as, refused: None, size_bytes }
+        Self { fields: Vec::new(), told_as, refused: None, known_by: None, size_bytes }
+    }
+
+    /// Names what it is known by where it is refused. Its fields may be others when it is sent again, since times are corrected by the time
+    /// of receipt.
+    pub(crate) fn set_known_by(&mut self, id: impl Into<String>) {
+        self.known_by = Some(id.into());
+    }
+
+    /// The same record of an event in which the dialect calls fields otherwise.
+    pub(crate) const fn called(mut self, told_as: fn(&'static str) -> &'static str) -> Self {
+        self.told_as = told_as;
+        self
     }
 
     /// Puts a field in place of what it was; null takes it out. What is of the wrong type is put as it is: it is refused by its name then,
@@ -83,6 +96,10 @@ impl SenderRecord for Mapped {
 
     fn visitor(&self, source: &str) -> Option<Uuid> {
         draft::visitor_of(self, source)
+    }
+
+    fn known_by(&self) -> Option<&str> {
+        self.known_by.as_deref()
     }
 
     fn size_bytes(&self) -> usize {

@@ -5,7 +5,7 @@ use contracts::Reason;
 use contracts::money::Rates;
 use contracts::printable::printable_within;
 use contracts::validation::{self, Rejection};
-use ingest::store::{Committed, EncodedRows, Fresh, OtherEvent, SetAside};
+use ingest::store::{Committed, EncodedRows, Fresh, KEPT_ONCE, Kept, OtherEvent, SetAside};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -18,8 +18,8 @@ use crate::verdict::Verdict;
 pub(crate) struct Judged {
     pub(crate) rows: EncodedRows,
     pub(crate) set_aside: Vec<SetAside>,
-    /// What has no place among the rows.
-    pub(crate) others: Vec<OtherEvent>,
+    /// How many have no place among the rows.
+    others: usize,
     pub(crate) events: JudgedEvents,
 }
 
@@ -73,7 +73,10 @@ impl Judged {
                     let rejection = Rejection { detail, field, ..rejection };
                     let mut payload = record.payload();
                     let user_id = record.visitor(source);
-                    let coordinates = hex::encode(Sha256::digest(&payload));
+                    let coordinates = match record.known_by() {
+                        Some(id) => format!("{KEPT_ONCE}{}", hex::encode(Sha256::digest(id))),
+                        None => hex::encode(Sha256::digest(&payload)),
+                    };
                     payload.truncate(event_bytes);
                     set_aside.push(SetAside {
                         source: source.to_owned(),
@@ -88,17 +91,27 @@ impl Judged {
                 }
             }
         }
-        Ok(Self { rows, set_aside, others: Vec::new(), events: JudgedEvents(events) })
+        Ok(Self { rows, set_aside, others: 0, events: JudgedEvents(events) })
     }
 
     /// Takes what has no place among the rows in, too.
-    pub(crate) fn with_others(self, others: Vec<OtherEvent>) -> Self {
-        Self { others, ..self }
+    pub(crate) fn with_others(
+        mut self,
+        others: Vec<OtherEvent>,
+        source: &str,
+        received_at: DateTime<Utc>,
+    ) -> Self {
+        self.others = others.len();
+        for event in others {
+            let taken = self.rows.take_other(Kept { source: source.to_owned(), received_at, event });
+            debug_assert!(taken, "a request fits into a commit");
+        }
+        self
     }
 
     /// How many events there are, rejected and other ones included.
     pub(crate) const fn len(&self) -> usize {
-        self.events.0.len() + self.others.len()
+        self.events.0.len() + self.others
     }
 }
 

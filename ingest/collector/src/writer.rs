@@ -77,8 +77,7 @@ impl Group {
         if self.events + events > MAX_ROWS_PER_COMMIT {
             return Some(waiting);
         }
-        let Waiting { judged: Judged { rows, set_aside, others: _, events: judged }, answer, _room } =
-            waiting;
+        let Waiting { judged: Judged { rows, set_aside, events: judged, .. }, answer, _room } = waiting;
         if self.rows.merge(rows).is_err() {
             debug_assert!(false, "there are no more rows than events");
             // Without its rows it must not be acknowledged.

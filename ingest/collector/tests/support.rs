@@ -140,11 +140,14 @@ impl Scene {
     /// What the ledger says was handed in, committed, repeated and set aside; it balances with the tables.
     pub(crate) async fn ledger(&self) -> [i64; 4] {
         let sql = "select coalesce(sum(records_in), 0)::bigint, coalesce(sum(records_out), 0)::bigint,
-                          coalesce(sum(repeated), 0)::bigint, coalesce(sum(quarantined), 0)::bigint
+                          coalesce(sum(repeated), 0)::bigint, coalesce(sum(quarantined), 0)::bigint,
+                          coalesce(sum(other), 0)::bigint
                    from ops.ledger where stage = 'ingest'";
         let row = self.client.query_one(sql, &[]).await.unwrap();
         let counts: [i64; 4] = [0, 1, 2, 3].map(|column| row.get(column));
-        assert_eq!(counts[0], counts[1] + counts[2] + counts[3]);
+        let other: i64 = row.get(4);
+        assert_eq!(counts[0], counts[1] + counts[2] + counts[3] + other);
+        assert_eq!(other, self.count("select count(*) from raw.other_events").await);
         assert_eq!(counts[1], self.count("select count(*) from raw.events").await);
         assert_eq!(counts[3], self.count("select count(*) from raw.quarantine").await);
         counts

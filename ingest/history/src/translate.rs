@@ -130,6 +130,11 @@ impl<'a> Translator<'a> {
         let json = self.draft(&cells, content_id, repeats)?;
         let mut judged =
             draft::read(&json).and_then(|draft| validation::accept(draft, self.source, ingested_at, rates));
+        // What a file tells has other ids than those by which the lines of an order are found.
+        if judged.as_ref().is_ok_and(|accepted| accepted.whole_order.is_some()) {
+            let detail = "is missing: a refund of a file names the line that it pays back".to_owned();
+            judged = Err(Rejection { reason: Reason::MissingField, field: "item_id", detail });
+        }
         // The time is part of the content: no other row of another time has its id.
         if let (true, Ok(accepted)) = (is_made_of_content, &mut judged) {
             accepted.claim = None;

@@ -103,6 +103,7 @@ pub async fn replay(
                 Verdict { source, coordinates, judgement }
             })
             .collect();
+        let verdicts = store.with_orders(verdicts).await?;
         let settled = if plan.dry_run {
             let outcomes = foretell(store, &verdicts).await?;
             verdicts.into_iter().zip(outcomes).collect()
@@ -120,7 +121,7 @@ pub async fn replay(
 /// What would become of verdicts, if nothing came in meanwhile.
 async fn foretell(store: &mut Store, verdicts: &[Verdict]) -> Result<Vec<Option<Outcome>>, StoreError> {
     let ids: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.judgement.record_id()).collect();
-    let claims: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.judgement.claim()).collect();
+    let claims: Vec<_> = verdicts.iter().flat_map(|verdict| verdict.judgement.claims()).collect();
     let known = store.known(&ids).await?;
     let claimed = store.claimed(&claims).await?;
     let mut seen = HashSet::new();

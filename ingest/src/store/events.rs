@@ -15,6 +15,7 @@ use super::connection::{Session, Store, Wait};
 use super::error::{Failure, StoreError, classify};
 use super::files::FileStep;
 use super::identity::{self, Repeats};
+use super::other_events;
 use super::quarantine::Columns;
 use super::rows::{EncodedRows, MAX_ROWS_PER_COMMIT};
 use super::screening::Screening;
@@ -47,9 +48,9 @@ pub struct Committed {
 
 /// What a transaction came to.
 #[derive(Clone)]
-struct Written {
-    appended: Appended,
-    fresh: Fresh,
+pub(super) struct Written {
+    pub(super) appended: Appended,
+    pub(super) fresh: Fresh,
     repeats: Repeats,
 }
 
@@ -128,7 +129,9 @@ impl Store {
         step: Option<&FileStep>,
     ) -> Result<(Written, Refused), StoreError> {
         // Once, whatever becomes of the transaction: what is sent again is the same.
-        self.tell_open(rows.open()).await?;
+        let told = rows.told();
+        self.tell_open(rows.open(), &told).await?;
+        let orders = self.tell_orders(&mut rows).await?;
         rows.close();
         let sealed = rows.sealed();
         let mut wait = self.wait();
@@ -140,7 +143,7 @@ impl Store {
                 match outcome(&session.client, commit, &mut wait).await? {
                     Outcome::Committed(written) => {
                         self.session = Some(session);
-                        return Ok((written, refused));
+                        return Ok((orders.told_of(written), refused));
                     }
                     Outcome::Aborted => {}
                     Outcome::Lost(commit) => {
@@ -157,7 +160,10 @@ impl Store {
                 }
                 Err(source) => return Err(StoreError::Refused { what: "tell what may come in", source }),
             };
-            let load = Load { screened: sealed.screen(&admission), admission, writer: self.writer, step };
+            let mut screened = sealed.screen(&admission);
+            screened.set_aside.extend_from_slice(&orders.set_aside);
+            screened.refused.extend(orders.refused.clone());
+            let load = Load { screened, admission, writer: self.writer, step };
             let days = &load.screened.days;
             let mut sent = None;
             let written = match self.ensure_partitions(&session.client, days).await {
@@ -177,7 +183,7 @@ impl Store {
                         0 => self.careful_batches.saturating_sub(1),
                         _ => CAREFUL_BATCHES,
                     };
-                    return Ok((written, refused));
+                    return Ok((orders.told_of(written), refused));
                 }
                 Err(source) => source,
             };
@@ -350,6 +356,8 @@ async fn commit(
     if !screened.set_aside.is_empty() {
         Columns::of(&screened.set_aside, admission).insert(client, *writer, &admission.rules).await?;
     }
+    let mut counts = counts.clone();
+    counts.merge(&other_events::insert(client, &screened.others).await?);
     let mut statements = counts.statement(*writer);
     if let Some(step) = step {
         step.write(client, *writer, admission, &screened.refused, &repeats).await?;

@@ -10,6 +10,9 @@ use super::connection::Store;
 use super::error::StoreError;
 use super::tally;
 
+/// What coordinates begin with that are a sender's own id: whatever else comes under it is the same record, and adds nothing.
+pub const KEPT_ONCE: &str = "id/";
+
 /// A record that did not pass, with where it stands in its source and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetAside {
@@ -121,7 +124,9 @@ impl<'a> Columns<'a> {
                  from raw.admit($10) admission (holds), unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[],
                              $7::bigint[], $8::text[], $9::timestamptz[], $11::uuid[])
                       r (source, coordinates, reason, detail, payload, size_bytes, sha256, quarantined_at, user_id)
-                 where admission.holds
+                 where admission.holds and not (starts_with(r.coordinates, '{KEPT_ONCE}') and exists (
+                     select from raw.quarantine q where q.source = r.source and q.coordinates = r.coordinates
+                 ))
                  on conflict (source, coordinates) do nothing
                  returning quarantined_at
              ) {}",

@@ -25,6 +25,8 @@ use super::users::UserRecord;
 pub enum Judgement {
     /// An event.
     Event(Box<Accepted>),
+    /// The lines of an order that is paid back as a whole.
+    Order(Vec<Accepted>),
     /// A user.
     User(Box<UserRecord>),
     /// Still nothing that can be counted.
@@ -41,19 +43,24 @@ impl Judgement {
     #[must_use]
     pub fn record_id(&self) -> Option<Uuid> {
         match self {
-            Self::Event(accepted) => Some(accepted.event.event_id),
             Self::User(record) => Some(record.user.user_id),
-            Self::Refused { .. } => None,
+            _ => self.events().first().map(|accepted| accepted.event.event_id),
         }
     }
 
-    /// What it claims, where it is an event whose id was made here.
+    /// The events that it is.
     #[must_use]
-    pub fn claim(&self) -> Option<Claim> {
+    pub fn events(&self) -> &[Accepted] {
         match self {
-            Self::Event(accepted) => accepted.claim,
-            Self::User(_) | Self::Refused { .. } => None,
+            Self::Event(accepted) => std::slice::from_ref(accepted),
+            Self::Order(lines) => lines,
+            Self::User(_) | Self::Refused { .. } => &[],
         }
+    }
+
+    /// What it claims, where it is events whose ids were made here.
+    pub fn claims(&self) -> impl Iterator<Item = Claim> {
+        self.events().iter().filter_map(|accepted| accepted.claim)
     }
 }
 
@@ -84,11 +91,12 @@ impl Store {
     ) -> Result<Vec<(Verdict, Option<Outcome>)>, StoreError> {
         let writer = self.writer;
         let mut verdicts = verdicts.to_vec();
-        self.tell_open(verdicts.iter_mut().filter_map(|verdict| match &mut verdict.judgement {
-            Judgement::Event(accepted) => Some(accepted.as_mut()),
-            Judgement::User(_) | Judgement::Refused { .. } => None,
-        }))
-        .await?;
+        let open = verdicts.iter_mut().flat_map(|verdict| match &mut verdict.judgement {
+            Judgement::Event(accepted) => std::slice::from_mut(accepted.as_mut()),
+            Judgement::Order(lines) => lines,
+            Judgement::User(_) | Judgement::Refused { .. } => &mut [],
+        });
+        self.tell_open(open, &[]).await?;
         self.admitted("replay the quarantine", async |client, admission| {
             let verdicts: Vec<Verdict> = verdicts.iter().map(|verdict| verdict.by(admission)).collect();
             ensure_partitions(client, &verdicts).await?;
@@ -101,9 +109,9 @@ impl Store {
                 .collect();
             let (mut new, repeats) = insert_events(&transaction, &open).await?;
             new.extend(insert_users(&transaction, &open).await?);
+            let counts = counts(&open, new.clone());
             let outcomes = outcomes(&open, new);
             mark(&transaction, &open, &outcomes, &repeats, at).await?;
-            let counts = counts(&open, &outcomes);
             if counts != Tally::default() {
                 transaction.batch_execute(&counts.statement(writer)).await?;
             }
@@ -130,7 +138,10 @@ impl Verdict {
     /// The verdict that the retention floor and erasures leave of this one.
     fn by(&self, admission: &Admission) -> Self {
         let allowed = match &self.judgement {
-            Judgement::Event(accepted) => admission::judge(admission, &accepted.event),
+            Judgement::Event(_) | Judgement::Order(_) => {
+                let events = self.judgement.events().iter();
+                events.map(|accepted| admission::judge(admission, &accepted.event)).collect()
+            }
             Judgement::User(record) => match &admission.erased {
                 Some(erased) if erased.contains(&record.user.user_id) => Err(admission::erased()),
                 _ => Ok(()),
@@ -163,11 +174,9 @@ impl AsRef<Verdict> for Verdict {
 /// The events that passed, as rows.
 fn encode<'a>(verdicts: impl Iterator<Item = &'a Verdict>) -> EncodedRows {
     let mut rows = EncodedRows::default();
-    for verdict in verdicts {
-        if let Judgement::Event(accepted) = &verdict.judgement {
-            let taken = rows.push(&accepted.event);
-            debug_assert!(taken, "a page is smaller than a transaction");
-        }
+    for accepted in verdicts.flat_map(|verdict| verdict.judgement.events()) {
+        let taken = rows.push(&accepted.event);
+        debug_assert!(taken, "a page is smaller than a transaction");
     }
     rows
 }
@@ -208,7 +217,7 @@ async fn insert_events(
     if rows.rows() == 0 {
         return Ok(Default::default());
     }
-    let claims: Vec<Claim> = verdicts.iter().filter_map(|verdict| verdict.judgement.claim()).collect();
+    let claims: Vec<Claim> = verdicts.iter().flat_map(|verdict| verdict.judgement.claims()).collect();
     let repeats = identity::claim(transaction.client(), &claims).await?;
     let barred: Vec<&Uuid> = repeats.keys().collect();
     let columns = Event::column_list();
@@ -268,21 +277,24 @@ async fn insert_users(
 
 /// What became of each row, given the ids that were new. Of two rows that are the same event, the first one is it.
 fn outcomes(verdicts: &[&Verdict], mut new: HashSet<Uuid>) -> Vec<Outcome> {
-    let outcome = |verdict: &&Verdict| match verdict.judgement.record_id() {
-        None => Outcome::Refused,
-        Some(id) if new.remove(&id) => Outcome::Accepted,
-        Some(_) => Outcome::Repeated,
+    let outcome = |verdict: &&Verdict| match &verdict.judgement {
+        Judgement::Refused { .. } => Outcome::Refused,
+        Judgement::User(record) if new.remove(&record.user.user_id) => Outcome::Accepted,
+        // Of an order, some lines may have been paid back before.
+        judgement => {
+            let taken = judgement.events().iter().filter(|accepted| new.remove(&accepted.event.event_id));
+            if taken.count() > 0 { Outcome::Accepted } else { Outcome::Repeated }
+        }
     };
     verdicts.iter().map(outcome).collect()
 }
 
 /// For the ledger: an event that is judged again comes in again. One that is still refused was counted when it was set aside.
-fn counts(verdicts: &[&Verdict], outcomes: &[Outcome]) -> Tally {
+fn counts(verdicts: &[&Verdict], mut new: HashSet<Uuid>) -> Tally {
     let mut counts = Tally::default();
-    for (verdict, outcome) in verdicts.iter().zip(outcomes) {
-        let Judgement::Event(accepted) = &verdict.judgement else { continue };
-        let taken = i64::from(*outcome == Outcome::Accepted);
-        let count = Counts { records_in: 1, records_out: taken, repeated: 1 - taken, quarantined: 0 };
+    for accepted in verdicts.iter().flat_map(|verdict| verdict.judgement.events()) {
+        let taken = i64::from(new.remove(&accepted.event.event_id));
+        let count = Counts { records_in: 1, records_out: taken, repeated: 1 - taken, ..Counts::default() };
         counts.add(minute_us(accepted.event.ingested_at.timestamp_micros()), count);
     }
     counts
@@ -308,14 +320,14 @@ async fn mark(
             Judgement::Refused { reason, detail } => {
                 (Some(reason.as_str()), Some(detail.replace('\0', "\u{fffd}")))
             }
-            Judgement::Event(_) | Judgement::User(_) => (None, None),
+            _ => (None, None),
         })
         .unzip();
     let keeps_bytes: Vec<bool> = verdicts
         .iter()
         .map(|verdict| match &verdict.judgement {
             Judgement::Refused { reason, .. } => !reason.keeps_no_bytes(),
-            Judgement::Event(_) | Judgement::User(_) => true,
+            _ => true,
         })
         .collect();
     transaction

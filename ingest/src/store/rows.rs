@@ -5,10 +5,13 @@ use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::ledger::minute_us;
 use contracts::validation::{Accepted, Claim};
+use contracts::vocabulary::EventName;
 use contracts::{Event, ids};
 use uuid::Uuid;
 
+use super::other_events::Kept;
 use super::tally::{Counts, Tally};
+use super::told::Told;
 
 /// The most rows in one transaction: what the relay decodes and publishes as one unit stays small.
 pub const MAX_ROWS_PER_COMMIT: usize = 10_000;
@@ -38,6 +41,10 @@ pub struct EncodedRows {
     claims: Vec<Claim>,
     /// Events that PostgreSQL has to tell of before they are rows, behind the others, and where they came from.
     open: Vec<(Option<Arc<str>>, Accepted)>,
+    /// Refunds of whole orders, whose lines PostgreSQL has to tell.
+    whole: Vec<(Option<Arc<str>>, Accepted)>,
+    /// What has no place among the rows, and is stored with them.
+    others: Vec<Kept>,
 }
 
 /// Rows of one transaction, as they were handed in.
@@ -49,6 +56,7 @@ pub(super) struct Sealed {
     pub(super) sources: Vec<(usize, Arc<str>)>,
     pub(super) earliest: DateTime<Utc>,
     pub(super) claims: Vec<Claim>,
+    pub(super) others: Vec<Kept>,
 }
 
 impl Default for EncodedRows {
@@ -73,6 +81,8 @@ impl EncodedRows {
             earliest: DateTime::<Utc>::MAX_UTC,
             claims: Vec::new(),
             open: Vec::new(),
+            whole: Vec::new(),
+            others: Vec::new(),
         }
     }
 
@@ -86,12 +96,14 @@ impl EncodedRows {
     /// Takes an event as it was judged, or says `false` when full.
     #[must_use]
     pub fn take(&mut self, accepted: &Accepted) -> bool {
-        if accepted.open.is_some() {
+        if accepted.open.is_some() || accepted.whole_order.is_some() {
             if self.is_full() {
                 return false;
             }
             let source = self.sources.last().map(|(_, source)| Arc::clone(source));
-            self.open.push((source, accepted.clone()));
+            let is_whole = accepted.whole_order.is_some();
+            let waiting = if is_whole { &mut self.whole } else { &mut self.open };
+            waiting.push((source, accepted.clone()));
             return true;
         }
         let taken = self.push(&accepted.event);
@@ -99,6 +111,16 @@ impl EncodedRows {
             self.claims.extend(accepted.claim);
         }
         taken
+    }
+
+    /// Takes what has no place among the rows, to be stored in the same transaction, or says `false` when full.
+    #[must_use]
+    pub fn take_other(&mut self, kept: Kept) -> bool {
+        let has_room = !self.is_full();
+        if has_room {
+            self.others.push(kept);
+        }
+        has_room
     }
 
     /// Takes an event that has an id of its own, or says `false` when full.
@@ -149,6 +171,8 @@ impl EncodedRows {
         self.rows += other.rows;
         self.claims.extend(other.claims);
         self.open.extend(other.open);
+        self.whole.extend(other.whole);
+        self.others.extend(other.others);
         self.days.extend(other.days);
         self.handed_in.merge(&other.handed_in);
         Ok(())
@@ -157,7 +181,7 @@ impl EncodedRows {
     /// How many rows there are.
     #[must_use]
     pub const fn rows(&self) -> usize {
-        self.rows + self.open.len()
+        self.rows + self.open.len() + self.whole.len() + self.others.len()
     }
 
     /// Whether no further row fits into the transaction.
@@ -168,7 +192,32 @@ impl EncodedRows {
 
     /// The events that PostgreSQL has to tell of.
     pub(super) fn open(&mut self) -> impl Iterator<Item = &mut Accepted> {
-        self.open.iter_mut().map(|(_, accepted)| accepted)
+        self.open.iter_mut().chain(&mut self.whole).map(|(_, accepted)| accepted)
+    }
+
+    /// What senders told apart from events.
+    pub(super) fn told(&self) -> Vec<Told> {
+        self.others.iter().filter_map(|kept| kept.event.tells.as_deref().cloned()).collect()
+    }
+
+    /// The purchases that are not rows yet.
+    pub(super) fn purchases(&self) -> impl Iterator<Item = &Event> {
+        let events = self.open.iter().map(|(_, accepted)| &accepted.event);
+        events.filter(|event| event.event_name == EventName::Purchase)
+    }
+
+    /// Takes the refunds of whole orders out.
+    pub(super) fn take_whole(&mut self) -> Vec<(Option<Arc<str>>, Accepted)> {
+        std::mem::take(&mut self.whole)
+    }
+
+    /// Takes the lines in that one of them is of, or says `false` where they do not fit.
+    pub(super) fn take_lines(&mut self, source: Option<&Arc<str>>, lines: Vec<Accepted>) -> bool {
+        let fits = self.rows() + lines.len() <= MAX_ROWS_PER_COMMIT;
+        if fits {
+            self.open.extend(lines.into_iter().map(|line| (source.cloned(), line)));
+        }
+        fits
     }
 
     /// Makes rows of the events that were open and are filled.
@@ -186,10 +235,10 @@ impl EncodedRows {
 
     /// What the rows are, ready to be sent as often as it takes.
     pub(super) fn sealed(mut self) -> Sealed {
-        debug_assert!(self.open.is_empty(), "what is open is told of first");
+        debug_assert!(self.open.is_empty() && self.whole.is_empty(), "what is open is told of first");
         self.bytes.extend_from_slice(&TRAILER);
-        let Self { bytes, days, handed_in, sources, earliest, claims, .. } = self;
-        Sealed { stream: bytes.into(), days, handed_in, sources, earliest, claims }
+        let Self { bytes, days, handed_in, sources, earliest, claims, others, .. } = self;
+        Sealed { stream: bytes.into(), days, handed_in, sources, earliest, claims, others }
     }
 
     /// Takes a row as it was encoded.

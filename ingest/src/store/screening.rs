@@ -12,6 +12,7 @@ use contracts::{Event, pg_binary};
 use uuid::Uuid;
 
 use super::admission::{self, Refused};
+use super::other_events::{self, Kept};
 use super::quarantine::SetAside;
 use super::rows::{EncodedRows, HEADER, Sealed, TRAILER};
 use super::tally::Tally;
@@ -28,6 +29,7 @@ pub(super) struct Screening {
     pub(super) claims: Vec<Claim>,
     pub(super) set_aside: Vec<SetAside>,
     pub(super) refused: Refused,
+    pub(super) others: Vec<Kept>,
 }
 
 /// What is read of a row to judge it.
@@ -49,7 +51,9 @@ impl Sealed {
             claims: self.claims.clone(),
             set_aside: Vec::new(),
             refused: Refused::new(),
+            others: Vec::new(),
         };
+        (screened.others, screened.set_aside) = other_events::screen(&self.others, admission);
         if admission.erased.is_none() && admission.floor.is_none_or(|floor| self.earliest >= floor) {
             return screened;
         }
@@ -74,7 +78,7 @@ impl Sealed {
             number += 1;
         }
         debug_assert!(rest.is_empty(), "rows are read as they were encoded");
-        if !screened.set_aside.is_empty() {
+        if !screened.refused.is_empty() {
             let Self { stream, days, handed_in, .. } = kept.sealed();
             screened.claims.retain(|claim| !screened.refused.contains_key(&claim.event_id));
             Screening { stream, days, handed_in, ..screened }

@@ -17,6 +17,8 @@ pub(super) struct Counts {
     pub(super) repeated: i64,
     /// Set aside.
     pub(super) quarantined: i64,
+    /// Kept in `raw.other_events`.
+    pub(super) other: i64,
 }
 
 impl std::ops::AddAssign for Counts {
@@ -25,6 +27,7 @@ impl std::ops::AddAssign for Counts {
         self.records_out += other.records_out;
         self.repeated += other.repeated;
         self.quarantined += other.quarantined;
+        self.other += other.other;
     }
 }
 
@@ -76,9 +79,9 @@ impl Tally {
             .into_iter()
             .map(|(minute, counts)| {
                 let at = DateTime::from_timestamp_micros(*minute).unwrap_or_default().to_rfc3339();
-                let Counts { records_in, records_out, repeated, quarantined } = counts;
+                let Counts { records_in, records_out, repeated, quarantined, other } = counts;
                 format!(
-                    "('{STAGE}', '{writer}', '{at}', {records_in}, {records_out}, {repeated}, {quarantined})"
+                    "('{STAGE}', '{writer}', '{at}', {records_in}, {records_out}, {repeated}, {quarantined}, {other})"
                 )
             })
             .collect();
@@ -89,17 +92,17 @@ impl Tally {
 /// Adds rows of counts to those that stand there.
 fn insert(rows: &str) -> String {
     format!(
-        "insert into ops.ledger as sum (stage, writer, minute, records_in, records_out, repeated, quarantined) {rows} \
+        "insert into ops.ledger as sum (stage, writer, minute, records_in, records_out, repeated, quarantined, other) {rows} \
          on conflict (minute, stage, writer) do update set \
          records_in = sum.records_in + excluded.records_in, records_out = sum.records_out + excluded.records_out, \
-         repeated = sum.repeated + excluded.repeated, quarantined = sum.quarantined + excluded.quarantined"
+         repeated = sum.repeated + excluded.repeated, quarantined = sum.quarantined + excluded.quarantined, other = sum.other + excluded.other"
     )
 }
 
 /// The statement that counts what another one, named `fresh`, set aside at `quarantined_at`, for the writer `$1`.
 pub(super) fn count_set_aside() -> String {
     insert(&format!(
-        "select '{STAGE}', $1::uuid, date_trunc('minute', quarantined_at, 'UTC'), count(*), 0, 0, count(*) \
+        "select '{STAGE}', $1::uuid, date_trunc('minute', quarantined_at, 'UTC'), count(*), 0, 0, count(*), 0 \
          from fresh group by 3 order by 3"
     ))
 }
@@ -120,6 +123,6 @@ mod tests {
         one.merge(&two);
         assert_eq!(one.0, [(60, row(4)), (0, row(9)), (120, row(5))]);
         let committed = one.all_committed().total();
-        assert_eq!(committed, Counts { records_in: 18, records_out: 18, repeated: 0, quarantined: 0 });
+        assert_eq!(committed, Counts { records_in: 18, records_out: 18, ..Counts::default() });
     }
 }

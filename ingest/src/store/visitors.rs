@@ -4,6 +4,9 @@
 //! `raw.resolve_visits` decides under locks and keeps what it decided, so that two writers at once decide the same and whoever asks again
 //! hears the same. It is a transaction of its own: where the events are not stored afterwards, their visits are known all the same.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use chrono::{DateTime, Utc};
 use contracts::admission::Admission;
 use contracts::validation::Accepted;
@@ -14,6 +17,7 @@ use uuid::Uuid;
 use super::admission::before_floor;
 use super::connection::Store;
 use super::error::StoreError;
+use super::told::{self, Told};
 use super::users::parsed;
 
 const RESOLVE: &str =
@@ -55,8 +59,24 @@ impl Questions {
         questions
     }
 
+    /// Asks nothing, and tells who belongs together; behind all that is asked.
+    fn link(&mut self, told: &[Told], admission: &Admission) {
+        for Told { user_id, anonymous_id, at, .. } in told {
+            let ids = [Some(*user_id), *anonymous_id];
+            let is_of_erased = ids.into_iter().flatten().any(|id| admission.is_erased(&id));
+            if anonymous_id.is_none() || is_of_erased || before_floor(admission, *at).is_err() {
+                continue;
+            }
+            self.user_ids.push(Some(*user_id));
+            self.anonymous_ids.push(*anonymous_id);
+            self.told_ids.push(None);
+            self.times.push(*at);
+            self.of_visit.push(false);
+        }
+    }
+
     async fn ask(&self, client: &Client, rules: &str) -> Result<Vec<Row>, Error> {
-        if self.places.is_empty() {
+        if self.times.is_empty() {
             return Ok(Vec::new());
         }
         let Self { user_ids, anonymous_ids, told_ids, times, of_visit, .. } = self;
@@ -72,9 +92,10 @@ impl Store {
     pub(super) async fn tell_open<'a>(
         &mut self,
         events: impl Iterator<Item = &'a mut Accepted>,
+        told: &[Told],
     ) -> Result<(), StoreError> {
         let mut events: Vec<&mut Accepted> = events.filter(|accepted| accepted.open.is_some()).collect();
-        if events.is_empty() {
+        if events.is_empty() && told.is_empty() {
             return Ok(());
         }
         let asked: Vec<(Open, DateTime<Utc>)> = events
@@ -83,7 +104,9 @@ impl Store {
             .collect();
         let (places, rows) = self
             .admitted("tell visitors and visits", async |client, admission| {
-                let questions = Questions::of(asked.iter().map(|(open, at)| (open, *at)), admission);
+                told::tell_facts(client, told, admission).await?;
+                let mut questions = Questions::of(asked.iter().map(|(open, at)| (open, *at)), admission);
+                questions.link(told, admission);
                 let rows = questions.ask(client, &admission.rules).await?;
                 Ok((questions.places, rows))
             })
@@ -104,19 +127,20 @@ fn found(row: &Row) -> Result<Found, StoreError> {
         started_at: row.get("began"),
         returning: row.get("came_before"),
     });
-    let is_known: Option<&str> = row.get("gender");
-    let facts = match is_known {
-        None => None,
-        Some(_) => Some(Facts {
-            gender: parsed(row, "gender")?,
-            age: row.get("age"),
-            country: parsed(row, "country")?,
-            city: parsed(row, "city")?,
-            latitude: row.get("latitude"),
-            longitude: row.get("longitude"),
-        }),
+    let facts = Facts {
+        gender: known(row, "gender")?,
+        age: row.get("age"),
+        country: known(row, "country")?,
+        city: known(row, "city")?,
+        latitude: row.get("latitude"),
+        longitude: row.get("longitude"),
     };
-    Ok(Found { visitor_id: row.get("visitor"), visit, facts })
+    Ok(Found { visitor_id: row.get("visitor"), visit, facts: Some(facts) })
+}
+
+/// A text of a user's row, where it is known.
+fn known<T: FromStr<Err: Display>>(row: &Row, column: &'static str) -> Result<Option<T>, StoreError> {
+    row.get::<_, Option<&str>>(column).map(|_| parsed(row, column)).transpose()
 }
 
 #[cfg(test)]

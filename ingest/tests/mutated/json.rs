@@ -178,6 +178,8 @@ pub(super) fn telling() -> Vec<Value> {
         json!({ "event_id": null }),
         json!({ "event_id": null, "source_id": "" }),
         json!({ "event_id": null, "source_id": "line 7" }),
+        json!({ "event_name": "refund", "item_id": null, "item_name": null, "category": null, "brand": null, "price": null,
+                "currency": null, "quantity": null, "order_line": null, "order_lines": null, "purchased_at": null }),
         json!({ "shared_id": "" }),
         json!({ "shared_id": "order/o-1/1" }),
         json!({ "currency": "XXX" }),

@@ -237,7 +237,25 @@ pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<O
     let fields = Fields::read(bytes).ok_or(Malformed)?;
     let (event_id, source_id) = (fields.may("event_id", id)?, fields.may("source_id", owned)?);
     let shared_id = fields.may("shared_id", owned)?;
-    let (item, order) = (item(&fields)?, order(&fields)?);
+    let of_lines = [
+        "order_line",
+        "order_lines",
+        "purchased_at",
+        "item_id",
+        "item_name",
+        "category",
+        "brand",
+        "price",
+        "amount",
+        "currency",
+        "quantity",
+    ];
+    let is_refund = fields.may("event_name", owned).ok().flatten().as_deref() == Some("refund");
+    let is_whole_order = is_refund && fields.any(&["order_id"]) && !fields.any(&of_lines);
+    let (item, order) = match is_whole_order {
+        true => fields.may("order_id", spelled(64)).map(|_| (None, None))?,
+        false => (item(&fields)?, order(&fields)?),
+    };
     let name = fields.must(
         "event_name",
         word("session_start view_item_list view_item add_to_cart remove_from_cart begin_checkout add_payment_info purchase refund"),
@@ -275,11 +293,11 @@ pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<O
     check(visitors.iter().any(Option::is_some), MissingField)?;
     let ordered = ["purchase", "refund"].contains(&name.as_str());
     let about_item = ordered || ["view_item", "add_to_cart", "remove_from_cart"].contains(&name.as_str());
-    check(item.is_some() || !about_item, MissingField)?;
+    check(item.is_some() || !about_item || is_whole_order, MissingField)?;
     if let Some(item) = &item {
         check((1..=100_000).contains(&item.quantity) && item.sum >= Decimal::ZERO, InvalidField)?;
     }
-    check(order.is_some() || !ordered, MissingField)?;
+    check(order.is_some() || !ordered || is_whole_order, MissingField)?;
     if let Some(order) = &order {
         check(ordered, Inconsistent)?;
         check((1..=1_000).contains(&order.lines) && (1..=order.lines).contains(&order.line), Inconsistent)?;

@@ -1,4 +1,4 @@
-//! The quarantined records about a person: whoever looks at their bytes knows ids and addresses as the door does.
+//! The quarantined records and the other events about a person: whoever looks at their bytes knows ids and addresses as the door does.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -17,6 +17,8 @@ const DOING: &str = "look for the user in raw.quarantine";
 pub(super) struct Found {
     /// By source and coordinates.
     pub(super) records: Vec<(String, String)>,
+    /// Of `raw.other_events`, by source and id.
+    pub(super) others: Vec<(String, String)>,
     /// The addresses that each of them holds.
     addresses: Vec<Vec<String>>,
 }
@@ -45,7 +47,28 @@ pub(super) async fn find(client: &Client, ids: &[Uuid], person: &Person) -> Resu
             found.addresses.push(address::found(payload.unwrap_or_default()));
         }
     }
+    find_others(client, ids, person, &mut found).await?;
     Ok(found)
+}
+
+/// The same among events without a place in the figures, which may tell a name and an address.
+async fn find_others(
+    client: &Client,
+    ids: &[Uuid],
+    person: &Person,
+    found: &mut Found,
+) -> Result<(), LifecycleError> {
+    let failed = LifecycleError::postgres("look for the user in raw.other_events");
+    let sql = "select source, id, payload, coalesce(visitor_id = any($1) or anonymous_id = any($1), false) from raw.other_events";
+    let mut rows = pin!(client.query_raw(sql, [ids]).await.map_err(&failed)?);
+    while let Some(row) = rows.try_next().await.map_err(&failed)? {
+        let payload: &[u8] = row.get(2);
+        if row.get(3) || person.are_mentioned_in(payload) {
+            found.others.push((row.get(0), row.get(1)));
+            found.addresses.push(address::found(payload));
+        }
+    }
+    Ok(())
 }
 
 /// The addresses in records that are about the person by id. One that a record of somebody else has too, as a shop's own would be, is
@@ -75,6 +98,7 @@ pub(super) async fn addresses_of(
 /// Whether somebody else's record or profile has an address, as far as is known whose they are.
 async fn is_of_others(client: &Client, ids: &[Uuid], address: &str) -> Result<bool, LifecycleError> {
     let sql = "select exists (select from raw.quarantine where user_id <> all($1) and position($2::bytea in payload) > 0)
+                   or exists (select from raw.other_events where visitor_id <> all($1) and position($2::bytea in payload) > 0)
                    or exists (select from raw.users where user_id <> all($1) and lower(profile ->> 'email') = $3)";
     let row: Row = client
         .query_one(sql, &[&ids, &address.as_bytes(), &address])

@@ -4,6 +4,7 @@ use tokio_postgres::{Client, Transaction};
 use uuid::Uuid;
 
 use super::Erased;
+use super::about::Found;
 use crate::LifecycleError;
 
 /// How much a scan of all events reads, for a person to know how long it may take: there is no index on users.
@@ -32,6 +33,7 @@ pub(super) async fn are_known(client: &Client, ids: &[Uuid]) -> Result<bool, Lif
     let known = client
         .query_one(
             "select exists (select from raw.users where user_id = any($1))
+                 or exists (select from raw.user_facts where user_id = any($1))
                  or exists (select from raw.visitor where visitor_id = any($1))
                  or exists (select from raw.visitor_link where user_id = any($1) or anonymous_id = any($1))
                  or exists (select from raw.events where user_id = any($1))",
@@ -46,7 +48,7 @@ pub(super) async fn are_known(client: &Client, ids: &[Uuid]) -> Result<bool, Lif
 pub(super) async fn erase(
     client: &mut Client,
     ids: &[Uuid],
-    about: &[(String, String)],
+    about: &Found,
 ) -> Result<Erased, LifecycleError> {
     let failed = LifecycleError::postgres("erase the user");
     let transaction = client.transaction().await.map_err(&failed)?;
@@ -58,7 +60,7 @@ pub(super) async fn erase(
 async fn erase_within(
     transaction: &Transaction<'_>,
     ids: &[Uuid],
-    about: &[(String, String)],
+    about: &Found,
 ) -> Result<Erased, tokio_postgres::Error> {
     let quoted: Vec<String> = ids.iter().map(|id| format!("'{id}'::uuid")).collect();
     let all = format!("array[{}]", quoted.join(", "));
@@ -86,10 +88,13 @@ async fn erase_within(
         )
         .await?;
     let sessions: i64 = transaction.query_one("select count(*) from erased_sessions", &[]).await?.get(0);
-    let (sources, coordinates): (Vec<&str>, Vec<&str>) =
-        about.iter().map(|(source, coordinates)| (source.as_str(), coordinates.as_str())).unzip();
+    let (sources, coordinates) = keys(&about.records);
     let delete = "delete from raw.quarantine where (source, coordinates) in (select * from unnest($1::text[], $2::text[]))";
     let quarantined = transaction.execute(delete, &[&sources, &coordinates]).await?;
+    let (sources, others) = keys(&about.others);
+    let delete =
+        "delete from raw.other_events where (source, id) in (select * from unnest($1::text[], $2::text[]))";
+    let others = transaction.execute(delete, &[&sources, &others]).await?;
     let (mut repaired_figures, mut noted) = (0, 0);
     for id in ids {
         let id = id.to_string();
@@ -98,6 +103,7 @@ async fn erase_within(
         noted += unname(transaction, &id).await?;
     }
     let users = transaction.execute("delete from raw.users where user_id = any($1)", &[&ids]).await?;
+    let facts = transaction.execute("delete from raw.user_facts where user_id = any($1)", &[&ids]).await?;
     let visits = transaction.execute("delete from raw.visit where visitor_id = any($1)", &[&ids]).await?;
     transaction.execute("delete from raw.visitor where visitor_id = any($1)", &[&ids]).await?;
     Ok(Erased {
@@ -106,10 +112,16 @@ async fn erase_within(
         users,
         visits,
         quarantined,
+        others,
+        facts,
         repaired_figures,
         noted,
         ..Erased::default()
     })
+}
+
+fn keys(of: &[(String, String)]) -> (Vec<&str>, Vec<&str>) {
+    of.iter().map(|(source, key)| (source.as_str(), key.as_str())).unzip()
 }
 
 /// Replaces an id in what was noted of it.

@@ -18,8 +18,11 @@ const OF_WINDOWS: [(&str, &str); 6] = [
     ("ops.ledger", "minute < $1"),
 ];
 /// What is deleted by the time at which it came in, likewise.
-const AGED: [(&str, &str); 2] =
-    [("raw.quarantine", "quarantined_at < $1"), ("raw.registrations", "ingested_at < $1")];
+const AGED: [(&str, &str); 3] = [
+    ("raw.quarantine", "quarantined_at < $1"),
+    ("raw.registrations", "ingested_at < $1"),
+    ("raw.other_events", "received_at < $1"),
+];
 
 /// Dropping a partition stops all writers of the table: no longer than this while it waits for a reader.
 const LOCK_TIMEOUT: &str = "set local lock_timeout = '10s'";

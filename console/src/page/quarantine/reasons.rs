@@ -15,6 +15,9 @@ pub(super) fn meaning(word: &str) -> Option<&'static str> {
         Reason::Erased => "it is about a person who was erased; its bytes are not kept",
         Reason::MissingRate => "no rate for its currency and day",
         Reason::AmountOverflow => "its amount does not fit decimal(14,2)",
+        Reason::UnknownOrder => {
+            "it pays back an order of which no purchase is stored; replay it once there is one"
+        }
         Reason::UndecodableRow => "a row of PostgreSQL's log that the relay could not decode",
         Reason::BadMagicByte => "in Kafka: the value does not start with Confluent's magic byte",
         Reason::UnknownSchemaId => "in Kafka: the schema id is not the contract's",

@@ -8,6 +8,7 @@ use contracts::Reason;
 use contracts::money::{Cost, Exact};
 use contracts::record::Text;
 use contracts::validation::{Draft, Line, OrderLine, Rejection, Shopper, SourceId, Visit};
+use contracts::vocabulary::EventName;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -207,8 +208,11 @@ macro_rules! sender_fields {
             /// ISO 4217.
             currency = 22 string, Text, Product, false, |draft| line(draft).map(|line| text(line.currency.as_str()));
             quantity = 23 int32, Int, Product, false, |draft| line(draft).map(|line| Value::Int(line.quantity));
-            /// The order, for purchases and refunds.
-            order_id = 24 string, Text, Order, false, |draft| order(draft).map(|order| text(&order.order_id));
+            /// The order, for purchases and refunds. A refund that tells the order and nothing of a line or product pays back each line of it
+            /// whose purchase is stored under the shared_id order/ORDER_ID/LINE.
+            order_id = 24 string, Text, Order, false, |draft| {
+                order(draft).map(|order| text(&order.order_id)).or_else(|| draft.whole_order.as_deref().map(text))
+            };
             /// Which line of the order, from 1.
             order_line = 25 int32, Int, Order, false, |draft| order(draft).map(|order| Value::Int(order.order_line));
             order_lines = 26 int32, Int, Order, false, |draft| order(draft).map(|order| Value::Int(order.order_lines));
@@ -276,6 +280,7 @@ pub fn assemble(fields: &impl Fields) -> Result<Draft, Rejection> {
         (None, Some(id)) => Some(SourceId::Uuid(id)),
         (None, None) => source_id.map(SourceId::Text),
     };
+    let is_whole_order = is_whole_order(fields);
     let line = if some_of(fields, Part::Product) {
         Some(Line {
             item_id: required(fields, "item_id")?,
@@ -289,7 +294,7 @@ pub fn assemble(fields: &impl Fields) -> Result<Draft, Rejection> {
     } else {
         None
     };
-    let order = if some_of(fields, Part::Order) {
+    let order = if some_of(fields, Part::Order) && !is_whole_order {
         Some(OrderLine {
             order_id: required(fields, "order_id")?,
             order_line: whole(fields, "order_line")?,
@@ -322,8 +327,19 @@ pub fn assemble(fields: &impl Fields) -> Result<Draft, Rejection> {
         },
         line,
         order,
+        whole_order: if is_whole_order { fields.optional("order_id")? } else { None },
         payment_type: optional_label(fields, "payment_type")?,
     })
+}
+
+/// Whether it is a refund that tells of an order and of no line: all of it is paid back.
+fn is_whole_order(fields: &impl Fields) -> bool {
+    let told_of_lines = FIELDS
+        .iter()
+        .filter(|field| field.part != Part::Event && field.name != "order_id")
+        .any(|field| fields.has(field.name));
+    let is_refund = matches!(fields.optional("event_name"), Ok(Some(EventName::Refund)));
+    is_refund && fields.has("order_id") && !told_of_lines
 }
 
 /// Whose a record is, where it names somebody in the source's own words, whatever else is wrong with it.

@@ -67,6 +67,7 @@ fn drafts() -> impl Strategy<Value = Draft> {
                 },
                 line,
                 order,
+                whole_order: None,
                 payment_type: payment.map(|text| text.parse().unwrap()),
             }
         })
