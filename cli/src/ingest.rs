@@ -1,5 +1,6 @@
 //! `storepulse ingest`: what shops and the users' API have, into PostgreSQL.
 
+mod other;
 mod replay;
 
 use std::process::ExitCode;
@@ -12,6 +13,9 @@ use crate::users;
 pub(crate) enum IngestCommand {
     /// Load past events from Parquet, CSV or NDJSON files. A mapping assigns their columns to our fields.
     Replay(replay::ReplayArgs),
+    /// Show the events of other vendors' clients that have no place in the figures, or find a place for them.
+    #[command(subcommand)]
+    Other(other::OtherCommand),
     /// Fetch users, as `storepulse users` does.
     Users(users::UsersArgs),
 }
@@ -19,6 +23,7 @@ pub(crate) enum IngestCommand {
 pub(crate) async fn run(command: IngestCommand) -> anyhow::Result<ExitCode> {
     match command {
         IngestCommand::Replay(args) => replay::run(args).await,
+        IngestCommand::Other(command) => other::run(command).await,
         IngestCommand::Users(args) => users::run(args).await,
     }
 }

@@ -67,11 +67,16 @@ impl Gate {
 
     /// Lets a request in by its headers.
     pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
+        self.admit_key(presented(headers))
+    }
+
+    /// Lets a request in by the key that it presents, wherever that stands.
+    pub(crate) fn admit_key(&self, presented: Option<&str>) -> Result<Caller, Refusal> {
         if self.stopping.is_cancelled() {
             return Err(Refusal::Stopping);
         }
-        let Some((key, share)) = self.known(headers) else {
-            self.count(headers);
+        let Some((key, share)) = self.known(presented) else {
+            self.count(presented);
             return Err(Refusal::Unauthenticated);
         };
         let place = share.place()?;
@@ -81,11 +86,11 @@ impl Gate {
 
     /// The share that the bytes of a request are to be taken from; nothing where its key is unknown.
     pub(crate) fn share(&self, headers: &HeaderMap) -> Option<Share> {
-        Some(self.known(headers)?.1)
+        Some(self.known(presented(headers))?.1)
     }
 
-    fn known(&self, headers: &HeaderMap) -> Option<(Arc<Key>, Share)> {
-        let presented = presented(headers)?;
+    fn known(&self, presented: Option<&str>) -> Option<(Arc<Key>, Share)> {
+        let presented = presented?;
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let key = known.keys.find(presented)?;
         let share = known.shares.get(key.name())?.clone();
@@ -93,8 +98,8 @@ impl Gate {
     }
 
     /// Counts a request that was refused for its key.
-    fn count(&self, headers: &HeaderMap) {
-        let Some(presented) = presented(headers) else { return self.refusals.count(Cause::Missing, "") };
+    fn count(&self, presented: Option<&str>) {
+        let Some(presented) = presented else { return self.refusals.count(Cause::Missing, "") };
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         match known.revoked.find(presented) {
             Some(key) => self.refusals.count(Cause::Revoked, key.name()),
@@ -118,7 +123,7 @@ fn shares(keys: &Keys, limits: &Limits, there: &BTreeMap<String, Share>) -> BTre
 }
 
 /// The key in `authorization: Bearer <key>`; the scheme's case does not matter.
-fn presented(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn presented(headers: &HeaderMap) -> Option<&str> {
     let (scheme, key) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod problem;
+mod segment;
 
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ pub(crate) fn router(intake: &Arc<Intake>) -> Router {
         .route(EVENTS_PATH, post(collect))
         .route(OPENAPI_PATH, get(describe))
         .route(HEALTH_PATH, get(health))
+        .merge(segment::router())
         .fallback(nothing_here)
         // What is limited is the body as it is read, so after unpacking: a small one cannot become a large one.
         .layer(DefaultBodyLimit::max(intake.limits.body_bytes))
@@ -87,7 +89,7 @@ async fn collect(State(intake): State<Arc<Intake>>, request: Request) -> Result<
         return Err(Refusal::ContentType);
     }
     let room = caller.share.bytes_within(declared_bytes(&request), intake.limits.body_within).await?;
-    let body = read(&intake, request).await?;
+    let body = read(&intake, request, intake.limits.body_bytes).await?;
     // The place among the requests is held until the answer.
     let sender = caller.clone();
     let judged = move || {
@@ -113,13 +115,13 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-async fn read(intake: &Intake, request: Request) -> Result<Bytes, Refusal> {
+async fn read(intake: &Intake, request: Request, limit_bytes: usize) -> Result<Bytes, Refusal> {
     let within = intake.limits.body_within;
     let body = tokio::time::timeout(within, Bytes::from_request(request, &()));
     match body.await {
         Err(_) => Err(Refusal::TooSlow(within)),
         Ok(Ok(body)) => Ok(body),
-        Ok(Err(rejection)) => Err(unread(&rejection, intake.limits.body_bytes)),
+        Ok(Err(rejection)) => Err(unread(&rejection, limit_bytes)),
     }
 }
 

@@ -23,7 +23,6 @@ mod gate;
 mod grpc;
 mod http;
 mod intake;
-#[allow(dead_code, reason = "the dialects that make items come next")]
 mod item;
 mod judged;
 mod key_file;
@@ -33,6 +32,7 @@ pub mod openapi;
 mod record;
 mod refusal;
 mod refusals;
+pub mod segment;
 mod server;
 mod share;
 mod verdict;

@@ -6,6 +6,7 @@ use ingest::source::draft;
 use serde_json::{Map, Value, json};
 
 use crate::limits::Limits;
+use crate::segment;
 use crate::verdict::Verdict;
 
 /// Where events go.
@@ -22,6 +23,14 @@ pub const COMMITTED: &str = include_str!("../openapi.json");
 #[must_use]
 pub fn render() -> Value {
     let limits = Limits::default();
+    let mut description = described(&limits);
+    if let Some(paths) = description["paths"].as_object_mut() {
+        paths.extend(segment::openapi::paths());
+    }
+    description
+}
+
+fn described(limits: &Limits) -> Value {
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -32,7 +41,7 @@ pub fn render() -> Value {
         },
         "security": [{ "key": [] }],
         "paths": {
-            EVENTS_PATH: { "post": collect(&limits) },
+            EVENTS_PATH: { "post": collect(limits) },
             OPENAPI_PATH: { "get": {
                 "summary": "This description",
                 "operationId": "describe",
@@ -53,11 +62,18 @@ pub fn render() -> Value {
             } },
         },
         "components": {
-            "securitySchemes": { "key": {
-                "type": "http",
-                "scheme": "bearer",
-                "description": "An API key, made by `storepulse collect key <name>`.",
-            } },
+            "securitySchemes": {
+                "key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API key, made by `storepulse collect key <name>`.",
+                },
+                "writeKey": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "The same key as the user name, without a password.",
+                },
+            },
             "schemas": {
                 "Batch": {
                     "type": "object",

@@ -4,11 +4,13 @@
 
 mod admission;
 mod attacks;
+mod clients;
 mod crash;
 mod described;
 mod documented;
 mod refused;
 mod revoked;
+mod segment;
 mod simulate;
 mod stop;
 mod stream;

@@ -22,6 +22,18 @@ pub(super) fn read(body: &[u8], limit: usize) -> Result<Vec<&RawValue>, Refusal>
     })
 }
 
+/// The elements of a list that stands in a body; reading ends with the first too many.
+pub(super) fn list(list: &RawValue, limit: usize) -> Result<Vec<&RawValue>, Refusal> {
+    let too_many = Cell::new(false);
+    let mut json = serde_json::Deserializer::from_str(list.get());
+    Events(Batch { limit, too_many: &too_many }).deserialize(&mut json).map_err(|error| {
+        match too_many.get() {
+            true => Refusal::TooManyEvents { limit },
+            false => Refusal::Malformed(error.to_string()),
+        }
+    })
+}
+
 /// The object around the events.
 struct Batch<'a> {
     limit: usize,

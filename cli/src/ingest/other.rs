@@ -1,0 +1,134 @@
+//! `storepulse ingest other`.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use collector::segment;
+use comfy_table::{CellAlignment, Table, presets};
+use contracts::printable::printable;
+use contracts::validation::accept;
+use ingest::clock::Clock;
+use ingest::store::{EncodedRows, Store};
+
+use crate::rates::RatesArgs;
+use crate::{connect, interrupt};
+
+const EXAMPLES: &str = "\
+Examples:
+  storepulse ingest other list                show how many events of each name are kept
+  storepulse ingest other replay --dry-run    show how many would find a place
+  storepulse ingest other replay";
+
+/// Events that are translated and moved at a time.
+const PAGE: i64 = 500;
+
+#[derive(Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum OtherCommand {
+    /// Show how many events of each name are kept.
+    List(ListArgs),
+    /// Translate kept events again under the present version, and store those that have a place now. Each event counts once.
+    ///
+    /// An event that would be refused stays where it is. The time of arrival is now, so an old event is late: reconciliation counts it.
+    Replay(ReplayArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct ListArgs {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ReplayArgs {
+    /// Only show what would become of them.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    rates: RatesArgs,
+}
+
+/// What became of the events so far.
+#[derive(Default)]
+struct Replayed {
+    translated: u64,
+    moved: u64,
+    records: u64,
+    refused: u64,
+}
+
+pub(crate) async fn run(command: OtherCommand) -> anyhow::Result<ExitCode> {
+    let endpoints = connect::endpoints()?;
+    let mut store = Store::connect(&endpoints.pg_url).await.context("cannot read other events")?;
+    match command {
+        OtherCommand::List(args) => list(&mut store, &args).await,
+        OtherCommand::Replay(args) => replay(&mut store, args).await,
+    }
+}
+
+async fn list(store: &mut Store, args: &ListArgs) -> anyhow::Result<ExitCode> {
+    let names = store.other_names().await?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&names)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(["dialect", "kind", "name", "events"]);
+    for column in table.column_iter_mut().skip(3) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    for of in &names {
+        table.add_row([of.dialect.clone(), of.kind.clone(), printable(&of.name), of.events.to_string()]);
+    }
+    println!("{table}");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn replay(store: &mut Store, args: ReplayArgs) -> anyhow::Result<ExitCode> {
+    let cancel = interrupt::token()?;
+    let rates = args.rates.load()?;
+    store.settle_base_currency(rates.base()).await?;
+    let (clock, mut after, mut replayed) = (Clock::wall(), Default::default(), Replayed::default());
+    while !cancel.is_cancelled() {
+        let page = store.others_after(segment::DIALECT, &after, PAGE).await?;
+        let Some((source, id, ..)) = page.last() else { break };
+        after = (source.clone(), id.clone());
+        for (source, id, occurred_at, payload) in page {
+            replayed.translated += 1;
+            let Some(drafts) = segment::again(&payload, &source, occurred_at, rates.base()) else { continue };
+            let mut rows = EncodedRows::with_capacity(drafts.len()).from_source(&source);
+            let now = clock.now();
+            let accepted: Result<Vec<_>, _> = drafts
+                .into_iter()
+                .map(|draft| draft.and_then(|draft| accept(draft, &source, now, &rates)))
+                .collect();
+            let Ok(accepted) = accepted else {
+                replayed.refused += 1;
+                continue;
+            };
+            // Counted as one row, a refund of a whole order has as many as its order.
+            anyhow::ensure!(accepted.iter().all(|event| rows.take(event)), "an event has too many lines");
+            replayed.moved += 1;
+            replayed.records += rows.rows() as u64;
+            if !args.dry_run {
+                // Killed in between, the next run finds its events repeated and forgets this one.
+                store.append_rows(rows).await?;
+                store.forget_others(&[(source, id)]).await?;
+            }
+        }
+    }
+    let would = if args.dry_run { "would be" } else { "were" };
+    let Replayed { translated, moved, records, refused } = replayed;
+    println!(
+        "{translated} translated again: {moved} {would} moved to raw.events as {records} records, {refused} would be refused, \
+         {} have no place still",
+        translated - moved - refused
+    );
+    if cancel.is_cancelled() {
+        eprintln!("interrupted; running this again goes on with the rest");
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

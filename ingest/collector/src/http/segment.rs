@@ -1,0 +1,166 @@
+//! Segment's paths, and its answers.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::{batch, declared_bytes, read};
+use crate::gate::{Caller, presented};
+use crate::intake::{Intake, beside};
+use crate::item::Item;
+use crate::refusal::Refusal;
+use crate::segment::openapi::BATCH_PATHS;
+use crate::segment::{BATCH_BYTES, Call, MESSAGE_BYTES, Object, Received, translate};
+
+/// The path of a batch, and those of single messages, each also by its first letter, as the SDK of browsers has them.
+pub(super) fn router() -> Router<Arc<Intake>> {
+    let mut router = Router::new();
+    for path in BATCH_PATHS {
+        router = router.route(path, post(|state, request| collect(state, request, None)));
+    }
+    for call in Call::ALL {
+        let handler = move |state, request| collect(state, request, Some(call));
+        let (long, short) = (format!("/v1/{}", call.name()), format!("/v1/{:.1}", call.name()));
+        router = router.route(&long, post(handler)).route(&short, post(handler));
+    }
+    router.layer(DefaultBodyLimit::max(BATCH_BYTES))
+}
+
+async fn collect(State(intake): State<Arc<Intake>>, request: Request, call: Option<Call>) -> Response {
+    match take(intake, request, call).await {
+        Ok(()) => (StatusCode::OK, Json(json!({ "success": true }))).into_response(),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+async fn take(intake: Arc<Intake>, request: Request, call: Option<Call>) -> Result<(), Refusal> {
+    let limit = BATCH_BYTES.min(intake.limits.body_bytes);
+    let (caller, body, room) = match key_of(request.headers()) {
+        Some(key) => {
+            let caller = intake.gate.admit_key(Some(&key))?;
+            let room = bytes(&intake, &caller, declared_bytes(&request).min(limit)).await?;
+            (caller, read(&intake, request, limit).await?, room)
+        }
+        None => {
+            // As long as nobody knows whose it is, it takes a place that all such requests share.
+            let place = intake.strangers.try_acquire().map_err(|_| Refusal::Busy)?;
+            let body = read(&intake, request, limit).await?;
+            let key = Object::read(&body).ok().and_then(|object| object.text("writeKey"));
+            let caller = intake.gate.admit_key(key.as_deref())?;
+            let room = bytes(&intake, &caller, body.len()).await?;
+            drop(place);
+            (caller, body, room)
+        }
+    };
+    let sender = caller.clone();
+    let judged = move || {
+        let items = items(&intake, &sender, &body, call)?;
+        let room = intake.room(&sender, count(&items), body.len())?;
+        intake.judge_items(&sender, room, items)
+    };
+    beside(judged).await?.verdicts().await?;
+    drop((room, caller));
+    Ok(())
+}
+
+async fn bytes(
+    intake: &Intake,
+    caller: &Caller,
+    bytes: usize,
+) -> Result<tokio::sync::OwnedSemaphorePermit, Refusal> {
+    caller.share.bytes_within(bytes, intake.limits.body_within).await
+}
+
+/// The write key as the user name, without a password; or as our own API has it.
+fn key_of(headers: &HeaderMap) -> Option<String> {
+    if let Some(key) = presented(headers) {
+        return Some(key.to_owned());
+    }
+    let (scheme, credentials) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let decoded =
+        STANDARD.decode(credentials.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    let decoded = String::from_utf8(decoded).ok()?;
+    let key = decoded.split(':').next().unwrap_or_default();
+    (!key.is_empty()).then(|| key.to_owned())
+}
+
+/// What a request tells. Reading ends with the first record too many.
+fn items(intake: &Intake, caller: &Caller, body: &Bytes, call: Option<Call>) -> Result<Vec<Item>, Refusal> {
+    let malformed = |error: serde_json::Error| Refusal::Malformed(error.to_string());
+    let whole: &RawValue = serde_json::from_slice(body).map_err(malformed)?;
+    let object = Object::read(body).map_err(malformed)?;
+    let limit = intake.limits.request_events;
+    let messages = match call {
+        Some(_) => vec![whole],
+        None => {
+            let list =
+                object.get("batch").ok_or_else(|| Refusal::Malformed("`batch` is missing".to_owned()))?;
+            batch::list(list, limit)?
+        }
+    };
+    let sent_at = object.get("sentAt");
+    let received = Received {
+        source: &caller.source,
+        at: intake.now(),
+        sent_at,
+        occurred_at: None,
+        base: intake.base_currency(),
+    };
+    let (mut items, mut records) = (Vec::with_capacity(messages.len()), 0);
+    for message in messages {
+        if message.get().len() > MESSAGE_BYTES {
+            return Err(Refusal::TooLarge { limit_bytes: MESSAGE_BYTES });
+        }
+        let item = translate(message, call, &received);
+        records += size(&item);
+        if records > limit {
+            return Err(Refusal::TooManyEvents { limit });
+        }
+        items.push(item);
+    }
+    Ok(items)
+}
+
+fn count(items: &[Item]) -> usize {
+    items.iter().map(size).sum()
+}
+
+const fn size(item: &Item) -> usize {
+    match item {
+        Item::Records(records) => records.len(),
+        Item::Other(_) => 1,
+    }
+}
+
+/// A refusal as Segment tells it: what is malformed or too large is a bad request. Its SDKs send again what is answered with 429 or 5xx.
+fn refused(refusal: &Refusal) -> Response {
+    let status = match refusal {
+        Refusal::TooLarge { .. } | Refusal::TooManyEvents { .. } | Refusal::ContentType => {
+            StatusCode::BAD_REQUEST
+        }
+        other => other.http_status(),
+    };
+    let code = status.canonical_reason().unwrap_or("refused").to_lowercase().replace(' ', "_");
+    let told = json!({ "success": false, "code": code, "message": refusal.to_string() });
+    let mut response = (status, Json(told)).into_response();
+    let headers = response.headers_mut();
+    if let Some(wait) = refusal.retry_after() {
+        // In whole seconds: rounded up, or the client would come too early.
+        let seconds = u64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX);
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"write key\""));
+    }
+    response
+}

@@ -1,0 +1,225 @@
+//! One message.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use contracts::Reason;
+use contracts::lateness::{EARLIEST_US, LATEST_US};
+use contracts::printable::printable_within;
+use contracts::validation::Shopper;
+use contracts::vocabulary::EventName;
+use ingest::source::draft::Fields as _;
+use ingest::store::{OtherEvent, OtherKind, Told};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use super::json::{self, Object, is_too_deep};
+use super::product::{of_event, of_order, of_product, order, set_currency, set_product};
+use super::scrub::scrub;
+use super::{Call, DIALECT, Received, traits};
+use crate::item::{Item, Mapped};
+
+/// Characters of an id, and of a name, that are kept.
+const ID_CHARS: usize = 200;
+
+/// Our name of an event of the spec, by the names that the spec has had for it.
+fn word(event: &str) -> Option<EventName> {
+    Some(match event.trim().to_lowercase().as_str() {
+        "product viewed" | "viewed product" => EventName::ViewItem,
+        "product list viewed" | "viewed product category" => EventName::ViewItemList,
+        "product added" | "added product" => EventName::AddToCart,
+        "product removed" | "removed product" => EventName::RemoveFromCart,
+        "checkout started" | "started order" => EventName::BeginCheckout,
+        "payment info entered" => EventName::AddPaymentInfo,
+        "order completed" | "completed order" => EventName::Purchase,
+        "order refunded" | "refunded order" => EventName::Refund,
+        _ => return None,
+    })
+}
+
+fn refused(record: Mapped, reason: Reason, field: &'static str, detail: impl Into<String>) -> Item {
+    let mut record = record;
+    record.refuse(reason, field, detail);
+    Item::Records(vec![record])
+}
+
+pub(super) fn translate(raw: &RawValue, call: Option<Call>, received: &Received<'_>) -> Item {
+    let mut record = Mapped::new(of_event, raw.get().len());
+    record.set_known_by(raw.get());
+    if is_too_deep(raw) {
+        return refused(record, Reason::Malformed, "message", "it is nested too deeply");
+    }
+    let message = match Object::read(raw.get().as_bytes()) {
+        Ok(message) => message,
+        Err(error) => return refused(record, Reason::Malformed, "message", error.to_string()),
+    };
+    set_common(&mut record, &message, received);
+    let named = message.text("type");
+    let call = call.or_else(|| Call::ALL.into_iter().find(|call| Some(call.name()) == named.as_deref()));
+    let Some(call) = call else {
+        let reason = if message.get("type").is_some() { Reason::InvalidField } else { Reason::MissingField };
+        return refused(
+            record,
+            reason,
+            "type",
+            "it is none of track, page, screen, identify, alias and group",
+        );
+    };
+    if call != Call::Track {
+        return other(raw, &message, call, call.name(), record, received);
+    }
+    let Some(event) = message.text("event") else {
+        let reason = if message.get("event").is_some() { Reason::InvalidField } else { Reason::MissingField };
+        return refused(record, reason, "event", "a track tells what was done, as a text");
+    };
+    match word(&event) {
+        Some(name) => Item::Records(records(name, record, &message, received)),
+        None => other(raw, &message, call, &event, record, received),
+    }
+}
+
+/// What every record has: its id, its time and whose it is.
+fn set_common(record: &mut Mapped, message: &Object<'_>, received: &Received<'_>) {
+    if let Some(id) = message.text("messageId").filter(|id| !id.is_empty()) {
+        record.set_known_by(id);
+    }
+    record.set("source_id", message.get("messageId").map_or(Value::Null, json::any));
+    record.set("user_id", message.get("userId").map_or(Value::Null, json::id));
+    record.set("anonymous_id", message.get("anonymousId").map_or(Value::Null, json::id));
+    record.set("occurred_at", occurred_at(message, received));
+}
+
+/// By our clock, which the sender's may be far from: what went by between the event and its sending is what its sender knows.
+/// What cannot be read is given back as it is, to be refused by its name.
+fn occurred_at(message: &Object<'_>, received: &Received<'_>) -> Value {
+    let instant = |raw: &RawValue| DateTime::parse_from_rfc3339(json::text(raw)?.trim()).ok();
+    let written = |at: DateTime<Utc>| Value::from(at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+    if let Some(at) = received.occurred_at {
+        return written(at);
+    }
+    let Some(told) = message.get("originalTimestamp").or_else(|| message.get("timestamp")) else {
+        return written(received.at);
+    };
+    let Some(at) = instant(told) else { return json::any(told) };
+    match message.get("sentAt").or(received.sent_at) {
+        None => written(at.to_utc()),
+        Some(sent_at) => match instant(sent_at) {
+            // A century of difference is no clock's: it overflows nothing, and is judged as any other time.
+            Some(sent_at) => written(received.at.checked_sub_signed(sent_at - at).unwrap_or(received.at)),
+            None => json::any(sent_at),
+        },
+    }
+}
+
+/// A message that has a place among our events.
+fn records(name: EventName, common: Mapped, message: &Object<'_>, received: &Received<'_>) -> Vec<Mapped> {
+    let properties = message.object("properties");
+    let is_order = matches!(name, EventName::Purchase | EventName::Refund);
+    let is_about_product =
+        matches!(name, EventName::ViewItem | EventName::AddToCart | EventName::RemoveFromCart);
+    let mut record = common.called(if is_about_product { of_product } else { of_order });
+    record.set("event_name", name.as_str());
+    if matches!(name, EventName::Purchase | EventName::AddPaymentInfo) {
+        record.set("payment_type", properties.get("payment_method").map_or(Value::Null, json::any));
+    }
+    if message.get("properties").is_some_and(|raw| !raw.get().starts_with('{')) {
+        record.refuse(Reason::InvalidField, "properties", "it is no object");
+    }
+    if is_order {
+        return order(name, &record, message.text("messageId").as_deref(), &properties);
+    }
+    if is_about_product {
+        set_product(&mut record, &properties);
+        set_currency(&mut record, [&properties; 2], Some(received.base));
+        if name == EventName::ViewItem && !record.has("quantity") {
+            // Who looks at a product looks at one.
+            record.set("quantity", 1);
+        }
+    }
+    vec![record]
+}
+
+/// A message without a place among our events. It is judged as far as it is understood: whose it is, and when it was.
+fn other(
+    raw: &RawValue,
+    message: &Object<'_>,
+    call: Call,
+    name: &str,
+    record: Mapped,
+    received: &Received<'_>,
+) -> Item {
+    let told = record.optional("user_id").and_then(|user_id| {
+        let anonymous_id = record.optional("anonymous_id")?;
+        let occurred_at: Option<DateTime<Utc>> = record.optional("occurred_at")?;
+        Ok((Shopper { user_id, anonymous_id, ..Shopper::default() }, occurred_at))
+    });
+    let (shopper, occurred_at) = match told {
+        Ok((shopper, occurred_at)) => (shopper, occurred_at.unwrap_or(received.at)),
+        Err(rejection) => {
+            return refused(record, rejection.reason, of_event(rejection.field), rejection.detail);
+        }
+    };
+    if !(EARLIEST_US..=LATEST_US).contains(&occurred_at.timestamp_micros()) {
+        return refused(record, Reason::InvalidField, "timestamp", "it is not between 1970 and 2200");
+    }
+    let (user_id, mut anonymous_id) = shopper.ids(received.source);
+    if user_id.or(anonymous_id).is_none() {
+        let detail = "is missing, and so is anonymousId: one of the two is needed";
+        return refused(record, Reason::MissingField, "userId", detail);
+    }
+    if [user_id, anonymous_id].into_iter().flatten().any(|id| contracts::admission::is_nobody(&id)) {
+        return refused(record, Reason::InvalidField, "userId", "it is of the form that belongs to nobody");
+    }
+    if call == Call::Alias {
+        record_alias(message, received.source, &mut anonymous_id);
+        if user_id.is_none() || anonymous_id.is_none() {
+            return refused(
+                record,
+                Reason::MissingField,
+                "previousId",
+                "an alias has a userId and a previousId",
+            );
+        }
+    }
+    let facts = match call {
+        Call::Identify => traits::facts(&traits_of(message), occurred_at),
+        _ => Default::default(),
+    };
+    let tells = user_id
+        .filter(|_| matches!(call, Call::Identify | Call::Alias))
+        .map(|user_id| Box::new(Told { user_id, anonymous_id, at: occurred_at, facts }));
+    let payload = scrub(raw, call.name());
+    Item::Other(Box::new(OtherEvent {
+        id: id_of(message, &payload),
+        dialect: DIALECT,
+        kind: OtherKind::Other,
+        name: printable_within(name, ID_CHARS),
+        occurred_at,
+        user_id,
+        anonymous_id,
+        tells,
+        payload,
+    }))
+}
+
+/// Where Segment has traits, or where RudderStack has them.
+fn traits_of<'a>(message: &Object<'a>) -> Object<'a> {
+    match message.get("traits") {
+        Some(_) => message.object("traits"),
+        None => message.object("context").object("traits"),
+    }
+}
+
+/// The id that was, which may be any word: it is a browser's as far as anybody knows.
+fn record_alias(message: &Object<'_>, source: &str, anonymous_id: &mut Option<uuid::Uuid>) {
+    let previous = message.get("previousId").map(json::id);
+    let previous = previous.as_ref().and_then(Value::as_str).and_then(|text| text.parse().ok());
+    let (_, previous) = Shopper { anonymous_id: previous, ..Shopper::default() }.ids(source);
+    *anonymous_id = previous.or(*anonymous_id);
+}
+
+/// The sender's own id; one that there is none of, or that cannot be kept, is made of what the message says.
+fn id_of(message: &Object<'_>, payload: &[u8]) -> String {
+    let told = message.text("messageId");
+    let is_kept = |id: &String| (1..=ID_CHARS).contains(&id.chars().count()) && !id.contains('\0');
+    told.filter(is_kept).unwrap_or_else(|| format!("sha256:{:x}", Sha256::digest(payload)))
+}

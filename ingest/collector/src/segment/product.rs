@@ -1,0 +1,139 @@
+//! Products and orders of the e-commerce spec, as lines.
+
+use contracts::Reason;
+use contracts::event::Currency;
+use contracts::ids;
+use contracts::validation::MAX_ORDER_LINES;
+use contracts::vocabulary::EventName;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::json::{self, Object};
+use crate::item::Mapped;
+use crate::record::SenderRecord as _;
+
+/// Where the spec has no category, or the sender tells none.
+const NO_CATEGORY: &str = "unknown";
+
+/// What the spec calls our fields in an event about one product.
+pub(super) fn of_product(field: &'static str) -> &'static str {
+    match field {
+        "item_id" => "properties.product_id",
+        "item_name" => "properties.name",
+        "category" => "properties.category",
+        "brand" => "properties.brand",
+        "price" => "properties.price",
+        "quantity" => "properties.quantity",
+        other => of_event(other),
+    }
+}
+
+/// What the spec calls our fields in an event about an order.
+pub(super) fn of_order(field: &'static str) -> &'static str {
+    match field {
+        "item_id" => "properties.products.product_id",
+        "item_name" => "properties.products.name",
+        "category" => "properties.products.category",
+        "brand" => "properties.products.brand",
+        "price" => "properties.products.price",
+        "quantity" => "properties.products.quantity",
+        "order_line" | "order_lines" => "properties.products",
+        other => of_event(other),
+    }
+}
+
+/// What Segment calls our fields.
+pub(super) fn of_event(field: &'static str) -> &'static str {
+    match field {
+        "event_id" | "source_id" => "messageId",
+        "shared_id" | "order_id" => "properties.order_id",
+        "event_name" => "event",
+        "occurred_at" => "timestamp",
+        "user_id" => "userId",
+        "anonymous_id" => "anonymousId",
+        "currency" => "properties.currency",
+        "payment_type" => "properties.payment_method",
+        other => other,
+    }
+}
+
+/// Puts a product into a record.
+pub(super) fn set_product(record: &mut Mapped, product: &Object<'_>) {
+    let item_id = product.get("product_id").or_else(|| product.get("sku"));
+    let item_id = item_id.map_or(Value::Null, json::id);
+    // A label: where there is none, the id says as much.
+    let name = product.get("name").map_or_else(|| item_id.clone(), json::any);
+    record.set("item_name", name);
+    record.set("item_id", item_id);
+    record.set("category", product.get("category").map_or_else(|| NO_CATEGORY.into(), json::any));
+    record.set("brand", product.get("brand").map_or(Value::Null, json::any));
+    record.set("price", product.get("price").map_or(Value::Null, json::sum));
+    record.set("quantity", product.get("quantity").map_or(Value::Null, json::whole));
+}
+
+/// Puts the currency into a record. Where no money changes hands, one that nobody tells is the shop's own.
+pub(super) fn set_currency(record: &mut Mapped, of: [&Object<'_>; 2], base: Option<Currency>) {
+    let told = of.into_iter().find_map(|object| object.get("currency")).map(json::any);
+    let told = match told {
+        Some(Value::String(code)) => Value::from(code.trim().to_uppercase()),
+        Some(other) => other,
+        None => base.map_or(Value::Null, |base| base.as_str().into()),
+    };
+    record.set("currency", told);
+}
+
+/// The records of an order: one for each of its products.
+pub(super) fn order(
+    name: EventName,
+    common: &Mapped,
+    message_id: Option<&str>,
+    properties: &Object<'_>,
+) -> Vec<Mapped> {
+    let order_id = properties.get("order_id").map_or(Value::Null, json::id);
+    let mut whole = common.clone();
+    whole.set("order_id", order_id.clone());
+    let Some(products) = properties.get("products") else {
+        if name == EventName::Purchase {
+            whole.refuse(Reason::MissingField, "properties.products", "is missing");
+        }
+        // A refund without products is one of the whole order.
+        return vec![whole];
+    };
+    let products = match serde_json::from_str::<Vec<&RawValue>>(products.get()) {
+        Ok(products) if (1..=MAX_ORDER_LINES as usize).contains(&products.len()) => products,
+        Ok(products) => {
+            let detail = format!("it has {} products, not 1 to {MAX_ORDER_LINES}", products.len());
+            whole.refuse(Reason::InvalidField, "properties.products", detail);
+            return vec![whole];
+        }
+        Err(_) => {
+            whole.refuse(Reason::InvalidField, "properties.products", "it is no list");
+            return vec![whole];
+        }
+    };
+    let lines = products.len();
+    let line = |(number, product): (i32, &RawValue)| {
+        let mut line = whole.clone();
+        line.set_known_by(format!("{}#{number}", line.known_by().unwrap_or_default()));
+        match (name, order_id.as_str()) {
+            // Whoever tells of an order tells of the same lines.
+            (EventName::Purchase, Some(order_id)) => {
+                line.set("source_id", Value::Null);
+                line.set("shared_id", ids::order_line(order_id, number));
+            }
+            // A part of an order may be paid back again, and then it is another part.
+            _ => line.set("source_id", message_id.map(|id| format!("{id}#{number}"))),
+        }
+        line.set("order_line", number);
+        line.set("order_lines", lines);
+        match Object::of(product) {
+            Some(product) => {
+                set_product(&mut line, &product);
+                set_currency(&mut line, [&product, properties], None);
+            }
+            None => line.refuse(Reason::InvalidField, "properties.products", "one of them is no object"),
+        }
+        line
+    };
+    (1..).zip(products).map(line).collect()
+}

@@ -1,0 +1,412 @@
+//! The examples of Segment's public spec, as its documents have them (`spec.json`), and a great many spoilt ones.
+
+use std::collections::BTreeMap;
+
+use contracts::Reason;
+use contracts::validation::{Accepted, Rejection, accept};
+use contracts::vocabulary::EventName;
+use ingest::source::draft;
+use ingest::store::OtherEvent;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::item::Mapped;
+use crate::record::SenderRecord;
+
+const SOURCE: &str = "collector/web";
+
+fn received() -> Received<'static> {
+    Received {
+        source: SOURCE,
+        at: "2015-12-10T04:08:31.909Z".parse().unwrap(),
+        sent_at: None,
+        occurred_at: None,
+        base: "EUR".parse().unwrap(),
+    }
+}
+
+fn spec() -> Vec<Value> {
+    serde_json::from_str(include_str!("spec.json")).unwrap()
+}
+
+fn example(name: &str) -> Value {
+    let is_it = |message: &Value| message["event"] == name || message["type"] == name;
+    spec().into_iter().find(is_it).unwrap()
+}
+
+fn items(message: &Value) -> Item {
+    let text = message.to_string();
+    translate(serde_json::from_str(&text).unwrap(), None, &received())
+}
+
+fn judged(record: &Mapped) -> Result<Accepted, Rejection> {
+    let rates = contracts::money::Rates::parse("EUR".parse().unwrap(), 10_000, "2015-01-01,USD,0.5").unwrap();
+    let accepted = record.draft().and_then(|draft| accept(draft, SOURCE, received().at, &rates));
+    accepted.map_err(|rejection| Rejection { field: record.told_as(rejection.field), ..rejection })
+}
+
+#[track_caller]
+fn records(message: &Value) -> Vec<Result<Accepted, Rejection>> {
+    match items(message) {
+        Item::Records(records) => records.iter().map(judged).collect(),
+        Item::Other(other) => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn other(message: &Value) -> OtherEvent {
+    match items(message) {
+        Item::Other(other) => *other,
+        Item::Records(records) => panic!("{records:?}"),
+    }
+}
+
+#[track_caller]
+fn refusal(message: &Value) -> (Reason, &'static str) {
+    let mut records = records(message);
+    assert_eq!(records.len(), 1);
+    let rejection = records.remove(0).unwrap_err();
+    (rejection.reason, rejection.field)
+}
+
+fn with(mut message: Value, at: &str, value: Value) -> Value {
+    let (parent, name) = at.rsplit_once('/').unwrap();
+    let parent = message.pointer_mut(parent).unwrap();
+    if value.is_null() {
+        parent.as_object_mut().unwrap().remove(name)
+    } else {
+        parent.as_object_mut().unwrap().insert(name.into(), value)
+    };
+    message
+}
+
+#[test]
+fn each_example_is_what_the_documents_say_it_is() {
+    use EventName::*;
+    let expected: BTreeMap<&str, (EventName, usize)> = BTreeMap::from([
+        ("Product List Viewed", (ViewItemList, 1)),
+        ("Product Viewed", (ViewItem, 1)),
+        ("Product Added", (AddToCart, 1)),
+        ("Product Removed", (RemoveFromCart, 1)),
+        ("Checkout Started", (BeginCheckout, 1)),
+        ("Payment Info Entered", (AddPaymentInfo, 1)),
+        ("Order Completed", (Purchase, 2)),
+        ("Order Refunded", (Refund, 2)),
+    ]);
+    let mut others = Vec::new();
+    for message in spec() {
+        let name = message["event"].as_str().unwrap_or_else(|| message["type"].as_str().unwrap()).to_owned();
+        match (expected.get(name.as_str()), items(&message)) {
+            (Some((word, lines)), Item::Records(records)) => {
+                assert_eq!(records.len(), *lines, "{name}");
+                for record in &records {
+                    let event = judged(record).unwrap().event;
+                    assert_eq!(
+                        (event.event_name, event.occurred_at),
+                        (*word, "2015-12-10T04:08:31.733Z".parse().unwrap())
+                    );
+                }
+            }
+            (None, Item::Other(other)) => others.push(other.name),
+            (_, item) => panic!("{name}: {item:?}"),
+        }
+    }
+    let without_place = [
+        "Products Searched",
+        "Promotion Viewed",
+        "Product Clicked",
+        "Cart Viewed",
+        "Checkout Step Viewed",
+        "Order Cancelled",
+        "Coupon Entered",
+        "Product Added to Wishlist",
+        "identify",
+        "page",
+        "screen",
+        "group",
+        "alias",
+    ];
+    assert_eq!(others, without_place);
+}
+
+#[test]
+fn a_product_is_a_line_with_its_digits() {
+    let viewed = records(&example("Product Viewed")).remove(0).unwrap().event;
+    assert_eq!(viewed.item_id.as_deref(), Some("507f1f77bcf86cd799439011"));
+    assert_eq!(
+        (viewed.item_name.as_deref(), viewed.brand.as_deref()),
+        (Some("Monopoly: 3rd Edition"), Some("Hasbro"))
+    );
+    assert_eq!(
+        (viewed.price.unwrap().to_string(), viewed.currency.unwrap().as_str()),
+        ("18.99".to_owned(), "USD")
+    );
+    // Nobody says what this is priced in, and no money changes hands.
+    let added = records(&example("Product Added")).remove(0).unwrap().event;
+    assert_eq!(added.currency.unwrap().as_str(), "EUR");
+    let mut exact = example("Product Viewed").to_string();
+    exact = exact.replace("\"price\":18.99", "\"price\":0.100000000000000005551");
+    let Item::Records(read) = translate(serde_json::from_str(&exact).unwrap(), None, &received()) else {
+        panic!()
+    };
+    let draft = read[0].draft().unwrap();
+    assert_eq!(draft.line.unwrap().cost.sum().to_string(), "0.100000000000000005551");
+}
+
+#[test]
+fn an_order_is_told_once_whoever_tells_it() {
+    let completed = example("Order Completed");
+    let ids = |message: &Value| -> Vec<_> {
+        let Item::Records(records) = items(message) else { panic!() };
+        let rates =
+            contracts::money::Rates::parse("EUR".parse().unwrap(), 10_000, "2015-01-01,USD,0.5").unwrap();
+        let accepted = |record: &Mapped| {
+            accept(record.draft().unwrap(), "collector/server", received().at, &rates).unwrap()
+        };
+        records.iter().map(|record| accepted(record).identity()).collect()
+    };
+    let told: Vec<_> = records(&completed).into_iter().map(|line| line.unwrap()).collect();
+    let again = with(with(completed.clone(), "/messageId", json!("other")), "/userId", json!("another"));
+    assert_eq!(told.iter().map(Accepted::identity).collect::<Vec<_>>(), ids(&again));
+    let lines: Vec<_> = told
+        .iter()
+        .map(|line| (line.event.order_line, line.event.order_lines, line.event.quantity))
+        .collect();
+    assert_eq!(lines, [(Some(1), Some(2), Some(1)), (Some(2), Some(2), Some(2))]);
+    assert_eq!(told[1].event.amount_base.unwrap().to_string(), "3.00");
+    // Of a part that is paid back, another message tells of another part.
+    let refunded = example("Order Refunded");
+    assert_ne!(ids(&refunded), ids(&with(refunded.clone(), "/messageId", json!("other"))));
+}
+
+#[test]
+fn a_refund_without_products_is_one_of_the_whole_order() {
+    let whole = with(example("Order Refunded"), "/properties/products", Value::Null);
+    let accepted = records(&whole).remove(0).unwrap();
+    assert_eq!(&*accepted.whole_order.unwrap().0, "50314b8e9bcf000000000000");
+    assert_eq!(accepted.event.order_id, None);
+    assert_eq!(
+        refusal(&with(whole.clone(), "/properties/order_id", Value::Null)).1,
+        "properties.products.product_id"
+    );
+    assert_eq!(
+        refusal(&with(whole, "/properties/products", json!([]))),
+        (Reason::InvalidField, "properties.products")
+    );
+}
+
+#[test]
+fn what_is_wrong_is_named_as_segment_names_it() {
+    let (viewed, completed) = (example("Product Viewed"), example("Order Completed"));
+    let cases = [
+        (with(viewed.clone(), "/messageId", Value::Null), (Reason::MissingId, "messageId")),
+        (with(viewed.clone(), "/timestamp", json!("yesterday")), (Reason::InvalidField, "timestamp")),
+        (with(viewed.clone(), "/sentAt", json!(7)), (Reason::InvalidField, "timestamp")),
+        (with(viewed.clone(), "/userId", json!("")), (Reason::InvalidField, "userId")),
+        (
+            with(viewed.clone(), "/properties/product_id", json!({})),
+            (Reason::InvalidField, "properties.product_id"),
+        ),
+        (with(viewed.clone(), "/properties/price", json!("$5")), (Reason::InvalidField, "properties.price")),
+        (with(viewed.clone(), "/properties/price", Value::Null), (Reason::MissingField, "properties.price")),
+        (
+            with(viewed.clone(), "/properties/currency", json!("dollars")),
+            (Reason::InvalidField, "properties.currency"),
+        ),
+        (with(viewed.clone(), "/properties", json!("none")), (Reason::InvalidField, "properties")),
+        (with(viewed.clone(), "/event", Value::Null), (Reason::MissingField, "event")),
+        (with(viewed.clone(), "/event", json!(7)), (Reason::InvalidField, "event")),
+        (with(viewed.clone(), "/type", json!("tracked")), (Reason::InvalidField, "type")),
+        (
+            with(completed.clone(), "/properties/products", Value::Null),
+            (Reason::MissingField, "properties.products"),
+        ),
+        (
+            with(completed.clone(), "/properties/products", json!([7])),
+            (Reason::InvalidField, "properties.products"),
+        ),
+        (
+            with(example("page"), "/timestamp", json!("1815-12-10T04:08:31Z")),
+            (Reason::InvalidField, "timestamp"),
+        ),
+        (json!([1]), (Reason::Malformed, "message")),
+    ];
+    for (message, expected) in cases {
+        assert_eq!(refusal(&message), expected, "{message}");
+    }
+    let nobody = with(with(example("page"), "/userId", Value::Null), "/anonymousId", Value::Null);
+    assert_eq!(refusal(&nobody), (Reason::MissingField, "userId"));
+    for line in records(&with(completed, "/properties/currency", Value::Null)) {
+        assert_eq!(line.unwrap_err().field, "properties.currency");
+    }
+}
+
+#[test]
+fn what_was_refused_is_refused_again_for_what_is_missing() {
+    let refused = with(example("Product Viewed"), "/properties/price", json!("$5"));
+    let Item::Records(records) = items(&refused) else { panic!() };
+    let payload = records[0].payload();
+    assert_eq!(draft::read(&payload).unwrap_err().field, "price");
+    assert!(!String::from_utf8(payload).unwrap().contains("8.8.8.8"));
+}
+
+#[test]
+fn time_is_by_our_clock() {
+    // The sender is an hour ahead, and sends what happened five seconds ago.
+    let mut viewed = example("Product Viewed");
+    viewed["timestamp"] = "2015-12-10T05:08:26Z".into();
+    viewed["sentAt"] = "2015-12-10T05:08:31Z".into();
+    let at = |message: &Value| records(message).remove(0).unwrap().event.occurred_at.to_rfc3339();
+    assert_eq!(at(&viewed), "2015-12-10T04:08:26.909+00:00");
+    viewed["originalTimestamp"] = "2015-12-10T06:08:30+01:00".into();
+    assert_eq!(at(&viewed), "2015-12-10T04:08:30.909+00:00");
+    let mut without = example("Product Viewed");
+    for field in ["timestamp", "sentAt"] {
+        without.as_object_mut().unwrap().remove(field);
+    }
+    assert_eq!(at(&without), "2015-12-10T04:08:31.909+00:00");
+}
+
+#[test]
+fn who_somebody_is_told_apart_from_what_happened() {
+    let identify = other(&example("identify"));
+    let tells = identify.tells.unwrap();
+    assert_eq!((Some(tells.user_id), tells.anonymous_id), (identify.user_id, identify.anonymous_id));
+    // A country that is no ISO code is not understood; the city is.
+    assert_eq!((tells.facts.country, tells.facts.city.as_deref()), (None, Some("San Francisco")));
+    // RudderStack's clients have them elsewhere.
+    let mut elsewhere = example("identify");
+    elsewhere["context"]["traits"] = elsewhere.as_object_mut().unwrap().remove("traits").unwrap();
+    assert_eq!(other(&elsewhere).tells.unwrap().facts, tells.facts);
+    let alias = other(&example("alias")).tells.unwrap();
+    assert_eq!(
+        alias.anonymous_id,
+        Some(contracts::ids::anonymous_visitor(SOURCE, "39239-239239-239239-23923"))
+    );
+    let page = other(&example("page"));
+    assert!(page.tells.is_none());
+    let kept: Value = serde_json::from_slice(&page.payload).unwrap();
+    assert_eq!((&kept["properties"], &kept["type"]), (&example("page")["properties"], &json!("page")));
+    assert_eq!(kept["context"].get("ip"), None);
+}
+
+#[test]
+fn what_is_kept_can_be_translated_again() {
+    let occurred_at = "2020-01-01T00:00:00Z".parse().unwrap();
+    let again =
+        |message: &Value| again(message.to_string().as_bytes(), SOURCE, occurred_at, "EUR".parse().unwrap());
+    assert!(again(&example("page")).is_none());
+    let drafts = again(&example("Order Completed")).unwrap();
+    assert!(drafts.iter().all(|draft| draft.as_ref().unwrap().occurred_at == occurred_at));
+}
+
+/// What values are put in place of others.
+fn odd() -> Vec<Value> {
+    let nested = (0..40).fold(json!(1), |inner, _| json!([inner]));
+    vec![
+        json!(null),
+        json!(true),
+        json!(-1),
+        json!(0),
+        json!(1e300),
+        json!(2.5),
+        json!(99999999999999999u64),
+        json!(""),
+        json!("\u{0}"),
+        json!("\u{1f600}"),
+        json!("x".repeat(300)),
+        json!("8.8.8.8"),
+        json!([]),
+        json!({}),
+        json!([null]),
+        json!({"a": {"b": []}}),
+        nested,
+        json!("9999-12-31T23:59:59Z"),
+        json!("-262143-01-01T00:00:00Z"),
+        json!("0001-01-01T00:00:00Z"),
+        json!("usd"),
+        json!("Order Refunded"),
+        json!("track"),
+        json!("identify"),
+        json!("00000000-0000-0000-0000-000000000000"),
+    ]
+}
+
+fn places(value: &Value, at: &str, out: &mut Vec<String>) {
+    let inner: Vec<(String, &Value)> = match value {
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), value)).collect(),
+        Value::Array(list) => {
+            list.iter().enumerate().map(|(place, value)| (place.to_string(), value)).collect()
+        }
+        _ => Vec::new(),
+    };
+    for (name, value) in inner {
+        let at = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+        places(value, &at, out);
+        out.push(at);
+    }
+}
+
+#[test]
+fn no_message_however_spoilt_breaks_anything() {
+    let mut rng = StdRng::seed_from_u64(1);
+    let (spec, odd) = (spec(), odd());
+    let places: Vec<Vec<String>> = spec
+        .iter()
+        .map(|message| {
+            let mut out = Vec::new();
+            places(message, "", &mut out);
+            out
+        })
+        .collect();
+    let (mut accepted, mut refused, mut others, mut no_json) = (0, 0, 0, 0);
+    for _ in 0..100_000 {
+        let of = rng.random_range(0..spec.len());
+        let mut message = spec[of].clone();
+        for _ in 0..rng.random_range(0..4) {
+            if let Some(place) = message.pointer_mut(places[of].choose(&mut rng).unwrap()) {
+                *place = odd.choose(&mut rng).unwrap().clone();
+            }
+        }
+        let mut bytes = message.to_string().into_bytes();
+        if rng.random_ratio(1, 4) {
+            for _ in 0..rng.random_range(1..4) {
+                let at = rng.random_range(0..bytes.len());
+                bytes[at] = *b"{}[]\",:0-e\\n\xff".choose(&mut rng).unwrap();
+            }
+        }
+        let Ok(raw) = serde_json::from_slice::<&RawValue>(&bytes) else {
+            no_json += 1;
+            continue;
+        };
+        match translate(raw, None, &received()) {
+            Item::Records(records) => {
+                assert!(!records.is_empty());
+                for record in records {
+                    let payload = record.payload();
+                    match judged(&record) {
+                        // What passes passes again from its payload, as the very same.
+                        Ok(_) => assert_eq!(draft::read(&payload).unwrap(), record.draft().unwrap()),
+                        Err(rejection) => assert!(!rejection.field.is_empty()),
+                    }
+                    if judged(&record).is_ok() { accepted += 1 } else { refused += 1 }
+                }
+            }
+            Item::Other(other) => {
+                others += 1;
+                assert!(
+                    (1..=200).contains(&other.id.chars().count())
+                        && !other.id.contains('\0')
+                        && !other.name.contains('\0')
+                );
+                let kept = Object::read(&other.payload).unwrap();
+                assert!(kept.object("context").get("ip").is_none());
+            }
+        }
+    }
+    println!("{accepted} accepted, {refused} refused, {others} other, {no_json} no JSON");
+    assert!([accepted, refused, others, no_json].into_iter().all(|count| count > 5_000));
+}
