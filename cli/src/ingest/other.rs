@@ -4,12 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use collector::segment;
+use collector::segment::{self, Replayed};
 use comfy_table::{CellAlignment, Table, presets};
 use contracts::printable::printable;
-use contracts::validation::accept;
 use ingest::clock::Clock;
-use ingest::store::{EncodedRows, Store};
+use ingest::store::Store;
 
 use crate::rates::RatesArgs;
 use crate::{connect, interrupt};
@@ -19,9 +18,6 @@ Examples:
   storepulse ingest other list                show how many events of each name are kept
   storepulse ingest other replay --dry-run    show how many would find a place
   storepulse ingest other replay";
-
-/// Events that are translated and moved at a time.
-const PAGE: i64 = 500;
 
 #[derive(Subcommand)]
 #[command(after_help = EXAMPLES)]
@@ -48,15 +44,6 @@ pub(crate) struct ReplayArgs {
     dry_run: bool,
     #[command(flatten)]
     rates: RatesArgs,
-}
-
-/// What became of the events so far.
-#[derive(Default)]
-struct Replayed {
-    translated: u64,
-    moved: u64,
-    records: u64,
-    refused: u64,
 }
 
 pub(crate) async fn run(command: OtherCommand) -> anyhow::Result<ExitCode> {
@@ -89,36 +76,11 @@ async fn list(store: &mut Store, args: &ListArgs) -> anyhow::Result<ExitCode> {
 async fn replay(store: &mut Store, args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let cancel = interrupt::token()?;
     let rates = args.rates.load()?;
+    // What was committed in another currency must not be added to.
     store.settle_base_currency(rates.base()).await?;
-    let (clock, mut after, mut replayed) = (Clock::wall(), Default::default(), Replayed::default());
-    while !cancel.is_cancelled() {
-        let page = store.others_after(segment::DIALECT, &after, PAGE).await?;
-        let Some((source, id, ..)) = page.last() else { break };
-        after = (source.clone(), id.clone());
-        for (source, id, occurred_at, payload) in page {
-            replayed.translated += 1;
-            let Some(drafts) = segment::again(&payload, &source, occurred_at, rates.base()) else { continue };
-            let mut rows = EncodedRows::with_capacity(drafts.len()).from_source(&source);
-            let now = clock.now();
-            let accepted: Result<Vec<_>, _> = drafts
-                .into_iter()
-                .map(|draft| draft.and_then(|draft| accept(draft, &source, now, &rates)))
-                .collect();
-            let Ok(accepted) = accepted else {
-                replayed.refused += 1;
-                continue;
-            };
-            // Counted as one row, a refund of a whole order has as many as its order.
-            anyhow::ensure!(accepted.iter().all(|event| rows.take(event)), "an event has too many lines");
-            replayed.moved += 1;
-            replayed.records += rows.rows() as u64;
-            if !args.dry_run {
-                // Killed in between, the next run finds its events repeated and forgets this one.
-                store.append_rows(rows).await?;
-                store.forget_others(&[(source, id)]).await?;
-            }
-        }
-    }
+    let replayed = segment::replay(store, &rates, &Clock::wall(), args.dry_run, &cancel)
+        .await
+        .context("not all was translated again; what was moved is moved, and running this again goes on")?;
     let would = if args.dry_run { "would be" } else { "were" };
     let Replayed { translated, moved, records, refused } = replayed;
     println!(

@@ -152,7 +152,7 @@ mod tests {
             Some(CqlValue::Timestamp(CqlTimestamp(at(0).timestamp_millis()))),
             Some(CqlValue::Text("store".into())),
         ];
-        columns.extend([count(5), count(4), count(1), count(0), count(0), None]);
+        columns.extend([count(5), count(4), count(1), count(0), count(0), None, None]);
         let (minute, stage, counts) = of_row(Row { columns }).unwrap();
         assert_eq!((minute, stage), (at(0), Stage::Store));
         assert_eq!((counts.records_in, counts.repeated, counts.repaired), (5, 1, 0));

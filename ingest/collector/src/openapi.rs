@@ -24,8 +24,14 @@ pub const COMMITTED: &str = include_str!("../openapi.json");
 pub fn render() -> Value {
     let limits = Limits::default();
     let mut description = described(&limits);
-    if let Some(paths) = description["paths"].as_object_mut() {
-        paths.extend(segment::openapi::paths());
+    for (part, more) in [
+        ("/paths", segment::openapi::paths()),
+        ("/components/schemas", segment::openapi::schemas()),
+        ("/components/responses", segment::openapi::responses()),
+    ] {
+        if let Some(there) = description.pointer_mut(part).and_then(Value::as_object_mut) {
+            there.extend(more);
+        }
     }
     description
 }
@@ -89,6 +95,7 @@ fn described(limits: &Limits) -> Value {
                 "Verdict": verdict(),
                 "Problem": problem(),
             },
+            "responses": {},
         },
     })
 }

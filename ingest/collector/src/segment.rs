@@ -5,10 +5,13 @@
 //! message that cannot be understood is set aside, with the name of the field as Segment has it. `docs/collect.md` lists what maps to what.
 
 mod json;
+mod kept;
 mod message;
 pub(crate) mod openapi;
 mod product;
 mod scrub;
+#[cfg(test)]
+mod spoilt;
 #[cfg(test)]
 mod tests;
 mod traits;
@@ -20,9 +23,10 @@ use serde_json::value::RawValue;
 use crate::item::Item;
 
 pub(crate) use json::Object;
+pub use kept::{Replayed, replay};
 
 /// What the dialect is called in `raw.other_events`.
-pub const DIALECT: &str = "segment";
+pub(crate) const DIALECT: &str = "segment";
 /// The most bytes of a request, as Segment has them.
 pub(crate) const BATCH_BYTES: usize = 500 * 1024;
 /// The most bytes of a message, as Segment has them.
@@ -93,23 +97,4 @@ pub(crate) struct Received<'a> {
 /// Translates a message; a call that its path names goes before its `type`.
 pub(crate) fn translate(message: &RawValue, call: Option<Call>, received: &Received<'_>) -> Item {
     message::translate(message, call, received)
-}
-
-/// Translates a message that was kept in `raw.other_events` by what is known today. Nothing where it still has no place, or tells what only
-/// makes sense when it comes, as `identify` does.
-#[must_use]
-pub fn again(
-    payload: &[u8],
-    source: &str,
-    occurred_at: DateTime<Utc>,
-    base: Currency,
-) -> Option<Vec<Result<contracts::validation::Draft, contracts::validation::Rejection>>> {
-    use crate::record::SenderRecord as _;
-
-    let message: &RawValue = serde_json::from_slice(payload).ok()?;
-    let received = Received { source, at: occurred_at, sent_at: None, occurred_at: Some(occurred_at), base };
-    match translate(message, None, &received) {
-        Item::Records(records) => Some(records.iter().map(|record| record.draft()).collect()),
-        Item::Other(_) => None,
-    }
 }

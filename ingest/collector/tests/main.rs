@@ -11,6 +11,7 @@ mod documented;
 mod refused;
 mod revoked;
 mod segment;
+mod segment_orders;
 mod simulate;
 mod stop;
 mod stream;

@@ -6,12 +6,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
 use collector::Limits;
+use collector::segment::{Replayed, replay};
 use contracts::ids;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use ingest::clock::Clock;
-use ingest::quarantine::{Plan, Replayed, Rules, replay};
-use ingest::store::{Filter, Store};
+use ingest::store::Store;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -21,7 +21,7 @@ use crate::support::{Collector, Scene};
 const ADDRESS: &str = "203.0.113.77";
 
 /// A message with what SDKs add to all of them.
-fn message(kind: &str, id: &str, rest: Value) -> Value {
+pub(crate) fn message(kind: &str, id: &str, rest: Value) -> Value {
     let mut message = json!({
         "type": kind, "messageId": id, "timestamp": Utc::now(), "anonymousId": "browser-1",
         "context": { "ip": ADDRESS, "library": { "name": "test" }, "userAgent": "Mozilla/5.0" },
@@ -33,21 +33,17 @@ fn message(kind: &str, id: &str, rest: Value) -> Value {
     message
 }
 
-fn track(id: &str, event: &str, properties: Value) -> Value {
+pub(crate) fn track(id: &str, event: &str, properties: Value) -> Value {
     message("track", id, json!({ "event": event, "properties": properties }))
 }
 
-fn product(id: &str, price: f64, quantity: i32) -> Value {
+pub(crate) fn product(id: &str, price: f64, quantity: i32) -> Value {
     json!({ "product_id": id, "name": id.to_uppercase(), "category": "Games", "price": price, "quantity": quantity })
 }
 
-fn order(id: &str, order_id: &str) -> Value {
+pub(crate) fn order(id: &str, order_id: &str) -> Value {
     let products = [product("uno", 3.10, 2), product("monopoly", 19.0, 1)];
     track(id, "Order Completed", json!({ "order_id": order_id, "currency": "CHF", "products": products }))
-}
-
-fn whole_refund(id: &str, order_id: &str) -> Value {
-    track(id, "Order Refunded", json!({ "order_id": order_id }))
 }
 
 impl Scene {
@@ -65,27 +61,15 @@ impl Scene {
         (response.status().as_u16(), response.json().await.unwrap())
     }
 
-    async fn batch(&self, to: &Collector, messages: &[Value]) {
+    pub(crate) async fn batch(&self, to: &Collector, messages: &[Value]) {
         let sent = self.segment(to, "/v1/batch", &json!({ "batch": messages, "sentAt": Utc::now() })).await;
         assert_eq!(sent, (200, json!({ "success": true })));
     }
 
-    async fn texts(&self, sql: &str) -> Vec<String> {
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
         self.client.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
     }
-
-    async fn replayed(&self) -> Replayed {
-        let rules = Rules { namespace: contracts::Namespace::default(), rates: ingest::rates::built_in() };
-        let plan = Plan { filter: Filter::default(), rules, dry_run: false };
-        let mut store = Store::connect(&self.url).await.unwrap();
-        replay(&mut store, &plan, &Clock::wall(), &CancellationToken::new(), |_| {}).await.unwrap()
-    }
 }
-
-/// What is stored of orders, line by line.
-const LINES: &str =
-    "select concat_ws(' ', event_name, order_id, order_line, order_lines, item_id, quantity, price, currency)
-    from raw.events where order_id is not null order by occurred_at, event_name, order_id, order_line";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_counts_once_however_often_it_is_sent() {
@@ -134,84 +118,6 @@ async fn a_clock_that_is_an_hour_off_is_corrected() {
     let occurred_at: DateTime<Utc> = row.get(0);
     let late = occurred_at + TimeDelta::seconds(20);
     assert!((before - TimeDelta::seconds(1)..=Utc::now()).contains(&late), "{occurred_at}");
-    collector.stop().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_order_is_paid_back_whole_or_in_part() {
-    let scene = Scene::new().await;
-    let collector = scene.collector().await;
-    scene.batch(&collector, &[order("m-1", "o-1")]).await;
-    // The shop's server tells of the same order by another key's message: it counts once.
-    scene.batch(&collector, &[order("m-2", "o-1")]).await;
-    scene.batch(&collector, &[whole_refund("m-3", "o-1"), whole_refund("m-4", "o-1")]).await;
-    let lines = scene.texts(LINES).await;
-    let expected = [
-        "purchase o-1 1 2 uno 2 3.10 CHF",
-        "purchase o-1 2 2 monopoly 1 19.00 CHF",
-        "refund o-1 1 2 uno 2 3.10 CHF",
-        "refund o-1 2 2 monopoly 1 19.00 CHF",
-    ];
-    assert_eq!(lines, expected);
-    let balance = "select (sum(case event_name when 'refund' then -amount_base else amount_base end) = 0)::int::bigint from raw.events";
-    assert_eq!(scene.count(balance).await, 1);
-
-    // A part, and another part of the same.
-    let part = |id: &str| {
-        let properties =
-            json!({ "order_id": "o-2", "currency": "CHF", "products": [product("uno", 3.10, 1)] });
-        track(id, "Order Refunded", properties)
-    };
-    scene.batch(&collector, &[order("m-5", "o-2")]).await;
-    scene.batch(&collector, &[part("m-6"), part("m-7"), part("m-7")]).await;
-    let parts = scene
-        .count(
-            "select sum(quantity)::bigint from raw.events where event_name = 'refund' and order_id = 'o-2'",
-        )
-        .await;
-    assert_eq!(parts, 2);
-
-    // Told together, and in a batch of its own: the purchase is not stored yet when the refund is looked at.
-    scene.batch(&collector, &[order("m-8", "o-3"), whole_refund("m-9", "o-3")]).await;
-    assert_eq!(
-        scene.count("select count(*) from raw.events where event_name = 'refund' and order_id = 'o-3'").await,
-        2
-    );
-    scene.ledger().await;
-    collector.stop().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_order_of_many_lines_is_paid_back_whole() {
-    let scene = Scene::new().await;
-    let collector = scene.collector().await;
-    let products: Vec<Value> = (0..40).map(|n| product(&format!("p-{n}"), 1.5, 1)).collect();
-    let properties = json!({ "order_id": "o/1", "currency": "EUR", "products": products });
-    scene.batch(&collector, &[track("m-1", "Order Completed", properties)]).await;
-    scene.batch(&collector, &[whole_refund("m-2", "o/1")]).await;
-    assert_eq!(
-        scene.count("select count(distinct order_line) from raw.events where event_name = 'refund'").await,
-        40
-    );
-    collector.stop().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refund_of_an_unknown_order_waits_in_quarantine() {
-    let scene = Scene::new().await;
-    let collector = scene.collector().await;
-    scene.batch(&collector, &[whole_refund("m-1", "o-9")]).await;
-    assert_eq!(scene.texts("select reason from raw.quarantine").await, ["unknown_order"]);
-    let replayed = scene.replayed().await;
-    assert_eq!((replayed.accepted, replayed.refused_total()), (0, 1));
-    let mut earlier = order("m-2", "o-9");
-    earlier["timestamp"] = json!(Utc::now() - TimeDelta::minutes(5));
-    scene.batch(&collector, &[earlier]).await;
-    let replayed = scene.replayed().await;
-    assert_eq!((replayed.accepted, replayed.refused_total()), (1, 0), "{replayed:?}");
-    assert_eq!(scene.count("select count(*) from raw.events where event_name = 'refund'").await, 2);
-    assert_eq!(scene.replayed().await.judged, 0);
-    scene.ledger().await;
     collector.stop().await.unwrap();
 }
 
@@ -410,5 +316,36 @@ async fn a_key_in_the_body_has_no_more_room_than_others() {
         let status = answer.unwrap().status().as_u16();
         assert!([200, 401, 429].contains(&status), "{status}");
     }
+    collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_a_place_by_now_is_moved_there() {
+    let scene = Scene::new().await;
+    let collector = scene.collector().await;
+    let mut old = track("m-1", "Lamp Viewed", product("lamp", 3.10, 1));
+    old["timestamp"] = json!(Utc::now() - TimeDelta::minutes(3));
+    scene
+        .batch(&collector, &[old, message("page", "m-2", json!({})), track("m-3", "Bad Viewed", json!({}))])
+        .await;
+    // As a later version knows them.
+    for name in ["Lamp", "Bad"] {
+        let rename = "update raw.other_events set payload = convert_to(replace(convert_from(payload, 'UTF8'), $1, $2), 'UTF8')";
+        let (from, to) = (format!("{name} Viewed"), "Product Viewed");
+        scene.client.execute(rename, &[&from, &to]).await.unwrap();
+    }
+    let mut store = Store::connect(&scene.url).await.unwrap();
+    let (rates, clock, cancel) = (ingest::rates::built_in(), Clock::wall(), CancellationToken::new());
+    for dry_run in [true, false] {
+        let replayed = replay(&mut store, &rates, &clock, dry_run, &cancel).await.unwrap();
+        assert_eq!(replayed, Replayed { translated: 3, moved: 1, records: 1, refused: 1 }, "{dry_run}");
+    }
+    let moved = "select count(*) from raw.events e where item_id = 'lamp' and occurred_at < now() - interval '2 minutes'";
+    assert_eq!(scene.count(moved).await, 1);
+    assert_eq!(scene.texts("select id from raw.other_events order by 1").await, ["m-2", "m-3"]);
+    let replayed = replay(&mut store, &rates, &clock, false, &cancel).await.unwrap();
+    assert_eq!(replayed, Replayed { translated: 2, refused: 1, ..Replayed::default() });
+    let names: Vec<String> = store.other_names().await.unwrap().into_iter().map(|of| of.name).collect();
+    assert_eq!(names, ["Bad Viewed", "page"]);
     collector.stop().await.unwrap();
 }

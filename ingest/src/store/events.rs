@@ -160,9 +160,7 @@ impl Store {
                 }
                 Err(source) => return Err(StoreError::Refused { what: "tell what may come in", source }),
             };
-            let mut screened = sealed.screen(&admission);
-            screened.set_aside.extend_from_slice(&orders.set_aside);
-            screened.refused.extend(orders.refused.clone());
+            let screened = orders.refused_of(sealed.screen(&admission));
             let load = Load { screened, admission, writer: self.writer, step };
             let days = &load.screened.days;
             let mut sent = None;

@@ -22,6 +22,7 @@ use super::events::{Fresh, Written};
 use super::quarantine::SetAside;
 use super::replay::{Judgement, Verdict};
 use super::rows::EncodedRows;
+use super::screening::Screening;
 use crate::source::draft;
 
 /// Most orders have no more lines.
@@ -42,13 +43,20 @@ type Orders = HashMap<String, BTreeMap<i32, Event>>;
 /// What became of the refunds of whole orders in a transaction.
 #[derive(Default)]
 pub(super) struct PaidBack {
-    pub(super) set_aside: Vec<SetAside>,
-    pub(super) refused: Refused,
+    set_aside: Vec<SetAside>,
+    refused: Refused,
     /// The refunds by their own ids, and those of their lines.
     lines: Vec<(Uuid, Vec<Uuid>)>,
 }
 
 impl PaidBack {
+    /// Adds those that cannot be paid back to what is refused.
+    pub(super) fn refused_of(&self, mut screened: Screening) -> Screening {
+        screened.set_aside.extend_from_slice(&self.set_aside);
+        screened.refused.extend(self.refused.clone());
+        screened
+    }
+
     /// A refund is new where one of its lines is.
     pub(super) fn told_of(&self, mut written: Written) -> Written {
         if let Fresh::Only(fresh) = &mut written.fresh {

@@ -139,8 +139,8 @@ impl Verdict {
     fn by(&self, admission: &Admission) -> Self {
         let allowed = match &self.judgement {
             Judgement::Event(_) | Judgement::Order(_) => {
-                let events = self.judgement.events().iter();
-                events.map(|accepted| admission::judge(admission, &accepted.event)).collect()
+                let mut events = self.judgement.events().iter();
+                events.try_for_each(|accepted| admission::judge(admission, &accepted.event))
             }
             Judgement::User(record) => match &admission.erased {
                 Some(erased) if erased.contains(&record.user.user_id) => Err(admission::erased()),

@@ -7,27 +7,70 @@ use super::{BATCH_BYTES, Call, MESSAGE_BYTES};
 /// Where batches go: by their name, by their letter as the SDK of browsers has it, and as older SDKs have it.
 pub(crate) const BATCH_PATHS: [&str; 3] = ["/v1/batch", "/v1/b", "/v1/import"];
 
+/// What is answered: status, name, meaning, and whether the same may be sent again.
+const ANSWERS: [(&str, &str, &str, bool); 7] = [
+    ("200", "SegmentCommitted", "It is committed.", false),
+    (
+        "400",
+        "SegmentMalformed",
+        "It cannot be read, or is too large. Sending it again changes nothing.",
+        false,
+    ),
+    ("401", "SegmentUnauthorized", "No key, or an unknown one.", false),
+    ("408", "SegmentTooSlow", "The body came too slowly.", false),
+    ("429", "SegmentTooFast", "Too fast for the key, or for the collector.", true),
+    ("500", "SegmentDefect", "A defect of the collector.", false),
+    (
+        "503",
+        "SegmentUnavailable",
+        "Nothing is acknowledged: PostgreSQL is away, or the collector is stopping.",
+        true,
+    ),
+];
+
+fn reference(part: &str, name: &str) -> Value {
+    json!({ "$ref": format!("#/components/{part}/{name}") })
+}
+
 /// The paths, each by its name and by its letter.
 pub(crate) fn paths() -> Map<String, Value> {
     let mut paths = Map::new();
     for path in BATCH_PATHS {
-        let batch = json!({
-            "type": "object",
-            "required": ["batch"],
-            "properties": {
-                "batch": { "type": "array", "items": message() },
-                "sentAt": sent_at(),
-                "writeKey": write_key(),
-            },
-        });
-        paths.insert(path.to_owned(), json!({ "post": call("Segment: a batch of messages", path, &batch) }));
+        let call = call("Segment: a batch of messages", path, &reference("schemas", "SegmentBatch"));
+        paths.insert(path.to_owned(), json!({ "post": call }));
     }
     for of in Call::ALL {
         for path in [format!("/v1/{}", of.name()), format!("/v1/{:.1}", of.name())] {
-            paths.insert(path.clone(), json!({ "post": call(of.summary(), &path, &message()) }));
+            let call = call(of.summary(), &path, &reference("schemas", "SegmentMessage"));
+            paths.insert(path, json!({ "post": call }));
         }
     }
     paths
+}
+
+/// What these send and are answered.
+pub(crate) fn schemas() -> Map<String, Value> {
+    Map::from_iter([
+        ("SegmentBatch".to_owned(), batch()),
+        ("SegmentMessage".to_owned(), message()),
+        ("SegmentAnswer".to_owned(), answer()),
+    ])
+}
+
+/// The answers, by their names.
+pub(crate) fn responses() -> Map<String, Value> {
+    let answers = ANSWERS.into_iter().map(|(_, name, meaning, may_come_again)| {
+        let content = json!({ "application/json": { "schema": reference("schemas", "SegmentAnswer") } });
+        let mut answer = json!({ "description": meaning, "content": content });
+        if may_come_again {
+            answer["headers"] = json!({ "Retry-After": {
+                "description": "Seconds until the same request may be sent again.",
+                "schema": { "type": "integer", "minimum": 1 },
+            } });
+        }
+        (name.to_owned(), answer)
+    });
+    answers.collect()
 }
 
 fn sent_at() -> Value {
@@ -42,6 +85,15 @@ fn write_key() -> Value {
     json!({ "type": "string", "description": "The key, where no header has it." })
 }
 
+fn batch() -> Value {
+    let messages = json!({ "type": "array", "items": reference("schemas", "SegmentMessage") });
+    json!({
+        "type": "object",
+        "required": ["batch"],
+        "properties": { "batch": messages, "sentAt": sent_at(), "writeKey": write_key() },
+    })
+}
+
 /// A message as far as it is read; docs/collect.md lists what its properties become.
 fn message() -> Value {
     json!({
@@ -52,6 +104,7 @@ fn message() -> Value {
             "event": { "type": "string", "description": "What a track tells, by the e-commerce spec." },
             "userId": { "type": "string" },
             "anonymousId": { "type": "string" },
+            "previousId": { "type": "string" },
             "timestamp": { "type": "string", "format": "date-time" },
             "sentAt": sent_at(),
             "properties": { "type": "object" },
@@ -62,27 +115,21 @@ fn message() -> Value {
     })
 }
 
+fn answer() -> Value {
+    json!({
+        "type": "object",
+        "required": ["success"],
+        "properties": {
+            "success": { "type": "boolean" },
+            "code": { "type": "string", "description": "For a refusal: its kind." },
+            "message": { "type": "string", "description": "For a refusal: what is wrong, for a person to read." },
+        },
+    })
+}
+
 fn call(summary: &str, path: &str, schema: &Value) -> Value {
-    let answer = |description: &str| {
-        let schema = json!({
-            "type": "object",
-            "required": ["success"],
-            "properties": {
-                "success": { "type": "boolean" },
-                "code": { "type": "string" },
-                "message": { "type": "string" },
-            },
-        });
-        json!({ "description": description, "content": { "application/json": { "schema": schema } } })
-    };
-    let retry = |description: &str| {
-        let mut answer = answer(description);
-        answer["headers"] = json!({ "Retry-After": {
-            "description": "Seconds until the same request may be sent again.",
-            "schema": { "type": "integer", "minimum": 1 },
-        } });
-        answer
-    };
+    let responses =
+        ANSWERS.into_iter().map(|(status, name, ..)| (status.to_owned(), reference("responses", name)));
     json!({
         "summary": summary,
         "operationId": format!("segment_{}", path.trim_start_matches("/v1/")),
@@ -95,14 +142,6 @@ fn call(summary: &str, path: &str, schema: &Value) -> Value {
             "required": true,
             "content": { "application/json": { "schema": schema }, "text/plain": { "schema": schema } },
         },
-        "responses": {
-            "200": answer("It is committed."),
-            "400": answer("It cannot be read, or is too large. Sending it again changes nothing."),
-            "401": answer("No key, or an unknown one."),
-            "408": answer("The body came too slowly."),
-            "429": retry("Too fast for the key, or for the collector."),
-            "500": answer("A defect of the collector."),
-            "503": retry("Nothing is acknowledged: PostgreSQL is away, or the collector is stopping."),
-        },
+        "responses": responses.collect::<Map<_, _>>(),
     })
 }
