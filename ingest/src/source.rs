@@ -1,6 +1,7 @@
 //! Where users and events come from.
 
 pub mod collector;
+pub mod context;
 pub mod draft;
 pub mod randomuser;
 pub mod simulator;
