@@ -27,11 +27,10 @@ fn listed() -> impl Iterator<Item = &'static str> {
 /// A program that pretends to be a browser is not recognised. The time grows with the length alone.
 #[must_use]
 pub fn is_bot(user_agent: &str) -> bool {
-    let user_agent = user_agent.trim();
     ANYWHERE.is_match(user_agent)
         || SAYING.is_match(user_agent)
         || is_called_bot(user_agent.as_bytes())
-        || listed().filter_map(|word| word.strip_prefix('^')).any(|word| user_agent.starts_with(word))
+        || listed().filter_map(|word| word.strip_prefix('^')).any(|word| user_agent.trim_start().starts_with(word))
 }
 
 /// Whether a word ends in `bot`, unless it is CUBOT, which makes telephones.
