@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
+use collector::place::Country;
 use collector::proto::collector_client::CollectorClient;
 use collector::proto::{CollectRequest, Event as Message, Outcome};
 use collector::{CollectorConfig, Keys, Limits, keys};
@@ -71,6 +72,7 @@ async fn measure(url: &str, events: u64, runs: usize) -> anyhow::Result<Vec<Meas
         keys: Keys::parse(&made.line)?,
         key_file: None,
         rates: ingest::rates::built_in(),
+        country: Country::default(),
         clock: Clock::wall(),
         limits: Limits::default(),
     })

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use collector::keys::new_key;
+use collector::place::Country;
 use collector::{CollectorConfig, KeyFile, Keys, Limits};
 use ingest::clock::Clock;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,7 +24,8 @@ const KEYS_VARIABLE: &str = "STOREPULSE_COLLECTOR_KEYS";
 Examples:
   storepulse collect key web >> keys       print the key, and append its line to the file
   storepulse collect --keys keys
-  storepulse collect --http 0.0.0.0:56080  for a proxy that terminates TLS; the collector has no TLS"
+  storepulse collect --http 0.0.0.0:56080  for a proxy that terminates TLS; the collector has no TLS
+  storepulse collect --keys keys --country-file GeoLite2-Country.mmdb --address-header X-Forwarded-For"
 )]
 pub(crate) struct CollectArgs {
     #[command(subcommand)]
@@ -70,7 +72,26 @@ struct ServeArgs {
     #[arg(long, value_name = "REQUESTS", default_value_t = Limits::default().requests)]
     max_requests: usize,
     #[command(flatten)]
+    country: CountryArgs,
+    #[command(flatten)]
     rates: RatesArgs,
+}
+
+/// How the country is found of requests whose events tell no place.
+#[derive(Args)]
+struct CountryArgs {
+    /// The header in which your proxy tells the country of the client, as in CF-IPCountry. Use it only if the proxy removes what
+    /// clients write there. Events that tell a place keep it.
+    #[arg(long, value_name = "HEADER")]
+    country_header: Option<String>,
+    /// A file of countries by IP address, in MaxMind's format, as in GeoLite2-Country.mmdb. It is read again when it changes and on
+    /// SIGHUP. The address is neither stored nor logged.
+    #[arg(long, value_name = "FILE")]
+    country_file: Option<PathBuf>,
+    /// The header in which your proxy tells the address of the client, as in X-Forwarded-For: the last address that is not of a
+    /// private network. By default the address of the connection is used.
+    #[arg(long, value_name = "HEADER", requires = "country_file")]
+    address_header: Option<String>,
 }
 
 pub(crate) async fn run(args: CollectArgs) -> anyhow::Result<ExitCode> {
@@ -90,6 +111,9 @@ fn make_key(args: &KeyArgs) -> anyhow::Result<()> {
 
 async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let (keys, key_file) = keys(args.keys.as_deref())?;
+    let CountryArgs { country_header, country_file, address_header } = &args.country;
+    let country =
+        Country::new(country_header.as_deref(), country_file.as_deref(), address_header.as_deref())?;
     let config = CollectorConfig {
         keys,
         key_file,
@@ -97,6 +121,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         http: args.http,
         grpc: args.grpc,
         rates: args.rates.load()?,
+        country,
         clock: Clock::wall(),
         limits: Limits {
             body_bytes: args.max_body_bytes,

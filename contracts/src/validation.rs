@@ -3,14 +3,14 @@
 mod draft;
 mod readmit;
 
-pub use draft::{Draft, Line, OrderLine, Shopper, SourceId, Visit};
+pub use draft::{Context, Draft, Line, OrderLine, Shopper, SourceId, Visit};
 pub use readmit::readmit;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::admission;
-use crate::event::{Event, Price, UNKNOWN_COUNTRY};
+use crate::event::{Country, Event, Price, UNKNOWN_COUNTRY};
 use crate::ids;
 use crate::lateness::{self, Lateness};
 use crate::money::{self, MoneyError, Rates};
@@ -96,6 +96,13 @@ impl Accepted {
         };
         let claim = Some(Claim { event_id, told: None });
         Ok(Self { event, claim, open: self.open.clone(), whole_order: None })
+    }
+
+    /// Takes the country that its request came from as its place, unless one is told or found.
+    pub fn seen_in(&mut self, country: Country) {
+        if self.open.as_ref().is_some_and(|open| open.is_place_open) {
+            self.event.country = country;
+        }
     }
 
     /// Fills what was open with what was found, after which nothing is.

@@ -175,7 +175,11 @@ pub fn fill(event: &mut Event, open: &Open, found: &Found) {
         event.age_band = AgeBand::of_known(event.age);
     }
     if open.is_place_open {
-        event.country = facts.and_then(|facts| facts.country).unwrap_or(UNKNOWN_COUNTRY);
+        // Where nothing is known of the user's place, what the request told of its country stands.
+        let is_known = facts.is_some_and(|facts| facts.country.is_some() || facts.city.is_some());
+        if is_known {
+            event.country = facts.and_then(|facts| facts.country).unwrap_or(UNKNOWN_COUNTRY);
+        }
         event.city = facts.and_then(|facts| facts.city.clone());
         event.latitude = facts.and_then(|facts| facts.latitude);
         event.longitude = facts.and_then(|facts| facts.longitude);
@@ -256,9 +260,11 @@ mod tests {
         assert_eq!((event.country.as_str(), event.city.as_deref()), ("NO", Some("Bergen")));
         assert_eq!((event.session_started_at, event.returning), (visited.started_at, false));
 
+        // Where the request came from stands as long as nothing is known.
+        event.country = "CH".parse().unwrap();
         fill(&mut event, &all, &Found { facts: None, ..found });
         assert_eq!((event.gender, event.age, event.age_band), (Gender::Unknown, None, AgeBand::Unknown));
-        assert_eq!((event.country, event.city, event.latitude), (UNKNOWN_COUNTRY, None, None));
+        assert_eq!((event.country.as_str(), event.city, event.latitude), ("CH", None, None));
     }
 
     #[test]

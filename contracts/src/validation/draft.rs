@@ -66,6 +66,17 @@ pub struct Visit {
     pub channel: Option<Channel>,
 }
 
+/// What is told of the circumstances of an event and stored nowhere: device and channel follow from it where they are not told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Context {
+    /// What the browser or the app calls itself.
+    pub user_agent: Option<String>,
+    /// The address of the page, with its parameters.
+    pub page_url: Option<String>,
+    /// The address of the page before it; empty where there was none.
+    pub referrer: Option<String>,
+}
+
 /// The product an event is about.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
@@ -111,6 +122,8 @@ pub struct Draft {
     pub shopper: Shopper,
     /// Which visit.
     pub visit: Visit,
+    /// Under which circumstances, where anything is told of them.
+    pub context: Option<Box<Context>>,
     /// About which product.
     pub line: Option<Line>,
     /// Of which order.
@@ -136,6 +149,7 @@ impl Draft {
             occurred_at,
             shopper,
             visit,
+            context: None,
             line: None,
             order: None,
             whole_order: None,

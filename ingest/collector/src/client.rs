@@ -129,8 +129,8 @@ impl Courier for Remote {
                 Outcome::Accepted => delivered.appended.committed += 1,
                 Outcome::Repeated => delivered.appended.repeated += 1,
                 Outcome::Rejected => delivered.quarantined += 1,
-                // One of a newer collector: not accounted for, which the run's report shows.
-                Outcome::Unspecified => {}
+                // The simulator names no program; the other is of a newer collector. Neither is accounted for, which the run's report shows.
+                Outcome::Ignored | Outcome::Unspecified => {}
             }
         }
         Ok(delivered)

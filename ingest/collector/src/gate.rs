@@ -1,15 +1,18 @@
 //! Who comes in: checked before anything of a request's body is read.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use contracts::event::Country;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::keys::{Key, Keys};
 use crate::limits::Limits;
+use crate::place;
 use crate::refusal::Refusal;
 use crate::refusals::{Cause, Refusals};
 use crate::share::Share;
@@ -20,6 +23,7 @@ pub(crate) struct Gate {
     known: Arc<RwLock<Known>>,
     limits: Arc<Limits>,
     refusals: Arc<Refusals>,
+    places: place::Country,
     stopping: CancellationToken,
 }
 
@@ -39,6 +43,8 @@ pub(crate) struct Caller {
     /// What the caller's records are called.
     pub(crate) source: Arc<str>,
     pub(crate) share: Share,
+    /// Where the request came from, as far as that is to be found out.
+    pub(crate) country: Option<Country>,
     _place: Arc<OwnedSemaphorePermit>,
 }
 
@@ -51,7 +57,23 @@ impl Gate {
     ) -> Self {
         let shares = shares(&keys, limits, &BTreeMap::new());
         let known = Known { keys, shares, revoked: Keys::default() };
-        Self { known: Arc::new(RwLock::new(known)), limits: Arc::new(limits.clone()), refusals, stopping }
+        Self {
+            known: Arc::new(RwLock::new(known)),
+            limits: Arc::new(limits.clone()),
+            refusals,
+            places: place::Country::default(),
+            stopping,
+        }
+    }
+
+    /// Finds the countries of requests, too.
+    pub(crate) fn locating(self, places: place::Country) -> Self {
+        Self { places, ..self }
+    }
+
+    /// Whoever came in, with the country of the request.
+    pub(crate) fn located(&self, caller: Caller, headers: &HeaderMap, peer: Option<IpAddr>) -> Caller {
+        Caller { country: self.places.of(headers, peer), ..caller }
     }
 
     /// Puts other keys in force; how many there are now, and whose were revoked. Whoever came in with one of these is told.
@@ -81,7 +103,7 @@ impl Gate {
         };
         let place = share.place()?;
         let source = ingest::source::collector::source(key.name()).into();
-        Ok(Caller { key, source, share, _place: Arc::new(place) })
+        Ok(Caller { key, source, share, country: None, _place: Arc::new(place) })
     }
 
     /// The share that the bytes of a request are to be taken from; nothing where its key is unknown.

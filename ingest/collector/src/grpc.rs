@@ -56,6 +56,7 @@ impl tonic::service::Interceptor for Guard {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let headers = request.metadata().clone().into_headers();
         let caller = self.0.admit(&headers)?;
+        let caller = self.0.located(caller, &headers, request.remote_addr().map(|peer| peer.ip()));
         request.extensions_mut().insert(caller);
         Ok(request)
     }

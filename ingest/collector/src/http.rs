@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::body::HttpBody as _;
-use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -22,6 +22,7 @@ use serde_json::value::RawValue;
 use tower_http::decompression::RequestDecompressionLayer;
 use uuid::Uuid;
 
+use crate::connections::Peer;
 use crate::intake::{Intake, beside};
 use crate::openapi::{self, EVENTS_PATH, HEALTH_PATH, OPENAPI_PATH};
 use crate::record::SenderRecord;
@@ -46,6 +47,7 @@ pub(crate) fn router(intake: &Arc<Intake>) -> Router {
 pub(crate) struct Answer {
     pub(crate) accepted: u64,
     pub(crate) repeated: u64,
+    pub(crate) ignored: u64,
     pub(crate) rejected: u64,
     /// One for each event, in their order.
     pub(crate) verdicts: Vec<Verdict>,
@@ -58,6 +60,7 @@ impl From<Vec<Verdict>> for Answer {
             *match verdict {
                 Verdict::Accepted { .. } => &mut answer.accepted,
                 Verdict::Repeated { .. } => &mut answer.repeated,
+                Verdict::Ignored { .. } => &mut answer.ignored,
                 Verdict::Rejected { .. } => &mut answer.rejected,
             } += 1;
         }
@@ -85,6 +88,8 @@ impl SenderRecord for &RawValue {
 
 async fn collect(State(intake): State<Arc<Intake>>, request: Request) -> Result<Json<Answer>, Refusal> {
     let caller = intake.gate.admit(request.headers())?;
+    let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|peer| peer.0.0.ip());
+    let caller = intake.gate.located(caller, request.headers(), peer);
     if !is_json(request.headers()) {
         return Err(Refusal::ContentType);
     }

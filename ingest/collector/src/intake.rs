@@ -131,7 +131,8 @@ impl Intake {
         records: impl ExactSizeIterator<Item = Result<T, Refusal>>,
     ) -> Result<Pending, Refusal> {
         let now = self.clock.now();
-        let judged = Judged::new(records, &caller.source, now, &self.rates, self.limits.event_bytes)?;
+        let event_bytes = self.limits.event_bytes;
+        let judged = Judged::new(records, &caller.source, now, &self.rates, event_bytes, caller.country)?;
         self.hand_over(judged, room)
     }
 
@@ -150,8 +151,8 @@ impl Intake {
                 Item::Other(other) => others.push(*other),
             }
         }
-        let judged =
-            Judged::new(records.into_iter(), &caller.source, now, &self.rates, self.limits.event_bytes)?;
+        let (records, event_bytes) = (records.into_iter(), self.limits.event_bytes);
+        let judged = Judged::new(records, &caller.source, now, &self.rates, event_bytes, caller.country)?;
         self.hand_over(judged.with_others(others, &caller.source, now), room)
     }
 

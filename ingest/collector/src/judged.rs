@@ -2,10 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use contracts::Reason;
+use contracts::event::Country;
 use contracts::money::Rates;
 use contracts::printable::printable_within;
-use contracts::validation::{self, Rejection};
-use ingest::store::{Committed, EncodedRows, Fresh, KEPT_ONCE, Kept, OtherEvent, SetAside};
+use contracts::validation::{self, Accepted, Rejection};
+use ingest::source::context;
+use ingest::store::{Committed, EncodedRows, Fresh, KEPT_ONCE, Kept, OtherEvent, OtherKind, SetAside};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -18,15 +20,27 @@ use crate::verdict::Verdict;
 pub(crate) struct Judged {
     pub(crate) rows: EncodedRows,
     pub(crate) set_aside: Vec<SetAside>,
-    /// How many have no place among the rows.
+    /// How many have neither a place among the rows nor a verdict.
     others: usize,
     pub(crate) events: JudgedEvents,
 }
 
-/// For each event, in their order, the id it will be stored under or why it will not.
+/// For each event, in their order, what will become of it.
 #[derive(Debug)]
-pub(crate) struct JudgedEvents(Vec<Result<Uuid, Rejection>>);
+pub(crate) struct JudgedEvents(Vec<Fate>);
 
+/// What becomes of an event.
+#[derive(Debug)]
+enum Fate {
+    /// It is stored under this id.
+    Row(Uuid),
+    /// It counts nowhere, because a program sent it.
+    OfBot,
+    Rejected(Rejection),
+}
+
+/// What our own API is called among the dialects.
+const OWN: &str = "storepulse";
 /// Characters of what is wrong, quotation included.
 const DETAIL_CHARS: usize = 200;
 
@@ -40,6 +54,24 @@ fn within(record: &impl SenderRecord, limit_bytes: usize) -> Result<(), Rejectio
     Err(Rejection { reason: Reason::Malformed, field: "event", detail })
 }
 
+/// An event of a program, with the key on which its repeats are recognised, whatever their time.
+fn of_bot(accepted: &Accepted, payload: Vec<u8>) -> OtherEvent {
+    let open = accepted.open.as_deref();
+    let told = open.map(|open| (open.user_id, open.anonymous_id));
+    let (user_id, anonymous_id) = told.unwrap_or((Some(accepted.event.user_id), None));
+    OtherEvent {
+        id: accepted.identity().to_string(),
+        dialect: OWN,
+        kind: OtherKind::Bot,
+        name: accepted.event.event_name.as_str().to_owned(),
+        occurred_at: accepted.event.occurred_at,
+        user_id,
+        anonymous_id,
+        tells: None,
+        payload,
+    }
+}
+
 impl Judged {
     /// Judges the records of a request; there are no more of them than rows in a commit.
     ///
@@ -51,20 +83,32 @@ impl Judged {
         ingested_at: DateTime<Utc>,
         rates: &Rates,
         event_bytes: usize,
+        country: Option<Country>,
     ) -> Result<Self, Refusal> {
         let mut rows = EncodedRows::with_capacity(records.len()).from_source(source);
         let mut set_aside = Vec::new();
         let mut events = Vec::with_capacity(records.len());
         for record in records {
             let record = record?;
-            let accepted = within(&record, event_bytes)
-                .and_then(|()| record.draft())
-                .and_then(|draft| validation::accept(draft, source, ingested_at, rates));
+            let accepted = within(&record, event_bytes).and_then(|()| record.draft()).and_then(|draft| {
+                let is_of_bot = context::is_of_bot(&draft);
+                Ok((validation::accept(draft, source, ingested_at, rates)?, is_of_bot))
+            });
             match accepted {
-                Ok(accepted) => {
+                Ok((accepted, true)) => {
+                    let event = of_bot(&accepted, record.payload());
+                    let kept = Kept { source: source.to_owned(), received_at: ingested_at, event };
+                    let taken = rows.take_other(kept);
+                    debug_assert!(taken, "a request fits into a commit");
+                    events.push(Fate::OfBot);
+                }
+                Ok((mut accepted, false)) => {
+                    if let Some(country) = country {
+                        accepted.seen_in(country);
+                    }
                     let taken = rows.take(&accepted);
                     debug_assert!(taken, "a request fits into a commit");
-                    events.push(Ok(accepted.event.event_id));
+                    events.push(Fate::Row(accepted.event.event_id));
                 }
                 Err(rejection) => {
                     // What breaks a rule is quoted, and may be anything.
@@ -87,7 +131,7 @@ impl Judged {
                         user_id,
                         quarantined_at: ingested_at,
                     });
-                    events.push(Err(rejection));
+                    events.push(Fate::Rejected(rejection));
                 }
             }
         }
@@ -120,14 +164,15 @@ impl JudgedEvents {
     /// requests must ask in the order of their rows.
     pub(crate) fn verdicts(self, committed: &mut Committed) -> Vec<Verdict> {
         let Committed { fresh, repeats, refused } = committed;
-        let event = |event: Result<Uuid, Rejection>| match event {
-            Ok(event_id) => refused.get(&event_id).map_or(Ok(event_id), |rejection| Err(rejection.clone())),
-            rejected => rejected,
+        let fate = |fate: Fate| match fate {
+            Fate::Row(event_id) => refused.get(&event_id).cloned().map_or(fate, Fate::Rejected),
+            other => other,
         };
-        let verdict = |judged: Result<Uuid, Rejection>| match (event(judged), &mut *fresh) {
-            (Err(rejection), _) => rejection.into(),
-            (Ok(event_id), Fresh::All) => Verdict::Accepted { event_id },
-            (Ok(event_id), Fresh::Only(ids)) => match ids.remove(&event_id) {
+        let verdict = |judged: Fate| match (fate(judged), &mut *fresh) {
+            (Fate::Rejected(rejection), _) => rejection.into(),
+            (Fate::OfBot, _) => Verdict::Ignored { reason: Verdict::BOT },
+            (Fate::Row(event_id), Fresh::All) => Verdict::Accepted { event_id },
+            (Fate::Row(event_id), Fresh::Only(ids)) => match ids.remove(&event_id) {
                 true => Verdict::Accepted { event_id },
                 false => Verdict::Repeated { event_id: *repeats.get(&event_id).unwrap_or(&event_id) },
             },

@@ -29,6 +29,7 @@ mod key_file;
 pub mod keys;
 mod limits;
 pub mod openapi;
+pub mod place;
 mod record;
 mod refusal;
 mod refusals;

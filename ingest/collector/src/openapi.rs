@@ -208,6 +208,7 @@ fn told_only(field: &draft::Field) -> Value {
         draft::Kind::Int => json!({ "type": "integer", "format": "int32" }),
         draft::Kind::Double => json!({ "type": "number", "format": "double" }),
         draft::Kind::Bool => json!({ "type": "boolean" }),
+        draft::Kind::Text if TEXTS.contains(&field.name) => json!({ "type": "string" }),
         draft::Kind::Text | draft::Kind::EventId => json!({ "type": "string", "minLength": 1 }),
         draft::Kind::UserId | draft::Kind::AnonymousId | draft::Kind::SessionId => {
             json!({ "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS })
@@ -216,6 +217,9 @@ fn told_only(field: &draft::Field) -> Value {
     schema["description"] = field.doc.join(" ").into();
     schema
 }
+
+/// Texts that may be empty.
+const TEXTS: [&str; 3] = ["user_agent", "page_url", "referrer"];
 
 /// Of a sender's ids of users, browsers and visits.
 const MAX_NAME_CHARS: usize = 200;
@@ -268,10 +272,11 @@ fn answer() -> Value {
     let count = |description: &str| json!({ "type": "integer", "minimum": 0, "description": description });
     json!({
         "type": "object",
-        "required": ["accepted", "repeated", "rejected", "verdicts"],
+        "required": ["accepted", "repeated", "ignored", "rejected", "verdicts"],
         "properties": {
             "accepted": count("Events that are new, and committed."),
             "repeated": count("Events whose id was there already; nothing was stored."),
+            "ignored": count("Events of programs that name themselves as such; they are kept apart."),
             "rejected": count("Events that break a rule; they are kept in quarantine."),
             "verdicts": {
                 "type": "array",
@@ -295,13 +300,17 @@ fn verdict() -> Value {
             },
             "reason": {
                 "type": "string",
-                "enum": contracts::Reason::ALL.iter().map(|reason| reason.as_str()).collect::<Vec<_>>(),
-                "description": "For a rejected event: the kind of cause.",
+                "enum": reasons().collect::<Vec<_>>(),
+                "description": "For a rejected event: the kind of cause. For an ignored one: bot.",
             },
             "field": { "type": "string", "description": "For a rejected event: the field it is about." },
             "detail": { "type": "string", "description": "For a rejected event: what is wrong, for a person to read." },
         },
     })
+}
+
+fn reasons() -> impl Iterator<Item = &'static str> {
+    contracts::Reason::ALL.iter().map(|reason| reason.as_str()).chain([Verdict::BOT])
 }
 
 fn problem() -> Value {

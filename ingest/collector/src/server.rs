@@ -18,7 +18,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tower::util::{MapRequestLayer, MapResponseLayer};
 
-use crate::connections::{Connection, Port};
+use crate::connections::{Connection, Peer, Port};
 use crate::gate::Gate;
 use crate::grpc::{self, proto};
 use crate::http;
@@ -26,6 +26,7 @@ use crate::intake::Intake;
 use crate::key_file::KeyFile;
 use crate::keys::Keys;
 use crate::limits::{Limits, LimitsError};
+use crate::place::Country;
 use crate::refusals::Refusals;
 use crate::writer;
 
@@ -49,6 +50,8 @@ pub struct CollectorConfig {
     pub key_file: Option<KeyFile>,
     /// What money is converted with.
     pub rates: Rates,
+    /// How the country of a request is found.
+    pub country: Country,
     /// What `ingested_at` is read from.
     pub clock: Clock,
     /// What bounds it.
@@ -77,6 +80,9 @@ pub enum CollectorError {
     /// SIGHUP cannot be listened to.
     #[error("cannot follow the file of API keys")]
     Keys(#[source] std::io::Error),
+    /// The same for the file of countries.
+    #[error("cannot follow the file of countries")]
+    Countries(#[source] std::io::Error),
     /// A server ended by itself.
     #[error("the {protocol} server failed")]
     Server {
@@ -111,7 +117,7 @@ pub struct Running {
 /// # Errors
 /// When limits, store or ports cannot be had.
 pub async fn start(config: CollectorConfig) -> Result<Running, CollectorError> {
-    let CollectorConfig { pg_url, http, grpc, keys, key_file, rates, clock, limits } = config;
+    let CollectorConfig { pg_url, http, grpc, keys, key_file, rates, country, clock, limits } = config;
     limits.check()?;
     let mut store = Store::connect(&pg_url).await?.with_patience(limits.patience);
     store.settle_base_currency(rates.base()).await?;
@@ -123,6 +129,8 @@ pub async fn start(config: CollectorConfig) -> Result<Running, CollectorError> {
     let gate = Gate::new(keys, &limits, Arc::clone(&refusals), stopping.clone());
     let following = key_file.map(|file| file.follow(gate.clone(), stopping.clone())).transpose();
     let following = following.map_err(CollectorError::Keys)?;
+    let following_countries = country.follow(stopping.clone()).map_err(CollectorError::Countries)?;
+    let gate = gate.locating(country);
     let (to_writer, waiting) = mpsc::unbounded_channel();
     let (healthy, store_answers) = watch::channel(true);
     let (commit_every, grace) = (limits.commit_every, limits.grace);
@@ -139,6 +147,12 @@ pub async fn start(config: CollectorConfig) -> Result<Running, CollectorError> {
 
     let mut servers = JoinSet::new();
     if let Some(following) = following {
+        servers.spawn(async {
+            following.await;
+            Ok(())
+        });
+    }
+    if let Some(following) = following_countries {
         servers.spawn(async {
             following.await;
             Ok(())
@@ -163,7 +177,7 @@ async fn serve_http(
     router: axum::Router,
     stopping: CancellationToken,
 ) -> Result<(), CollectorError> {
-    axum::serve(port, router)
+    axum::serve(port, router.into_make_service_with_connect_info::<Peer>())
         .with_graceful_shutdown(stopping.cancelled_owned())
         .await
         .map_err(|source| CollectorError::Server { protocol: "http", source: source.into() })

@@ -18,6 +18,11 @@ pub enum Verdict {
         /// The id of the event that counts.
         event_id: Uuid,
     },
+    /// It keeps the rules and counts in no figure; it is kept apart.
+    Ignored {
+        /// The kind of cause: [`BOT`](Self::BOT).
+        reason: &'static str,
+    },
     /// It breaks a rule, and is kept in quarantine.
     Rejected {
         /// The kind of cause.
@@ -31,7 +36,9 @@ pub enum Verdict {
 
 impl Verdict {
     /// The words in JSON.
-    pub const WORDS: [&str; 3] = ["accepted", "repeated", "rejected"];
+    pub const WORDS: [&str; 4] = ["accepted", "repeated", "ignored", "rejected"];
+    /// Why an event is ignored: a program sent it, by its own words.
+    pub const BOT: &str = "bot";
 }
 
 impl From<Rejection> for Verdict {

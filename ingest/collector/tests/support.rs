@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use collector::place::Country;
 use collector::proto::collector_client::CollectorClient;
 use collector::proto::{CollectRequest, Event};
 use collector::{CollectorConfig, CollectorError, KeyFile, Keys, Limits, keys};
@@ -95,7 +96,7 @@ impl Scene {
         self.collector_with(CollectorConfig { keys, key_file, ..self.config(Limits::default()) }).await
     }
 
-    async fn collector_with(&self, config: CollectorConfig) -> Collector {
+    pub(crate) async fn collector_with(&self, config: CollectorConfig) -> Collector {
         let running = collector::start(config).await.unwrap();
         let (http, grpc) = (running.http, running.grpc);
         let cancel = CancellationToken::new();
@@ -163,6 +164,7 @@ pub(crate) fn config(pg_url: &str, keys: &str, limits: Limits) -> CollectorConfi
         keys: Keys::parse(keys).unwrap(),
         key_file: None,
         rates: ingest::rates::built_in(),
+        country: Country::default(),
         clock: Clock::wall(),
         limits,
     }

@@ -3,7 +3,7 @@ use contracts::money::Rates;
 use contracts::validation::{self, Accepted, Rejection};
 use contracts::{Event, Namespace, Reason, wire};
 
-use crate::source::{FILE_PREFIX, collector, draft, randomuser, simulator};
+use crate::source::{FILE_PREFIX, collector, context, draft, randomuser, simulator};
 use crate::store::{Judgement, Quarantined};
 
 /// By what records are judged.
@@ -82,10 +82,15 @@ pub fn judge(
                 Err(bad) => refused(bad.reason, &bad.to_string()),
             },
         },
-        Origin::Draft => event(
-            draft::read(payload)
-                .and_then(|draft| validation::accept(draft, &record.source, ingested_at, &rules.rates)),
-        ),
+        Origin::Draft => match draft::read(payload) {
+            Ok(draft) if context::is_of_bot(&draft) => refused(
+                record.reason,
+                "a program sent it that says of itself that it is no shopper: it has no place in the figures",
+            ),
+            draft => event(
+                draft.and_then(|draft| validation::accept(draft, &record.source, ingested_at, &rules.rates)),
+            ),
+        },
         Origin::Topic | Origin::File | Origin::Log | Origin::QuarantineTopic => {
             event(topic_event(payload, ingested_at).map(Accepted::from))
         }

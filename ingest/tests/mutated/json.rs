@@ -167,6 +167,7 @@ pub(super) fn purchase() -> Value {
         "returning": true, "device": "mobile", "channel": "paid_search", "item_id": "sku-1", "item_name": "Lamp",
         "category": "home", "brand": "Lumen", "price": "19.99", "currency": "CHF", "quantity": 3, "order_id": "o-1",
         "order_line": 1, "order_lines": 2, "purchased_at": "2026-02-20T08:00:00Z", "payment_type": "card",
+        "user_agent": "Mozilla/5.0 (X11; Linux x86_64)", "page_url": "https://shop.example/?gclid=1", "referrer": "",
     })
 }
 

@@ -73,7 +73,8 @@ fn label(value: &Value) -> Option<String> {
     owned(value).filter(|text| text.chars().any(|c| !c.is_whitespace()))
 }
 
-const LABELS: [&str; 5] = ["item_name", "category", "brand", "city", "payment_type"];
+const LABELS: [&str; 8] =
+    ["item_name", "category", "brand", "city", "payment_type", "user_agent", "page_url", "referrer"];
 
 struct Fields(HashMap<String, Box<RawValue>>);
 
@@ -274,6 +275,9 @@ pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<O
     fields.may("device", word("desktop mobile tablet other unknown"))?;
     let channels = "direct organic_search paid_search social email referral display other unknown";
     fields.may("channel", word(channels))?;
+    for of_the_request in ["user_agent", "page_url", "referrer"] {
+        fields.may(of_the_request, owned)?;
+    }
     fields.may("payment_type", owned)?;
 
     let check = |right: bool, reason: Reason| if right { Ok(()) } else { Err(reason) };

@@ -58,6 +58,9 @@ impl From<Verdict> for Message {
         match verdict {
             Verdict::Accepted { event_id } => stored(Outcome::Accepted, event_id),
             Verdict::Repeated { event_id } => stored(Outcome::Repeated, event_id),
+            Verdict::Ignored { reason } => {
+                Self { outcome: Outcome::Ignored.into(), reason: Some(reason.to_owned()), ..Self::default() }
+            }
             Verdict::Rejected { reason, field, detail } => Self {
                 outcome: Outcome::Rejected.into(),
                 event_id: None,

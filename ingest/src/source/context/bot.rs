@@ -30,7 +30,9 @@ pub fn is_bot(user_agent: &str) -> bool {
     ANYWHERE.is_match(user_agent)
         || SAYING.is_match(user_agent)
         || is_called_bot(user_agent.as_bytes())
-        || listed().filter_map(|word| word.strip_prefix('^')).any(|word| user_agent.trim_start().starts_with(word))
+        || listed()
+            .filter_map(|word| word.strip_prefix('^'))
+            .any(|word| user_agent.trim_start().starts_with(word))
 }
 
 /// Whether a word ends in `bot`, unless it is CUBOT, which makes telephones.

@@ -7,12 +7,13 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use contracts::Reason;
 use contracts::money::{Cost, Exact};
 use contracts::record::Text;
-use contracts::validation::{Draft, Line, OrderLine, Rejection, Shopper, SourceId, Visit};
+use contracts::validation::{Context, Draft, Line, OrderLine, Rejection, Shopper, SourceId, Visit};
 use contracts::vocabulary::EventName;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::{Fields, rejected};
+use crate::source::context;
 
 /// What a field's value is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,6 +190,13 @@ macro_rules! sender_fields {
             returning = 14 bool, Bool, Event, false, |draft| draft.visit.returning.map(Value::Bool);
             device = 15 string, Text, Event, false, |draft| draft.visit.device.map(|device| text(device.as_str()));
             channel = 16 string, Text, Event, false, |draft| draft.visit.channel.map(|channel| text(channel.as_str()));
+            /// What the browser or the app calls itself. It is not stored: the device follows from it where none is told, and an event of a
+            /// program that names itself as one is ignored.
+            user_agent = 32 string, Text, Event, false, |draft| circumstances_of(draft)?.user_agent.as_deref().map(text);
+            /// The address of the page, with its parameters. It is not stored: the channel follows from it and the referrer where none is told.
+            page_url = 33 string, Text, Event, false, |draft| circumstances_of(draft)?.page_url.as_deref().map(text);
+            /// The address of the page before, as the browser tells it; empty where there was none. It is not stored.
+            referrer = 34 string, Text, Event, false, |draft| circumstances_of(draft)?.referrer.as_deref().map(text);
             /// The product, where the event is about one.
             item_id = 17 string, Text, Product, false, |draft| line(draft).map(|line| text(&line.item_id));
             item_name = 18 string, Text, Product, false, |draft| line(draft).map(|line| text(&line.item_name));
@@ -261,6 +269,10 @@ fn instant<'a>(at: &DateTime<Utc>) -> Value<'a> {
     Value::Text(Cow::Owned(at.to_rfc3339_opts(SecondsFormat::AutoSi, true)))
 }
 
+fn circumstances_of(draft: &Draft) -> Option<&Context> {
+    draft.context.as_deref()
+}
+
 const fn line(draft: &Draft) -> Option<&Line> {
     draft.line.as_ref()
 }
@@ -304,7 +316,7 @@ pub fn assemble(fields: &impl Fields) -> Result<Draft, Rejection> {
     } else {
         None
     };
-    Ok(Draft {
+    let mut draft = Draft {
         source_id,
         event_name: required(fields, "event_name")?,
         occurred_at: required(fields, "occurred_at")?,
@@ -325,11 +337,24 @@ pub fn assemble(fields: &impl Fields) -> Result<Draft, Rejection> {
             device: fields.optional("device")?,
             channel: fields.optional("channel")?,
         },
+        context: circumstances(fields)?,
         line,
         order,
         whole_order: if is_whole_order { fields.optional("order_id")? } else { None },
         payment_type: optional_label(fields, "payment_type")?,
-    })
+    };
+    context::complete(&mut draft);
+    Ok(draft)
+}
+
+/// What is told of the circumstances. Programs cut such texts anywhere, which must not cost the record.
+fn circumstances(fields: &impl Fields) -> Result<Option<Box<Context>>, Rejection> {
+    let told = Context {
+        user_agent: fields.label("user_agent")?,
+        page_url: fields.label("page_url")?,
+        referrer: fields.label("referrer")?,
+    };
+    Ok((told != Context::default()).then(|| Box::new(told)))
 }
 
 /// Whether it is a refund that tells of an order and of no line: all of it is paid back.

@@ -1,6 +1,6 @@
 use chrono::{DateTime, TimeDelta};
 use contracts::money::{Cost, Exact};
-use contracts::validation::{Line, OrderLine, Shopper, SourceId, Visit};
+use contracts::validation::{Context, Line, OrderLine, Shopper, SourceId, Visit};
 use contracts::visitor::SenderId;
 use contracts::vocabulary::{Channel, Device, EventName, Gender};
 use proptest::prelude::*;
@@ -50,8 +50,9 @@ fn drafts() -> impl Strategy<Value = Draft> {
         prop::option::of(line),
         prop::option::of(order),
         prop::option::of(Just("card")),
+        contexts(),
     )
-        .prop_map(|(source_id, unix_us, shopper, (session_id, told), line, order, payment)| {
+        .prop_map(|(source_id, unix_us, shopper, (session_id, told), line, order, payment, context)| {
             let occurred_at = DateTime::from_timestamp_micros(unix_us).unwrap();
             Draft {
                 source_id,
@@ -65,12 +66,22 @@ fn drafts() -> impl Strategy<Value = Draft> {
                     device: told[2].then_some(Device::Mobile),
                     channel: told[3].then_some(Channel::PaidSearch),
                 },
+                context,
                 line,
                 order,
                 whole_order: None,
                 payment_type: payment.map(|text| text.parse().unwrap()),
             }
         })
+}
+
+/// The user agent says nothing of a device, so that what is left out stays so.
+fn contexts() -> impl Strategy<Value = Option<Box<Context>>> {
+    let text = || prop::option::of("[a-zß-ž /?=]{0,9}");
+    (text(), text()).prop_map(|(user_agent, page_url)| {
+        let context = Context { user_agent, page_url, referrer: None };
+        (context != Context::default()).then(|| Box::new(context))
+    })
 }
 
 fn sender_ids() -> impl Strategy<Value = SenderId> {
