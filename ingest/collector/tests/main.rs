@@ -5,6 +5,7 @@
 mod admission;
 mod attacks;
 mod clients;
+mod context;
 mod crash;
 mod described;
 mod documented;

@@ -1,6 +1,7 @@
 //! A collector for one test, with a database of its own on a PostgreSQL that the tests of this binary share.
 
 pub(crate) mod child;
+pub(crate) mod mmdb;
 
 use std::net::SocketAddr;
 use std::path::Path;
