@@ -24,6 +24,8 @@ const ISO_CODE: [PathElement<'_>; 2] = [PathElement::Key("country"), PathElement
 #[derive(Debug)]
 pub(super) struct CountryFile {
     path: PathBuf,
+    /// What the file was when it was first read.
+    opened: Stamp,
     reader: RwLock<Arc<Reader<Vec<u8>>>>,
 }
 
@@ -32,8 +34,10 @@ type Stamp = Option<(SystemTime, u64)>;
 
 impl CountryFile {
     pub(super) fn open(path: &Path) -> Result<Self, CountryError> {
+        // Before it is read: what changes meanwhile is read again.
+        let opened = stamp(path);
         let reader = RwLock::new(Arc::new(read(path)?));
-        Ok(Self { path: path.to_owned(), reader })
+        Ok(Self { path: path.to_owned(), opened, reader })
     }
 
     /// What the file says of an address.
@@ -41,11 +45,6 @@ impl CountryFile {
         let reader = Arc::clone(&self.reader.read().unwrap_or_else(PoisonError::into_inner));
         // An IPv6 address in a file of IPv4 is not found, as one that nobody has.
         reader.lookup(address).ok()?.decode_path(&ISO_CODE).ok()?
-    }
-
-    fn stamp(&self) -> Stamp {
-        let metadata = std::fs::metadata(&self.path).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
     }
 
     /// Reads it again. One that cannot be read leaves the countries as they are.
@@ -63,6 +62,11 @@ impl CountryFile {
             ),
         }
     }
+}
+
+fn stamp(path: &Path) -> Stamp {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 /// Reads a file of which at least one network has a country.
@@ -93,7 +97,7 @@ pub(super) fn follow(
     Ok(async move {
         let mut looks = interval(EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut in_use = file.stamp();
+        let mut in_use = file.opened;
         let mut seen = in_use;
         loop {
             let is_asked = tokio::select! {
@@ -101,7 +105,7 @@ pub(super) fn follow(
                 _ = hangups.recv() => true,
                 _ = looks.tick() => false,
             };
-            let stamp = file.stamp();
+            let stamp = stamp(&file.path);
             let is_settled = stamp == seen;
             seen = stamp;
             if !is_asked && (stamp == in_use || !is_settled) {
