@@ -189,6 +189,11 @@ async fn a_program_that_names_itself_is_kept_apart() {
     let verdicts = collector.client().await.collect(call).await.unwrap().into_inner().verdicts;
     assert_eq!((verdicts[0].outcome(), verdicts[0].reason.as_deref()), (Outcome::Ignored, Some("bot")));
 
+    // It is kept once, and counted.
+    let kept = "select count(*) from raw.other_events where kind = 'bot' and dialect = 'storepulse' and name = 'view_item_list'
+                and source = 'collector/web' and convert_from(payload, 'UTF8') like '%Googlebot%'";
+    assert_eq!(scene.count(kept).await, 2);
+    assert_eq!(scene.ledger().await, [5, 1, 1, 1]);
     // Neither an event nor a visit came of it.
     let id = shopper["event_id"].as_str().unwrap();
     assert_eq!(scene.count(&format!("select count(*) from raw.events where event_id = '{id}'")).await, 1);
