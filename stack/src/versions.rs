@@ -132,6 +132,7 @@ mod tests {
             "airflow/requirements.txt",
             "notebooks/requirements.txt",
             "tests/browser/requirements.txt",
+            "tests/clients/requirements.txt",
             "services/container/hadolint.txt",
             "services/pins/build.txt",
         ] {

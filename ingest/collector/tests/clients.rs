@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use contracts::ids;
+use serde_json::Value;
 use tokio::process::Command;
 
 use crate::support::{Collector, Scene};
@@ -60,6 +61,16 @@ async fn assert_day(client: &str) {
     let orders = "select count(*) from raw.events where order_id is not null";
     assert_eq!(scene.count(orders).await, 4, "{client}");
     collector.stop().await.unwrap();
+}
+
+#[test]
+fn every_package_of_node_has_its_digest_and_no_address() {
+    let lock: Value = serde_json::from_str(include_str!("../../../tests/clients/package-lock.json")).unwrap();
+    let packages = lock["packages"].as_object().unwrap();
+    assert!(packages.len() > 1);
+    for (name, package) in packages.iter().filter(|(name, _)| !name.is_empty()) {
+        assert!(package["integrity"].is_string() && package.get("resolved").is_none(), "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

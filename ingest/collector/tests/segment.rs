@@ -27,14 +27,17 @@ pub(crate) fn message(kind: &str, id: &str, rest: Value) -> Value {
         "context": { "ip": ADDRESS, "library": { "name": "test" }, "userAgent": "Mozilla/5.0" },
         "integrations": {},
     });
-    for (field, value) in rest.as_object().unwrap() {
-        message[field] = value.clone();
+    let Value::Object(rest) = rest else { panic!("fields of a message are by name") };
+    for (field, value) in rest {
+        message[field] = value;
     }
     message
 }
 
 pub(crate) fn track(id: &str, event: &str, properties: Value) -> Value {
-    message("track", id, json!({ "event": event, "properties": properties }))
+    let mut told = json!({ "event": event });
+    told["properties"] = properties;
+    message("track", id, told)
 }
 
 pub(crate) fn product(id: &str, price: f64, quantity: i32) -> Value {

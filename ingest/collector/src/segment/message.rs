@@ -44,7 +44,7 @@ fn refused(record: Mapped, reason: Reason, field: &'static str, detail: impl Int
 
 pub(super) fn translate(raw: &RawValue, call: Option<Call>, received: &Received<'_>) -> Item {
     let mut record = Mapped::new(of_event, raw.get().len());
-    record.set_known_by(raw.get());
+    record.set_known_by(format!("{:x}", Sha256::digest(raw.get())));
     if is_too_deep(raw) {
         return refused(record, Reason::Malformed, "message", "it is nested too deeply");
     }

@@ -15,6 +15,9 @@ use crate::record::SenderRecord as _;
 /// Where the spec has no category, or the sender tells none.
 const NO_CATEGORY: &str = "unknown";
 
+/// The most bytes of what the lines of an order have in common: ids and words.
+const COMMON_BYTES: usize = 4 * 1024;
+
 /// What the spec calls our fields in an event about one product.
 pub(super) fn of_product(field: &'static str) -> &'static str {
     match field {
@@ -99,6 +102,15 @@ pub(super) fn order(
         // A refund without products is one of the whole order.
         return vec![whole];
     };
+    // Every line has it: what is short in a message would be long in a thousand lines.
+    whole.set("currency", properties.get("currency").map_or(Value::Null, json::any));
+    let common_bytes = whole.payload().len();
+    whole.set("currency", Value::Null);
+    if common_bytes > COMMON_BYTES {
+        let detail = format!("what all lines have in common has {common_bytes} bytes, not {COMMON_BYTES}");
+        whole.refuse(Reason::InvalidField, "properties", detail);
+        return vec![whole];
+    }
     let products = match serde_json::from_str::<Vec<&RawValue>>(products.get()) {
         Ok(products) if (1..=MAX_ORDER_LINES as usize).contains(&products.len()) => products,
         Ok(products) => {

@@ -234,6 +234,9 @@ fn what_is_wrong_is_named_as_segment_names_it() {
     for (message, expected) in cases {
         assert_eq!(refusal(&message), expected, "{message}");
     }
+    // It would be there a thousand times.
+    let long = with(example("Order Completed"), "/userId", json!("x".repeat(5_000)));
+    assert_eq!(refusal(&long), (Reason::InvalidField, "properties"));
     let nobody = with(with(example("page"), "/userId", Value::Null), "/anonymousId", Value::Null);
     assert_eq!(refusal(&nobody), (Reason::MissingField, "userId"));
     for line in records(&with(completed, "/properties/currency", Value::Null)) {
