@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use collector::keys::new_key;
+use collector::keys::{BROWSER_EVENTS_PER_S, new_browser_key};
 use collector::place::Country;
-use collector::{CollectorConfig, KeyFile, Keys, Limits};
+use collector::{CollectorConfig, KeyFile, Keys, Limits, Origin};
 use ingest::clock::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -23,6 +23,7 @@ const KEYS_VARIABLE: &str = "STOREPULSE_COLLECTOR_KEYS";
     after_help = "\
 Examples:
   storepulse collect key web >> keys       print the key, and append its line to the file
+  storepulse collect key shop --origin https://shop.example >> keys   a key that pages of this origin may hold
   storepulse collect --keys keys
   storepulse collect --http 0.0.0.0:56080  for a proxy that terminates TLS; the collector has no TLS
   storepulse collect --keys keys --country-file GeoLite2-Country.mmdb --address-header X-Forwarded-For"
@@ -45,9 +46,14 @@ enum CollectCommand {
 struct KeyArgs {
     /// The name of the key: up to 32 lower-case letters, digits, - and _.
     name: String,
-    /// The number of events per second that the key may send. There is no limit by default.
+    /// The number of events per second that the key may send. A key with origins may send 500 by default, any other has no
+    /// limit by default.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
+    /// The origin of pages whose browsers may send with the key, such as https://shop.example or http://localhost:3000. Can be
+    /// given several times. Such a key may be public: it is refused to other origins, to programs, and over gRPC.
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Vec<Origin>,
 }
 
 #[derive(Args)]
@@ -103,7 +109,9 @@ pub(crate) async fn run(args: CollectArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn make_key(args: &KeyArgs) -> anyhow::Result<()> {
-    let made = new_key(&args.name, args.rate)?;
+    // The line names the rate that is in force, so that a later default does not change it.
+    let rate = args.rate.or((!args.origin.is_empty()).then_some(BROWSER_EVENTS_PER_S));
+    let made = new_browser_key(&args.name, rate, &args.origin)?;
     eprintln!("key for {}, told only now: {}", args.name, made.key);
     println!("{}", made.line);
     Ok(())

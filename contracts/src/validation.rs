@@ -153,6 +153,7 @@ pub fn accept(
     let Draft { source_id, event_name, occurred_at, shopper, visit, line, order, payment_type, .. } = draft;
     let occurred_at = whole_us(occurred_at);
     let session_started_at = visit.session_started_at.map_or(occurred_at, whole_us);
+    let source_id = source_id.or_else(|| shared_id(event_name, order.as_ref()));
     let (event_id, claim) = key(source_id, source, occurred_at)?;
     check_times(occurred_at, session_started_at, ingested_at)?;
     check_shopper(shopper.age, shopper.latitude, shopper.longitude)?;
@@ -251,6 +252,13 @@ fn open(shopper: &Shopper, visit: &Visit, source: &str) -> Result<(Open, Uuid), 
         is_place_open: country.is_none() && city.is_none() && latitude.is_none() && longitude.is_none(),
     };
     Ok((open, visitor_id))
+}
+
+/// The id of a purchase whose sender gives it none: who tells of the line first, browser or server, tells the one that counts. Of one
+/// line there may be several refunds, so that those need ids.
+fn shared_id(name: EventName, order: Option<&OrderLine>) -> Option<SourceId> {
+    let OrderLine { order_id, order_line, .. } = order.filter(|_| name == EventName::Purchase)?;
+    Some(SourceId::Shared(ids::order_line(order_id, *order_line)))
 }
 
 /// The id of an event, and what it claims where the id is made here.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, USER_AGENT};
 use contracts::event::Country;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +45,8 @@ pub(crate) struct Caller {
     pub(crate) share: Share,
     /// Where the request came from, as far as that is to be found out.
     pub(crate) country: Option<Country>,
+    /// What the shopper's browser says of itself, where it sent the request: that of a server says nothing of the shopper.
+    pub(crate) user_agent: Option<Arc<str>>,
     _place: Arc<OwnedSemaphorePermit>,
 }
 
@@ -71,9 +73,11 @@ impl Gate {
         Self { places, ..self }
     }
 
-    /// Whoever came in, with the country of the request.
+    /// Whoever came in, with the country of the request, and its browser.
     pub(crate) fn located(&self, caller: Caller, headers: &HeaderMap, peer: Option<IpAddr>) -> Caller {
-        Caller { country: self.places.of(headers, peer), ..caller }
+        let user_agent = headers.get(USER_AGENT).filter(|_| caller.key.is_browsers());
+        let user_agent = user_agent.and_then(|told| told.to_str().ok()).map(Arc::from);
+        Caller { country: self.places.of(headers, peer), user_agent, ..caller }
     }
 
     /// Puts other keys in force; how many there are now, and whose were revoked. Whoever came in with one of these is told.
@@ -87,32 +91,63 @@ impl Gate {
         (known.keys.len(), names)
     }
 
-    /// Lets a request in by its headers.
+    /// Lets a call of gRPC in by its headers. It has no `Origin`, so that a browser's key is refused.
     pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
         self.admit_key(presented(headers))
     }
 
-    /// Lets a request in by the key that it presents, wherever that stands.
+    /// Lets a request in by a server's key, wherever that stands.
     pub(crate) fn admit_key(&self, presented: Option<&str>) -> Result<Caller, Refusal> {
+        let (key, share) = self.key(presented)?;
+        if key.is_browsers() {
+            return Err(self.refuse(Refusal::NoOrigin, &key));
+        }
+        self.enter(key, share)
+    }
+
+    /// The key that is presented, and the share of whoever has it.
+    pub(crate) fn key(&self, presented: Option<&str>) -> Result<(Arc<Key>, Share), Refusal> {
         if self.stopping.is_cancelled() {
             return Err(Refusal::Stopping);
         }
-        let Some((key, share)) = self.known(presented) else {
+        presented.and_then(|key| self.known(key)).ok_or_else(|| {
             self.count(presented);
-            return Err(Refusal::Unauthenticated);
-        };
+            Refusal::Unauthenticated
+        })
+    }
+
+    /// Gives a request a place.
+    pub(crate) fn enter(&self, key: Arc<Key>, share: Share) -> Result<Caller, Refusal> {
         let place = share.place()?;
         let source = ingest::source::collector::source(key.name()).into();
-        Ok(Caller { key, source, share, country: None, _place: Arc::new(place) })
+        Ok(Caller { key, source, share, country: None, user_agent: None, _place: Arc::new(place) })
+    }
+
+    /// Counts a request that is refused for how a key that is known was used.
+    pub(crate) fn refuse(&self, refusal: Refusal, key: &Key) -> Refusal {
+        let cause = match refusal {
+            Refusal::NoOrigin => Some(Cause::NoOrigin),
+            Refusal::WrongOrigin => Some(Cause::WrongOrigin),
+            Refusal::KeyInQuery => Some(Cause::KeyInQuery),
+            _ => None,
+        };
+        if let Some(cause) = cause {
+            self.refusals.count(cause, key.name());
+        }
+        refusal
+    }
+
+    /// Whether pages of an origin may send with one of the keys, by the value of `Origin`.
+    pub(crate) fn any_allows(&self, origin: &[u8]) -> bool {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).keys.any_allows(origin)
     }
 
     /// The share that the bytes of a request are to be taken from; nothing where its key is unknown.
     pub(crate) fn share(&self, headers: &HeaderMap) -> Option<Share> {
-        Some(self.known(presented(headers))?.1)
+        Some(self.known(presented(headers)?)?.1)
     }
 
-    fn known(&self, presented: Option<&str>) -> Option<(Arc<Key>, Share)> {
-        let presented = presented?;
+    fn known(&self, presented: &str) -> Option<(Arc<Key>, Share)> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let key = known.keys.find(presented)?;
         let share = known.shares.get(key.name())?.clone();

@@ -1,6 +1,8 @@
 //! The HTTP interface: JSON, packed by gzip or not. What it says of itself is in [`openapi`].
 
 mod batch;
+mod door;
+mod ga4;
 mod problem;
 mod segment;
 
@@ -9,12 +11,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::body::HttpBody as _;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, extract::rejection::BytesRejection};
+use axum::{Extension, Json, extract::rejection::BytesRejection};
 use contracts::validation::{Draft, Rejection};
 use ingest::source::draft;
 use serde::Serialize;
@@ -22,19 +24,25 @@ use serde_json::value::RawValue;
 use tower_http::decompression::RequestDecompressionLayer;
 use uuid::Uuid;
 
-use crate::connections::Peer;
+use crate::gate::Caller;
 use crate::intake::{Intake, beside};
 use crate::openapi::{self, EVENTS_PATH, HEALTH_PATH, OPENAPI_PATH};
 use crate::record::SenderRecord;
 use crate::refusal::Refusal;
 use crate::verdict::Verdict;
 
+use door::QueryKey;
+
+/// Where a browser's key may stand, because `navigator.sendBeacon` sets no headers.
+const KEY_IN_QUERY: QueryKey = QueryKey { name: "key", of_servers: false };
+
 pub(crate) fn router(intake: &Arc<Intake>) -> Router {
     Router::new()
-        .route(EVENTS_PATH, post(collect))
+        .route(EVENTS_PATH, door::guarded(post(collect), intake, KEY_IN_QUERY))
         .route(OPENAPI_PATH, get(describe))
         .route(HEALTH_PATH, get(health))
         .merge(segment::router())
+        .merge(ga4::routes(intake))
         .fallback(nothing_here)
         // What is limited is the body as it is read, so after unpacking: a small one cannot become a large one.
         .layer(DefaultBodyLimit::max(intake.limits.body_bytes))
@@ -86,10 +94,11 @@ impl SenderRecord for &RawValue {
     }
 }
 
-async fn collect(State(intake): State<Arc<Intake>>, request: Request) -> Result<Json<Answer>, Refusal> {
-    let caller = intake.gate.admit(request.headers())?;
-    let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|peer| peer.0.0.ip());
-    let caller = intake.gate.located(caller, request.headers(), peer);
+async fn collect(
+    State(intake): State<Arc<Intake>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Json<Answer>, Refusal> {
     if !is_json(request.headers()) {
         return Err(Refusal::ContentType);
     }
@@ -114,10 +123,11 @@ fn declared_bytes(request: &Request) -> usize {
     declared.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX)
 }
 
+/// `text/plain` is what a page may post without a preflight, and what `navigator.sendBeacon` makes of a text.
 fn is_json(headers: &HeaderMap) -> bool {
     let named = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = named.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json")
+    ["application/json", "text/plain"].iter().any(|read| essence.eq_ignore_ascii_case(read))
 }
 
 async fn read(intake: &Intake, request: Request, limit_bytes: usize) -> Result<Bytes, Refusal> {

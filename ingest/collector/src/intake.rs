@@ -5,13 +5,14 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use contracts::event::Currency;
 use contracts::money::Rates;
+use contracts::validation::Rejection;
 use ingest::clock::Clock;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::gate::{Caller, Gate};
 use crate::item::Item;
-use crate::judged::Judged;
+use crate::judged::{self, Judged};
 use crate::limits::Limits;
 use crate::record::SenderRecord;
 use crate::refusal::Refusal;
@@ -107,6 +108,23 @@ impl Intake {
         *self.healthy.borrow() && !self.stopping.is_cancelled()
     }
 
+    /// What a record of a foreign request would be refused for, without storing any of it.
+    pub(crate) fn rejections(&self, caller: &Caller, item: &Item) -> Vec<Rejection> {
+        let Item::Records(records) = item else { return Vec::new() };
+        let refused = records.iter().filter_map(|record| {
+            let accepted = judged::accept(
+                record,
+                &caller.source,
+                self.now(),
+                &self.rates,
+                self.limits.event_bytes,
+                None,
+            );
+            accepted.err()
+        });
+        refused.collect()
+    }
+
     /// How much room so many events take; none where the key was revoked while they came. While PostgreSQL is away nobody is left
     /// to wait for it: the writer finds out when it is there again.
     fn permits(&self, caller: &Caller, events: usize) -> Result<u32, Refusal> {
@@ -131,9 +149,7 @@ impl Intake {
         records: impl ExactSizeIterator<Item = Result<T, Refusal>>,
     ) -> Result<Pending, Refusal> {
         let now = self.clock.now();
-        let event_bytes = self.limits.event_bytes;
-        let judged = Judged::new(records, &caller.source, now, &self.rates, event_bytes, caller.country)?;
-        self.hand_over(judged, room)
+        self.hand_over(self.judged(caller, now, records)?, room)
     }
 
     /// The same for a foreign request. There is a verdict for each of its records, in their order, and none for the others.
@@ -151,9 +167,19 @@ impl Intake {
                 Item::Other(other) => others.push(*other),
             }
         }
-        let (records, event_bytes) = (records.into_iter(), self.limits.event_bytes);
-        let judged = Judged::new(records, &caller.source, now, &self.rates, event_bytes, caller.country)?;
+        let judged = self.judged(caller, now, records.into_iter())?;
         self.hand_over(judged.with_others(others, &caller.source, now), room)
+    }
+
+    fn judged<T: SenderRecord>(
+        &self,
+        caller: &Caller,
+        now: DateTime<Utc>,
+        records: impl ExactSizeIterator<Item = Result<T, Refusal>>,
+    ) -> Result<Judged, Refusal> {
+        let (event_bytes, country, user_agent) =
+            (self.limits.event_bytes, caller.country, caller.user_agent.as_deref());
+        Judged::new(records, &caller.source, now, &self.rates, event_bytes, country, user_agent)
     }
 
     fn hand_over(&self, judged: Judged, room: Room) -> Result<Pending, Refusal> {

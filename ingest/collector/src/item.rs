@@ -4,7 +4,7 @@
 //! own API, and one that does not is set aside as our own flat JSON, in which it can be judged again.
 
 use contracts::Reason;
-use contracts::validation::{Draft, Rejection};
+use contracts::validation::{Draft, Rejection, Shopper};
 use ingest::source::draft::{self, Fields};
 use ingest::store::OtherEvent;
 use serde::de::DeserializeOwned;
@@ -20,6 +20,16 @@ pub(crate) enum Item {
     Records(Vec<Mapped>),
     /// Well formed, but without a place in the figures: kept as it came in `raw.other_events`.
     Other(Box<OtherEvent>),
+}
+
+impl Item {
+    /// How many events it is.
+    pub(crate) const fn len(&self) -> usize {
+        match self {
+            Self::Records(records) => records.len(),
+            Self::Other(_) => 1,
+        }
+    }
 }
 
 /// A record in our fields, with the names that its sender has for them.
@@ -63,6 +73,16 @@ impl Mapped {
     /// Refuses it for what none of our fields can tell. The first cause stays.
     pub(crate) fn refuse(&mut self, reason: Reason, field: &'static str, detail: impl Into<String>) {
         self.refused.get_or_insert_with(|| Rejection { reason, field, detail: detail.into() });
+    }
+
+    /// Whose it is: the user and the visitor by the browser or the app.
+    pub(crate) fn ids(&self, source: &str) -> Result<(Option<Uuid>, Option<Uuid>), Rejection> {
+        let shopper = Shopper {
+            user_id: self.optional("user_id")?,
+            anonymous_id: self.optional("anonymous_id")?,
+            ..Shopper::default()
+        };
+        Ok(shopper.ids(source))
     }
 
     fn value(&self, field: &str) -> Option<&Value> {

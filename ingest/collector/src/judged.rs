@@ -72,6 +72,31 @@ fn of_bot(accepted: &Accepted, payload: Vec<u8>) -> OtherEvent {
     }
 }
 
+/// Judges one record, and says whether a program sent it. What it is refused for is told in its sender's words, and can be shown.
+/// `user_agent` is that of the request where the shopper's browser sent it.
+pub(crate) fn accept(
+    record: &impl SenderRecord,
+    source: &str,
+    ingested_at: DateTime<Utc>,
+    rates: &Rates,
+    event_bytes: usize,
+    user_agent: Option<&str>,
+) -> Result<(Accepted, bool), Rejection> {
+    let accepted = within(record, event_bytes).and_then(|()| record.draft()).and_then(|mut draft| {
+        if let Some(user_agent) = user_agent {
+            context::sent_by(&mut draft, user_agent);
+        }
+        let is_of_bot = context::is_of_bot(&draft);
+        Ok((validation::accept(draft, source, ingested_at, rates)?, is_of_bot))
+    });
+    accepted.map_err(|rejection| {
+        // What breaks a rule is quoted, and may be anything.
+        let detail = printable_within(&rejection.detail, DETAIL_CHARS);
+        let field = record.told_as(rejection.field);
+        Rejection { detail, field, ..rejection }
+    })
+}
+
 impl Judged {
     /// Judges the records of a request; there are no more of them than rows in a commit.
     ///
@@ -84,17 +109,14 @@ impl Judged {
         rates: &Rates,
         event_bytes: usize,
         country: Option<Country>,
+        user_agent: Option<&str>,
     ) -> Result<Self, Refusal> {
         let mut rows = EncodedRows::with_capacity(records.len()).from_source(source);
         let mut set_aside = Vec::new();
         let mut events = Vec::with_capacity(records.len());
         for record in records {
             let record = record?;
-            let accepted = within(&record, event_bytes).and_then(|()| record.draft()).and_then(|draft| {
-                let is_of_bot = context::is_of_bot(&draft);
-                Ok((validation::accept(draft, source, ingested_at, rates)?, is_of_bot))
-            });
-            match accepted {
+            match accept(&record, source, ingested_at, rates, event_bytes, user_agent) {
                 Ok((accepted, true)) => {
                     let event = of_bot(&accepted, record.payload());
                     let kept = Kept { source: source.to_owned(), received_at: ingested_at, event };
@@ -111,10 +133,6 @@ impl Judged {
                     events.push(Fate::Row(accepted.event.event_id));
                 }
                 Err(rejection) => {
-                    // What breaks a rule is quoted, and may be anything.
-                    let detail = printable_within(&rejection.detail, DETAIL_CHARS);
-                    let field = record.told_as(rejection.field);
-                    let rejection = Rejection { detail, field, ..rejection };
                     let mut payload = record.payload();
                     let user_id = record.visitor(source);
                     let coordinates = match record.known_by() {

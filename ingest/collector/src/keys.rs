@@ -4,15 +4,19 @@
 //! made itself ([`new_key`]); a password would need a slow one. The text that names them has a line a key,
 //!
 //! ```text
-//! # name, SHA-256 of the key in hex, and where it is limited: events a second
+//! # name, SHA-256 of the key in hex, where it is limited: events a second, and for browsers: the origins of their pages
 //! web 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b 5000
+//! shop 7d793037a0760186574b0282f2f435e7a5a4e8a0fe8bf5a9b3eed9d9b0d9c2e1 https://shop.example http://localhost:3000
 //! ```
+//!
+//! A key with origins is a browser's: every visitor can read it, so it works for pages of these origins alone, not over gRPC, and has
+//! a rate ([`BROWSER_EVENTS_PER_S`] unless another is told). A key without is a server's. No key opens anything to be read.
 //!
 //! and commas may stand for line ends, as is handy in an environment variable. Two keys may have one name while one is
 //! replaced by the other. A key is revoked by taking its line out ([`KeyFile`](crate::KeyFile)). A name belongs to the records: it is part of the ids that are made for those without a UUIDv7.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -21,10 +25,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::bucket::TokenBucket;
+use crate::origin::Origin;
 
 const MAX_NAME_CHARS: usize = 32;
 /// What a key begins with, so that a scanner of repositories finds one that got there.
 const KEY_PREFIX: &str = "storepulse_";
+/// How many events a second a browser's key may send where its line tells no rate: all visitors of a shop share it, and anybody
+/// can use it up.
+pub const BROWSER_EVENTS_PER_S: u32 = 500;
 
 /// The keys of a collector.
 #[derive(Debug, Clone, Default)]
@@ -35,8 +43,18 @@ pub struct Keys(Vec<Arc<Key>>);
 pub(crate) struct Key {
     name: String,
     digest: [u8; 32],
-    rate: Mutex<Rate>,
+    /// Whether it is a browser's; whose pages may send then is in its terms.
+    is_browsers: bool,
+    terms: Mutex<Terms>,
     revoked: CancellationToken,
+}
+
+/// What may change of a key while it is in force.
+#[derive(Debug)]
+struct Terms {
+    rate: Rate,
+    /// Of a browser's key, the origins of the pages that may send.
+    origins: Vec<Origin>,
 }
 
 /// How fast a key may send: events a second, any number without.
@@ -74,17 +92,30 @@ pub struct NewKey {
     pub line: String,
 }
 
-/// Makes a key.
+/// Makes a server's key.
 ///
 /// # Errors
 /// When the name cannot be one.
 pub fn new_key(name: &str, events_per_s: Option<u32>) -> Result<NewKey, KeysError> {
+    new_browser_key(name, events_per_s, &[])
+}
+
+/// Makes a key for pages of these origins; a server's key where there are none.
+///
+/// # Errors
+/// When the name cannot be one.
+pub fn new_browser_key(
+    name: &str,
+    events_per_s: Option<u32>,
+    origins: &[Origin],
+) -> Result<NewKey, KeysError> {
     if !is_name(name) {
         return Err(KeysError::Name(name.to_owned()));
     }
     let key = format!("{KEY_PREFIX}{}", hex::encode(rand::random::<[u8; 32]>()));
     let rate = events_per_s.map(|rate| format!(" {rate}")).unwrap_or_default();
-    let line = format!("{name} {}{rate}", hex::encode(digest(&key)));
+    let origins: String = origins.iter().map(|origin| format!(" {origin}")).collect();
+    let line = format!("{name} {}{rate}{origins}", hex::encode(digest(&key)));
     Ok(NewKey { key, line })
 }
 
@@ -112,13 +143,15 @@ impl Keys {
         Ok(Self(keys))
     }
 
-    /// These keys in place of the ones in force. A key that stays is the same one, with the rate that it has now; one that is gone
-    /// is revoked, and returned.
+    /// These keys in place of the ones in force. A key that stays is the same one, with the rate and the origins that it has now; one
+    /// that is gone is revoked, and returned. A server's key that becomes a browser's is another one: its streams end.
     pub(crate) fn in_place_of(self, in_force: &Self) -> (Self, Vec<Arc<Key>>) {
-        let is_same = |one: &Key, other: &Key| one.digest == other.digest && one.name == other.name;
+        let is_same = |one: &Key, other: &Key| {
+            one.digest == other.digest && one.name == other.name && one.is_browsers == other.is_browsers
+        };
         let keys = self.0.into_iter().map(|key| {
             let Some(stays) = in_force.0.iter().find(|stays| is_same(stays, &key)) else { return key };
-            stays.set_rate(key.events_per_s());
+            stays.set_terms(&key);
             Arc::clone(stays)
         });
         let keys: Vec<_> = keys.collect();
@@ -145,6 +178,11 @@ impl Keys {
         self.0.iter().map(|key| key.name.clone()).collect()
     }
 
+    /// Whether pages of an origin may send with one of them. A preflight names no key.
+    pub(crate) fn any_allows(&self, origin: &[u8]) -> bool {
+        self.0.iter().any(|key| key.allows(origin))
+    }
+
     /// The key that was presented. Every key is looked at, and how alike two digests are does not show in the time.
     pub(crate) fn find(&self, presented: &str) -> Option<Arc<Key>> {
         let presented = digest(presented);
@@ -166,8 +204,17 @@ impl Key {
 
     /// Counts events against the key's rate, or says when to come again.
     pub(crate) fn take(&self, events: u32) -> Result<(), Duration> {
-        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
-        rate.bucket.as_mut().map_or(Ok(()), |bucket| bucket.take(events, Instant::now()))
+        self.terms().rate.bucket.as_mut().map_or(Ok(()), |bucket| bucket.take(events, Instant::now()))
+    }
+
+    /// Whether it is a browser's, and so no secret.
+    pub(crate) const fn is_browsers(&self) -> bool {
+        self.is_browsers
+    }
+
+    /// Whether pages of an origin may send with it, by the value of `Origin`.
+    pub(crate) fn allows(&self, origin: &[u8]) -> bool {
+        self.terms().origins.iter().any(|allowed| allowed.is(origin))
     }
 
     /// Whether its line was taken out.
@@ -180,14 +227,16 @@ impl Key {
         self.revoked.cancelled().await;
     }
 
-    fn events_per_s(&self) -> Option<u32> {
-        self.rate.lock().unwrap_or_else(PoisonError::into_inner).events_per_s
+    fn terms(&self) -> MutexGuard<'_, Terms> {
+        self.terms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set_rate(&self, events_per_s: Option<u32>) {
-        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
-        if rate.events_per_s != events_per_s {
-            *rate = Rate::new(events_per_s);
+    /// Takes over the terms of another one, which nobody has used.
+    fn set_terms(&self, other: &Self) {
+        let (mut terms, other) = (self.terms(), other.terms());
+        terms.origins.clone_from(&other.origins);
+        if terms.rate.events_per_s != other.rate.events_per_s {
+            terms.rate = Rate::new(other.rate.events_per_s);
         }
     }
 }
@@ -215,16 +264,19 @@ fn read_key(line: &str) -> Result<Key, &'static str> {
     let mut digest = [0; 32];
     hex::decode_to_slice(hex_digest, &mut digest)
         .map_err(|_| "what follows the name is no SHA-256 in hex; is it the key itself?")?;
-    let events_per_s = match words.next().map(str::parse::<u32>) {
+    let mut words = words.peekable();
+    let events_per_s = match words.next_if(|word| !word.contains("://")).map(str::parse::<u32>) {
         None => None,
         Some(Ok(per_s @ 1..)) => Some(per_s),
-        Some(_) => return Err("the third word is no number of events a second"),
+        Some(_) => return Err("the third word is neither a number of events a second nor an origin"),
     };
-    if words.next().is_some() {
-        return Err("it has more than a name, a SHA-256 and a rate");
-    }
-    let rate = Mutex::new(Rate::new(events_per_s));
-    Ok(Key { name: name.to_owned(), digest, rate, revoked: CancellationToken::new() })
+    let origins = words.map(str::parse::<Origin>).collect::<Result<Vec<_>, _>>();
+    let origins = origins
+        .map_err(|_| "what follows name, SHA-256 and rate is no origin such as https://shop.example")?;
+    let is_browsers = !origins.is_empty();
+    let events_per_s = events_per_s.or(is_browsers.then_some(BROWSER_EVENTS_PER_S));
+    let terms = Mutex::new(Terms { rate: Rate::new(events_per_s), origins });
+    Ok(Key { name: name.to_owned(), digest, is_browsers, terms, revoked: CancellationToken::new() })
 }
 
 #[cfg(test)]
@@ -264,9 +316,50 @@ mod tests {
     }
 
     #[test]
+    fn a_key_with_origins_is_a_browsers_and_has_a_rate() {
+        let shop = "https://shop.example";
+        let origins: Vec<Origin> =
+            [shop, "http://localhost:3000"].iter().map(|text| text.parse().unwrap()).collect();
+        let browsers = new_browser_key("web", None, &origins).unwrap();
+        let limited = new_browser_key("slow", Some(2), &origins[..1]).unwrap();
+        let server = new_key("server", None).unwrap();
+        let lines = [&browsers, &limited, &server].map(|key| key.line.clone()).join(",");
+        let keys = Keys::parse(&lines).unwrap();
+        let [browsers, limited, server] =
+            [browsers, limited, server].map(|key| (keys.find(&key.key).unwrap(), key));
+        assert!(browsers.0.is_browsers() && limited.0.is_browsers() && !server.0.is_browsers());
+        assert!(browsers.0.allows(shop.as_bytes()) && browsers.0.allows(b"http://localhost:3000"));
+        assert!(!limited.0.allows(b"http://localhost:3000") && !server.0.allows(shop.as_bytes()));
+        assert!(keys.any_allows(b"http://localhost:3000") && !keys.any_allows(b"null"));
+        assert_eq!(browsers.0.take(BROWSER_EVENTS_PER_S), Ok(()));
+        assert!(browsers.0.take(1).is_err(), "it has a rate without being told one");
+        assert_eq!((limited.0.take(2), limited.0.take(1).is_err()), (Ok(()), true));
+        assert_eq!(server.0.take(1_000_000), Ok(()));
+
+        // Other origins change the key that is in force; without any it is another one.
+        let other = browsers.1.line.replace(shop, "https://other.example");
+        let (now, gone) = Keys::parse(&other).unwrap().in_place_of(&keys);
+        assert!(Arc::ptr_eq(&now.find(&browsers.1.key).unwrap(), &browsers.0));
+        assert!(!browsers.0.allows(shop.as_bytes()) && browsers.0.allows(b"https://other.example"));
+        assert_eq!(gone.len(), 2);
+        let plain = other.split(" https").next().unwrap();
+        let (now, gone) = Keys::parse(plain).unwrap().in_place_of(&now);
+        assert!(gone.len() == 1 && browsers.0.is_revoked() && !now.any_allows(b"https://other.example"));
+    }
+
+    #[test]
     fn a_wrong_line_is_named_and_not_shown() {
         let key = new_key("web", None).unwrap();
-        for bad in [format!("web {}", key.key), format!("{} 0", key.line), format!("{} 1 1", key.line)] {
+        let (line, secret) = (&key.line, &key.key);
+        for bad in [
+            format!("web {secret}"),
+            format!("{line} 0"),
+            format!("{line} 1 1"),
+            format!("{line} {secret}"),
+            format!("{line} 1 http://shop.example"),
+            format!("{line} https://shop.example 1"),
+            format!("{line} https://shop.example/{secret}"),
+        ] {
             let error = Keys::parse(&format!("#\n{bad}")).unwrap_err();
             assert!(matches!(error, KeysError::Line { line: 2, .. }), "{error}");
             assert!(!error.to_string().contains(&key.key));

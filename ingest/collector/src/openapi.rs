@@ -1,5 +1,7 @@
 //! The description of the HTTP interface, rendered from the contract: `cargo run -p collector --example render_openapi`.
 
+mod ga4;
+
 use contracts::Event;
 use contracts::record::{Field, Kind, Spelling};
 use ingest::source::draft;
@@ -11,6 +13,10 @@ use crate::verdict::Verdict;
 
 /// Where events go.
 pub(crate) const EVENTS_PATH: &str = "/v1/events";
+/// Where requests of GA4's Measurement Protocol go.
+pub(crate) const GA4_PATH: &str = "/mp/collect";
+/// Where they are only looked at.
+pub(crate) const GA4_DEBUG_PATH: &str = "/debug/mp/collect";
 /// Where this is described.
 pub(crate) const OPENAPI_PATH: &str = "/v1/openapi.json";
 /// Whether events are stored now.
@@ -45,9 +51,11 @@ fn described(limits: &Limits) -> Value {
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
             "description": "Shoppers' events of an online shop. An event is acknowledged once it is committed.",
         },
-        "security": [{ "key": [] }],
+        "security": [{ "key": [] }, { "browser_key": [] }],
         "paths": {
-            EVENTS_PATH: { "post": collect(limits) },
+            EVENTS_PATH: { "post": collect(limits), "options": preflight("preflight") },
+            GA4_PATH: { "post": ga4::collect(), "options": preflight("ga4Preflight") },
+            GA4_DEBUG_PATH: { "post": ga4::validate(), "options": preflight("ga4DebugPreflight") },
             OPENAPI_PATH: { "get": {
                 "summary": "This description",
                 "operationId": "describe",
@@ -72,12 +80,25 @@ fn described(limits: &Limits) -> Value {
                 "key": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "An API key, made by `storepulse collect key <name>`.",
+                    "description": "An API key, made by `storepulse collect key <name>`. It opens nothing that can be read.",
                 },
                 "writeKey": {
                     "type": "http",
                     "scheme": "basic",
                     "description": "The same key as the user name, without a password.",
+                },
+                "browser_key": {
+                    "type": "apiKey",
+                    "in": "query",
+                    "name": "key",
+                    "description": "A browser's key, made with `--origin`, where no header can be set: navigator.sendBeacon. A \
+                                    server's key is refused there.",
+                },
+                "api_secret": {
+                    "type": "apiKey",
+                    "in": "query",
+                    "name": "api_secret",
+                    "description": "An API key, where GA4's Measurement Protocol has it.",
                 },
             },
             "schemas": {
@@ -94,6 +115,8 @@ fn described(limits: &Limits) -> Value {
                 "Answer": answer(),
                 "Verdict": verdict(),
                 "Problem": problem(),
+                "Ga4Request": ga4::request(),
+                "Ga4Validated": ga4::validated(),
             },
             "responses": {},
         },
@@ -113,14 +136,27 @@ fn health(description: &str, word: &str) -> Value {
     json!({ "description": description, "content": { "application/json": { "schema": schema } } })
 }
 
+fn refused(description: &str, headers: &Value) -> Value {
+    json!({
+        "description": description,
+        "headers": headers,
+        "content": { "application/problem+json": { "schema": reference("Problem") } },
+    })
+}
+
+fn preflight(operation_id: &str) -> Value {
+    json!({
+        "summary": "Whether a page of another origin may send",
+        "operationId": operation_id,
+        "security": [],
+        "responses": {
+            "204": { "description": "Pages of the origin may send with some key, or no page asks." },
+            "403": refused("No key is for pages of the origin.", &json!({})),
+        },
+    })
+}
+
 fn collect(limits: &Limits) -> Value {
-    let refused = |description: &str, headers: Value| {
-        json!({
-            "description": description,
-            "headers": headers,
-            "content": { "application/problem+json": { "schema": reference("Problem") } },
-        })
-    };
     let none = || json!({});
     let retry = || {
         json!({ "Retry-After": {
@@ -145,24 +181,35 @@ fn collect(limits: &Limits) -> Value {
         }],
         "requestBody": {
             "required": true,
-            "content": { "application/json": { "schema": reference("Batch") } },
+            "content": {
+                "application/json": { "schema": reference("Batch") },
+                "text/plain": { "schema": {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "description": "The same JSON: a page may post a text without a preflight.",
+                } },
+            },
         },
         "responses": {
             "200": {
                 "description": "Each event has its verdict, in their order.",
                 "content": { "application/json": { "schema": reference("Answer") } },
             },
-            "400": refused("The request cannot be read. Sending it again changes nothing.", none()),
-            "401": refused("No API key, or an unknown one.", json!({ "WWW-Authenticate": {
+            "400": refused("The request cannot be read. Sending it again changes nothing.", &none()),
+            "401": refused("No API key, or an unknown one.", &json!({ "WWW-Authenticate": {
                 "description": "Bearer",
                 "schema": { "type": "string" },
             } })),
-            "408": refused("The body came too slowly.", none()),
-            "413": refused("Too many bytes or events. Send smaller batches.", none()),
-            "415": refused("Neither application/json nor an encoding that is read here.", none()),
-            "429": refused("Too fast for the key, or for the collector. Send it again after the time given.", retry()),
-            "500": refused("A defect of the collector.", none()),
-            "503": refused("Nothing is acknowledged: PostgreSQL is away, or the collector is stopping. Send it again.", retry()),
+            "403": refused(
+                "A browser's key without an `Origin` or for pages of other origins, or a server's key in the address.",
+                &none(),
+            ),
+            "408": refused("The body came too slowly.", &none()),
+            "413": refused("Too many bytes or events. Send smaller batches.", &none()),
+            "415": refused("Neither application/json nor text/plain, or an encoding that is not read here.", &none()),
+            "429": refused("Too fast for the key, or for the collector. Send it again after the time given.", &retry()),
+            "500": refused("A defect of the collector.", &none()),
+            "503": refused("Nothing is acknowledged: PostgreSQL is away, or the collector is stopping. Send it again.", &retry()),
         },
     })
 }
@@ -185,7 +232,7 @@ fn event() -> Value {
         "description": "One line of a shopper's behaviour. No personal data beyond coarse demographics. Fields that are \
                         not known are passed over; null counts as absent.",
         "required": required(),
-        "allOf": [one_of(&["event_id", "source_id", "shared_id"]), one_of(&["user_id", "anonymous_id"])],
+        "allOf": [one_of(&["event_id", "source_id", "shared_id", "order_id"]), one_of(&["user_id", "anonymous_id"])],
         "properties": properties,
     })
 }

@@ -13,11 +13,24 @@ pub(crate) enum Refusal {
     /// Its key was revoked after it had come in.
     #[error("the API key was revoked")]
     Revoked,
+    /// Its key is a browser's, and it has no `Origin`.
+    #[error("the key is for browsers, which send an `Origin`: use a server's key, made without --origin")]
+    NoOrigin,
+    /// Its key is a browser's, and its page is of none of the key's origins.
+    #[error(
+        "the key is for pages of other origins: make one with `storepulse collect key <name> --origin <origin>`"
+    )]
+    WrongOrigin,
+    /// Its key is a server's, and stands where proxies log it.
+    #[error(
+        "a server's key in an address ends in logs: send it as `authorization: Bearer <key>`, and replace it"
+    )]
+    KeyInQuery,
     /// It cannot be read.
     #[error("the request cannot be read: {0}")]
     Malformed(String),
     /// It is not of a type that is read here.
-    #[error("the content type must be application/json")]
+    #[error("the content type must be application/json or text/plain")]
     ContentType,
     /// It has more bytes than are read.
     #[error("the request has more than {limit_bytes} bytes; send smaller batches")]
@@ -67,6 +80,7 @@ impl Refusal {
     pub(crate) const fn http_status(&self) -> StatusCode {
         match self {
             Self::Unauthenticated | Self::Revoked => StatusCode::UNAUTHORIZED,
+            Self::NoOrigin | Self::WrongOrigin | Self::KeyInQuery => StatusCode::FORBIDDEN,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge { .. } | Self::TooManyEvents { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -81,6 +95,7 @@ impl Refusal {
     pub(crate) const fn grpc_code(&self) -> tonic::Code {
         match self {
             Self::Unauthenticated | Self::Revoked => tonic::Code::Unauthenticated,
+            Self::NoOrigin | Self::WrongOrigin | Self::KeyInQuery => tonic::Code::PermissionDenied,
             Self::Malformed(_) | Self::ContentType | Self::TooManyEvents { .. } => {
                 tonic::Code::InvalidArgument
             }

@@ -20,6 +20,12 @@ pub(crate) enum Cause {
     Unknown,
     /// It was revoked since the collector started.
     Revoked,
+    /// It is a browser's, and no browser sent it: there was no `Origin`.
+    NoOrigin,
+    /// It is a browser's, and a page of another origin sent it.
+    WrongOrigin,
+    /// It is a server's, and stood in the address.
+    KeyInQuery,
 }
 
 impl Cause {
@@ -28,6 +34,9 @@ impl Cause {
             Self::Missing => "no_key",
             Self::Unknown => "unknown_key",
             Self::Revoked => "revoked_key",
+            Self::NoOrigin => "no_origin",
+            Self::WrongOrigin => "wrong_origin",
+            Self::KeyInQuery => "key_in_query",
         }
     }
 }

@@ -53,12 +53,12 @@ fn what_is_required_is_what_nobody_can_make_up() {
     let required = names(draft::FIELDS.iter().filter(|field| field.required).map(|field| field.name));
     assert_eq!(required, names(["event_name", "occurred_at"]));
     let event = &openapi::render()["components"]["schemas"]["Event"];
-    for (place, pair) in
-        [&["event_id", "source_id", "shared_id"][..], &["user_id", "anonymous_id"]].iter().enumerate()
-    {
+    let groups: [&[&str]; 2] =
+        [&["event_id", "source_id", "shared_id", "order_id"], &["user_id", "anonymous_id"]];
+    for (place, group) in groups.into_iter().enumerate() {
         let any_of = event["allOf"][place]["anyOf"].as_array().unwrap();
-        let of_pair = names(any_of.iter().map(|one| one["required"][0].as_str().unwrap()));
-        assert_eq!(of_pair, names(pair.iter().copied()));
+        let of_group = names(any_of.iter().map(|one| one["required"][0].as_str().unwrap()));
+        assert_eq!(of_group, names(group.iter().copied()));
     }
 }
 

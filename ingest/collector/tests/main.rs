@@ -4,11 +4,14 @@
 
 mod admission;
 mod attacks;
+mod browsers;
 mod clients;
 mod context;
 mod crash;
 mod described;
 mod documented;
+mod ga4;
+mod programs;
 mod refused;
 mod revoked;
 mod segment;

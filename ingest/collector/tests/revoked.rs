@@ -10,23 +10,23 @@ use tonic::Code;
 
 use crate::support::{Collector, Scene, event, events, in_time, messages, until, with_key};
 
-const OFTEN: Duration = Duration::from_millis(100);
+pub(crate) const OFTEN: Duration = Duration::from_millis(100);
 /// So that only a signal can be what it was.
 const NEVER: Duration = Duration::from_secs(3600);
 /// What is promised of a key that is revoked.
 const REFUSED_WITHIN: Duration = Duration::from_secs(5);
 
 /// A file of keys.
-struct File(PathBuf);
+pub(crate) struct File(pub(crate) PathBuf);
 
 impl File {
-    fn of(keys: &[&NewKey]) -> Self {
+    pub(crate) fn of(keys: &[&NewKey]) -> Self {
         let file = Self(std::env::temp_dir().join(format!("storepulse-keys-{}", uuid::Uuid::now_v7())));
         file.write(keys);
         file
     }
 
-    fn write(&self, keys: &[&NewKey]) {
+    pub(crate) fn write(&self, keys: &[&NewKey]) {
         let lines: String = keys.iter().map(|key| format!("{}\n", key.line)).collect();
         self.write_text(&lines);
     }

@@ -89,6 +89,12 @@ impl Scene {
         self.collector_with(self.config(limits)).await
     }
 
+    /// With other keys than the scene's.
+    pub(crate) async fn collector_for(&self, keys: &[&keys::NewKey]) -> Collector {
+        let lines: Vec<&str> = keys.iter().map(|key| key.line.as_str()).collect();
+        self.collector_with(config(&self.url, &lines.join("\n"), Limits::default())).await
+    }
+
     /// With keys that are those of a file, which is looked at so often.
     pub(crate) async fn collector_by(&self, file: &Path, every: Duration) -> Collector {
         let (keys, key_file) = KeyFile::open(file).unwrap();

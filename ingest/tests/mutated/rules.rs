@@ -282,9 +282,12 @@ pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<O
 
     let check = |right: bool, reason: Reason| if right { Ok(()) } else { Err(reason) };
     let of_an_age = |at: DateTime<Utc>| (0..=7_258_118_400_000_000).contains(&at.timestamp_micros());
-    let is_named = match shared_id {
-        Some(id) => !id.is_empty(),
-        None => event_id.is_some() || source_id.is_some_and(|id| !id.is_empty()),
+    // A line of an order that has no id at all is known by its order.
+    let is_line = order.is_some() && name == "purchase";
+    let is_named = match (&shared_id, &source_id) {
+        (Some(id), _) => !id.is_empty(),
+        (None, Some(id)) => event_id.is_some() || !id.is_empty(),
+        (None, None) => event_id.is_some() || is_line,
     };
     check(is_named, MissingId)?;
     check(occurred_at.timestamp_micros() - now.timestamp_micros() <= 60_000_000, Future)?;

@@ -156,7 +156,8 @@ macro_rules! sender_fields {
                 Some(SourceId::Uuid(id)) => Some(shown(id)),
                 _ => None,
             };
-            /// The sender's own id, where it is no UUID; one of the two is needed.
+            /// The sender's own id, where it is no UUID; one of the two is needed. Only a purchase may have none: order_id and
+            /// order_line make its shared_id then.
             source_id = 2 string, Text, Event, false, |draft| match &draft.source_id {
                 Some(SourceId::Text(id)) => Some(text(id)),
                 _ => None,
