@@ -13,7 +13,7 @@ from playwright.sync_api import sync_playwright
 COLLECTOR, KEY, SERVER_KEY = (os.environ[name] for name in ("COLLECTOR", "KEY", "SERVER_KEY"))
 DOCUMENT = Path(os.environ["DOCUMENT"])
 # As the document has it, but for the address and the key.
-(EXAMPLE,) = re.findall(r"```js\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+(EXAMPLE,) = (code for code in re.findall(r"```js\n(.*?)```", DOCUMENT.read_text(), re.DOTALL) if "sendBeacon" in code)
 EXAMPLE = EXAMPLE.replace("http://127.0.0.1:56080", COLLECTOR).replace("storepulse_…", KEY)
 PAGE = f"<!doctype html><title>Shop</title><script>{EXAMPLE}</script>"
 
