@@ -166,7 +166,7 @@ fn an_order_is_told_once_whoever_tells_it() {
         records.iter().map(|record| accepted(record).identity()).collect()
     };
     let told: Vec<_> = records(&completed).into_iter().map(|line| line.unwrap()).collect();
-    let again = with(with(completed.clone(), "/messageId", json!("other")), "/userId", json!("another"));
+    let again = with(with(completed, "/messageId", json!("other")), "/userId", json!("another"));
     assert_eq!(told.iter().map(Accepted::identity).collect::<Vec<_>>(), ids(&again));
     let lines: Vec<_> = told
         .iter()
@@ -216,7 +216,7 @@ fn what_is_wrong_is_named_as_segment_names_it() {
         (with(viewed.clone(), "/properties", json!("none")), (Reason::InvalidField, "properties")),
         (with(viewed.clone(), "/event", Value::Null), (Reason::MissingField, "event")),
         (with(viewed.clone(), "/event", json!(7)), (Reason::InvalidField, "event")),
-        (with(viewed.clone(), "/type", json!("tracked")), (Reason::InvalidField, "type")),
+        (with(viewed, "/type", json!("tracked")), (Reason::InvalidField, "type")),
         (
             with(completed.clone(), "/properties/products", Value::Null),
             (Reason::MissingField, "properties.products"),
