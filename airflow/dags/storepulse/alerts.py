@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -18,12 +17,12 @@ from typing import Any
 
 from airflow.sdk import DeadlineAlert, DeadlineReference, SyncCallback
 
+from storepulse.redaction import without_ids
+
 log = logging.getLogger(__name__)
 
 # `storepulse alerts send` gives a command 30 s, and PostgreSQL a few.
 COMMAND_LIMIT_S = 45
-# An id of a person may stand in what a command printed; alerts are kept for longer than the person may be.
-UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE)
 
 
 def alert(kind: str, incident: str | None = None, **facts: Any) -> None:
@@ -66,7 +65,7 @@ def task_failed(context: dict[str, Any]) -> None:
         task=task.task_id,
         run=task.run_id,
         tries=task.try_number,
-        error=UUID.sub(r"\1…", str(context.get("exception"))),
+        error=without_ids(str(context.get("exception"))),
     )
 
 

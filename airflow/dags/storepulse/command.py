@@ -15,6 +15,8 @@ from typing import Any, TextIO
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from storepulse.redaction import without_ids
+
 log = logging.getLogger(__name__)
 
 # How much of what a failed command printed goes into the error.
@@ -36,7 +38,8 @@ def storepulse(*words: str) -> str:
         raise AirflowFailException(
             f"STOREPULSE_BIN names no command ({program}): run `make airflow`, which builds and names it"
         )
-    shown = shlex.join(["storepulse", *words])
+    # Airflow masks secrets in the task's log, but not always in what it copies to its own output.
+    shown = without_ids(shlex.join(["storepulse", *words]))
     log.info("running %s", shown)
     process = subprocess.Popen(
         ["setpriv", "--pdeathsig", "TERM", program, *words],
