@@ -77,9 +77,9 @@ async fn a_request_is_stored_and_its_repetition_is_not() {
     assert_eq!([1, 2, 4, 7].map(|c| text(1, c)), [some("lamp"), some("19.90"), some("T-1"), some("Home")]);
     assert_eq!([1, 2, 4, 7].map(|c| text(2, c)), [some("bulb"), some("4.50"), some("T-1"), some("unknown")]);
     assert_eq!((text(3, 0), text(3, 1)), (some("view_item_list"), None));
-    for row in 0..4 {
+    for (row, told) in rows.iter().enumerate() {
         assert_eq!([8, 9, 10].map(|c| text(row, c)), [some("CH"), some("Basel"), some("mobile")]);
-        assert_eq!(rows[row].get::<_, i64>(12), 4, "they are of one visitor and one visit");
+        assert_eq!(told.get::<_, i64>(12), 4, "they are of one visitor and one visit");
     }
     let lines = [1, 2].map(|row: usize| (rows[row].get(5), rows[row].get(6), rows[row].get(3)));
     assert_eq!(lines, [(Some(1), Some(2), Some(2)), (Some(2), Some(2), Some(1))]);

@@ -48,10 +48,11 @@ async fn stored(scene: &Scene) -> Vec<String> {
                       'payment_type', payment_type)::text
                from raw.events";
     let rows = scene.client.query(sql, &[]).await.unwrap();
-    sorted(rows.iter().map(|row| serde_json::from_str(row.get(0)).unwrap()).collect())
+    let rows: Vec<Value> = rows.iter().map(|row| serde_json::from_str(row.get(0)).unwrap()).collect();
+    sorted(&rows)
 }
 
-fn sorted(rows: Vec<Value>) -> Vec<String> {
+fn sorted(rows: &[Value]) -> Vec<String> {
     let mut rows: Vec<String> = rows.iter().map(Value::to_string).collect();
     rows.sort();
     rows
@@ -64,7 +65,7 @@ async fn ga4mp_needs_another_host_and_key_and_nothing_else() {
     let python = python("ga4", &here("ga4.txt")).await;
     let address = format!("http://{}", collector.http);
     let sent = run(&python, "ga4.py", &[("KEY", &scene.key.key), ("COLLECTOR", &address)]).await;
-    let sent = sent.as_array().unwrap().clone();
+    let sent = sent.as_array().unwrap();
     assert_eq!(sent.len(), 37);
     assert_eq!(stored(&scene).await, sorted(sent));
     // All of one user, in one visit, and none of the user's words.
