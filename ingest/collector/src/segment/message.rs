@@ -88,6 +88,18 @@ fn set_common(record: &mut Mapped, message: &Object<'_>, received: &Received<'_>
     record.set("occurred_at", occurred_at(message, received));
 }
 
+/// What device and channel follow from. Anything that is no text tells nothing of them.
+fn set_circumstances(record: &mut Mapped, context: &Object<'_>) {
+    let page = context.object("page");
+    for (field, told) in [
+        ("user_agent", context.text("userAgent")),
+        ("page_url", page.text("url")),
+        ("referrer", page.text("referrer")),
+    ] {
+        record.set(field, told.map_or(Value::Null, Value::from));
+    }
+}
+
 /// By our clock, which the sender's may be far from: what went by between the event and its sending is what its sender knows.
 /// What cannot be read is given back as it is, to be refused by its name.
 fn occurred_at(message: &Object<'_>, received: &Received<'_>) -> Value {
@@ -118,6 +130,7 @@ fn records(name: EventName, common: Mapped, message: &Object<'_>, received: &Rec
         matches!(name, EventName::ViewItem | EventName::AddToCart | EventName::RemoveFromCart);
     let mut record = common.called(if is_about_product { of_product } else { of_order });
     record.set("event_name", name.as_str());
+    set_circumstances(&mut record, &message.object("context"));
     if matches!(name, EventName::Purchase | EventName::AddPaymentInfo) {
         record.set("payment_type", properties.get("payment_method").map_or(Value::Null, json::any));
     }

@@ -154,6 +154,21 @@ fn a_product_is_a_line_with_its_digits() {
 }
 
 #[test]
+fn device_and_channel_follow_from_the_context() {
+    let viewed = with(
+        example("Product Viewed"),
+        "/context/page/url",
+        json!("https://shop.example/lamp?utm_source=news&utm_medium=email"),
+    );
+    let event = records(&viewed).remove(0).unwrap().event;
+    assert_eq!((event.device.as_str(), event.channel.as_str()), ("mobile", "email"));
+    // What is no text tells nothing, and costs nothing.
+    let strange = with(example("Product Viewed"), "/context/userAgent", json!({ "a": 1 }));
+    let event = records(&strange).remove(0).unwrap().event;
+    assert_eq!(event.device.as_str(), "unknown");
+}
+
+#[test]
 fn an_order_is_told_once_whoever_tells_it() {
     let completed = example("Order Completed");
     let ids = |message: &Value| -> Vec<_> {
