@@ -6,18 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use contracts::cube::{DISTINCT_RSD, Grouping};
+use contracts::cube::Grouping;
 use contracts::family::Family;
 use contracts::measure::MEASURE;
 
+use crate::estimate::distinct_tolerance;
 use crate::motion::{Moving, is_between};
 use crate::report::{Deviation, Difference, DifferenceKind};
 use crate::row::{Figure, Key, Rows};
-
-/// Estimates of small numbers are off by whole numbers; below this nobody minds.
-const DISTINCT_TOLERANCE_MIN: f64 = 3.0;
-/// How many standard deviations a single estimate may be off: none of millions is by chance.
-const DISTINCT_TOLERANCE_DEVIATIONS: f64 = 5.0;
 
 /// What a table's comparison came to.
 #[derive(Debug, Default)]
@@ -160,15 +156,6 @@ fn matches(expected: &Figure, found: &Figure) -> bool {
         }
         (expected, found) => expected == found,
     }
-}
-
-/// How far the estimate of a distinct count may be off.
-pub(crate) fn distinct_tolerance(exact: i64) -> i64 {
-    #[expect(clippy::cast_precision_loss, reason = "distinct counts are far below 2^53")]
-    let tolerance = DISTINCT_TOLERANCE_DEVIATIONS * DISTINCT_RSD * exact as f64;
-    #[expect(clippy::cast_possible_truncation, reason = "a tenth of a count")]
-    let tolerance = tolerance.max(DISTINCT_TOLERANCE_MIN).floor() as i64;
-    tolerance
 }
 
 #[cfg(test)]

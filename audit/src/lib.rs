@@ -10,6 +10,7 @@ mod closed;
 mod compare;
 pub mod doctor;
 mod error;
+mod estimate;
 mod excuse;
 mod expected;
 pub mod figures;

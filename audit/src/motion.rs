@@ -10,7 +10,7 @@ use contracts::family::{Family, Geometry};
 use contracts::lateness::MAX_LATE_US;
 use contracts::measure::{Aggregate, Measure};
 
-use crate::compare::distinct_tolerance;
+use crate::estimate::distinct_tolerance;
 use crate::report::Difference;
 use crate::row::{Figure, Key};
 

@@ -50,7 +50,7 @@ struct KeyArgs {
     /// limit by default.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
-    /// The origin of pages whose browsers may send with the key, such as https://shop.example or http://localhost:3000. Can be
+    /// The origin of pages whose browsers may send with the key, such as `https://shop.example` or `http://localhost:3000`. Can be
     /// given several times. Such a key may be public: it is refused to other origins, to programs, and over gRPC.
     #[arg(long, value_name = "ORIGIN")]
     origin: Vec<Origin>,
