@@ -93,12 +93,7 @@ impl Gate {
 
     /// Lets a call of gRPC in by its headers. It has no `Origin`, so that a browser's key is refused.
     pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        self.admit_key(presented(headers))
-    }
-
-    /// Lets a request in by a server's key, wherever that stands.
-    pub(crate) fn admit_key(&self, presented: Option<&str>) -> Result<Caller, Refusal> {
-        let (key, share) = self.key(presented)?;
+        let (key, share) = self.key(presented(headers))?;
         if key.is_browsers() {
             return Err(self.refuse(Refusal::NoOrigin, &key));
         }

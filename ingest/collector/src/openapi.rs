@@ -31,7 +31,7 @@ pub fn render() -> Value {
     let limits = Limits::default();
     let mut description = described(&limits);
     for (part, more) in [
-        ("/paths", segment::openapi::paths()),
+        ("/paths", segment::openapi::paths(preflight)),
         ("/components/schemas", segment::openapi::schemas()),
         ("/components/responses", segment::openapi::responses()),
     ] {

@@ -95,7 +95,10 @@ async fn a_preflight_is_answered_for_the_origins_of_all_keys_and_for_no_other() 
         let mut told = cors(response.headers());
         told.sort();
         let expected = [
-            ("access-control-allow-headers", "authorization, content-type, content-encoding"),
+            (
+                "access-control-allow-headers",
+                "authorization, content-type, content-encoding, x-retry-count, anonymousid",
+            ),
             ("access-control-allow-methods", "POST"),
             ("access-control-allow-origin", origin),
             ("access-control-max-age", "7200"),
@@ -190,6 +193,49 @@ async fn a_beacon_brings_its_key_in_the_address_and_json_in_a_text() {
         "select coalesce(sum(requests), 0)::bigint from ops.collector_refusal where cause = 'key_in_query'";
     until("it is counted", async || scene.count(counted).await == 1).await;
     assert_eq!(scene.ledger().await, [2, 2, 0, 0]);
+    collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn segments_paths_take_a_browsers_key_wherever_it_stands() {
+    let scene = Scene::new().await;
+    let shop = key_of("shop", &[SHOP], None);
+    let collector = scene.collector_for(&[&shop, &scene.key]).await;
+    let url = format!("http://{}/v1/t", collector.http);
+    let preflight = scene
+        .http
+        .request(Method::OPTIONS, &url)
+        .header("origin", SHOP)
+        .header("access-control-request-method", "POST");
+    let preflight = preflight.send().await.unwrap();
+    assert_eq!((preflight.status().as_u16(), allowed(preflight.headers())), (204, Some(SHOP)));
+
+    let message = |id: &str| {
+        json!({ "type": "track", "event": "Checkout Started", "messageId": id, "anonymousId": "b-1",
+                "writeKey": shop.key, "timestamp": chrono::Utc::now() })
+    };
+    // As `sendBeacon` sends it, with the key in the body, and as `fetch` does.
+    let of = |id: &str, origin: Option<&str>, in_header: bool| {
+        let request =
+            scene.http.post(&url).header("content-type", "text/plain").body(message(id).to_string());
+        let request = if in_header { request.basic_auth(&shop.key, Some("")) } else { request };
+        match origin {
+            Some(origin) => request.header("origin", origin),
+            None => request,
+        }
+    };
+    for (id, in_header) in [("m-1", false), ("m-2", true)] {
+        let answer = of(id, Some(SHOP), in_header).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), allowed(answer.headers())), (200, Some(SHOP)), "{id}");
+        assert_eq!(answer.headers()["vary"], "origin", "{id}");
+    }
+    for (origin, in_header) in [(Some(OTHER), false), (Some(OTHER), true), (None, false), (None, true)] {
+        let answer = of("m-3", origin, in_header).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), allowed(answer.headers())), (403, None), "{origin:?}");
+    }
+    assert_eq!(scene.count("select count(*) from raw.events").await, 2);
+    let refused = "select coalesce(sum(requests), 0)::bigint from ops.collector_refusal where cause = any(array['wrong_origin', 'no_origin'])";
+    until("what was refused is counted", async || scene.count(refused).await == 4).await;
     collector.stop().await.unwrap();
 }
 

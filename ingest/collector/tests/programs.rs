@@ -83,6 +83,15 @@ async fn ga4mp_needs_another_host_and_key_and_nothing_else() {
     collector.stop().await.unwrap();
 }
 
+fn chromium() -> String {
+    let chromium = std::env::var("CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
+    assert!(
+        Path::new(&chromium).exists(),
+        "{chromium} is missing: apt-get install chromium, or set CHROMIUM"
+    );
+    chromium
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_in_chromium_sends_by_fetch_and_by_beacon() {
     let scene = Scene::new().await;
@@ -91,12 +100,8 @@ async fn a_page_in_chromium_sends_by_fetch_and_by_beacon() {
     let shop = new_browser_key("shop", None, &[format!("http://localhost:{port}").parse().unwrap()]).unwrap();
     let collector = scene.collector_for(&[&shop, &scene.key]).await;
     let python = python("browser", &root().join("tests/browser/requirements.txt")).await;
-    let chromium = std::env::var("CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
+    let chromium = chromium();
     let document = root().join("docs/collect.md").display().to_string();
-    assert!(
-        Path::new(&chromium).exists(),
-        "{chromium} is missing: apt-get install chromium, or set CHROMIUM"
-    );
     let (address, port) = (format!("http://{}", collector.http), port.to_string());
     let variables = [
         ("KEY", shop.key.as_str()),
@@ -124,5 +129,44 @@ async fn a_page_in_chromium_sends_by_fetch_and_by_beacon() {
     let wrong =
         "select coalesce(sum(requests), 0)::bigint from ops.collector_refusal where cause = 'wrong_origin'";
     until("the beacon of the stranger is counted", async || scene.count(wrong).await == 1).await;
+    collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn segments_sdk_for_browsers_needs_another_host_and_key_and_nothing_else() {
+    if Command::new("npm").arg("--version").stdout(Stdio::null()).status().await.is_err() {
+        // Past the capture of the test harness: a test that did not run must be seen.
+        use std::io::Write as _;
+        writeln!(std::io::stderr(), "SKIPPED: Segment's SDK for browsers: npm is not installed").unwrap();
+        return;
+    }
+    let scene = Scene::new().await;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let shop = new_browser_key("shop", None, &[format!("http://localhost:{port}").parse().unwrap()]).unwrap();
+    let collector = scene.collector_for(&[&shop, &scene.key]).await;
+    let python = python("browser", &root().join("tests/browser/requirements.txt")).await;
+    let packages = Command::new(root().join("tests/clients/run")).arg("packages").output().await.unwrap();
+    assert!(packages.status.success(), "{}", String::from_utf8_lossy(&packages.stderr));
+    let (address, port, chromium) = (format!("http://{}", collector.http), port.to_string(), chromium());
+    let variables = [
+        ("KEY", shop.key.as_str()),
+        ("COLLECTOR", &address),
+        ("PORT", &port),
+        ("CHROMIUM", &chromium),
+        ("CLIENTS", String::from_utf8_lossy(&packages.stdout).trim()),
+    ]
+    .map(|(name, value)| (name, value.to_owned()));
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let heard = run(&python, "analytics.py", &variables).await;
+    assert_eq!(heard["answers"], json!([200, 200, 200]), "{heard}");
+    let sql = "select concat_ws(' ', event_name, item_id, quantity, price, order_id, gender, device, channel)
+               from raw.events order by event_name";
+    let rows = scene.client.query(sql, &[]).await.unwrap();
+    let rows: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    // Who it is was told after the first event, and holds from then on.
+    let expected =
+        ["purchase lamp 2 19.90 S-1 female desktop email", "view_item lamp 2 19.90 unknown desktop email"];
+    assert_eq!(rows, expected);
+    assert_eq!(scene.count("select count(*) from raw.quarantine").await, 0);
     collector.stop().await.unwrap();
 }

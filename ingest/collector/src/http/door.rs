@@ -4,6 +4,7 @@
 //! page of that key's origins may read the answer. tower-http's `CorsLayer` does not fit: to a page of any origin it tells the
 //! methods, the headers and the age of a preflight, and it answers `OPTIONS` of every path before anybody looks at it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -19,15 +20,18 @@ use axum::routing::MethodRouter;
 
 use super::problem;
 use crate::connections::Peer;
-use crate::gate::{Gate, presented};
+use crate::gate::{Caller, Gate, presented};
 use crate::intake::Intake;
 use crate::keys::Key;
 use crate::refusal::Refusal;
 
+/// The headers of a page's request; the last two are those of Segment's and RudderStack's SDKs.
+const HEADERS: &str = "authorization, content-type, content-encoding, x-retry-count, anonymousid";
+
 /// What an answer to a preflight holds beside the origin. Browsers keep it for two hours at most.
 const PREFLIGHT: [(HeaderName, HeaderValue); 3] = [
     (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST")),
-    (ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, content-type, content-encoding")),
+    (ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(HEADERS)),
     (ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200")),
 ];
 
@@ -73,17 +77,14 @@ async fn pass(State(door): State<Door>, mut request: Request, next: Next) -> Res
     let entered = door.judge(&key, request.headers(), is_allowed);
     let mut response = match entered.and_then(|()| door.gate.enter(key, share)) {
         Ok(caller) => {
-            let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|peer| peer.0.0.ip());
-            let caller = door.gate.located(caller, request.headers(), peer);
+            let caller = door.gate.located(caller, request.headers(), peer(&request));
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
         Err(refusal) => refusal.into_response(),
     };
     if let Some(origin) = origin.filter(|_| is_allowed) {
-        let headers = response.headers_mut();
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after"));
+        allow(&mut response, origin);
     }
     varying(response)
 }
@@ -106,8 +107,52 @@ impl Door {
     }
 }
 
+/// What of a request decides whether it comes in, where the key may stand in the body.
+#[derive(Debug)]
+pub(super) struct Head {
+    headers: HeaderMap,
+    peer: Option<IpAddr>,
+}
+
+impl Head {
+    pub(super) fn of(request: &Request) -> Self {
+        Self { headers: request.headers().clone(), peer: peer(request) }
+    }
+
+    /// Lets the request in by its key.
+    pub(super) fn admit(&self, gate: &Gate, presented: Option<&str>) -> Result<Caller, Refusal> {
+        let (key, share) = gate.key(presented)?;
+        if key.is_browsers() {
+            let origin = self.headers.get(ORIGIN);
+            if !origin.is_some_and(|origin| key.allows(origin.as_bytes())) {
+                let refusal = if origin.is_some() { Refusal::WrongOrigin } else { Refusal::NoOrigin };
+                return Err(gate.refuse(refusal, &key));
+            }
+        }
+        Ok(gate.located(gate.enter(key, share)?, &self.headers, self.peer))
+    }
+
+    /// Lets a page of an origin that may send with some key read the answer, which holds nothing but whether it was taken.
+    pub(super) fn answer(&self, gate: &Gate, mut response: Response) -> Response {
+        if let Some(origin) = self.headers.get(ORIGIN).filter(|origin| gate.any_allows(origin.as_bytes())) {
+            allow(&mut response, origin.clone());
+        }
+        varying(response)
+    }
+}
+
+fn peer(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<ConnectInfo<Peer>>().map(|peer| peer.0.0.ip())
+}
+
+fn allow(response: &mut Response, origin: HeaderValue) {
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after"));
+}
+
 /// Answers `OPTIONS`: a preflight of a page of an origin that may send with some key, or what methods there are.
-async fn preflight(State(intake): State<Arc<Intake>>, request: Request) -> Response {
+pub(super) async fn preflight(State(intake): State<Arc<Intake>>, request: Request) -> Response {
     let headers = request.headers();
     let Some(origin) = headers.get(ORIGIN).filter(|_| headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD))
     else {

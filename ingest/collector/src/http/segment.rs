@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::door::{Head, preflight};
 use super::{batch, declared_bytes, read};
 use crate::gate::{Caller, presented};
 use crate::intake::{Intake, beside};
@@ -26,43 +27,51 @@ use crate::segment::{BATCH_BYTES, Call, MESSAGE_BYTES, Object, Received, transla
 pub(super) fn router() -> Router<Arc<Intake>> {
     let mut router = Router::new();
     for path in BATCH_PATHS {
-        router = router.route(path, post(|state, request| collect(state, request, None)));
+        router = router.route(path, post(|state, request| collect(state, request, None)).options(preflight));
     }
     for call in Call::ALL {
         let handler = move |state, request| collect(state, request, Some(call));
         let (long, short) = (format!("/v1/{}", call.name()), format!("/v1/{:.1}", call.name()));
-        router = router.route(&long, post(handler)).route(&short, post(handler));
+        let handlers = post(handler).options(preflight);
+        router = router.route(&long, handlers.clone()).route(&short, handlers);
     }
     router.layer(DefaultBodyLimit::max(BATCH_BYTES))
 }
 
 async fn collect(State(intake): State<Arc<Intake>>, request: Request, call: Option<Call>) -> Response {
-    match take(intake, request, call).await {
+    let head = Head::of(&request);
+    let response = match take(&intake, &head, request, call).await {
         Ok(()) => (StatusCode::OK, Json(json!({ "success": true }))).into_response(),
         Err(refusal) => refused(&refusal),
-    }
+    };
+    head.answer(&intake.gate, response)
 }
 
-async fn take(intake: Arc<Intake>, request: Request, call: Option<Call>) -> Result<(), Refusal> {
+async fn take(
+    intake: &Arc<Intake>,
+    head: &Head,
+    request: Request,
+    call: Option<Call>,
+) -> Result<(), Refusal> {
     let limit = BATCH_BYTES.min(intake.limits.body_bytes);
     let (caller, body, room) = match key_of(request.headers()) {
         Some(key) => {
-            let caller = intake.gate.admit_key(Some(&key))?;
-            let room = bytes(&intake, &caller, declared_bytes(&request).min(limit)).await?;
-            (caller, read(&intake, request, limit).await?, room)
+            let caller = head.admit(&intake.gate, Some(&key))?;
+            let room = bytes(intake, &caller, declared_bytes(&request).min(limit)).await?;
+            (caller, read(intake, request, limit).await?, room)
         }
         None => {
             // As long as nobody knows whose it is, it takes a place that all such requests share.
             let place = intake.strangers.try_acquire().map_err(|_| Refusal::Busy)?;
-            let body = read(&intake, request, limit).await?;
+            let body = read(intake, request, limit).await?;
             let key = Object::read(&body).ok().and_then(|object| object.text("writeKey"));
-            let caller = intake.gate.admit_key(key.as_deref())?;
-            let room = bytes(&intake, &caller, body.len()).await?;
+            let caller = head.admit(&intake.gate, key.as_deref())?;
+            let room = bytes(intake, &caller, body.len()).await?;
             drop(place);
             (caller, body, room)
         }
     };
-    let sender = caller.clone();
+    let (sender, intake) = (caller.clone(), Arc::clone(intake));
     let judged = move || {
         let items = items(&intake, &sender, &body, call)?;
         let room = intake.room(&sender, count(&items), body.len())?;

@@ -8,7 +8,7 @@ use super::{BATCH_BYTES, Call, MESSAGE_BYTES};
 pub(crate) const BATCH_PATHS: [&str; 3] = ["/v1/batch", "/v1/b", "/v1/import"];
 
 /// What is answered: status, name, meaning, and whether the same may be sent again.
-const ANSWERS: [(&str, &str, &str, bool); 7] = [
+const ANSWERS: [(&str, &str, &str, bool); 8] = [
     ("200", "SegmentCommitted", "It is committed.", false),
     (
         "400",
@@ -17,6 +17,7 @@ const ANSWERS: [(&str, &str, &str, bool); 7] = [
         false,
     ),
     ("401", "SegmentUnauthorized", "No key, or an unknown one.", false),
+    ("403", "SegmentForbidden", "The key is for pages of other origins.", false),
     ("408", "SegmentTooSlow", "The body came too slowly.", false),
     ("429", "SegmentTooFast", "Too fast for the key, or for the collector.", true),
     ("500", "SegmentDefect", "A defect of the collector.", false),
@@ -32,17 +33,19 @@ fn reference(part: &str, name: &str) -> Value {
     json!({ "$ref": format!("#/components/{part}/{name}") })
 }
 
-/// The paths, each by its name and by its letter.
-pub(crate) fn paths() -> Map<String, Value> {
+/// The paths, each by its name and by its letter. `preflight` describes that of a path by the id of the operation.
+pub(crate) fn paths(preflight: impl Fn(&str) -> Value) -> Map<String, Value> {
     let mut paths = Map::new();
+    let options = |path: &str| preflight(&format!("{}Preflight", operation_id(path)));
     for path in BATCH_PATHS {
         let call = call("Segment: a batch of messages", path, &reference("schemas", "SegmentBatch"));
-        paths.insert(path.to_owned(), json!({ "post": call }));
+        paths.insert(path.to_owned(), json!({ "post": call, "options": options(path) }));
     }
     for of in Call::ALL {
         for path in [format!("/v1/{}", of.name()), format!("/v1/{:.1}", of.name())] {
             let call = call(of.summary(), &path, &reference("schemas", "SegmentMessage"));
-            paths.insert(path, json!({ "post": call }));
+            let options = options(&path);
+            paths.insert(path, json!({ "post": call, "options": options }));
         }
     }
     paths
@@ -71,6 +74,10 @@ pub(crate) fn responses() -> Map<String, Value> {
         (name.to_owned(), answer)
     });
     answers.collect()
+}
+
+fn operation_id(path: &str) -> String {
+    format!("segment_{}", path.trim_start_matches("/v1/"))
 }
 
 fn sent_at() -> Value {
@@ -132,7 +139,7 @@ fn call(summary: &str, path: &str, schema: &Value) -> Value {
         ANSWERS.into_iter().map(|(status, name, ..)| (status.to_owned(), reference("responses", name)));
     json!({
         "summary": summary,
-        "operationId": format!("segment_{}", path.trim_start_matches("/v1/")),
+        "operationId": operation_id(path),
         "description": format!(
             "Answered after the commit. At most {BATCH_BYTES} bytes, also after unpacking, and {MESSAGE_BYTES} bytes a message. \
              A message that is refused is kept in quarantine."
