@@ -41,10 +41,13 @@ impl Cause {
     }
 }
 
-/// What is counted and not written down yet, by cause and the name of the key.
+/// How many requests, by cause and the name of the key.
+type Counts = BTreeMap<(Cause, String), i64>;
+
+/// What is counted and not written down yet.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
-    counts: Mutex<BTreeMap<(Cause, String), i64>>,
+    counts: Mutex<Counts>,
     counted: Notify,
 }
 
@@ -74,14 +77,31 @@ impl Refusals {
     }
 
     /// What was counted since this was called before.
-    pub(crate) fn take(&self) -> Vec<RefusedRequests> {
-        let counts = std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner));
-        let refused = |((cause, key_name), requests): ((Cause, String), i64)| RefusedRequests {
+    pub(crate) fn take(&self) -> Taken {
+        Taken(std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// Counts what could not be written down once more.
+    pub(crate) fn put_back(&self, taken: Taken) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, requests) in taken.0 {
+            *counts.entry(key).or_default() += requests;
+        }
+    }
+}
+
+/// What is to be written down.
+#[derive(Debug)]
+pub(crate) struct Taken(Counts);
+
+impl Taken {
+    pub(crate) fn requests(&self) -> Vec<RefusedRequests> {
+        let refused = |((cause, key_name), requests): (&(Cause, String), &i64)| RefusedRequests {
             cause: cause.as_str(),
-            key_name,
-            requests,
+            key_name: key_name.clone(),
+            requests: *requests,
         };
-        counts.into_iter().map(refused).collect()
+        self.0.iter().map(refused).collect()
     }
 }
 
@@ -99,9 +119,18 @@ mod tests {
         refusals.count(Cause::Revoked, "web");
         refusals.due(long_ago).await;
         assert!(refusals.is_due(long_ago));
-        let told: Vec<_> =
-            refusals.take().into_iter().map(|told| (told.cause, told.key_name, told.requests)).collect();
-        assert_eq!(told, [("unknown_key", String::new(), 1), ("revoked_key", "web".to_owned(), 2)]);
-        assert!(refusals.take().is_empty());
+        let told = |taken: &Taken| -> Vec<_> {
+            taken.requests().into_iter().map(|told| (told.cause, told.key_name, told.requests)).collect()
+        };
+        let taken = refusals.take();
+        assert_eq!(told(&taken), [("unknown_key", String::new(), 1), ("revoked_key", "web".to_owned(), 2)]);
+        assert!(refusals.take().requests().is_empty());
+        // What could not be written down is told with what came since.
+        refusals.count(Cause::Revoked, "web");
+        refusals.put_back(taken);
+        assert_eq!(
+            told(&refusals.take()),
+            [("unknown_key", String::new(), 1), ("revoked_key", "web".to_owned(), 3)]
+        );
     }
 }

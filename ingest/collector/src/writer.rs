@@ -131,15 +131,17 @@ impl Writer<'_> {
         }
     }
 
-    /// Counts that cannot be written are lost: they hold up nobody.
+    /// Counts that cannot be written wait for the next time: they hold up nobody.
     async fn count_refusals(&mut self) {
-        self.counted_at = Instant::now();
-        let refused = self.refusals.take();
+        let taken = self.refusals.take();
+        let refused = taken.requests();
         if !refused.is_empty()
             && let Err(error) = self.store.count_refused_requests(&refused).await
         {
-            tracing::warn!(error = &error as &dyn std::error::Error, "refused requests were not counted");
+            tracing::warn!(error = &error as &dyn std::error::Error, "refused requests were not counted yet");
+            self.refusals.put_back(taken);
         }
+        self.counted_at = Instant::now();
     }
 
     /// What waits behind a group that failed would only fail later, one patience after another.
