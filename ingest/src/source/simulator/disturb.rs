@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::ids;
 use contracts::validation::{Draft, SourceId};
+use contracts::vocabulary::EventName;
 
 use super::config::Dial;
 use super::dice::Dice;
@@ -97,12 +98,13 @@ impl Disturbed {
         draft.source_id = Some(SourceId::Uuid(ids::v7(draft.occurred_at, self.dice.id_bits())));
         let about_product = draft.line.is_some();
         match self.dice.below(if about_product { 6 } else { 4 }) {
-            0 => draft.shopper.age = Some(200),
+            // A purchase without an id is known by its order and line, and breaks nothing.
+            2 if draft.event_name != EventName::Purchase => draft.source_id = None,
+            0 | 2 => draft.shopper.age = Some(200),
             1 => {
                 draft.occurred_at = at + TimeDelta::minutes(5);
                 draft.source_id = Some(SourceId::Uuid(ids::v7(draft.occurred_at, self.dice.id_bits())));
             }
-            2 => draft.source_id = None,
             3 => draft.visit.session_started_at = Some(draft.occurred_at + TimeDelta::seconds(1)),
             4 => draft.line.iter_mut().for_each(|line| line.quantity = 0),
             // The code ISO 4217 keeps for "no currency": nothing can have a rate for it.
