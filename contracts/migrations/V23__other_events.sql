@@ -95,91 +95,22 @@ create function raw.age_at(born_on date, at timestamp with time zone) returns in
         from (select extract(year from age((at at time zone 'UTC')::timestamp, born_on::timestamp))::integer) told (years)
     );
 
--- As in V22, and with facts that senders told apart from events.
-create or replace function raw.resolve_visits(
+-- As raw.resolve_visits, and with facts that senders told apart from events.
+create function raw.resolve_visitors(
     rules text, user_ids uuid[], anonymous_ids uuid[], told_ids uuid[], times timestamp with time zone[], of_visit boolean[]
 ) returns table (
     visitor uuid, session uuid, began timestamp with time zone, came_before boolean,
     gender text, age integer, country text, city text, latitude double precision, longitude double precision
 )
-    language plpgsql volatile
+    language sql volatile
     as $$
-#variable_conflict use_column
-declare
-    inferred constant uuid := '00000000-0000-0000-0000-000000000000';
-    visitors uuid[];
-begin
-    perform raw.admit(rules);
-
-    -- The newest event decides, whatever the order in which they come.
-    insert into raw.visitor_link as known (anonymous_id, user_id, linked_at)
-        select distinct on (a) a, u, t from unnest(user_ids, anonymous_ids, times) told (u, a, t)
-        where u is not null and a is not null order by a, t desc, u desc
-    on conflict (anonymous_id) do update set user_id = excluded.user_id, linked_at = excluded.linked_at
-        where (excluded.linked_at, excluded.user_id) > (known.linked_at, known.user_id);
-
-    visitors := (
-        select array_agg(coalesce(u, link.user_id, a) order by n)
-        from unnest(user_ids, anonymous_ids) with ordinality told (u, a, n)
-            left join raw.visitor_link link on u is null and link.anonymous_id = a
-    );
-
-    insert into raw.visitor as known (visitor_id, first_at, last_at)
-        select v, min(t), max(t) from unnest(visitors, times, of_visit) told (v, t, w) where w group by v order by v
-    on conflict (visitor_id) do update
-        set first_at = least(known.first_at, excluded.first_at), last_at = greatest(known.last_at, excluded.last_at);
-
-    -- Everything is found by running through the events and the known visits in the order of time: joined by their places, thousands of
-    -- events would be compared with each other, since nobody knows beforehand how many there are.
-    return query
-    with told as (
-        select v, coalesce(s, inferred) as s, t, n, k.first_at
-        from unnest(visitors, told_ids, times, of_visit) with ordinality e (v, s, t, w, n)
-            join raw.visitor k on k.visitor_id = e.v
-        where w
-    ), spans as (
-        select v, s, min(t) as first, max(t) as last from told group by v, s
-    ), known as (
-        -- From the last visit that began before all of the events.
-        select spans.v, spans.s, visit.started_at, visit.last_at, visit."returning"
-        from spans cross join lateral (
-            select * from raw.visit k
-            where k.visitor_id = spans.v and k.told_id = spans.s and k.started_at <= spans.last
-                and k.started_at >= coalesce((
-                    select max(before.started_at) from raw.visit before
-                    where before.visitor_id = spans.v and before.told_id = spans.s and before.started_at <= spans.first
-                ), spans.first)
-        ) visit
-    ), points as (
-        select v, s, started_at as at, last_at as upto, 0::bigint as n, "returning" as had_visited, null::timestamptz as first_at from known
-        union all
-        select v, s, t, t, n, null, first_at from told
-    ), reached as (
-        select *, max(upto) over (partition by v, s order by at, n rows between unbounded preceding and 1 preceding) as reach from points
-    ), opened as (
-        select *, n = 0 or reach is null or s = inferred and at > reach + interval '30 minutes' as opens from reached
-    ), numbered as (
-        select *, count(*) filter (where opens) over (partition by v, s order by at, n rows unbounded preceding) as visit from opened
-    ), whole as (
-        select v, s, n, opens, min(at) over same as began, max(upto) over same as ended,
-            bool_or(case when n = 0 then had_visited when opens then first_at < at end) over same as had_visited
-        from numbered window same as (partition by v, s, visit)
-    ), written as (
-        insert into raw.visit as known (visitor_id, told_id, started_at, last_at, "returning")
-            select v, s, began, ended, had_visited from whole where opens
-        on conflict (visitor_id, told_id, started_at) do update set last_at = excluded.last_at
-            where known.last_at < excluded.last_at
-    ), answered as (
-        select n, v, case when s = inferred then raw.visit_id(v, began) else s end as session, began, had_visited from whole where n > 0
-        union all
-        select n, v, null, null, null from unnest(visitors, of_visit) with ordinality e (v, w, n) where not w
-    )
-    select a.v, a.session, a.began, a.had_visited, coalesce(f.gender, u.gender),
-        coalesce(raw.age_at(f.born_on, times[a.n]), f.age, u.age),
-        case when f.has_place then f.country else u.country end, case when f.has_place then f.city else u.city end,
-        case when f.has_place then null else u.latitude end, case when f.has_place then null else u.longitude end
-    from answered a left join raw.users u on u.user_id = a.v
-        left join (select *, coalesce(country, city) is not null as has_place from raw.user_facts) f on f.user_id = a.v
-    order by a.n;
-end
+    select v.visitor, v.session, v.began, v.came_before, coalesce(f.gender, v.gender),
+        coalesce(raw.age_at(f.born_on, times[v.place]), f.age, v.age),
+        case when f.has_place then f.country else v.country end, case when f.has_place then f.city else v.city end,
+        case when f.has_place then null else v.latitude end, case when f.has_place then null else v.longitude end
+    from raw.resolve_visits(rules, user_ids, anonymous_ids, told_ids, times, of_visit) with ordinality
+            v (visitor, session, began, came_before, gender, age, country, city, latitude, longitude, place)
+        left join (select *, coalesce(country, city) is not null as has_place from raw.user_facts) f
+            on f.user_id = v.visitor
+    order by v.place
 $$;

@@ -1,7 +1,7 @@
 //! Whose an event is, to which visit it belongs, and what is known of its user, where its sender does not tell: one call of PostgreSQL for
 //! all events of a transaction, before they are rows.
 //!
-//! `raw.resolve_visits` decides under locks and keeps what it decided, so that two writers at once decide the same and whoever asks again
+//! `raw.resolve_visitors` decides under locks and keeps what it decided, so that two writers at once decide the same and whoever asks again
 //! hears the same. It is a transaction of its own: where the events are not stored afterwards, their visits are known all the same.
 
 use std::fmt::Display;
@@ -22,7 +22,7 @@ use super::users::parsed;
 
 const RESOLVE: &str =
     "select visitor, session, began, came_before, gender, age, country, city, latitude, longitude
-    from raw.resolve_visits($1, $2, $3, $4, $5, $6) with ordinality
+    from raw.resolve_visitors($1, $2, $3, $4, $5, $6) with ordinality
         told (visitor, session, began, came_before, gender, age, country, city, latitude, longitude, place)
     order by place";
 
