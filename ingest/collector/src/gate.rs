@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, USER_AGENT};
+use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
 use contracts::event::Country;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -94,10 +93,19 @@ impl Gate {
     /// Lets a call of gRPC in by its headers. It has no `Origin`, so that a browser's key is refused.
     pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
         let (key, share) = self.key(presented(headers))?;
-        if key.is_browsers() {
-            return Err(self.refuse(Refusal::NoOrigin, &key));
-        }
+        self.check_origin(&key, None)?;
         self.enter(key, share)
+    }
+
+    /// A browser's key is for pages of its origins alone, by the value of `Origin`.
+    pub(crate) fn check_origin(&self, key: &Key, origin: Option<&HeaderValue>) -> Result<(), Refusal> {
+        let refusal = match origin {
+            _ if !key.is_browsers() => return Ok(()),
+            Some(origin) if key.allows(origin.as_bytes()) => return Ok(()),
+            Some(_) => Refusal::WrongOrigin,
+            None => Refusal::NoOrigin,
+        };
+        Err(self.refuse(refusal, key))
     }
 
     /// The key that is presented, and the share of whoever has it.

@@ -74,7 +74,7 @@ async fn pass(State(door): State<Door>, mut request: Request, next: Next) -> Res
         Err(refusal) => return varying(refusal.into_response()),
     };
     let is_allowed = origin.as_ref().is_some_and(|origin| key.allows(origin.as_bytes()));
-    let entered = door.judge(&key, request.headers(), is_allowed);
+    let entered = door.judge(&key, request.headers());
     let mut response = match entered.and_then(|()| door.gate.enter(key, share)) {
         Ok(caller) => {
             let caller = door.gate.located(caller, request.headers(), peer(&request));
@@ -95,15 +95,12 @@ impl Door {
     }
 
     /// Judges how a key is used.
-    fn judge(&self, key: &Key, headers: &HeaderMap, is_allowed: bool) -> Result<(), Refusal> {
-        let refusal = match key.is_browsers() {
-            true if is_allowed => return Ok(()),
-            true if headers.contains_key(ORIGIN) => Refusal::WrongOrigin,
-            true => Refusal::NoOrigin,
-            false if self.query_key.of_servers || presented(headers).is_some() => return Ok(()),
-            false => Refusal::KeyInQuery,
-        };
-        Err(self.gate.refuse(refusal, key))
+    fn judge(&self, key: &Key, headers: &HeaderMap) -> Result<(), Refusal> {
+        self.gate.check_origin(key, headers.get(ORIGIN))?;
+        if key.is_browsers() || self.query_key.of_servers || presented(headers).is_some() {
+            return Ok(());
+        }
+        Err(self.gate.refuse(Refusal::KeyInQuery, key))
     }
 }
 
@@ -122,13 +119,7 @@ impl Head {
     /// Lets the request in by its key.
     pub(super) fn admit(&self, gate: &Gate, presented: Option<&str>) -> Result<Caller, Refusal> {
         let (key, share) = gate.key(presented)?;
-        if key.is_browsers() {
-            let origin = self.headers.get(ORIGIN);
-            if !origin.is_some_and(|origin| key.allows(origin.as_bytes())) {
-                let refusal = if origin.is_some() { Refusal::WrongOrigin } else { Refusal::NoOrigin };
-                return Err(gate.refuse(refusal, &key));
-            }
-        }
+        gate.check_origin(&key, self.headers.get(ORIGIN))?;
         Ok(gate.located(gate.enter(key, share)?, &self.headers, self.peer))
     }
 

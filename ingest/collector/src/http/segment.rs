@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
-use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -15,7 +15,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::door::{Head, preflight};
-use super::{batch, declared_bytes, read};
+use super::{batch, declared_bytes, problem, read};
 use crate::gate::{Caller, presented};
 use crate::intake::{Intake, beside};
 use crate::item::Item;
@@ -74,7 +74,8 @@ async fn take(
     let (sender, intake) = (caller.clone(), Arc::clone(intake));
     let judged = move || {
         let items = items(&intake, &sender, &body, call)?;
-        let room = intake.room(&sender, count(&items), body.len())?;
+        let events = items.iter().map(Item::len).sum();
+        let room = intake.room(&sender, events, body.len())?;
         intake.judge_items(&sender, room, items)
     };
     beside(judged).await?.verdicts().await?;
@@ -131,24 +132,13 @@ fn items(intake: &Intake, caller: &Caller, body: &Bytes, call: Option<Call>) -> 
             return Err(Refusal::TooLarge { limit_bytes: MESSAGE_BYTES });
         }
         let item = translate(message, call, &received);
-        records += size(&item);
+        records += item.len();
         if records > limit {
             return Err(Refusal::TooManyEvents { limit });
         }
         items.push(item);
     }
     Ok(items)
-}
-
-fn count(items: &[Item]) -> usize {
-    items.iter().map(size).sum()
-}
-
-const fn size(item: &Item) -> usize {
-    match item {
-        Item::Records(records) => records.len(),
-        Item::Other(_) => 1,
-    }
 }
 
 /// A refusal as Segment tells it: what is malformed or too large is a bad request. Its SDKs send again what is answered with 429 or 5xx.
@@ -163,11 +153,7 @@ fn refused(refusal: &Refusal) -> Response {
     let told = json!({ "success": false, "code": code, "message": refusal.to_string() });
     let mut response = (status, Json(told)).into_response();
     let headers = response.headers_mut();
-    if let Some(wait) = refusal.retry_after() {
-        // In whole seconds: rounded up, or the client would come too early.
-        let seconds = u64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX);
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-    }
+    problem::set_retry_after(headers, refusal.retry_after());
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"write key\""));
     }
