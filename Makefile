@@ -77,6 +77,11 @@ status: $(STOREPULSE) ## what runs, where, and how it does
 run-job: setup $(STOREPULSE) ## the main job end to end, verified; leaves the stack up
 	@$(STOREPULSE) run-job --duration $(DURATION) --rate $(RATE) --seed $(SEED) --users $(USERS) --users-source $(USERS_SOURCE)
 
+# SHOP_PORT chooses its port: 56070 unless set.
+.PHONY: shop
+shop: setup $(STOREPULSE) ## a demo shop in the browser, whose clicks reach the Control Center; until Ctrl-C
+	@shop/open
+
 # Users come from where USERS_SOURCE says, the API unless it is given: an hour run again must ask the same source.
 .PHONY: airflow
 airflow: setup $(STOREPULSE) ## scheduler, API server and DAG processor on the stack; prints the page's address

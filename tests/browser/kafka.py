@@ -5,7 +5,7 @@ import time
 import urllib.request
 from json import load
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 BROKERS = {"bootstrap.servers": os.environ["KAFKA_BROKERS"]}
@@ -79,3 +79,31 @@ def long(number):
         written.append(number & 0x7F | 0x80)
         number >>= 7
     return bytes([*written, number])
+
+
+def everything(texts, known):
+    """Reads every topic of the line to its present end. Returns the topics, how many records there were and how many have the
+    bytes `known`, and the places of those that have one of the texts."""
+    consumer = Consumer({**BROKERS, "group.id": "browser-tests", "enable.auto.commit": False, "enable.partition.eof": True})
+    try:
+        topics = {name: topic for name, topic in consumer.list_topics(timeout=10).topics.items() if name.startswith(NAMESPACE)}
+        places = [TopicPartition(name, partition, OFFSET_BEGINNING) for name, topic in topics.items() for partition in topic.partitions]
+        consumer.assign(places)
+        open_places = {(place.topic, place.partition) for place in places}
+        count, leaks = {"all": 0, "sought": 0}, []
+        deadline = time.monotonic() + 120
+        while open_places:
+            assert time.monotonic() < deadline, open_places
+            for record in consumer.consume(1_000, 1):
+                if record.error() is not None:
+                    assert record.error().code() == KafkaError._PARTITION_EOF, record.error()
+                    open_places.discard((record.topic(), record.partition()))
+                    continue
+                content = (record.key() or b"") + b"\0" + (record.value() or b"")
+                count["all"] += 1
+                count["sought"] += known in content
+                if any(text in content for text in texts):
+                    leaks.append((record.topic(), record.partition(), record.offset()))
+        return sorted(topics), count, leaks
+    finally:
+        consumer.close()
