@@ -49,7 +49,7 @@ async fn overload_slows_the_line_down_and_does_not_break_it() {
         let verified = verify.ended_within(2 * CAUGHT_UP_WITHIN).await.succeeded();
         println!("verified {:?} after the load: {verified}", ended.elapsed());
         tell(line, "at the end").await;
-        assert_eq!(line.progress().await.restarts, 0);
+        assert_eq!(line.progress().await.restarts, 0, "{}", job.printed());
         job.stop().await.succeeded();
         relay.stop().await.succeeded();
     };
