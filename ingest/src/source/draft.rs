@@ -15,6 +15,7 @@
 
 pub mod definition;
 mod field;
+mod field_type;
 mod json;
 
 use contracts::Reason;
@@ -24,7 +25,8 @@ use uuid::Uuid;
 
 use json::Json;
 
-pub use field::{FIELDS, Field, Kind, Part, Value, assemble, visitor_of};
+pub use field::{FIELDS, assemble, visitor_of};
+pub use field_type::{Field, Kind, Part, Value};
 
 /// The fields of one record in whatever encoding it came.
 pub trait Fields {
