@@ -160,7 +160,7 @@ async fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if listed.alerts.is_empty() {
-        println!("nothing fires");
+        println!("no alert is firing");
     } else {
         let mut table = table(&["alert", "about", "state", "since", "what", "what to do"]);
         for alert in listed.alerts {
@@ -186,7 +186,7 @@ async fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
         println!("{table}");
     }
     if listed.undelivered > 0 {
-        println!("{} notices are still to be told: the page Alerts says why", listed.undelivered);
+        println!("{} notices are not delivered yet: the page Alerts says why", listed.undelivered);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -236,7 +236,7 @@ async fn silence(args: SilenceArgs) -> anyhow::Result<ExitCode> {
 async fn send(args: SendArgs) -> anyhow::Result<ExitCode> {
     let settings = args.file.settings()?;
     if settings.target_names().is_empty() {
-        eprintln!("nobody is to be told: name a file of alerts or a command");
+        eprintln!("there is no target: name an alerts file or a command");
         return Ok(ExitCode::SUCCESS);
     }
     let said = tokio::task::spawn_blocking(|| {

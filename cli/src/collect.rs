@@ -87,7 +87,7 @@ struct ServeArgs {
 #[derive(Args)]
 struct CountryArgs {
     /// The header in which your proxy tells the country of the client, as in CF-IPCountry. Use it only if the proxy removes what
-    /// clients write there. Events that tell a place keep it.
+    /// clients write there. Events with a place keep it.
     #[arg(long, value_name = "HEADER")]
     country_header: Option<String>,
     /// A file of countries by IP address, in MaxMind's format, as in GeoLite2-Country.mmdb. It is read again when it changes and on
@@ -112,7 +112,7 @@ fn make_key(args: &KeyArgs) -> anyhow::Result<()> {
     // The line names the rate that is in force, so that a later default does not change it.
     let rate = args.rate.or((!args.origin.is_empty()).then_some(BROWSER_EVENTS_PER_S));
     let made = new_browser_key(&args.name, rate, &args.origin)?;
-    eprintln!("key for {}, told only now: {}", args.name, made.key);
+    eprintln!("key for {}, shown only now: {}", args.name, made.key);
     println!("{}", made.line);
     Ok(())
 }

@@ -96,14 +96,14 @@ fn address(text: &str) -> Result<String, &'static str> {
 
 fn print(erased: &Erased) {
     if erased.erased_before {
-        println!("this user was erased before; what follows was left, or came back from a backup");
+        println!("this user was erased before; the following data was left, or came back from a backup");
     }
     println!(
         "raw.events           {} events of {} sessions belong to nobody now",
         erased.events, erased.sessions
     );
     println!("raw.visit            {} visits of {} ids of the person removed", erased.visits, erased.ids);
-    println!("raw.users            {} rows removed; the relay tells Kafka", erased.users);
+    println!("raw.users            {} rows removed; the relay carries this to Kafka", erased.users);
     println!("raw.user_facts       {} rows removed", erased.facts);
     println!("raw.quarantine       {} records removed", erased.quarantined);
     println!("raw.other_events     {} events removed", erased.others);
@@ -116,7 +116,7 @@ fn print(erased: &Erased) {
     }
     println!("checkpoints          {} folders of plans not in force removed", erased.checkpoints);
     println!(
-        "erased: what comes of this user from now on is refused, by the id and by {} e-mail addresses",
+        "erased: later records about this user are refused, by the id and by {} e-mail addresses",
         erased.addresses
     );
     for note in &erased.notes {

@@ -26,7 +26,7 @@ pub(crate) fn token() -> anyhow::Result<CancellationToken> {
                 std::process::exit(ABORTED);
             }
             asked = true;
-            eprintln!("stopping; once more to stop at once");
+            eprintln!("stopping; repeat the signal to stop at once");
             cancelled.cancel();
         }
     });

@@ -227,7 +227,7 @@ async fn show(store: &mut Store, args: ShowArgs) -> anyhow::Result<ExitCode> {
         )
     })?;
     if args.raw {
-        let bytes = payload.context("its bytes are not kept: it had none, or retention was faster")?;
+        let bytes = payload.context("no bytes are stored: the record had none, or retention removed them")?;
         std::io::stdout().lock().write_all(&bytes)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -249,7 +249,7 @@ async fn show(store: &mut Store, args: ShowArgs) -> anyhow::Result<ExitCode> {
     }
     match payload {
         Some(bytes) => println!("payload      {}", describe(&bytes)),
-        None => println!("payload      none is kept: it had none, or retention was faster"),
+        None => println!("payload      none is stored: the record had none, or retention removed it"),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -273,14 +273,14 @@ async fn run_replay(store: &mut Store, endpoints: &Endpoints, args: ReplayArgs) 
         }
     })
     .await
-    .context("not all was judged again; what was is settled, and running this again goes on")?;
+    .context("not all records were validated again: run this command again, and it continues")?;
     if args.json {
         println!("{}", printable_lines(&serde_json::to_string_pretty(&replayed)?));
     } else {
         println!("{}", account(&replayed, plan.dry_run));
     }
     if cancel.is_cancelled() {
-        eprintln!("interrupted; running this again goes on with the rest");
+        eprintln!("interrupted: run this command again, and it continues with the rest");
         return Ok(ExitCode::FAILURE);
     }
     Ok(if replayed.refused_total() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -158,10 +158,10 @@ impl Line {
         match self.tasks.join_next().await {
             Some(Ok(Err(error))) => error,
             Some(Err(error)) => {
-                anyhow::Error::new(error).context("a part of the line panicked, which is a defect")
+                anyhow::Error::new(error).context("a part of the pipeline panicked, which is a defect")
             }
             Some(Ok(Ok(()))) | None => {
-                anyhow::anyhow!("a part of the line ended by itself: was it stopped from elsewhere?")
+                anyhow::anyhow!("a part of the pipeline ended by itself: did another process stop it?")
             }
         }
     }

@@ -121,11 +121,11 @@ pub(super) async fn user(command: UserCommand) -> anyhow::Result<ExitCode> {
             let mut client = client().await?;
             let password = password::read(&name).await?;
             let ended = accounts::change_password(&mut client, &name, &password).await?;
-            println!("{name} has another password{}", sessions(ended));
+            println!("{name} has a new password{}", sessions(ended));
         }
         UserCommand::Disable(NameArgs { name }) => {
             let ended = accounts::set_disabled(&mut client().await?, &name, true).await?;
-            println!("{name} may sign in no more{}", sessions(ended));
+            println!("{name} may no longer sign in{}", sessions(ended));
         }
         UserCommand::Enable(NameArgs { name }) => {
             accounts::set_disabled(&mut client().await?, &name, false).await?;
@@ -159,7 +159,7 @@ pub(super) async fn key(command: KeyCommand) -> anyhow::Result<ExitCode> {
         }
         KeyCommand::Revoke(NameArgs { name }) => {
             accounts::revoke_key(&mut client().await?, &name).await?;
-            println!("the key of {name} lets in no more");
+            println!("the key of {name} is revoked");
         }
         KeyCommand::List => {
             let mut table = table(&["name", "since", "revoked"]);
@@ -182,7 +182,7 @@ pub(super) async fn print_link(args: LinkArgs) -> anyhow::Result<ExitCode> {
     // Containers cannot leave a variable out, only empty.
     let url = if args.url.is_empty() { LOCAL } else { args.url.trim_end_matches('/') };
     println!("{url}{path}");
-    eprintln!("it lets {name} in once, within ten minutes");
+    eprintln!("the link signs {name} in once, within ten minutes");
     Ok(ExitCode::SUCCESS)
 }
 

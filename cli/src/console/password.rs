@@ -18,7 +18,8 @@ impl Silence {
         let mut silent = before.clone();
         silent.local_modes.remove(LocalModes::ECHO);
         silent.local_modes.insert(LocalModes::ECHONL);
-        tcsetattr(stdin(), OptionalActions::Flush, &silent).context("the terminal cannot be silenced")?;
+        tcsetattr(stdin(), OptionalActions::Flush, &silent)
+            .context("the terminal's echo cannot be turned off")?;
         Ok(Self(before))
     }
 

@@ -80,7 +80,7 @@ async fn replay(store: &mut Store, args: ReplayArgs) -> anyhow::Result<ExitCode>
     store.settle_base_currency(rates.base()).await?;
     let replayed = segment::replay(store, &rates, &Clock::wall(), args.dry_run, &cancel)
         .await
-        .context("not all was translated again; what was moved is moved, and running this again goes on")?;
+        .context("not all events were translated again: run this command again, and it continues")?;
     let would = if args.dry_run { "would be" } else { "were" };
     let Replayed { translated, moved, records, refused } = replayed;
     println!(
@@ -89,7 +89,7 @@ async fn replay(store: &mut Store, args: ReplayArgs) -> anyhow::Result<ExitCode>
         translated - moved - refused
     );
     if cancel.is_cancelled() {
-        eprintln!("interrupted; running this again goes on with the rest");
+        eprintln!("interrupted: run this command again, and it continues with the rest");
         return Ok(ExitCode::FAILURE);
     }
     Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

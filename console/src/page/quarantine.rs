@@ -142,7 +142,7 @@ pub(crate) fn shown_bytes(app: &App, frame: &Frame, shown: &Shown) -> Markup {
                     p .note { "They are " (form) "." }
                     pre .code.wrap tabindex="0" role="region" aria-label="Its bytes" { (text) }
                 },
-                _ => p { "None are kept: it had none, or retention was faster." },
+                _ => p { "None are stored: the record had none, or retention removed them." },
             }
         }
     };

@@ -72,7 +72,7 @@ pub fn judge(
         );
     }
     let Some(payload) = payload else {
-        return refused(record.reason, "its bytes are not kept: it had none, or retention was faster");
+        return refused(record.reason, "no bytes are stored: the record had none, or retention removed them");
     };
     match origin {
         Origin::User => match std::str::from_utf8(payload) {

@@ -83,8 +83,8 @@ pub(super) async fn addresses_of(
     for candidate in candidates {
         if is_of_others(client, ids, &candidate).await? {
             told.notes.push(
-                "an e-mail address in the user's records is in somebody else's as well, and is not taken for the user's: \
-                 name it by --email where it is"
+                "an e-mail address in the user's records is also in another person's records, so it is not used: \
+                 if it is the user's, pass it with --email"
                     .to_owned(),
             );
         } else {

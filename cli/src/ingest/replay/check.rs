@@ -65,13 +65,11 @@ fn print_checked(path: &Path, checked: &Checked, floor: Option<DateTime<Utc>>) -
         println!("  it has no row: right for a day without sales");
     }
     if *repeated > 0 {
-        println!(
-            "  {repeated} that pass have the id of a row before them, and only the first would be stored"
-        );
+        println!("  {repeated} that pass have the id of an earlier row, and only the first would be stored");
     }
     if let Some(floor) = floor.filter(|_| notes.before_floor > 0) {
         let (old, floor) = (notes.before_floor, floor.format("%F"));
-        println!("  {old} that pass lie before the retention floor, {floor}, and would be kept out");
+        println!("  {old} that pass are from before the retention floor, {floor}, and would be refused");
     }
     for line in notes.lines() {
         println!("  {}", printable(&line));
