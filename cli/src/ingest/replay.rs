@@ -165,7 +165,7 @@ async fn replay_all(
                 return error;
             }
             error.context(format!(
-                "{} is incomplete; running the same command again goes on where it was",
+                "{} is incomplete: run the same command again, and it continues where it stopped",
                 path.display()
             ))
         })?;
@@ -248,7 +248,7 @@ fn print_replayed(replayed: &Replayed, floor: Option<DateTime<Utc>>) {
         let old = replayed.notes.before_floor.min(replayed.kept_out);
         let floor = floor.map_or("unknown".to_owned(), |floor| floor.format("%F").to_string());
         println!(
-            "  {} were kept out: {old} from before the retention floor, {floor}, and {} of erased persons",
+            "  {} were refused: {old} from before the retention floor, {floor}, and {} of erased persons",
             replayed.kept_out,
             replayed.kept_out - old
         );

@@ -36,7 +36,7 @@ pub enum CountryError {
     },
     /// Addresses are of no use without a file.
     #[error(
-        "a header with the client's address needs --country-file: without the file nothing tells its country"
+        "a header with the client's address needs --country-file: without the file, the country is not known"
     )]
     NoFile,
     /// The file cannot be read, or is of another format.
