@@ -27,6 +27,12 @@ pub fn refund_line(order_id: &str, line: i32) -> String {
     format!("refund/{order_id}/{line}")
 }
 
+/// The shared id of the start of a visit that nobody tells.
+#[must_use]
+pub fn visit_start(session_id: &Uuid) -> String {
+    format!("visit/{session_id}")
+}
+
 /// The id of a user, from the API's `login.uuid`.
 #[must_use]
 pub fn user_id(login_uuid: &Uuid) -> Uuid {

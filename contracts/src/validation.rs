@@ -41,6 +41,9 @@ pub struct Accepted {
     /// For a refund of a whole order: which one, and as it was told. The event has no line then: PostgreSQL knows the lines of the purchase,
     /// and each of them becomes an event [of this one](Accepted::line_paid_back).
     pub whole_order: Option<Box<(Text<64>, Draft)>>,
+    /// Whether it stands for the start of its visit where it is the first event of it; see [`Visit::infer_start`]. A `session_start` of
+    /// which that holds counts only then.
+    pub infers_start: bool,
 }
 
 /// The claim of an event to be the only one of its source with the source's id, whatever the time of another one.
@@ -95,7 +98,40 @@ impl Accepted {
             ..self.event.clone()
         };
         let claim = Some(Claim { event_id, told: None });
-        Ok(Self { event, claim, open: self.open.clone(), whole_order: None })
+        Ok(Self { event, claim, open: self.open.clone(), whole_order: None, infers_start: false })
+    }
+
+    /// Whether a visit begins with it and its source tells no start of visits. A refund is told by the shop, whenever it likes.
+    #[must_use]
+    pub fn begins_visit(&self) -> bool {
+        let Event { event_name, occurred_at, session_started_at, .. } = self.event;
+        self.infers_start && event_name != EventName::Refund && occurred_at == session_started_at
+    }
+
+    /// The start of the visit that begins with it: it counts once for the visit, whoever infers it.
+    #[must_use]
+    pub fn visit_start(&self) -> Self {
+        let event_id = ids::rekeyed(self.event.occurred_at, ids::SHARED, &ids::visit_start(&self.event.session_id));
+        let event = Event {
+            event_id,
+            event_name: EventName::SessionStart,
+            item_id: None,
+            item_name: None,
+            category: None,
+            brand: None,
+            price: None,
+            currency: None,
+            quantity: None,
+            amount_base: None,
+            rate: None,
+            rate_date: None,
+            order_id: None,
+            order_line: None,
+            order_lines: None,
+            payment_type: None,
+            ..self.event.clone()
+        };
+        Self { claim: Some(Claim { event_id, told: None }), ..Self::from(event) }
     }
 
     /// Takes the country that its request came from as its place, unless one is told or found.
@@ -116,7 +152,7 @@ impl Accepted {
 /// An event that came with an id of its own.
 impl From<Event> for Accepted {
     fn from(event: Event) -> Self {
-        Self { event, claim: None, open: None, whole_order: None }
+        Self { event, claim: None, open: None, whole_order: None, infers_start: false }
     }
 }
 
@@ -225,7 +261,9 @@ pub fn accept(
         order_lines,
         payment_type,
     };
-    Ok(Accepted { event, claim, open: open.is_any_open().then(|| Box::new(open)), whole_order })
+    let infers_start = visit.infer_start && event_name != EventName::SessionStart;
+    let open = open.is_any_open().then(|| Box::new(open));
+    Ok(Accepted { event, claim, open, whole_order, infers_start })
 }
 
 /// What a draft leaves open, and whose it is if nothing else is known of its visitor.

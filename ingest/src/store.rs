@@ -38,6 +38,7 @@ mod shape;
 mod tally;
 mod told;
 mod users;
+mod visit_starts;
 mod visitors;
 
 pub use admission::Refused;

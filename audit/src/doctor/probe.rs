@@ -37,6 +37,7 @@ pub fn draft(now: DateTime<Utc>) -> Option<Draft> {
         returning: Some(true),
         device: Some(Device::Other),
         channel: Some(Channel::Other),
+        infer_start: false,
     };
     let source_id = Some(SourceId::Uuid(event_id));
     Some(Draft { source_id, ..Draft::new(EventName::ViewItemList, now, shopper, visit) })

@@ -64,6 +64,8 @@ pub struct Visit {
     pub device: Option<Device>,
     /// See [`Event::channel`](crate::Event::channel).
     pub channel: Option<Channel>,
+    /// Whether an event that is the first of its visit stands for the visit's `session_start`, since the source tells none.
+    pub infer_start: bool,
 }
 
 /// What is told of the circumstances of an event and stored nowhere: device and channel follow from it where they are not told.

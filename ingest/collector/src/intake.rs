@@ -152,7 +152,8 @@ impl Intake {
         self.hand_over(self.judged(caller, now, records)?, room)
     }
 
-    /// The same for a foreign request. There is a verdict for each of its records, in their order, and none for the others.
+    /// The same for a foreign request. There is a verdict for each of its records, in their order, and none for the others or for the
+    /// starts of visits.
     pub(crate) fn judge_items(
         &self,
         caller: &Caller,
@@ -160,14 +161,23 @@ impl Intake {
         items: Vec<Item>,
     ) -> Result<Pending, Refusal> {
         let now = self.clock.now();
-        let (mut records, mut others) = (Vec::new(), Vec::new());
+        let (mut records, mut others, mut starts) = (Vec::new(), Vec::new(), Vec::new());
         for item in items {
             match item {
                 Item::Records(mapped) => records.extend(mapped.into_iter().map(Ok)),
                 Item::Other(other) => others.push(*other),
+                Item::Seen(other, start) => {
+                    others.push(*other);
+                    starts.push(start);
+                }
             }
         }
-        let judged = self.judged(caller, now, records.into_iter())?;
+        let mut judged = self.judged(caller, now, records.into_iter())?;
+        for start in starts {
+            let (event_bytes, user_agent) = (self.limits.event_bytes, caller.user_agent.as_deref());
+            let start = judged::accept(&*start, &caller.source, now, &self.rates, event_bytes, user_agent);
+            judged.take_start(start, caller.country);
+        }
         self.hand_over(judged.with_others(others, &caller.source, now), room)
     }
 

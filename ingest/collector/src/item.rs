@@ -20,6 +20,8 @@ pub(crate) enum Item {
     Records(Vec<Mapped>),
     /// Well formed, but without a place in the figures: kept as it came in `raw.other_events`.
     Other(Box<OtherEvent>),
+    /// A page or a screen that was seen: kept like another one, and perhaps the start of a visit.
+    Seen(Box<OtherEvent>, Box<Mapped>),
 }
 
 impl Item {
@@ -28,6 +30,7 @@ impl Item {
         match self {
             Self::Records(records) => records.len(),
             Self::Other(_) => 1,
+            Self::Seen(..) => 2,
         }
     }
 }

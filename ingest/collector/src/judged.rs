@@ -156,6 +156,22 @@ impl Judged {
         Ok(Self { rows, set_aside, others: 0, events: JudgedEvents(events) })
     }
 
+    /// Takes what may be the start of a visit in, too. What a program saw is none; and whatever else is wrong with it, the page that was
+    /// seen is kept.
+    pub(crate) fn take_start(
+        &mut self,
+        start: Result<(Accepted, bool), Rejection>,
+        country: Option<Country>,
+    ) {
+        let Ok((mut start, false)) = start else { return };
+        if let Some(country) = country {
+            start.seen_in(country);
+        }
+        start.infers_start = true;
+        let taken = self.rows.take(&start);
+        debug_assert!(taken, "a request fits into a commit");
+    }
+
     /// Takes what has no place among the rows in, too.
     pub(crate) fn with_others(
         mut self,

@@ -21,3 +21,4 @@ mod stop;
 mod stream;
 mod support;
 mod verdicts;
+mod visit_starts;

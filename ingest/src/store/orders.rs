@@ -131,7 +131,7 @@ impl Store {
         for verdict in &mut verdicts {
             let Some(accepted) = whole(verdict) else { continue };
             verdict.judgement = match lines_of(&accepted, &orders) {
-                Ok(lines) => Judgement::Order(lines),
+                Ok(lines) => Judgement::Several(lines),
                 Err(rejection) => {
                     Judgement::Refused { reason: rejection.reason, detail: rejection.to_string() }
                 }

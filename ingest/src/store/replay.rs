@@ -25,8 +25,8 @@ use super::users::UserRecord;
 pub enum Judgement {
     /// An event.
     Event(Box<Accepted>),
-    /// The lines of an order that is paid back as a whole.
-    Order(Vec<Accepted>),
+    /// Several events: the lines of an order that is paid back as a whole, or an event and the visit that begins with it.
+    Several(Vec<Accepted>),
     /// A user.
     User(Box<UserRecord>),
     /// Still nothing that can be counted.
@@ -53,7 +53,7 @@ impl Judgement {
     pub fn events(&self) -> &[Accepted] {
         match self {
             Self::Event(accepted) => std::slice::from_ref(accepted),
-            Self::Order(lines) => lines,
+            Self::Several(lines) => lines,
             Self::User(_) | Self::Refused { .. } => &[],
         }
     }
@@ -93,10 +93,11 @@ impl Store {
         let mut verdicts = verdicts.to_vec();
         let open = verdicts.iter_mut().flat_map(|verdict| match &mut verdict.judgement {
             Judgement::Event(accepted) => std::slice::from_mut(accepted.as_mut()),
-            Judgement::Order(lines) => lines,
+            Judgement::Several(lines) => lines,
             Judgement::User(_) | Judgement::Refused { .. } => &mut [],
         });
         self.tell_open(open, &[]).await?;
+        verdicts.iter_mut().for_each(Verdict::add_visit_start);
         self.admitted("replay the quarantine", async |client, admission| {
             let verdicts: Vec<Verdict> = verdicts.iter().map(|verdict| verdict.by(admission)).collect();
             ensure_partitions(client, &verdicts).await?;
@@ -135,10 +136,19 @@ impl Store {
 }
 
 impl Verdict {
+    /// Adds the visit that begins with its event.
+    fn add_visit_start(&mut self) {
+        if let Judgement::Event(accepted) = &self.judgement
+            && accepted.begins_visit()
+        {
+            self.judgement = Judgement::Several(vec![accepted.as_ref().clone(), accepted.visit_start()]);
+        }
+    }
+
     /// The verdict that the retention floor and erasures leave of this one.
     fn by(&self, admission: &Admission) -> Self {
         let allowed = match &self.judgement {
-            Judgement::Event(_) | Judgement::Order(_) => {
+            Judgement::Event(_) | Judgement::Several(_) => {
                 let mut events = self.judgement.events().iter();
                 events.try_for_each(|accepted| admission::judge(admission, &accepted.event))
             }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::other_events::Kept;
 use super::tally::{Counts, Tally};
 use super::told::Told;
+use super::visit_starts;
 
 /// The most rows in one transaction: what the relay decodes and publishes as one unit stays small.
 pub const MAX_ROWS_PER_COMMIT: usize = 10_000;
@@ -96,7 +97,7 @@ impl EncodedRows {
     /// Takes an event as it was judged, or says `false` when full.
     #[must_use]
     pub fn take(&mut self, accepted: &Accepted) -> bool {
-        if accepted.open.is_some() || accepted.whole_order.is_some() {
+        if accepted.open.is_some() || accepted.whole_order.is_some() || accepted.infers_start {
             if self.is_full() {
                 return false;
             }
@@ -126,9 +127,14 @@ impl EncodedRows {
     /// Takes an event that has an id of its own, or says `false` when full.
     #[must_use]
     pub fn push(&mut self, event: &Event) -> bool {
-        if self.is_full() {
-            return false;
+        let has_room = !self.is_full();
+        if has_room {
+            self.add(event);
         }
+        has_room
+    }
+
+    fn add(&mut self, event: &Event) {
         #[expect(clippy::cast_possible_truncation, reason = "a record has a few dozen fields")]
         const FIELD_COUNT: [u8; 2] = (Event::FIELDS.len() as i16).to_be_bytes();
         self.bytes.extend_from_slice(&FIELD_COUNT);
@@ -138,7 +144,6 @@ impl EncodedRows {
         self.earliest = self.earliest.min(event.occurred_at);
         let minute = minute_us(event.ingested_at.timestamp_micros());
         self.handed_in.add(minute, Counts { records_in: 1, ..Counts::default() });
-        true
     }
 
     fn note_day(&mut self, event_id: &Uuid) {
@@ -220,15 +225,16 @@ impl EncodedRows {
         fits
     }
 
-    /// Makes rows of the events that were open and are filled.
+    /// Makes rows of the events that were open and are filled, and of the visits that begin with them: beyond the limit, where there
+    /// are so many.
     pub(super) fn close(&mut self) {
+        visit_starts::add(&mut self.open);
         for (source, accepted) in std::mem::take(&mut self.open) {
             debug_assert!(accepted.open.is_none(), "what is open is filled first");
             if let Some(source) = source {
                 self.sources.push((self.rows, source));
             }
-            let taken = self.push(&accepted.event);
-            debug_assert!(taken, "there is room for what was taken");
+            self.add(&accepted.event);
             self.claims.extend(accepted.claim);
         }
     }

@@ -99,13 +99,7 @@ pub(super) fn item(raw: &RawValue, place: usize, sender: &Sender<'_>) -> Item {
     if sender.client_id.is_null() && sender.user_id.is_null() {
         return refused(Reason::MissingField, "client_id", "is missing, and so is user_id".to_owned());
     }
-    let Some(our_name) = our_name(name) else {
-        return match sender.other(raw, name, place, at) {
-            Ok(other) => other,
-            Err((reason, field, detail)) => refused(reason, field, detail),
-        };
-    };
-    let common = |line: usize, bytes: usize| {
+    let record = |our_name: EventName, line: usize, bytes: usize| {
         let mut record = Mapped::new(told_as, bytes);
         record.set(if at.is_told { "source_id" } else { "event_id" }, sender.id(at, name, place, line));
         record.set("event_name", our_name.as_str());
@@ -114,6 +108,24 @@ pub(super) fn item(raw: &RawValue, place: usize, sender: &Sender<'_>) -> Item {
         record.set("page_url", params.get("page_location").label());
         record.set("referrer", params.get("page_referrer").label());
         record.set("payment_type", params.get("payment_type").label());
+        record
+    };
+    // Google makes `session_start` by itself and lets nobody send it. Whoever denies consent has a visitor for each request, and no visit.
+    let infers_start = sender.nobody.is_none();
+    let Some(our_name) = our_name(name) else {
+        return match sender.other(raw, name, place, at) {
+            Ok(other) if infers_start && matches!(&**name, "page_view" | "screen_view") => {
+                Item::Seen(other, Box::new(record(EventName::SessionStart, 0, bytes)))
+            }
+            Ok(other) => Item::Other(other),
+            Err((reason, field, detail)) => refused(reason, field, detail),
+        };
+    };
+    let common = |line: usize, bytes: usize| {
+        let mut record = record(our_name, line, bytes);
+        if infers_start {
+            record.set("infer_session_start", true);
+        }
         record
     };
     if !has_lines(our_name) {
@@ -233,7 +245,7 @@ impl Sender<'_> {
     }
 
     /// An event that we have no word for.
-    fn other(&self, raw: &RawValue, name: &str, place: usize, at: At) -> Result<Item, Refused> {
+    fn other(&self, raw: &RawValue, name: &str, place: usize, at: At) -> Result<Box<OtherEvent>, Refused> {
         if name.chars().count() > MAX_OTHER_NAME_CHARS || name.contains(char::is_control) {
             let detail =
                 format!("is longer than {MAX_OTHER_NAME_CHARS} characters, or has some that cannot be shown");
@@ -244,7 +256,7 @@ impl Sender<'_> {
             return Err((Reason::Future, "timestamp_micros", detail));
         }
         let (user_id, anonymous_id) = self.visitor_ids()?;
-        Ok(Item::Other(Box::new(OtherEvent {
+        Ok(Box::new(OtherEvent {
             id: self.id(at, name, place, 0),
             dialect: "ga4",
             kind: OtherKind::Other,
@@ -254,7 +266,7 @@ impl Sender<'_> {
             anonymous_id,
             tells: None,
             payload: raw.get().as_bytes().to_vec(),
-        })))
+        }))
     }
 
     /// The ids that events of ours have.

@@ -240,7 +240,7 @@ fn whoever_denied_consent_is_counted_and_nothing_joins_their_requests() {
         let items = items(body(consent).as_bytes());
         let record = |item: &Item| match item {
             Item::Records(records) => judged(&records[0]).unwrap(),
-            Item::Other(_) => panic!(),
+            Item::Other(_) | Item::Seen(..) => panic!(),
         };
         items.iter().map(record).collect()
     };
@@ -289,7 +289,7 @@ fn the_time_of_an_event_goes_before_that_of_its_request() {
     let items = items(body.to_string().as_bytes());
     let times = items.iter().map(|item| match item {
         Item::Records(records) => judged(&records[0]).unwrap().occurred_at.timestamp_micros(),
-        Item::Other(_) => panic!(),
+        Item::Other(_) | Item::Seen(..) => panic!(),
     });
     assert_eq!(times.collect::<Vec<_>>(), [at, at - 1]);
     // Older than Google takes: it is late, and its time stays.
@@ -379,7 +379,7 @@ fn whatever_comes_is_judged() {
         let Ok(request) = Request::read(&body, SOURCE, now()) else { continue };
         for (_, item) in request.items() {
             match item {
-                Item::Other(other) => others += usize::from(!other.id.is_empty()),
+                Item::Other(other) | Item::Seen(other, _) => others += usize::from(!other.id.is_empty()),
                 Item::Records(records) => {
                     for record in records {
                         // What is set aside can be judged again, and comes out the same unless the protocol alone refused it.

@@ -130,6 +130,8 @@ fn records(name: EventName, common: Mapped, message: &Object<'_>, received: &Rec
         matches!(name, EventName::ViewItem | EventName::AddToCart | EventName::RemoveFromCart);
     let mut record = common.called(if is_about_product { of_product } else { of_order });
     record.set("event_name", name.as_str());
+    // Nothing in the spec tells that a visit begins.
+    record.set("infer_session_start", true);
     set_circumstances(&mut record, &message.object("context"));
     if matches!(name, EventName::Purchase | EventName::AddPaymentInfo) {
         record.set("payment_type", properties.get("payment_method").map_or(Value::Null, json::any));
@@ -157,7 +159,7 @@ fn other(
     message: &Object<'_>,
     call: Call,
     name: &str,
-    record: Mapped,
+    mut record: Mapped,
     received: &Received<'_>,
 ) -> Item {
     let told = record.optional("user_id").and_then(|user_id| {
@@ -201,7 +203,7 @@ fn other(
         .filter(|_| matches!(call, Call::Identify | Call::Alias))
         .map(|user_id| Box::new(Told { user_id, anonymous_id, at: occurred_at, facts }));
     let payload = scrub(raw, call.name());
-    Item::Other(Box::new(OtherEvent {
+    let other = Box::new(OtherEvent {
         id: id_of(message, &payload),
         dialect: DIALECT,
         kind: OtherKind::Other,
@@ -211,7 +213,21 @@ fn other(
         anonymous_id,
         tells,
         payload,
-    }))
+    });
+    match call {
+        Call::Page | Call::Screen => {
+            record.set("source_id", other.id.as_str());
+            Item::Seen(other, Box::new(start(record, message)))
+        }
+        _ => Item::Other(other),
+    }
+}
+
+/// The start of a visit, if one begins with this page.
+fn start(mut record: Mapped, message: &Object<'_>) -> Mapped {
+    record.set("event_name", EventName::SessionStart.as_str());
+    set_circumstances(&mut record, &message.object("context"));
+    record
 }
 
 /// Where Segment has traits, or where RudderStack has them.

@@ -104,7 +104,7 @@ fn no_message_however_spoilt_breaks_anything() {
                     if judged(&record).is_ok() { accepted += 1 } else { refused += 1 }
                 }
             }
-            Item::Other(other) => {
+            Item::Other(other) | Item::Seen(other, _) => {
                 others += 1;
                 assert!(
                     (1..=200).contains(&other.id.chars().count())

@@ -49,14 +49,14 @@ pub(super) fn judged(record: &Mapped) -> Result<Accepted, Rejection> {
 fn records(message: &Value) -> Vec<Result<Accepted, Rejection>> {
     match items(message) {
         Item::Records(records) => records.iter().map(judged).collect(),
-        Item::Other(other) => panic!("{other:?}"),
+        Item::Other(other) | Item::Seen(other, _) => panic!("{other:?}"),
     }
 }
 
 #[track_caller]
 fn other(message: &Value) -> OtherEvent {
     match items(message) {
-        Item::Other(other) => *other,
+        Item::Other(other) | Item::Seen(other, _) => *other,
         Item::Records(records) => panic!("{records:?}"),
     }
 }
@@ -107,7 +107,7 @@ fn each_example_is_what_the_documents_say_it_is() {
                     );
                 }
             }
-            (None, Item::Other(other)) => others.push(other.name),
+            (None, Item::Other(other) | Item::Seen(other, _)) => others.push(other.name),
             (_, item) => panic!("{name}: {item:?}"),
         }
     }

@@ -101,6 +101,7 @@ impl Visit {
                 returning: Some(member.known),
                 device: Some(device),
                 channel: Some(channel),
+                infer_start: false,
             },
             told_after,
             cart: Vec::new(),
