@@ -41,6 +41,19 @@ pub struct Accepted {
     /// For a refund of a whole order: which one, and as it was told. The event has no line then: PostgreSQL knows the lines of the purchase,
     /// and each of them becomes an event [of this one](Accepted::line_paid_back).
     pub whole_order: Option<Box<(Text<64>, Draft)>>,
+    /// For a refund of a part: as it was told, since it is refused where more is paid back than is left of its order.
+    pub part: Option<Box<Draft>>,
+}
+
+/// What of a line of an order goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PaidBack {
+    /// Units, at least one.
+    pub quantity: i32,
+    /// The price of one unit, as it is kept.
+    pub price: Option<Price>,
+    /// The sum in the base currency.
+    pub amount_base: Option<crate::event::Amount>,
 }
 
 /// The claim of an event to be the only one of its source with the source's id, whatever the time of another one.
@@ -62,11 +75,11 @@ impl Accepted {
         }
     }
 
-    /// The refund of one line of a purchase, where this one is of the whole order: the very sum that was paid goes back.
+    /// The refund of one line of a purchase, where this one is of the whole order.
     ///
     /// # Errors
     /// When the purchase was after the refund, by more than clocks that were corrected differ.
-    pub fn line_paid_back(&self, purchase: &Event) -> Result<Self, Rejection> {
+    pub fn line_paid_back(&self, purchase: &Event, paid: PaidBack) -> Result<Self, Rejection> {
         let ahead_ms = (purchase.occurred_at - self.event.occurred_at).num_milliseconds();
         if ahead_ms > ids::EVENT_ID_TOLERANCE_MS {
             let detail = format!("the purchase was at {}, after the event", purchase.occurred_at);
@@ -82,10 +95,10 @@ impl Accepted {
             item_name: purchase.item_name.clone(),
             category: purchase.category.clone(),
             brand: purchase.brand.clone(),
-            price: purchase.price,
+            price: paid.price,
             currency: purchase.currency,
-            quantity: purchase.quantity,
-            amount_base: purchase.amount_base,
+            quantity: Some(paid.quantity),
+            amount_base: paid.amount_base,
             rate: purchase.rate,
             rate_date: purchase.rate_date,
             order_id: purchase.order_id.clone(),
@@ -95,7 +108,7 @@ impl Accepted {
             ..self.event.clone()
         };
         let claim = Some(Claim { event_id, told: None });
-        Ok(Self { event, claim, open: self.open.clone(), whole_order: None })
+        Ok(Self { event, claim, open: self.open.clone(), whole_order: None, part: None })
     }
 
     /// Takes the country that its request came from as its place, unless one is told or found.
@@ -116,7 +129,7 @@ impl Accepted {
 /// An event that came with an id of its own.
 impl From<Event> for Accepted {
     fn from(event: Event) -> Self {
-        Self { event, claim: None, open: None, whole_order: None }
+        Self { event, claim: None, open: None, whole_order: None, part: None }
     }
 }
 
@@ -150,6 +163,8 @@ pub fn accept(
     rates: &Rates,
 ) -> Result<Accepted, Rejection> {
     let whole_order = draft.whole_order.clone().map(|order_id| Box::new((order_id, draft.clone())));
+    let is_part = draft.event_name == EventName::Refund && whole_order.is_none();
+    let part = is_part.then(|| Box::new(draft.clone()));
     let Draft { source_id, event_name, occurred_at, shopper, visit, line, order, payment_type, .. } = draft;
     let occurred_at = whole_us(occurred_at);
     let session_started_at = visit.session_started_at.map_or(occurred_at, whole_us);
@@ -225,7 +240,7 @@ pub fn accept(
         order_lines,
         payment_type,
     };
-    Ok(Accepted { event, claim, open: open.is_any_open().then(|| Box::new(open)), whole_order })
+    Ok(Accepted { event, claim, open: open.is_any_open().then(|| Box::new(open)), whole_order, part })
 }
 
 /// What a draft leaves open, and whose it is if nothing else is known of its visitor.
