@@ -40,4 +40,5 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "V22__visitors", sql: include_str!("../migrations/V22__visitors.sql") },
     Migration { name: "V23__other_events", sql: include_str!("../migrations/V23__other_events.sql") },
     Migration { name: "V24__browser_keys", sql: include_str!("../migrations/V24__browser_keys.sql") },
+    Migration { name: "V25__refunds", sql: include_str!("../migrations/V25__refunds.sql") },
 ];

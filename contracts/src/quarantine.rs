@@ -31,6 +31,8 @@ vocabulary! {
         AmountOverflow => "amount_overflow",
         /// It pays back an order that no stored purchase tells of.
         UnknownOrder => "unknown_order",
+        /// It pays back more than is left of what was sold.
+        OverRefunded => "over_refunded",
         /// A row of the log that the relay could not decode.
         UndecodableRow => "undecodable_row",
         /// In Kafka: the value does not start with Confluent's magic byte.

@@ -44,6 +44,19 @@ pub struct Accepted {
     /// Whether it stands for the start of its visit where it is the first event of it; see [`Visit::infer_start`]. A `session_start` of
     /// which that holds counts only then.
     pub infers_start: bool,
+    /// For a refund of a part: as it was told, since it is refused where more is paid back than is left of its order.
+    pub part: Option<Box<Draft>>,
+}
+
+/// What of a line of an order goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PaidBack {
+    /// Units, at least one.
+    pub quantity: i32,
+    /// The price of one unit, as it is kept.
+    pub price: Option<Price>,
+    /// The sum in the base currency.
+    pub amount_base: Option<crate::event::Amount>,
 }
 
 /// The claim of an event to be the only one of its source with the source's id, whatever the time of another one.
@@ -65,11 +78,11 @@ impl Accepted {
         }
     }
 
-    /// The refund of one line of a purchase, where this one is of the whole order: the very sum that was paid goes back.
+    /// The refund of one line of a purchase, where this one is of the whole order.
     ///
     /// # Errors
     /// When the purchase was after the refund, by more than clocks that were corrected differ.
-    pub fn line_paid_back(&self, purchase: &Event) -> Result<Self, Rejection> {
+    pub fn line_paid_back(&self, purchase: &Event, paid: PaidBack) -> Result<Self, Rejection> {
         let ahead_ms = (purchase.occurred_at - self.event.occurred_at).num_milliseconds();
         if ahead_ms > ids::EVENT_ID_TOLERANCE_MS {
             let detail = format!("the purchase was at {}, after the event", purchase.occurred_at);
@@ -85,10 +98,10 @@ impl Accepted {
             item_name: purchase.item_name.clone(),
             category: purchase.category.clone(),
             brand: purchase.brand.clone(),
-            price: purchase.price,
+            price: paid.price,
             currency: purchase.currency,
-            quantity: purchase.quantity,
-            amount_base: purchase.amount_base,
+            quantity: Some(paid.quantity),
+            amount_base: paid.amount_base,
             rate: purchase.rate,
             rate_date: purchase.rate_date,
             order_id: purchase.order_id.clone(),
@@ -98,7 +111,7 @@ impl Accepted {
             ..self.event.clone()
         };
         let claim = Some(Claim { event_id, told: None });
-        Ok(Self { event, claim, open: self.open.clone(), whole_order: None, infers_start: false })
+        Ok(Self { event, claim, open: self.open.clone(), whole_order: None, part: None, infers_start: false })
     }
 
     /// Whether a visit begins with it and its source tells no start of visits. A refund is told by the shop, whenever it likes.
@@ -111,7 +124,8 @@ impl Accepted {
     /// The start of the visit that begins with it: it counts once for the visit, whoever infers it.
     #[must_use]
     pub fn visit_start(&self) -> Self {
-        let event_id = ids::rekeyed(self.event.occurred_at, ids::SHARED, &ids::visit_start(&self.event.session_id));
+        let event_id =
+            ids::rekeyed(self.event.occurred_at, ids::SHARED, &ids::visit_start(&self.event.session_id));
         let event = Event {
             event_id,
             event_name: EventName::SessionStart,
@@ -152,7 +166,7 @@ impl Accepted {
 /// An event that came with an id of its own.
 impl From<Event> for Accepted {
     fn from(event: Event) -> Self {
-        Self { event, claim: None, open: None, whole_order: None, infers_start: false }
+        Self { event, claim: None, open: None, whole_order: None, part: None, infers_start: false }
     }
 }
 
@@ -186,6 +200,8 @@ pub fn accept(
     rates: &Rates,
 ) -> Result<Accepted, Rejection> {
     let whole_order = draft.whole_order.clone().map(|order_id| Box::new((order_id, draft.clone())));
+    let is_part = draft.event_name == EventName::Refund && whole_order.is_none();
+    let part = is_part.then(|| Box::new(draft.clone()));
     let Draft { source_id, event_name, occurred_at, shopper, visit, line, order, payment_type, .. } = draft;
     let occurred_at = whole_us(occurred_at);
     let session_started_at = visit.session_started_at.map_or(occurred_at, whole_us);
@@ -263,7 +279,7 @@ pub fn accept(
     };
     let infers_start = visit.infer_start && event_name != EventName::SessionStart;
     let open = open.is_any_open().then(|| Box::new(open));
-    Ok(Accepted { event, claim, open, whole_order, infers_start })
+    Ok(Accepted { event, claim, open, whole_order, part, infers_start })
 }
 
 /// What a draft leaves open, and whose it is if nothing else is known of its visitor.

@@ -11,7 +11,7 @@
 //! - **What is counted is what is committed**: each transaction adds its counts, by minute, to `ops.ledger`.
 //! - **What is before the retention floor or about an erased person is set aside in the same commit**, without its bytes.
 //! - **What has no place in the figures** is kept in `raw.other_events`, in the same commit (`other_events`).
-//! - **A refund of a whole order** becomes one of each line whose purchase is stored (`orders`).
+//! - **A refund pays back what is left** of its order (`orders`); one of a whole order becomes one of each line whose purchase is stored.
 //! - **What a sender left open is told by PostgreSQL** (`visitors`) before the rows are made: whose an event is, its visit, and what is
 //!   known of the user. A batch in which nothing is open costs nothing for it.
 //! - A transaction holds at most [`MAX_ROWS_PER_COMMIT`] rows, so that the relay can follow.

@@ -9,6 +9,7 @@ mod identity;
 mod mutated;
 mod outcome;
 mod quarantine;
+mod refunds;
 mod simulate;
 mod support;
 mod users;

@@ -130,7 +130,9 @@ pub(crate) async fn append_named(
         event,
         claim: Some(Claim { event_id, told: None }),
         open: None,
-        whole_order: None
+        whole_order: None,
+        part: None,
+        infers_start: false,
     }));
     store.append_rows_telling(rows).await.unwrap()
 }

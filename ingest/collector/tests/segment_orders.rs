@@ -61,6 +61,14 @@ async fn an_order_is_paid_back_whole_or_in_part() {
         )
         .await;
     assert_eq!(parts, 2);
+    // The whole of it is what is left: the other product. Another part is too much.
+    scene.batch(&collector, &[whole_refund("m-10", "o-2"), part("m-11")]).await;
+    scene.batch(&collector, &[whole_refund("m-10", "o-2"), part("m-11")]).await;
+    let left =
+        "select (100 * sum(case event_name when 'refund' then -amount_base else amount_base end))::bigint
+                from raw.events where order_id = 'o-2'";
+    assert_eq!(scene.count(left).await, 0);
+    assert_eq!(scene.texts("select reason from raw.quarantine").await, ["over_refunded"]);
 
     // Told together, and in a batch of its own: the purchase is not stored yet when the refund is looked at.
     scene.batch(&collector, &[order("m-8", "o-3"), whole_refund("m-9", "o-3")]).await;

@@ -18,7 +18,8 @@ fn at(mut message: Value, at: DateTime<Utc>) -> Value {
 
 /// What is stored, as `event minute`.
 async fn stored(scene: &Scene, began: DateTime<Utc>) -> Vec<String> {
-    let sql = "select event_name || ' ' || round(extract(epoch from occurred_at - $1) / 60)::text from raw.events
+    let sql =
+        "select event_name || ' ' || round(extract(epoch from occurred_at - $1) / 60)::text from raw.events
                order by occurred_at, event_name";
     let rows = scene.client.query(sql, &[&began]).await.unwrap();
     rows.iter().map(|row| row.get(0)).collect()
@@ -39,12 +40,20 @@ async fn a_visit_of_segments_begins_with_its_first_page_or_event() {
         at(message("screen", "m-5", json!({ "name": "Home" })), after(61)),
         // A refund is told by the shop: nobody came for it.
         at(
-            track("m-6", "Order Refunded", json!({ "order_id": "o-1", "currency": "CHF", "products": [product("uno", 3.10, 1)] })),
+            track(
+                "m-6",
+                "Order Refunded",
+                json!({ "order_id": "o-1", "currency": "CHF", "products": [product("uno", 3.10, 1)] }),
+            ),
             after(120),
         ),
         // A program's page is no visit.
         at(
-            message("page", "m-7", json!({ "anonymousId": "bot", "context": { "userAgent": "Googlebot/2.1" } })),
+            message(
+                "page",
+                "m-7",
+                json!({ "anonymousId": "bot", "context": { "userAgent": "Googlebot/2.1" } }),
+            ),
             after(130),
         ),
     ];
@@ -52,13 +61,7 @@ async fn a_visit_of_segments_begins_with_its_first_page_or_event() {
     for messages in [&batch[..1], &batch[..4], &batch[..], &batch[3..]] {
         scene.batch(&collector, messages).await;
     }
-    let expected = [
-        "session_start 0",
-        "view_item 10",
-        "session_start 60",
-        "view_item 60",
-        "refund 120",
-    ];
+    let expected = ["session_start 0", "view_item 10", "session_start 60", "view_item 60", "refund 120"];
     assert_eq!(stored(&scene, began).await, expected);
     assert_eq!(scene.count("select count(*) from raw.quarantine").await, 0);
     assert_eq!(scene.count("select count(*) from raw.other_events").await, 4);
@@ -113,6 +116,9 @@ async fn a_visit_that_begins_with_a_replayed_event_counts() {
     let replayed =
         replay(&mut store, &plan, &Clock::wall(), &CancellationToken::new(), |_| {}).await.unwrap();
     assert_eq!(replayed.accepted, 1, "{replayed:?}");
-    assert_eq!(scene.texts("select event_name from raw.events order by 1").await, ["session_start", "view_item"]);
+    assert_eq!(
+        scene.texts("select event_name from raw.events order by 1").await,
+        ["session_start", "view_item"]
+    );
     collector.stop().await.unwrap();
 }

@@ -103,8 +103,8 @@ pub async fn replay(
                 Verdict { source, coordinates, judgement }
             })
             .collect();
-        let verdicts = store.with_orders(verdicts).await?;
         let settled = if plan.dry_run {
+            let verdicts = store.with_orders(verdicts).await?;
             let outcomes = foretell(store, &verdicts).await?;
             verdicts.into_iter().zip(outcomes).collect()
         } else {

@@ -87,11 +87,16 @@ pub(super) enum Failure {
     NoPartition,
     /// The records were judged by a retention floor or erasures that are not in force any more: judge again.
     Outdated,
+    /// An order was paid back meanwhile: judge its refunds again.
+    Outrun,
     /// Lost a race that a second try may win.
     Transient,
     /// It will not get better.
     Final,
 }
+
+/// What `raw.hold_refunds` raises.
+const OUTRUN: &str = "SPREF";
 
 pub(super) fn classify(error: &tokio_postgres::Error) -> Failure {
     let Some(code) = error.code() else {
@@ -100,6 +105,8 @@ pub(super) fn classify(error: &tokio_postgres::Error) -> Failure {
     };
     if code.code() == contracts::admission::OUTDATED {
         Failure::Outdated
+    } else if code.code() == OUTRUN {
+        Failure::Outrun
     } else if *code == SqlState::UNIQUE_VIOLATION {
         Failure::UniqueViolation
     } else if *code == SqlState::CHECK_VIOLATION {

@@ -15,9 +15,10 @@ use super::connection::{Session, Store, Wait};
 use super::error::{Failure, StoreError, classify};
 use super::files::FileStep;
 use super::identity::{self, Repeats};
+use super::orders::PaidBack;
 use super::other_events;
 use super::quarantine::Columns;
-use super::rows::{EncodedRows, MAX_ROWS_PER_COMMIT};
+use super::rows::{EncodedRows, MAX_ROWS_PER_COMMIT, Sealed};
 use super::screening::Screening;
 use super::tally::{Counts, Tally};
 
@@ -60,6 +61,8 @@ struct Load<'a> {
     admission: Arc<Admission>,
     writer: Uuid,
     step: Option<&'a FileStep>,
+    /// By what its refunds were judged.
+    orders: &'a PaidBack,
 }
 
 /// A transaction about to commit: what is needed to find out later whether it did.
@@ -131,9 +134,9 @@ impl Store {
         // Once, whatever becomes of the transaction: what is sent again is the same.
         let told = rows.told();
         self.tell_open(rows.open(), &told).await?;
-        let orders = self.tell_orders(&mut rows).await?;
-        rows.close();
-        let sealed = rows.sealed();
+        // Refunds may have to be judged again: then by what is left of their orders by then.
+        let unpaid = rows.has_refunds().then(|| rows.clone());
+        let (mut orders, mut sealed) = self.sealed(rows).await?;
         let mut wait = self.wait();
         let mut committing: Option<(Commit, Refused)> = None;
         let mut partitions_were_missing = false;
@@ -161,7 +164,7 @@ impl Store {
                 Err(source) => return Err(StoreError::Refused { what: "tell what may come in", source }),
             };
             let screened = orders.refused_of(sealed.screen(&admission));
-            let load = Load { screened, admission, writer: self.writer, step };
+            let load = Load { screened, admission, writer: self.writer, step, orders: &orders };
             let days = &load.screened.days;
             let mut sent = None;
             let written = match self.ensure_partitions(&session.client, days).await {
@@ -204,6 +207,13 @@ impl Store {
                     self.admission = None;
                     self.roll_back(session).await;
                 }
+                Failure::Outrun => {
+                    self.roll_back(session).await;
+                    wait.after(source).await?;
+                    if let Some(rows) = &unpaid {
+                        (orders, sealed) = self.sealed(rows.clone()).await?;
+                    }
+                }
                 Failure::Transient => {
                     self.roll_back(session).await;
                     wait.after(source).await?;
@@ -214,6 +224,13 @@ impl Store {
                 }
             }
         }
+    }
+
+    /// Judges refunds by what is known of their orders, and seals the rows.
+    async fn sealed(&mut self, mut rows: EncodedRows) -> Result<(PaidBack, Sealed), StoreError> {
+        let orders = self.tell_orders(&mut rows).await?;
+        rows.close();
+        Ok((orders, rows.sealed()))
     }
 
     /// Keeps the session where it can be brought back to a clean state.
@@ -248,7 +265,7 @@ async fn write_directly(
     load: &Load<'_>,
     committing: &mut Option<Commit>,
 ) -> Result<Written, tokio_postgres::Error> {
-    let xid = begin(client, &load.admission).await?;
+    let xid = begin(client, load).await?;
     identity::claim_all(client, &load.screened.claims).await?;
     let committed = copy(client, "raw.events", &load.screened.stream).await?;
     // All or nothing: COPY takes every row or fails.
@@ -272,7 +289,7 @@ async fn write_counting_repeats(
         session.has_incoming_table = true;
     }
     let client = &session.client;
-    let xid = begin(client, &load.admission).await?;
+    let xid = begin(client, load).await?;
     copy(client, "incoming_events", &load.screened.stream).await?;
     let repeats = identity::claim(client, &load.screened.claims).await?;
     let barred: Vec<&Uuid> = repeats.keys().collect();
@@ -311,15 +328,19 @@ fn insert_counting(columns: &str) -> String {
     )
 }
 
-/// Begins a transaction under the rules that its rows were judged by and learns its id, in one round trip.
-async fn begin(client: &Client, admission: &Admission) -> Result<String, tokio_postgres::Error> {
-    let rules = admission.rules.replace('\'', "''");
+/// Begins a transaction under the rules that its rows were judged by and learns its id, in one round trip. Another one holds the orders
+/// of its refunds, if there are any.
+async fn begin(client: &Client, load: &Load<'_>) -> Result<String, tokio_postgres::Error> {
+    let rules = load.admission.rules.replace('\'', "''");
     let statements = format!("begin; select pg_current_xact_id(), raw.admit('{rules}')");
     let answers = client.simple_query(&statements).await?;
     let xid = answers.iter().find_map(|answer| match answer {
         SimpleQueryMessage::Row(row) => row.get(0),
         _ => None,
     });
+    if let Some(seen) = &load.orders.seen {
+        seen.hold(client).await?;
+    }
     Ok(xid.unwrap_or_default().to_owned())
 }
 
@@ -345,7 +366,7 @@ async fn commit(
     committing: &mut Option<Commit>,
 ) -> Result<Written, tokio_postgres::Error> {
     let total = counts.total();
-    let Load { screened, admission, writer, step } = load;
+    let Load { screened, admission, writer, step, .. } = load;
     let appended = Appended {
         committed: total.records_out.unsigned_abs(),
         repeated: total.repeated.unsigned_abs(),

@@ -13,8 +13,9 @@ use uuid::Uuid;
 
 use super::admission;
 use super::connection::Store;
-use super::error::StoreError;
+use super::error::{Failure, StoreError, classify};
 use super::identity::{self, Repeats};
+use super::orders::Seen;
 use super::quarantined::Outcome;
 use super::rows::EncodedRows;
 use super::tally::{Counts, Tally};
@@ -25,7 +26,7 @@ use super::users::UserRecord;
 pub enum Judgement {
     /// An event.
     Event(Box<Accepted>),
-    /// Several events: the lines of an order that is paid back as a whole, or an event and the visit that begins with it.
+    /// Several events: the lines that are paid back by a refund, or an event and the visit that begins with it.
     Several(Vec<Accepted>),
     /// A user.
     User(Box<UserRecord>),
@@ -90,7 +91,26 @@ impl Store {
         at: DateTime<Utc>,
     ) -> Result<Vec<(Verdict, Option<Outcome>)>, StoreError> {
         let writer = self.writer;
-        let mut verdicts = verdicts.to_vec();
+        let mut wait = self.wait();
+        loop {
+            // By what is known now: refunds may have to be judged again.
+            let (judged, seen) = self.judged_by_orders(verdicts.to_vec()).await?;
+            match self.settle_judged(judged, seen, at, writer).await {
+                Err(StoreError::Refused { source, .. }) if classify(&source) == Failure::Outrun => {
+                    wait.after(source).await?;
+                }
+                settled => return settled,
+            }
+        }
+    }
+
+    async fn settle_judged(
+        &mut self,
+        mut verdicts: Vec<Verdict>,
+        seen: Option<Seen>,
+        at: DateTime<Utc>,
+        writer: Uuid,
+    ) -> Result<Vec<(Verdict, Option<Outcome>)>, StoreError> {
         let open = verdicts.iter_mut().flat_map(|verdict| match &mut verdict.judgement {
             Judgement::Event(accepted) => std::slice::from_mut(accepted.as_mut()),
             Judgement::Several(lines) => lines,
@@ -104,6 +124,9 @@ impl Store {
             let transaction = client.transaction().await?;
             transaction.query_one("select raw.admit($1)", &[&admission.rules]).await?;
             let open = lock(&transaction, &verdicts).await?;
+            if let Some(seen) = &seen {
+                seen.hold(transaction.client()).await?;
+            }
             let open: Vec<&Verdict> = verdicts
                 .iter()
                 .filter(|v| open.contains(&(v.source.clone(), v.coordinates.clone())))

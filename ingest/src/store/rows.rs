@@ -42,8 +42,8 @@ pub struct EncodedRows {
     claims: Vec<Claim>,
     /// Events that PostgreSQL has to tell of before they are rows, behind the others, and where they came from.
     open: Vec<(Option<Arc<str>>, Accepted)>,
-    /// Refunds of whole orders, whose lines PostgreSQL has to tell.
-    whole: Vec<(Option<Arc<str>>, Accepted)>,
+    /// Refunds, in the order in which they came: what is left of their orders PostgreSQL has to tell.
+    refunds: Vec<(Option<Arc<str>>, Accepted)>,
     /// What has no place among the rows, and is stored with them.
     others: Vec<Kept>,
 }
@@ -82,7 +82,7 @@ impl EncodedRows {
             earliest: DateTime::<Utc>::MAX_UTC,
             claims: Vec::new(),
             open: Vec::new(),
-            whole: Vec::new(),
+            refunds: Vec::new(),
             others: Vec::new(),
         }
     }
@@ -97,13 +97,13 @@ impl EncodedRows {
     /// Takes an event as it was judged, or says `false` when full.
     #[must_use]
     pub fn take(&mut self, accepted: &Accepted) -> bool {
-        if accepted.open.is_some() || accepted.whole_order.is_some() || accepted.infers_start {
+        let is_refund = accepted.event.event_name == EventName::Refund;
+        if accepted.open.is_some() || accepted.infers_start || is_refund {
             if self.is_full() {
                 return false;
             }
             let source = self.sources.last().map(|(_, source)| Arc::clone(source));
-            let is_whole = accepted.whole_order.is_some();
-            let waiting = if is_whole { &mut self.whole } else { &mut self.open };
+            let waiting = if is_refund { &mut self.refunds } else { &mut self.open };
             waiting.push((source, accepted.clone()));
             return true;
         }
@@ -176,7 +176,7 @@ impl EncodedRows {
         self.rows += other.rows;
         self.claims.extend(other.claims);
         self.open.extend(other.open);
-        self.whole.extend(other.whole);
+        self.refunds.extend(other.refunds);
         self.others.extend(other.others);
         self.days.extend(other.days);
         self.handed_in.merge(&other.handed_in);
@@ -186,7 +186,7 @@ impl EncodedRows {
     /// How many rows there are.
     #[must_use]
     pub const fn rows(&self) -> usize {
-        self.rows + self.open.len() + self.whole.len() + self.others.len()
+        self.rows + self.open.len() + self.refunds.len() + self.others.len()
     }
 
     /// Whether no further row fits into the transaction.
@@ -197,7 +197,7 @@ impl EncodedRows {
 
     /// The events that PostgreSQL has to tell of.
     pub(super) fn open(&mut self) -> impl Iterator<Item = &mut Accepted> {
-        self.open.iter_mut().chain(&mut self.whole).map(|(_, accepted)| accepted)
+        self.open.iter_mut().chain(&mut self.refunds).map(|(_, accepted)| accepted)
     }
 
     /// What senders told apart from events.
@@ -211,12 +211,17 @@ impl EncodedRows {
         events.filter(|event| event.event_name == EventName::Purchase)
     }
 
-    /// Takes the refunds of whole orders out.
-    pub(super) fn take_whole(&mut self) -> Vec<(Option<Arc<str>>, Accepted)> {
-        std::mem::take(&mut self.whole)
+    /// Whether there are refunds among them.
+    pub(super) const fn has_refunds(&self) -> bool {
+        !self.refunds.is_empty()
     }
 
-    /// Takes the lines in that one of them is of, or says `false` where they do not fit.
+    /// Takes the refunds out.
+    pub(super) fn take_refunds(&mut self) -> Vec<(Option<Arc<str>>, Accepted)> {
+        std::mem::take(&mut self.refunds)
+    }
+
+    /// Takes the lines in that a refund is of, or says `false` where they do not fit.
     pub(super) fn take_lines(&mut self, source: Option<&Arc<str>>, lines: Vec<Accepted>) -> bool {
         let fits = self.rows() + lines.len() <= MAX_ROWS_PER_COMMIT;
         if fits {
@@ -241,7 +246,7 @@ impl EncodedRows {
 
     /// What the rows are, ready to be sent as often as it takes.
     pub(super) fn sealed(mut self) -> Sealed {
-        debug_assert!(self.open.is_empty() && self.whole.is_empty(), "what is open is told of first");
+        debug_assert!(self.open.is_empty() && self.refunds.is_empty(), "what is open is told of first");
         self.bytes.extend_from_slice(&TRAILER);
         let Self { bytes, days, handed_in, sources, earliest, claims, others, .. } = self;
         Sealed { stream: bytes.into(), days, handed_in, sources, earliest, claims, others }

@@ -18,6 +18,7 @@ pub(super) fn meaning(word: &str) -> Option<&'static str> {
         Reason::UnknownOrder => {
             "it pays back an order of which no purchase is stored; replay it once there is one"
         }
+        Reason::OverRefunded => "it pays back more than is left of what was sold",
         Reason::UndecodableRow => "a row of PostgreSQL's log that the relay could not decode",
         Reason::BadMagicByte => "in Kafka: the value does not start with Confluent's magic byte",
         Reason::UnknownSchemaId => "in Kafka: the schema id is not the contract's",
