@@ -24,7 +24,14 @@ fn named(from: &str, id: &str, told: Option<Uuid>, later_ms: i64) -> Accepted {
     let mut event = events(1, at(from) + TimeDelta::milliseconds(later_ms)).remove(0);
     event.event_id = ids::rekeyed(event.occurred_at, "shop", id);
     let claim = Claim { event_id: event.event_id, told };
-    Accepted { event, claim: Some(claim), open: None, whole_order: None, part: None, infers_start: false }
+    Accepted {
+        event,
+        claim: Some(claim),
+        open: None,
+        whole_order: None,
+        part: None,
+        visit_start: Default::default(),
+    }
 }
 
 async fn append(store: &mut Store, accepted: &[Accepted]) -> Committed {

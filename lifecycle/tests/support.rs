@@ -132,7 +132,7 @@ pub(crate) async fn append_named(
         open: None,
         whole_order: None,
         part: None,
-        infers_start: false,
+        visit_start: Default::default(),
     }));
     store.append_rows_telling(rows).await.unwrap()
 }

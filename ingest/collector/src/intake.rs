@@ -176,7 +176,9 @@ impl Intake {
         for start in starts {
             let (event_bytes, user_agent) = (self.limits.event_bytes, caller.user_agent.as_deref());
             let start = judged::accept(&*start, &caller.source, now, &self.rates, event_bytes, user_agent);
-            judged.take_start(start, caller.country);
+            if !judged.take_start(start, caller.country) {
+                return Err(Refusal::TooManyEvents { limit: self.limits.request_events });
+            }
         }
         self.hand_over(judged.with_others(others, &caller.source, now), room)
     }

@@ -29,8 +29,7 @@ impl Item {
     pub(crate) const fn len(&self) -> usize {
         match self {
             Self::Records(records) => records.len(),
-            Self::Other(_) => 1,
-            Self::Seen(..) => 2,
+            Self::Other(_) | Self::Seen(..) => 1,
         }
     }
 }

@@ -5,7 +5,7 @@ use contracts::Reason;
 use contracts::event::Country;
 use contracts::money::Rates;
 use contracts::printable::printable_within;
-use contracts::validation::{self, Accepted, Rejection};
+use contracts::validation::{self, Accepted, Rejection, VisitStart};
 use ingest::source::context;
 use ingest::store::{Committed, EncodedRows, Fresh, KEPT_ONCE, Kept, OtherEvent, OtherKind, SetAside};
 use sha2::{Digest, Sha256};
@@ -156,20 +156,19 @@ impl Judged {
         Ok(Self { rows, set_aside, others: 0, events: JudgedEvents(events) })
     }
 
-    /// Takes what may be the start of a visit in, too. What a program saw is none; and whatever else is wrong with it, the page that was
-    /// seen is kept.
+    /// Takes what may be the start of a visit in, too, or says `false` where there is no room for it. What a program saw is none;
+    /// and whatever else is wrong with it, the page that was seen is kept.
     pub(crate) fn take_start(
         &mut self,
         start: Result<(Accepted, bool), Rejection>,
         country: Option<Country>,
-    ) {
-        let Ok((mut start, false)) = start else { return };
+    ) -> bool {
+        let Ok((mut start, false)) = start else { return true };
         if let Some(country) = country {
             start.seen_in(country);
         }
-        start.infers_start = true;
-        let taken = self.rows.take(&start);
-        debug_assert!(taken, "a request fits into a commit");
+        start.visit_start = VisitStart::Seen;
+        self.rows.take(&start)
     }
 
     /// Takes what has no place among the rows in, too.

@@ -134,6 +134,7 @@ impl Store {
         // Once, whatever becomes of the transaction: what is sent again is the same.
         let told = rows.told();
         self.tell_open(rows.open(), &told).await?;
+        let renamed = self.add_visit_starts(&mut rows).await?;
         // Refunds may have to be judged again: then by what is left of their orders by then.
         let unpaid = rows.has_refunds().then(|| rows.clone());
         let (mut orders, mut sealed) = self.sealed(rows).await?;
@@ -146,7 +147,7 @@ impl Store {
                 match outcome(&session.client, commit, &mut wait).await? {
                     Outcome::Committed(written) => {
                         self.session = Some(session);
-                        return Ok((orders.told_of(written), refused));
+                        return Ok((renamed_of(orders.told_of(written), &renamed), refused));
                     }
                     Outcome::Aborted => {}
                     Outcome::Lost(commit) => {
@@ -184,7 +185,7 @@ impl Store {
                         0 => self.careful_batches.saturating_sub(1),
                         _ => CAREFUL_BATCHES,
                     };
-                    return Ok((orders.told_of(written), refused));
+                    return Ok((renamed_of(orders.told_of(written), &renamed), refused));
                 }
                 Err(source) => source,
             };
@@ -257,6 +258,16 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// An event that is stored under another id is new where that is.
+fn renamed_of(mut written: Written, renamed: &[(Uuid, Uuid)]) -> Written {
+    if let Fresh::Only(fresh) = &mut written.fresh {
+        let new = renamed.iter().filter(|(_, stored)| fresh.contains(stored)).map(|(told, _)| *told);
+        let new: Vec<Uuid> = new.collect();
+        fresh.extend(new);
+    }
+    written
 }
 
 /// The fast path: claims, where there are any, and COPY into the keyed table; any repeat fails the whole batch.

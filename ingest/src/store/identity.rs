@@ -88,7 +88,7 @@ pub(super) async fn claim(client: &Client, claims: &[Claim]) -> Result<Repeats, 
 }
 
 /// What claims repeat that is stored, without claiming anything.
-async fn repeated(client: &Client, claims: &[Claim]) -> Result<Repeats, Error> {
+pub(super) async fn repeated(client: &Client, claims: &[Claim]) -> Result<Repeats, Error> {
     let mut repeats = told_before(client, claims).await?;
     let (first, within) = first_of_each(claims, &repeats);
     repeats.extend(holders(client, &first).await?.0);
@@ -128,6 +128,15 @@ fn add_within(repeats: &mut Repeats, within: &Repeats) {
     let counting = within.iter().map(|(id, first)| (*id, *repeats.get(first).unwrap_or(first)));
     let counting: Vec<(Uuid, Uuid)> = counting.filter(|(id, counts)| id != counts).collect();
     repeats.extend(counting);
+}
+
+/// The ids that hold the identities of these.
+pub(super) async fn held(client: &Client, ids: &[Uuid]) -> Result<HashSet<Uuid>, Error> {
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows = client.query(HELD, &[&ids]).await?;
+    Ok(rows.iter().map(|row| row.get(1)).collect())
 }
 
 /// Who holds the identities of these ids, where it is another id: events that count, and such as are gone.

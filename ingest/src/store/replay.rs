@@ -5,7 +5,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use contracts::admission::Admission;
 use contracts::ledger::minute_us;
-use contracts::validation::{Accepted, Claim};
+use contracts::validation::{Accepted, Claim, VisitStart};
 use contracts::{Event, Reason};
 use futures::SinkExt;
 use tokio_postgres::{Client, Transaction};
@@ -162,9 +162,9 @@ impl Verdict {
     /// Adds the visit that begins with its event.
     fn add_visit_start(&mut self) {
         if let Judgement::Event(accepted) = &self.judgement
-            && accepted.begins_visit()
+            && accepted.visit_start == VisitStart::Beside
         {
-            self.judgement = Judgement::Several(vec![accepted.as_ref().clone(), accepted.visit_start()]);
+            self.judgement = Judgement::Several(vec![accepted.as_ref().clone(), accepted.start_of_visit()]);
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::ledger::minute_us;
-use contracts::validation::{Accepted, Claim};
+use contracts::validation::{Accepted, Claim, VisitStart};
 use contracts::vocabulary::EventName;
 use contracts::{Event, ids};
 use uuid::Uuid;
@@ -12,7 +12,6 @@ use uuid::Uuid;
 use super::other_events::Kept;
 use super::tally::{Counts, Tally};
 use super::told::Told;
-use super::visit_starts;
 
 /// The most rows in one transaction: what the relay decodes and publishes as one unit stays small.
 pub const MAX_ROWS_PER_COMMIT: usize = 10_000;
@@ -98,7 +97,7 @@ impl EncodedRows {
     #[must_use]
     pub fn take(&mut self, accepted: &Accepted) -> bool {
         let is_refund = accepted.event.event_name == EventName::Refund;
-        if accepted.open.is_some() || accepted.infers_start || is_refund {
+        if accepted.open.is_some() || accepted.visit_start != VisitStart::Told || is_refund {
             if self.is_full() {
                 return false;
             }
@@ -230,10 +229,28 @@ impl EncodedRows {
         fits
     }
 
-    /// Makes rows of the events that were open and are filled, and of the visits that begin with them: beyond the limit, where there
-    /// are so many.
+    /// The events that wait to be rows, but for refunds.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Accepted> {
+        self.open.iter().map(|(_, accepted)| accepted)
+    }
+
+    /// Puts other events in place of each. There may be more of them than fit otherwise.
+    pub(super) fn replace_waiting(&mut self, mut by: impl FnMut(Accepted) -> Vec<Accepted>) {
+        let replaced = std::mem::take(&mut self.open).into_iter();
+        self.open = replaced
+            .flat_map(|(source, accepted)| {
+                by(accepted).into_iter().map(move |accepted| (source.clone(), accepted))
+            })
+            .collect();
+    }
+
+    /// What has no place among the rows.
+    pub(super) fn others(&self) -> impl Iterator<Item = &Kept> {
+        self.others.iter()
+    }
+
+    /// Makes rows of the events that were open and are filled.
     pub(super) fn close(&mut self) {
-        visit_starts::add(&mut self.open);
         for (source, accepted) in std::mem::take(&mut self.open) {
             debug_assert!(accepted.open.is_none(), "what is open is filled first");
             if let Some(source) = source {

@@ -144,7 +144,7 @@ mod tests {
             "occurred_at":"2026-03-01T00:00:00.123456Z","user_id":"6d0ac2ce-2d3b-4d5c-a1a0-5e5d2c9d7e11",
             "gender":"other","age":33,"country":"CH","city":"Z\u00fcrich","latitude":47.37,"longitude":8.54,
             "session_id":"6d0ac2ce-2d3b-4d5c-a1a0-5e5d2c9d7e12","session_started_at":"2026-02-28T23:59:00Z",
-            "returning":true,"device":"mobile","channel":"email","item_id":"i","item_name":"Lamp","category":"home",
+            "returning":true,"infer_session_start":true,"device":"mobile","channel":"email","item_id":"i","item_name":"Lamp","category":"home",
             "anonymous_id":"browser-1","brand":"b","price":"19.90","currency":"CHF","quantity":2,"order_id":"o","order_line":1,"order_lines":2,
             "purchased_at":"2026-02-01T00:00:00Z","payment_type":"card",
             "user_agent":"Shop/7 (iPhone)","page_url":"https://shop.example/?utm_source=x","referrer":""}"#;

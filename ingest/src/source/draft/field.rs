@@ -62,7 +62,7 @@ macro_rules! sender_fields {
             returning = 14 bool, Bool, Event, false, |draft| draft.visit.returning.map(Value::Bool);
             device = 15 string, Text, Event, false, |draft| draft.visit.device.map(|device| text(device.as_str()));
             channel = 16 string, Text, Event, false, |draft| draft.visit.channel.map(|channel| text(channel.as_str()));
-            /// For senders that tell no session_start: true makes one of the first event of a visit, unless that is a refund.
+            /// For senders that tell no session_start: true stores one for the visit of the event, once, unless the event is a refund.
             infer_session_start = 35 bool, Bool, Event, false, |draft| draft.visit.infer_start.then_some(Value::Bool(true));
             /// What the browser or the app calls itself. It is not stored: the device follows from it where none is told, and an event of a
             /// program that names itself as one is ignored.
