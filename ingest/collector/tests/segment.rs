@@ -157,12 +157,12 @@ async fn what_identify_tells_holds_for_the_whole_batch() {
     let alias = message("alias", "m-5", json!({ "userId": "ann", "previousId": "old-browser" }));
     let old = message("track", "m-6", json!({ "event": "Checkout Started", "anonymousId": "old-browser" }));
     scene.batch(&collector, &[alias, old]).await;
-    assert_eq!(scene.count(&format!("select count(*) from raw.events where user_id = '{ann}'")).await, 3);
+    assert_eq!(scene.count(&format!("select count(*) from raw.events where user_id = '{ann}'")).await, 4);
     for table in ["raw.events", "raw.user_facts", "raw.visitor_link"] {
         let told = format!("select count(*) from {table} t where t::text ~ 'ann@example|Ann Example'");
         assert_eq!(scene.count(&told).await, 0, "{table}");
     }
-    assert_eq!(scene.ledger().await, [6, 3, 0, 0]);
+    assert_eq!(scene.ledger().await, [7, 4, 0, 0]);
     collector.stop().await.unwrap();
 }
 

@@ -133,6 +133,7 @@ impl Store {
     ) -> Result<(Written, Refused), StoreError> {
         // Once, whatever becomes of the transaction: what is sent again is the same.
         let told = rows.told();
+        self.leave_out_repeats(&mut rows).await?;
         self.tell_open(rows.open(), &told).await?;
         let renamed = self.add_visit_starts(&mut rows).await?;
         // Refunds may have to be judged again: then by what is left of their orders by then.

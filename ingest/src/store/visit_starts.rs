@@ -2,8 +2,10 @@
 //!
 //! Visits are counted by `session_start` events. Many clients send no such event: their events say that they may stand for one
 //! ([`VisitStart`]), and once PostgreSQL has told the visits, each visit that has no start yet gets one. Its id is made of the visit's, so
-//! that it counts once whoever infers it. An event that is stored already infers none: a retry whose clock was corrected otherwise may
-//! seem to belong to another visit.
+//! that it counts once whoever infers it.
+//!
+//! The times of such clients are corrected by the time of receipt, so that a retry has another time. It must not begin a visit of its own:
+//! what is stored already takes no part in telling visits.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,116 +25,122 @@ const OTHERS: &str = "select stored.source, stored.id
     from unnest($1::text[], $2::text[]) told (source, id)
         join raw.other_events stored on stored.source = told.source and stored.id = told.id";
 
-/// What is stored of what infers starts.
-#[derive(Debug, Default)]
-struct Stored {
-    /// The identities of events and pages.
-    told: HashSet<Uuid>,
-    /// Those of starts.
-    starts: HashSet<Uuid>,
-}
-
-/// What is asked about.
-struct Questions {
+/// Events and pages that may be stored already.
+struct Told {
     claims: Vec<Claim>,
     /// Sources and ids of the pages, and the identity of each.
     pages: HashMap<(String, String), Uuid>,
-    starts: Vec<Accepted>,
 }
 
-impl Questions {
+impl Told {
     fn of(rows: &EncodedRows) -> Option<Self> {
-        let inferring = || rows.waiting().filter(|accepted| accepted.visit_start != VisitStart::Told);
-        inferring().next()?;
-        let seen = inferring().any(|accepted| accepted.visit_start == VisitStart::Seen);
-        let identity = |source: &str, id: &str| ids::identity(&ids::rekeyed(Default::default(), source, id));
-        let pages = rows.others().filter(|_| seen).map(|kept| {
-            let key = (kept.source.clone(), kept.event.id.clone());
-            let identity = identity(&key.0, &key.1);
-            (key, identity)
-        });
-        Some(Self {
-            claims: inferring()
-                .filter(|accepted| accepted.visit_start == VisitStart::Beside)
-                .filter_map(|accepted| accepted.claim)
-                .collect(),
-            pages: pages.collect(),
-            starts: inferring().map(Accepted::start_of_visit).collect(),
-        })
+        let of = |kind: VisitStart| rows.waiting().filter(move |accepted| accepted.visit_start == kind);
+        let claims: Vec<Claim> = of(VisitStart::Beside).filter_map(|accepted| accepted.claim).collect();
+        let mut pages = HashMap::new();
+        if of(VisitStart::Seen).next().is_some() {
+            for kept in rows.others() {
+                let (source, id) = (&kept.source, &kept.event.id);
+                let identity = ids::identity(&ids::rekeyed(Default::default(), source, id));
+                pages.insert((source.clone(), id.clone()), identity);
+            }
+        }
+        (!claims.is_empty() || !pages.is_empty()).then_some(Self { claims, pages })
     }
 
-    async fn ask(&self, client: &Client, admission: &Admission) -> Result<Stored, Error> {
-        let mut stored = Stored::default();
-        stored.told.extend(identity::repeated(client, &self.claims).await?.keys().map(ids::identity));
+    /// The identities of those that are stored with another time.
+    async fn stored(&self, client: &Client) -> Result<HashSet<Uuid>, Error> {
+        let mut stored: HashSet<Uuid> =
+            identity::repeated(client, &self.claims).await?.keys().map(ids::identity).collect();
         if !self.pages.is_empty() {
             let (sources, page_ids): (Vec<&str>, Vec<&str>) =
                 self.pages.keys().map(|(source, id)| (source.as_str(), id.as_str())).unzip();
             for row in client.query(OTHERS, &[&sources, &page_ids]).await? {
-                stored.told.extend(self.pages.get(&(row.get(0), row.get(1))));
+                stored.extend(self.pages.get(&(row.get(0), row.get(1))));
             }
         }
-        let starts: Vec<Uuid> = self.starts.iter().map(|start| start.event.event_id).collect();
-        stored.starts.extend(identity::held(client, &starts).await?.iter().map(ids::identity));
-        // What would be refused is not made.
-        let refused = self.starts.iter().filter(|Accepted { event, .. }| {
-            admission.is_erased(&event.user_id) || before_floor(admission, event.occurred_at).is_err()
-        });
-        stored.starts.extend(refused.map(|start| ids::identity(&start.event.event_id)));
         Ok(stored)
     }
 }
 
 impl Store {
+    /// Keeps what is stored already out of telling visits; of several in one transaction all but the first.
+    pub(super) async fn leave_out_repeats(&mut self, rows: &mut EncodedRows) -> Result<(), StoreError> {
+        let Some(told) = Told::of(rows) else { return Ok(()) };
+        let ask = async |client: &mut Client| told.stored(client).await;
+        let mut known = self.repeatable("look for what is told again", ask).await?;
+        rows.replace_waiting(|mut accepted| {
+            let infers = matches!(accepted.visit_start, VisitStart::Beside | VisitStart::Seen);
+            let identity = accepted.claim.filter(|_| infers).map(|claim| ids::identity(&claim.event_id));
+            if identity.is_none_or(|identity| known.insert(identity)) {
+                return vec![accepted];
+            }
+            let is_page = accepted.visit_start == VisitStart::Seen;
+            (accepted.open, accepted.visit_start) = (None, VisitStart::Told);
+            if is_page { Vec::new() } else { vec![accepted] }
+        });
+        Ok(())
+    }
+
     /// Adds the starts of visits that have none yet. Returns the ids of events that are themselves starts, each with the id that it has
     /// as one.
     pub(super) async fn add_visit_starts(
         &mut self,
         rows: &mut EncodedRows,
     ) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
-        let Some(questions) = Questions::of(rows) else { return Ok(Vec::new()) };
-        let ask = async |client: &mut Client, admission: &Admission| questions.ask(client, admission).await;
-        let stored = self.admitted("look for the starts of visits", ask).await?;
-        let mut starts = Starts { stored, begun: HashSet::new(), renamed: Vec::new() };
-        rows.replace_waiting(|accepted| starts.of(accepted));
-        Ok(starts.renamed)
+        let inferring = rows.waiting().filter(|accepted| accepted.visit_start != VisitStart::Told);
+        let starts: Vec<Accepted> = inferring.map(Accepted::start_of_visit).collect();
+        if starts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ask = async |client: &mut Client, admission: &Admission| {
+            not_to_be_made(client, admission, &starts).await
+        };
+        let begun = self.admitted("look for the starts of visits", ask).await?;
+        let mut visits = Visits { begun, renamed: Vec::new() };
+        rows.replace_waiting(|accepted| visits.of(accepted));
+        Ok(visits.renamed)
     }
 }
 
-struct Starts {
-    stored: Stored,
-    /// The visits that begin in this transaction.
+/// The identities of those starts that are stored, and of those that would be refused.
+async fn not_to_be_made(
+    client: &Client,
+    admission: &Admission,
+    starts: &[Accepted],
+) -> Result<HashSet<Uuid>, Error> {
+    let start_ids: Vec<Uuid> = starts.iter().map(|start| start.event.event_id).collect();
+    let mut identities: HashSet<Uuid> =
+        identity::held(client, &start_ids).await?.iter().map(ids::identity).collect();
+    let refused = starts.iter().filter(|Accepted { event, .. }| {
+        admission.is_erased(&event.user_id) || before_floor(admission, event.occurred_at).is_err()
+    });
+    identities.extend(refused.map(|start| ids::identity(&start.event.event_id)));
+    Ok(identities)
+}
+
+struct Visits {
+    /// The identities of the starts that are not to be made any more.
     begun: HashSet<Uuid>,
     renamed: Vec<(Uuid, Uuid)>,
 }
 
-impl Starts {
-    /// The events that stand for this one: itself, a start, both or nothing.
+impl Visits {
+    /// What stands for an event: itself, a start, both or nothing.
     fn of(&mut self, accepted: Accepted) -> Vec<Accepted> {
-        let start = || accepted.start_of_visit();
+        if accepted.visit_start == VisitStart::Told {
+            return vec![accepted];
+        }
+        let start = accepted.start_of_visit();
+        let begins = self.begun.insert(ids::identity(&start.event.event_id));
         match accepted.visit_start {
-            VisitStart::Told => vec![accepted],
             VisitStart::Itself => {
-                let start = start();
-                self.begun.insert(start.event.session_id);
                 self.renamed.push((accepted.event.event_id, start.event.event_id));
                 vec![start]
             }
-            VisitStart::Beside | VisitStart::Seen => {
-                let start = start();
-                let is_new = self.is_new(&accepted) && self.begins(&start);
-                let event = (accepted.visit_start == VisitStart::Beside).then_some(accepted);
-                event.into_iter().chain(is_new.then_some(start)).collect()
-            }
+            VisitStart::Beside if begins => vec![accepted, start],
+            VisitStart::Seen if begins => vec![start],
+            VisitStart::Seen => Vec::new(),
+            VisitStart::Beside | VisitStart::Told => vec![accepted],
         }
-    }
-
-    /// Whether it is the first time that it is told; of several in one transaction the first.
-    fn is_new(&mut self, accepted: &Accepted) -> bool {
-        accepted.claim.is_none_or(|claim| self.stored.told.insert(ids::identity(&claim.event_id)))
-    }
-
-    fn begins(&mut self, start: &Accepted) -> bool {
-        !self.stored.starts.contains(&ids::identity(&start.event.event_id))
-            && self.begun.insert(start.event.session_id)
     }
 }
