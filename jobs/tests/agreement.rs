@@ -30,7 +30,7 @@ use tokio_postgres::types::Json;
 use tokio_postgres::{Client, IsolationLevel};
 use uuid::Uuid;
 
-use crate::support::{self, EXPECTED, Record, in_file, is_long, seed};
+use crate::support::{self, EXPECTED, JUDGE, Record, in_file, is_long, seed};
 
 const STREAM: i64 = 1;
 const BATCH: i64 = 2;
@@ -113,7 +113,7 @@ fn stream(
 ) -> Result<(), SparkError> {
     session.conf().set("spark.sql.streaming.noDataMicroBatches.enabled", "true")?;
     let records = in_file::kafka_stream(session, files);
-    let on_time = checked::on_time(&checked::events(&records, &EXPECTED));
+    let on_time = checked::on_time(&checked::events(&records, &EXPECTED, JUDGE));
     let rows = metrics::rows(&on_time, family, STREAM, Owned::default())?;
     let routes: Vec<String> = family.tables.iter().map(|table| format!("{0}={0}", table.table)).collect();
     let windows = matches!(family.geometry, Geometry::Windows { .. });

@@ -11,7 +11,7 @@ use contracts::record::Column;
 use jobs::plans::Owned;
 use jobs::{checked, metrics};
 
-use crate::support::{self, EXPECTED, Record};
+use crate::support::{self, EXPECTED, JUDGE, Record};
 
 /// Table, minute (µs) and dimension values.
 type Key = (String, i64, Vec<String>);
@@ -51,7 +51,7 @@ async fn the_cube_is_what_the_oracle_says() {
     let rows = support::on_spark(move |session| {
         let records: Vec<Record> = given.iter().map(Record::of).collect();
         let stream = support::kafka_records(&session, &records);
-        let on_time = checked::on_time(&checked::events(&stream, &EXPECTED));
+        let on_time = checked::on_time(&checked::events(&stream, &EXPECTED, JUDGE));
         metrics::rows(&on_time, &CUBE_FAMILY, REVISION, Owned::default()).unwrap().collect().unwrap()
     })
     .await;

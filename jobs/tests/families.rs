@@ -21,7 +21,7 @@ use spark_connect_rs::row::{Row, Value};
 use spark_connect_rs::{DataFrame, DataType, SparkSession};
 use uuid::Uuid;
 
-use crate::support::{self, EXPECTED, Record};
+use crate::support::{self, EXPECTED, JUDGE, Record};
 
 const REVISION: i64 = 5;
 const MINUTE_US: i64 = 60_000_000;
@@ -277,7 +277,7 @@ async fn compare(family: &'static Family, oracle: impl Fn(&[Event]) -> Rows) {
     let rows = support::on_spark(move |session| {
         let records: Vec<Record> = events.iter().map(Record::of).collect();
         let stream = support::kafka_records(&session, &records);
-        let on_time = checked::on_time(&checked::events(&stream, &EXPECTED));
+        let on_time = checked::on_time(&checked::events(&stream, &EXPECTED, JUDGE));
         metrics::rows(&on_time, family, REVISION, Owned::default()).unwrap().collect().unwrap()
     })
     .await;

@@ -11,7 +11,7 @@ use jobs::plans::Owned;
 use jobs::{checked, metrics};
 
 use crate::refusals::bad_records;
-use crate::support::{self, EXPECTED, Record};
+use crate::support::{self, EXPECTED, JUDGE, Record};
 
 const REVISION: i64 = 5;
 
@@ -33,7 +33,7 @@ async fn the_cube_counts_what_it_folds_in_beside_its_tables() {
     let (with, without) = support::on_spark(move |session| {
         let records: Vec<Record> = events.iter().map(Record::of).collect();
         let stream = support::kafka_records(&session, &records);
-        let on_time = checked::on_time(&checked::events(&stream, &EXPECTED));
+        let on_time = checked::on_time(&checked::events(&stream, &EXPECTED, JUDGE));
         let with = metrics::windowed::cube_and_counts(&on_time, REVISION, Owned::default())
             .unwrap()
             .collect()
@@ -82,7 +82,7 @@ async fn every_record_is_judged_once() {
         let mut records: Vec<Record> = bad.into_iter().map(|(_, record)| record).collect();
         records.extend(good.iter().map(Record::of));
         let stream = support::kafka_records(&session, &records);
-        metrics::outcomes::counts(&stream, &EXPECTED, REVISION).unwrap().collect().unwrap()
+        metrics::outcomes::counts(&stream, &EXPECTED, JUDGE, REVISION).unwrap().collect().unwrap()
     })
     .await;
     let mut found: BTreeMap<(i64, String), i64> = BTreeMap::new();

@@ -11,6 +11,7 @@ mod lease;
 mod ledger;
 mod mutated;
 mod refusals;
+mod rendered;
 mod session;
 mod support;
 mod unread;

@@ -1,4 +1,5 @@
-//! A great many spoilt records: the plan and the contract's own decoder say of each what an oracle written apart says.
+//! A great many spoilt records: the plan, with either judge, and the contract's own decoder say of each what an oracle
+//! written apart says.
 //!
 //! `STOREPULSE_LONG_TESTS=1` runs a million; `STOREPULSE_SEED` repeats a run whose seed was printed.
 
@@ -12,10 +13,10 @@ use contracts::avro::Reader;
 use contracts::quarantine::Reason;
 use contracts::validation::readmit;
 use contracts::{Event, wire};
-use jobs::checked;
+use jobs::checked::{self, Judge};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use spark_connect_rs::functions::{col, expr};
+use spark_connect_rs::functions::expr;
 use spark_connect_rs::row::Value;
 
 use crate::support::{self, EXPECTED, Record, in_file, is_long, seed};
@@ -61,6 +62,8 @@ struct Verdict {
     refused: BTreeMap<usize, Reason>,
     passed: Vec<String>,
     on_time: i64,
+    /// Every field of what passed; the oracle leaves it empty.
+    whole: Vec<String>,
 }
 
 #[tokio::test]
@@ -72,7 +75,11 @@ async fn spark_counts_or_refuses_as_the_oracle_says() {
         let expected = by_oracle(&records);
         expected.refused.values().for_each(|reason| *reasons.entry(*reason).or_default() += 1);
         let values: Vec<_> = records.iter().map(|record| record.value.clone()).collect();
-        let found = support::on_spark(move |session| by_spark(&session, &records)).await;
+        let (found, by_sql) = support::on_spark(move |session| {
+            (by_spark(&session, &records, Judge::Function), by_spark(&session, &records, Judge::Sql))
+        })
+        .await;
+        assert!(found == by_sql, "batch {batch}: {}", first_difference(&found, &by_sql));
         let mut lenient = 0;
         for (index, value) in values.iter().enumerate() {
             let (told, said) = (found.refused.get(&index), expected.refused.get(&index));
@@ -133,10 +140,23 @@ fn by_oracle(records: &[Record]) -> Verdict {
     verdict
 }
 
-fn by_spark(session: &spark_connect_rs::SparkSession, records: &[Record]) -> Verdict {
+/// Where the function and SQL part: the whole of both would fill a screen for each record.
+fn first_difference(function: &Verdict, sql: &Verdict) -> String {
+    let refused = function.refused.iter().find(|(at, reason)| sql.refused.get(at) != Some(*reason));
+    let whole = function.whole.iter().zip(&sql.whole).find(|(one, other)| one != other);
+    format!(
+        "refused {} and {}, first {refused:?}; passed {} and {}, first {whole:?}",
+        function.refused.len(),
+        sql.refused.len(),
+        function.whole.len(),
+        sql.whole.len()
+    )
+}
+
+fn by_spark(session: &spark_connect_rs::SparkSession, records: &[Record], judge: Judge) -> Verdict {
     let folder = tempfile::tempdir().unwrap();
     let stream = in_file::kafka_records(session, records, &folder.path().join("records.avro"));
-    let refusals = checked::refusals(&stream, &EXPECTED, REFUSAL_SCHEMA_ID).collect().unwrap();
+    let refusals = checked::refusals(&stream, &EXPECTED, judge, REFUSAL_SCHEMA_ID).collect().unwrap();
     let refused = refusals.iter().map(|row| {
         let Some(Value::Binary(value)) = row.get_by_name("value") else { panic!("{row:?}") };
         let (_, body) = wire::split(value).unwrap();
@@ -146,10 +166,15 @@ fn by_spark(session: &spark_connect_rs::SparkSession, records: &[Record]) -> Ver
         (offset.parse().unwrap(), reason.parse().unwrap())
     });
     let refused = refused.collect();
-    let events = checked::events(&stream, &EXPECTED);
+    let events = checked::events(&stream, &EXPECTED, judge);
     let on_time = checked::on_time(&events).count().unwrap();
-    let rows = events.select([expr(oracle::LINE_SQL).alias("line"), col("event_id")]).collect().unwrap();
+    let rows = events
+        .select([expr(oracle::LINE_SQL).alias("line"), expr("to_json(struct(*))").alias("whole")])
+        .collect()
+        .unwrap();
     let mut passed: Vec<String> = rows.iter().map(|row| support::string(row, "line")).collect();
     passed.sort_unstable();
-    Verdict { refused, passed, on_time }
+    let mut whole: Vec<String> = rows.iter().map(|row| support::string(row, "whole")).collect();
+    whole.sort_unstable();
+    Verdict { refused, passed, on_time, whole }
 }

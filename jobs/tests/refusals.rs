@@ -8,7 +8,7 @@ use jobs::checked;
 use sha2::{Digest, Sha256};
 use spark_connect_rs::row::Value;
 
-use crate::support::{self, EXPECTED, Record};
+use crate::support::{self, EXPECTED, JUDGE, Record};
 
 const REFUSAL_SCHEMA_ID: u32 = 77;
 
@@ -56,8 +56,8 @@ async fn each_bad_record_is_refused_for_its_reason_and_the_good_ones_pass() {
     let good_count = i64::try_from(good.len()).unwrap();
     let (passed, refused) = support::on_spark(move |session| {
         let stream = support::kafka_records(&session, &records);
-        let passed = checked::events(&stream, &EXPECTED).count().unwrap();
-        (passed, checked::refusals(&stream, &EXPECTED, REFUSAL_SCHEMA_ID).collect().unwrap())
+        let passed = checked::events(&stream, &EXPECTED, JUDGE).count().unwrap();
+        (passed, checked::refusals(&stream, &EXPECTED, JUDGE, REFUSAL_SCHEMA_ID).collect().unwrap())
     })
     .await;
 

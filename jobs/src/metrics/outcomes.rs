@@ -11,7 +11,7 @@ use contracts::lateness::WATERMARK_DELAY_MIN;
 use contracts::ledger::{JUDGED_COUNTS, LEDGER};
 use spark_connect_rs::{DataFrame, SparkError};
 
-use crate::checked::{self, Expected, REFUSED_MINUTE};
+use crate::checked::{self, Expected, Judge, REFUSED_MINUTE};
 
 /// The view the generated SQL reads.
 const VIEW: &str = "storepulse_ledger_outcomes";
@@ -20,8 +20,13 @@ const VIEW: &str = "storepulse_ledger_outcomes";
 ///
 /// # Errors
 /// When the server refuses the view or the query.
-pub fn counts(records: &DataFrame, expected: &Expected, revision: i64) -> Result<DataFrame, SparkError> {
-    let outcomes = checked::outcomes(records, expected)
+pub fn counts(
+    records: &DataFrame,
+    expected: &Expected,
+    judge: Judge,
+    revision: i64,
+) -> Result<DataFrame, SparkError> {
+    let outcomes = checked::outcomes(records, expected, judge)
         .with_watermark(LEDGER.ingested_minute.name(), &format!("{WATERMARK_DELAY_MIN} minutes"));
     outcomes.create_or_replace_temp_view(VIEW)?;
     records.spark_session().sql(&counts_sql(revision))

@@ -186,6 +186,7 @@ impl Attempt<'_> {
         let endpoints = &self.config.endpoints;
         let session = session::join(endpoints).await?;
         let paced = queries::is_paced(&session).await?;
+        let judge = queries::judge(&session).await?;
         let submission = Submission {
             session,
             brokers: endpoints.kafka_brokers.clone(),
@@ -199,6 +200,7 @@ impl Attempt<'_> {
             trigger_ms: self.config.trigger.as_millis(),
             beside_pct: self.config.beside_pct,
             paced,
+            judge,
         };
         let newest = self.newest();
         let planned: Vec<Planned> = self

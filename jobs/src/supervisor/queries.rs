@@ -9,6 +9,7 @@ use spark_connect_rs::{SparkError, SparkSession};
 use super::record::Key;
 use super::session::ANSWER;
 use super::submission::{Planned, SideQuery, Submission};
+use crate::checked::Judge;
 use crate::checkpoint;
 use crate::finished_tasks;
 use crate::plans::CUBE_QUERY;
@@ -100,6 +101,21 @@ pub(super) async fn is_paced(session: &SparkSession) -> Result<bool, CallError> 
         }
         Err(error) => Err(error),
     }
+}
+
+/// What the server's jar judges records by: one from before the function leaves it to SQL, which says the same.
+pub(super) async fn judge(session: &SparkSession) -> Result<Judge, CallError> {
+    let asked = session.clone();
+    let judge = spark::call("look for a function", ANSWER, move || Judge::of(&asked)).await?;
+    if judge == Judge::Sql {
+        tracing::warn!(
+            "the connect server's jar lacks the function storepulse_judged: it is from before this program, and records \
+             are decoded and judged by Spark's SQL, several times slower. `storepulse stack up` restarts a stack's server \
+             with the new jar; another cluster needs this checkout's spark/target/storepulse-spark-*.jar in SPARK_HOME/jars \
+             of driver and executors"
+        );
+    }
+    Ok(judge)
 }
 
 /// How many tasks of the cubes have finished since they were started; nothing where the server does not tell.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use spark_connect_rs::streaming::{StreamingQuery, Trigger};
 use spark_connect_rs::{SparkError, SparkSession};
 
-use crate::checked::{self, Expected};
+use crate::checked::{self, Expected, Judge};
 use crate::metrics;
 use crate::plans::{CUBE_QUERY, Plan, REFUSALS_QUERY};
 use crate::registered;
@@ -108,6 +108,8 @@ pub(super) struct Submission {
     pub(super) beside_pct: u32,
     /// Whether the server's jar has sources that follow what micro-batches take.
     pub(super) paced: bool,
+    /// What decodes and judges records there.
+    pub(super) judge: Judge,
 }
 
 /// A plan to submit.
@@ -167,7 +169,7 @@ impl Submission {
         let plan = &planned.plan;
         self.settle(planned)?;
         let records = self.source(planned).stream(&self.session, CUBE_QUERY);
-        let events = checked::on_time(&checked::events(&records, &self.expected(plan)));
+        let events = checked::on_time(&checked::events(&records, &self.expected(plan), self.judge));
         let rows = metrics::windowed::cube_and_counts(&events, plan.revision, plan.owned)?;
         self.sink
             .stream(rows.write_stream())
@@ -197,7 +199,7 @@ impl Submission {
         let records = match family.source {
             Source::Events => {
                 let records = self.source_beside(planned).stream(&self.session, family.name);
-                checked::on_time(&checked::events(&records, &self.expected(plan)))
+                checked::on_time(&checked::events(&records, &self.expected(plan), self.judge))
             }
             Source::Users => {
                 let records = KafkaSource { topic: self.users_topic.clone(), ..self.source_beside(planned) }
@@ -227,7 +229,7 @@ impl Submission {
 
     fn start_refusals(&self, planned: &Planned) -> Result<StreamingQuery, SparkError> {
         let records = self.source_beside(planned).stream(&self.session, REFUSALS_QUERY);
-        checked::refusals(&records, &self.expected(&planned.plan), self.refusal_schema_id)
+        checked::refusals(&records, &self.expected(&planned.plan), self.judge, self.refusal_schema_id)
             .write_stream()
             .format("kafka")
             .option("kafka.bootstrap.servers", &self.brokers)
@@ -242,7 +244,7 @@ impl Submission {
     fn start_ledger(&self, planned: &Planned) -> Result<StreamingQuery, SparkError> {
         let plan = &planned.plan;
         let records = self.source_beside(planned).stream(&self.session, LEDGER_QUERY);
-        let counts = metrics::outcomes::counts(&records, &self.expected(plan), plan.revision)?;
+        let counts = metrics::outcomes::counts(&records, &self.expected(plan), self.judge, plan.revision)?;
         self.sink
             .stream_of_ledger(counts.write_stream())
             .output_mode("update")

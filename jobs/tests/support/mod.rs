@@ -8,7 +8,7 @@ use contracts::event::{Amount, Price, Rate};
 use contracts::record::Text;
 use contracts::vocabulary::{AgeBand, Channel, Device, EventName, Gender};
 use contracts::{ids, wire};
-use jobs::checked::Expected;
+use jobs::checked::{Expected, Judge};
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -21,6 +21,9 @@ pub(crate) const EXPECTED: Expected = Expected {
     event_schema_id: 0x0102_0304,
     generation_id: Uuid::from_u128(0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c),
 };
+
+/// What judges records on a server that has the jar of this checkout.
+pub(crate) const JUDGE: Judge = Judge::Function;
 
 /// The first window of every generated set.
 pub(crate) fn start() -> DateTime<Utc> {
