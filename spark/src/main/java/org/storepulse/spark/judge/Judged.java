@@ -1,5 +1,6 @@
 package org.storepulse.spark.judge;
 
+import java.io.Serializable;
 import java.util.List;
 import java.util.Objects;
 import org.apache.spark.sql.catalyst.InternalRow;
@@ -28,7 +29,7 @@ import scala.collection.Seq;
  * <p>The result is a struct of {@code reason}, null where the record is good, and of the fields that {@code rules}
  * names, all null where it is not. {@code rules} is a constant, the JSON that {@link JudgeRules} reads.
  */
-public final class Judged extends Expression {
+public final class Judged extends Expression implements Serializable {
   private static final long serialVersionUID = 1;
 
   static final String NAME = "storepulse_judged";

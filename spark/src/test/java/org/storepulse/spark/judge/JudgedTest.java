@@ -51,6 +51,8 @@ class JudgedTest {
             .config("spark.ui.enabled", "false")
             .config("spark.sql.session.timeZone", "UTC")
             .config("spark.sql.shuffle.partitions", "2")
+            // As the job has it, and so that the plan that a test looks at is the one that runs.
+            .config("spark.sql.adaptive.enabled", "false")
             .getOrCreate();
     ways = new BySql();
   }
