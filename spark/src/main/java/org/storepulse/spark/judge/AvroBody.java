@@ -46,8 +46,13 @@ final class AvroBody {
   }
 
   int readInt() throws Malformed {
-    int zigzag = 0;
-    for (int shift = 0; shift < 35; shift += 7) {
+    byte first = next();
+    return first >= 0 ? first >>> 1 ^ -(first & 1) : readLongerInt(first);
+  }
+
+  private int readLongerInt(byte first) throws Malformed {
+    int zigzag = first & 0x7f;
+    for (int shift = 7; shift < 35; shift += 7) {
       byte next = next();
       zigzag |= (next & 0x7f) << shift;
       if (next >= 0) {
@@ -58,8 +63,13 @@ final class AvroBody {
   }
 
   long readLong() throws Malformed {
-    long zigzag = 0;
-    for (int shift = 0; shift < 70; shift += 7) {
+    byte first = next();
+    return first >= 0 ? first >>> 1 ^ -(first & 1) : readLongerLong(first);
+  }
+
+  private long readLongerLong(byte first) throws Malformed {
+    long zigzag = first & 0x7f;
+    for (int shift = 7; shift < 70; shift += 7) {
       byte next = next();
       zigzag |= (next & 0x7fL) << shift;
       if (next >= 0) {

@@ -10,6 +10,10 @@ final class CleanText {
   static int chars(byte[] bytes, int at, int length) {
     int end = at + length;
     int chars = 0;
+    while (end - at >= Long.BYTES && EightBytes.arePrintable(EightBytes.at(bytes, at))) {
+      at += Long.BYTES;
+      chars += Long.BYTES;
+    }
     while (at < end) {
       byte first = bytes[at];
       if (first >= 0) {

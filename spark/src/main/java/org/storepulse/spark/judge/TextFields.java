@@ -43,6 +43,11 @@ final class TextFields {
   static final class Uuid extends TextField {
     private static final long serialVersionUID = 1;
     private static final int LENGTH = 36;
+    // "-hhhh-hh" and "hh-hhhh-", the eight bytes from the eighth and the sixteenth on: where the hyphens are.
+    private static final long FIRST_HYPHENS = 0x0000_ff00_0000_00ffL;
+    private static final long OTHER_HYPHENS = 0xff00_0000_00ff_0000L;
+    private static final long HYPHENS = 0x2d2d_2d2d_2d2d_2d2dL;
+    private static final long ZEROS = 0x3030_3030_3030_3030L;
 
     Uuid(String name, boolean nullable) {
       super(name, nullable);
@@ -50,26 +55,18 @@ final class TextFields {
 
     @Override
     boolean isGood(byte[] bytes, int at, int length) {
-      return length == LENGTH
-          && isHex(bytes, at, 8)
-          && bytes[at + 8] == '-'
-          && isHex(bytes, at + 9, 4)
-          && bytes[at + 13] == '-'
-          && isHex(bytes, at + 14, 4)
-          && bytes[at + 18] == '-'
-          && isHex(bytes, at + 19, 4)
-          && bytes[at + 23] == '-'
-          && isHex(bytes, at + 24, 12);
-    }
-
-    private static boolean isHex(byte[] bytes, int at, int count) {
-      for (int i = at; i < at + count; i++) {
-        byte digit = bytes[i];
-        if ((digit < '0' || digit > '9') && (digit < 'a' || digit > 'f')) {
-          return false;
-        }
+      if (length != LENGTH) {
+        return false;
       }
-      return true;
+      long first = EightBytes.at(bytes, at + 8);
+      long other = EightBytes.at(bytes, at + 16);
+      return (first & FIRST_HYPHENS) == (HYPHENS & FIRST_HYPHENS)
+          && (other & OTHER_HYPHENS) == (HYPHENS & OTHER_HYPHENS)
+          && EightBytes.areHex(EightBytes.at(bytes, at))
+          && EightBytes.areHex(first & ~FIRST_HYPHENS | ZEROS & FIRST_HYPHENS)
+          && EightBytes.areHex(other & ~OTHER_HYPHENS | ZEROS & OTHER_HYPHENS)
+          && EightBytes.areHex(EightBytes.at(bytes, at + 24))
+          && EightBytes.areHex(EightBytes.at(bytes, at + 28));
     }
   }
 
