@@ -129,12 +129,7 @@ pub(crate) fn outcomes(records: &DataFrame, expected: &Expected, judge: Judge) -
 ///
 /// The bytes stay out: they may hold anything, personal data included.
 #[must_use]
-pub fn refusals(
-    records: &DataFrame,
-    expected: &Expected,
-    judge: Judge,
-    refusal_schema_id: u32,
-) -> DataFrame {
+pub fn refusals(records: &DataFrame, expected: &Expected, judge: Judge, refusal_schema_id: u32) -> DataFrame {
     let coordinates = format!("concat({PARTITION}, '/', {OFFSET})");
     let refusal: Vec<Column> = vec![
         col(TOPIC).alias(REFUSAL.source.name()),
@@ -154,7 +149,8 @@ pub fn refusals(
     ]
     .map(|column| column.name())
     .join(", ");
-    let refused = judged(records, expected, judge).filter(expr(&format!("{REFUSED} is not null"))).select(refusal);
+    let refused =
+        judged(records, expected, judge).filter(expr(&format!("{REFUSED} is not null"))).select(refusal);
     let body = to_avro_with_schema(expr(&format!("struct({names})")), &topics::refusal_schema().to_string());
     let header = hex::encode([&[wire::MAGIC][..], &refusal_schema_id.to_be_bytes()].concat());
     refused

@@ -8,9 +8,9 @@ use contracts::record::{Field, Kind, Spelling};
 use contracts::validation::{EARLIEST_US, LATEST_US, MAX_AGE_YEARS};
 use contracts::{Event, cube, lateness, wire};
 use serde_json::{Value, json};
+use spark_connect_rs::Column;
 use spark_connect_rs::column::lit_string;
 use spark_connect_rs::functions::{call_function, col};
-use spark_connect_rs::Column;
 
 use super::Expected;
 use crate::source::column::{HEADERS, VALUE};

@@ -184,7 +184,11 @@ final class SpoiltRecords {
       case "uuid" -> out.writeString(new UUID(random.nextLong(), random.nextLong()).toString());
       case "words" -> out.writeString(text(field.get("words").get(random.nextInt(field.get("words").size()))));
       case "letters" -> out.writeString(letters(field.get("count").intValue()));
-      case "text" -> out.writeString(clean(1 + random.nextInt(Math.min(30, field.get("max_chars").intValue()))));
+      case "text" -> {
+        int chars = 1 + random.nextInt(Math.min(30, field.get("max_chars").intValue()));
+        // Most of a shop's text is of one alphabet.
+        out.writeString(random.nextInt(4) == 0 ? clean(chars) : "Winter jacket with a hood, 2 XL".substring(0, chars));
+      }
       case "boolean" -> out.writeBoolean(random.nextBoolean());
       case "int", "date" -> out.writeInt(field.get("least").intValue() + random.nextInt(100));
       case "timestamp" -> {
