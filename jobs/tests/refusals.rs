@@ -4,7 +4,7 @@ use contracts::avro::{Reader, write_long};
 use contracts::lateness::{Lateness, judge};
 use contracts::quarantine::Reason;
 use contracts::wire;
-use jobs::checked;
+use jobs::checked::{self, Judge};
 use sha2::{Digest, Sha256};
 use spark_connect_rs::row::Value;
 
@@ -79,4 +79,10 @@ async fn each_bad_record_is_refused_for_its_reason_and_the_good_ones_pass() {
         reader.long().unwrap();
         reader.finish().unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_server_with_the_jar_of_this_checkout_judges_by_its_function() {
+    let judge = support::on_spark(|session| Judge::of(&session).unwrap()).await;
+    assert_eq!(judge, JUDGE);
 }
