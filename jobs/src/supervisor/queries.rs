@@ -109,10 +109,10 @@ pub(super) async fn judge(session: &SparkSession) -> Result<Judge, CallError> {
     let judge = spark::call("look for a function", ANSWER, move || Judge::of(&asked)).await?;
     if judge == Judge::Sql {
         tracing::warn!(
-            "the connect server's jar lacks the function storepulse_judged: it is from before this program, and records \
-             are decoded and judged by Spark's SQL, several times slower. `storepulse stack up` restarts a stack's server \
-             with the new jar; another cluster needs this checkout's spark/target/storepulse-spark-*.jar in SPARK_HOME/jars \
-             of driver and executors"
+            "the connect server's jar lacks the function storepulse_judged: it is from before this program. Spark's SQL \
+             decodes and judges instead, with the same result in eight times the time, until `storepulse stack up` has \
+             restarted the server; on another cluster, put the new storepulse-spark jar into SPARK_HOME/jars of driver and \
+             executors"
         );
     }
     Ok(judge)

@@ -8,7 +8,8 @@ abstract class Field implements Serializable {
   private static final long serialVersionUID = 1;
 
   private final String name;
-  private final DataType type;
+  // Asked for by plans only: tasks do without.
+  private final transient DataType type;
   private final boolean nullable;
 
   /** {@code nullable}: whether it is a union of null and its type. */

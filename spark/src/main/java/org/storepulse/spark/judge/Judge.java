@@ -35,7 +35,8 @@ public final class Judge implements Serializable {
   private final Envelope envelope;
   private final Field[] fields;
   private final Ahead ahead;
-  private final StructType type;
+  // Asked for by plans only: tasks do without.
+  private final transient StructType type;
 
   private final JudgedRow badMagic;
   private final JudgedRow unknownSchema;

@@ -78,12 +78,6 @@ public final class Judged extends Expression implements Serializable {
   }
 
   @Override
-  public boolean foldable() {
-    // Rules and record are never both constants, but for tests: those want the task's way.
-    return false;
-  }
-
-  @Override
   public TypeCheckResult checkInputDataTypes() {
     boolean good = value.dataType().equals(DataTypes.BinaryType) && isHeaders(headers.dataType());
     if (good) {
@@ -135,7 +129,10 @@ public final class Judged extends Expression implements Serializable {
 
   @Override
   public Expression withNewChildrenInternal(IndexedSeq<Expression> children) {
-    return new Judged(children.apply(0), children.apply(1), rules);
+    Judged copy = new Judged(children.apply(0), children.apply(1), rules);
+    // The optimizer makes dozens of copies a micro-batch.
+    copy.judge = judge;
+    return copy;
   }
 
   @Override
