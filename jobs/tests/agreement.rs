@@ -18,6 +18,7 @@ use contracts::endpoints::Endpoints;
 use contracts::family::{self, Family, Geometry, SESSION_GAP_US, SESSION_LONGEST_US, SESSIONS, Source};
 use contracts::{Event, ids};
 use jobs::batch::{self, Piece, Records};
+use jobs::checked::Judge;
 use jobs::plans::Owned;
 use jobs::{checked, metrics, sink};
 use rand::seq::IndexedRandom;
@@ -30,11 +31,14 @@ use tokio_postgres::types::Json;
 use tokio_postgres::{Client, IsolationLevel};
 use uuid::Uuid;
 
-use crate::support::{self, EXPECTED, JUDGE, Record, in_file, is_long, seed};
+use crate::support::{self, EXPECTED, Record, in_file, is_long, seed};
 
 const STREAM: i64 = 1;
 const BATCH: i64 = 2;
 const MICRO_BATCHES: usize = 4;
+/// So many of them are judged by SQL, and the others by the function, as in a job whose server got a newer jar
+/// meanwhile: on the same checkpoint and with the same state.
+const JUDGED_BY_SQL: usize = 2;
 /// How long a stream may take for all its files.
 const PATIENCE_S: f64 = 240.0;
 
@@ -103,17 +107,18 @@ async fn store(client: &Client, events: &[Event]) {
     assert_eq!(stored, events.len() as u64);
 }
 
-/// Streams the events into the family's tables, a file a micro-batch, and returns once all are through.
+/// Streams the files that are new into the family's tables, each a micro-batch, and returns once all are through.
 fn stream(
     session: &SparkSession,
     family: &'static Family,
+    judge: Judge,
     keyspace: &str,
     files: &Path,
     checkpoint: &Path,
 ) -> Result<(), SparkError> {
     session.conf().set("spark.sql.streaming.noDataMicroBatches.enabled", "true")?;
     let records = in_file::kafka_stream(session, files);
-    let on_time = checked::on_time(&checked::events(&records, &EXPECTED, JUDGE));
+    let on_time = checked::on_time(&checked::events(&records, &EXPECTED, judge));
     let rows = metrics::rows(&on_time, family, STREAM, Owned::default())?;
     let routes: Vec<String> = family.tables.iter().map(|table| format!("{0}={0}", table.table)).collect();
     let windows = matches!(family.geometry, Geometry::Windows { .. });
@@ -161,10 +166,12 @@ async fn compare(endpoints: &Endpoints, family: &'static Family, events: &[Event
     assert!(closed.rows() > 10, "{}: too few rows to mean anything", family.name);
 
     let (files, checkpoint) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    write_files(events, files.path());
-    let (of, kept) = (files.path().to_owned(), checkpoint.path().to_owned());
-    let into = keyspace.clone();
-    support::on_spark(move |session| stream(&session, family, &into, &of, &kept)).await.unwrap();
+    for (judge, which) in [(Judge::Sql, 0..JUDGED_BY_SQL), (Judge::Function, JUDGED_BY_SQL..usize::MAX)] {
+        write_files(events, files.path(), &which);
+        let (of, kept) = (files.path().to_owned(), checkpoint.path().to_owned());
+        let into = keyspace.clone();
+        support::on_spark(move |session| stream(&session, family, judge, &into, &of, &kept)).await.unwrap();
+    }
     agree(endpoints, &cassandra, &closed, "the stream").await;
 
     for table in family.tables {
@@ -176,12 +183,13 @@ async fn compare(endpoints: &Endpoints, family: &'static Family, events: &[Event
     agree(endpoints, &cassandra, &closed, "the batch").await;
 }
 
-/// As many files as micro-batches, and two that close what is open: the second gives out what the first one's watermark passed.
-fn write_files(events: &[Event], folder: &Path) {
+/// Some of as many files as micro-batches, and two that close what is open: the second gives out what the first
+/// one's watermark passed.
+fn write_files(events: &[Event], folder: &Path, which: &Range<usize>) {
     let size = events.len().div_ceil(MICRO_BATCHES);
     let last = [vec![long_after(events, 0)], vec![long_after(events, 1)]];
     let parts = events.chunks(size).map(<[Event]>::to_vec).chain(last);
-    for (number, part) in parts.enumerate() {
+    for (number, part) in parts.enumerate().filter(|(number, _)| which.contains(number)) {
         let records: Vec<Record> = part.iter().map(Record::of).collect();
         let file = folder.join(format!("{number}.avro"));
         in_file::write(&records, &file);

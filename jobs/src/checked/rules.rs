@@ -1,6 +1,7 @@
-//! Decoding and judging by the function of our jar: one pass over a record's bytes, where [`super::sql`] takes nine times as long.
+//! Decoding and judging by the function of our jar: one pass over a record's bytes.
 //!
-//! The jar knows no shop's schema. What a record must carry and what its fields may hold goes with the plan, as a constant.
+//! The jar knows no shop's schema. What a record must carry and what its fields may hold goes with the plan,
+//! as a constant.
 
 use contracts::event::EVENT;
 use contracts::quarantine::Reason;

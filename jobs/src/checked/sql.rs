@@ -1,7 +1,8 @@
 //! Decoding and judging in Spark's SQL: `from_avro`, then conditions over what it gives.
 //!
-//! A server whose jar is from before the function of [`super::rules`] is given this instead; so that one need not know which of
-//! the two it is, they say the same of every record. The plan's fingerprint covers these conditions.
+//! A server whose jar is from before the function of [`super::rules`] is given this instead. Both say the
+//! same of every record, so that a checkpoint goes on with either. The plan's fingerprint covers these
+//! conditions.
 
 use contracts::event::EVENT;
 use contracts::quarantine::Reason;
@@ -78,8 +79,8 @@ fn code_pattern(field: &Field) -> Option<String> {
     }
 }
 
-/// Whether every code is one, by one expression: each of its own would be planned and compiled in every micro-batch.
-/// No code holds the comma that keeps them apart.
+/// Whether every code is one, by one expression: each of its own would be planned and compiled in every
+/// micro-batch. No code holds the comma that keeps them apart.
 fn codes_sql() -> String {
     let (names, patterns): (Vec<String>, Vec<String>) = Event::FIELDS
         .iter()
@@ -89,8 +90,8 @@ fn codes_sql() -> String {
     format!("concat_ws(',', {}) rlike '^{}\\\\z'", names.join(", "), patterns.join(","))
 }
 
-/// Whether all free text is UTF-8 without control characters. It is looked at once for all fields: a space keeps
-/// halves of characters apart.
+/// Whether all free text is UTF-8 without control characters. It is looked at once for all fields: a space
+/// keeps halves of characters apart.
 fn clean_text_sql() -> String {
     let free = Event::FIELDS
         .iter()

@@ -1,8 +1,9 @@
 package org.storepulse.spark.judge;
 
 /**
- * An Avro body that is read field by field, exactly as Avro's own decoder reads it: numbers may be longer than they have
- * to be, their bits beyond 32 or 64 are dropped, and what follows the last field is passed over.
+ * An Avro body that is read field by field, exactly as Avro's own decoder reads it: numbers may be longer
+ * than they have to be, their bits beyond 32 or 64 are dropped, and what follows the last field is passed
+ * over.
  */
 final class AvroBody {
   /** Avro's own limits, set for the whole process: what is longer does not decode. */

@@ -4,9 +4,9 @@ import java.nio.ByteOrder;
 import org.apache.spark.unsafe.Platform;
 
 /**
- * Looks at eight bytes at a time, as one number: the executors' compiler makes no such loops by itself, and most of a record
- * is text. A byte's highest bit tells of it; sums are such that none carries over into the next byte where all are ASCII, and
- * where one is not, its own highest bit says so.
+ * Looks at eight bytes at a time, as one number: the executors' compiler makes no such loops by itself, and
+ * most of a record is text. A byte's highest bit tells of it; sums are such that none carries over into the
+ * next byte where all are ASCII, and where one is not, its own highest bit says so.
  */
 final class EightBytes {
   private static final long EACH = 0x0101_0101_0101_0101L;

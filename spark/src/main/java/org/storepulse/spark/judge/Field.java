@@ -32,8 +32,8 @@ abstract class Field implements Serializable {
   }
 
   /**
-   * Reads the value that is there, and tells the body where it breaks the field's rule. The answer is the cell that {@link
-   * JudgedRow} keeps: a number, a double's bits, or the {@link Span} of a text.
+   * Reads the value that is there, and tells the body where it breaks the field's rule. The answer is the
+   * cell that {@link JudgedRow} keeps: a number, a double's bits, or the {@link Span} of a text.
    */
   abstract long read(AvroBody body) throws Malformed;
 }

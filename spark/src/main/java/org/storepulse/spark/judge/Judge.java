@@ -9,8 +9,9 @@ import org.apache.spark.sql.types.StructType;
 import org.apache.spark.unsafe.types.UTF8String;
 
 /**
- * Judges records: Confluent's envelope first, then the header that names the topic's generation, then the Avro body,
- * then the ranges of its fields, and last whether the record is of the future. The first that fails is the reason.
+ * Judges records: Confluent's envelope first, then the header that names the topic's generation, then the
+ * Avro body, then the ranges of its fields, and last whether the record is of the future. The first that
+ * fails is the reason.
  *
  * <p>It has no state of its own, and may be used by many threads.
  */

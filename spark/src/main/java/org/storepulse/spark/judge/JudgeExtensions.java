@@ -12,8 +12,8 @@ import scala.runtime.AbstractFunction1;
 import scala.runtime.BoxedUnit;
 
 /**
- * Gives every session the functions of this package. Spark finds it by {@code META-INF/services}: a server that has the
- * jar has the functions, without a setting.
+ * Gives every session the functions of this package. Spark finds it by {@code META-INF/services}: a server
+ * that has the jar has the functions, without a setting.
  */
 public final class JudgeExtensions implements SparkSessionExtensionsProvider {
   @Override

@@ -12,10 +12,11 @@ import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.unsafe.types.UTF8String;
 
 /**
- * Reads the rules that come with a plan. In JSON: {@code schema_id}; {@code header} with {@code key} and {@code value};
- * {@code reasons}, the names of {@link Judge.Reasons}; {@code ahead} with the names {@code happened} and {@code received}
- * of two fields and {@code most_us}; {@code fields} in the schema's order, each with {@code name}, {@code nullable},
- * {@code type} and what that type needs. A rule that is not known is an error: it must not go unjudged.
+ * Reads the rules that come with a plan. In JSON: {@code schema_id}; {@code header} with {@code key} and
+ * {@code value}; {@code reasons}, the names of {@link Judge.Reasons}; {@code ahead} with the names {@code
+ * happened} and {@code received} of two fields and {@code most_us}; {@code fields} in the schema's order,
+ * each with {@code name}, {@code nullable}, {@code type} and what that type needs. A rule that is not known
+ * is an error: it must not go unjudged.
  */
 final class JudgeRules {
   private static final ObjectMapper JSON = new ObjectMapper();

@@ -10,8 +10,8 @@ import org.apache.spark.unsafe.types.CalendarInterval;
 import org.apache.spark.unsafe.types.UTF8String;
 
 /**
- * What was made of a record: the reason, then the fields. Texts are places in the record's own bytes, and become objects
- * when they are asked for. It never changes.
+ * What was made of a record: the reason, then the fields. Texts are places in the record's own bytes, and
+ * become objects when they are asked for. It never changes.
  */
 final class JudgedRow extends InternalRow {
   private static final long serialVersionUID = 1;

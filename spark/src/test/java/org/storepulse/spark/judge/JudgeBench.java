@@ -13,8 +13,8 @@ import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.types.StructType;
 
 /**
- * What decoding and judging costs a record, by the function and by SQL, in turns in one process: µs of one core, without
- * reading the rows. {@code docs/performance.md} says how it is run.
+ * What decoding and judging costs a record, by the function and by SQL, in turns in one process: µs of one
+ * core, without reading the rows. {@code docs/performance.md} says how it is run.
  */
 final class JudgeBench {
   private static final int ROWS = 200_000;

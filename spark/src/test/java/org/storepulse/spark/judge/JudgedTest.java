@@ -29,8 +29,8 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * The function beside {@code from_avro} and SQL, on the same records. {@code -Djudge.batches=50} compares a million, {@code
- * -Djudge.seed=N} others.
+ * The function beside {@code from_avro} and SQL, on the same records. {@code -Djudge.batches=50} compares a
+ * million, {@code -Djudge.seed=N} others.
  */
 @Timeout(3600)
 class JudgedTest {

@@ -17,8 +17,8 @@ import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
 
 /**
- * Kafka records by the rules, whole and spoilt: in their headers, their envelope, one field, or any of their bytes. The seed
- * decides them all. Avro's own encoder writes what it can.
+ * Kafka records by the rules, whole and spoilt: in their headers, their envelope, one field, or any of their
+ * bytes. The seed decides them all. Avro's own encoder writes what it can.
  */
 final class SpoiltRecords {
   static final String SHAPE = "offset bigint, value binary, headers array<struct<key: string, value: binary>>";
