@@ -41,4 +41,5 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "V23__other_events", sql: include_str!("../migrations/V23__other_events.sql") },
     Migration { name: "V24__browser_keys", sql: include_str!("../migrations/V24__browser_keys.sql") },
     Migration { name: "V25__refunds", sql: include_str!("../migrations/V25__refunds.sql") },
+    Migration { name: "V26__shop_orders", sql: include_str!("../migrations/V26__shop_orders.sql") },
 ];

@@ -14,11 +14,11 @@ use super::appended::Appended;
 use super::connection::{Session, Store, Wait};
 use super::error::{Failure, StoreError, classify};
 use super::files::FileStep;
+use super::held::Held;
 use super::identity::{self, Repeats};
-use super::orders::PaidBack;
 use super::other_events;
 use super::quarantine::Columns;
-use super::rows::{EncodedRows, MAX_ROWS_PER_COMMIT, Sealed};
+use super::rows::{EncodedRows, MAX_ROWS_PER_COMMIT};
 use super::screening::Screening;
 use super::tally::{Counts, Tally};
 
@@ -62,7 +62,7 @@ struct Load<'a> {
     writer: Uuid,
     step: Option<&'a FileStep>,
     /// By what its refunds were judged.
-    orders: &'a PaidBack,
+    held: Option<&'a Held>,
 }
 
 /// A transaction about to commit: what is needed to find out later whether it did.
@@ -166,7 +166,7 @@ impl Store {
                 Err(source) => return Err(StoreError::Refused { what: "tell what may come in", source }),
             };
             let screened = orders.refused_of(sealed.screen(&admission));
-            let load = Load { screened, admission, writer: self.writer, step, orders: &orders };
+            let load = Load { screened, admission, writer: self.writer, step, held: orders.held.as_ref() };
             let days = &load.screened.days;
             let mut sent = None;
             let written = match self.ensure_partitions(&session.client, days).await {
@@ -226,13 +226,6 @@ impl Store {
                 }
             }
         }
-    }
-
-    /// Judges refunds by what is known of their orders, and seals the rows.
-    async fn sealed(&mut self, mut rows: EncodedRows) -> Result<(PaidBack, Sealed), StoreError> {
-        let orders = self.tell_orders(&mut rows).await?;
-        rows.close();
-        Ok((orders, rows.sealed()))
     }
 
     /// Keeps the session where it can be brought back to a clean state.
@@ -350,8 +343,8 @@ async fn begin(client: &Client, load: &Load<'_>) -> Result<String, tokio_postgre
         SimpleQueryMessage::Row(row) => row.get(0),
         _ => None,
     });
-    if let Some(seen) = &load.orders.seen {
-        seen.hold(client).await?;
+    if let Some(held) = load.held {
+        held.hold(client).await?;
     }
     Ok(xid.unwrap_or_default().to_owned())
 }

@@ -8,8 +8,10 @@
 //! (`raw.hold_refunds`) before it stores anything, and fails where something was added meanwhile: then they are judged again. So of two who
 //! pay back at once, the second one knows of the first.
 
+mod back;
 mod found;
 mod order;
+mod shop;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,16 +19,17 @@ use std::sync::Arc;
 use contracts::validation::{Accepted, Rejection};
 use contracts::{Event, Reason, ids};
 use sha2::{Digest, Sha256};
-use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::admission::Refused;
 use super::connection::Store;
 use super::error::StoreError;
 use super::events::{Fresh, Written};
+use super::held::{Held, Moves, Seen};
+use super::other_events::Kept;
 use super::quarantine::{KEPT_ONCE, SetAside};
 use super::replay::{Judgement, Verdict};
-use super::rows::EncodedRows;
+use super::rows::{EncodedRows, Sealed};
 use super::screening::Screening;
 use crate::source::draft;
 use found::Found;
@@ -43,25 +46,7 @@ pub(super) struct PaidBack {
     /// The refunds of whole orders by their own ids, and those of their lines.
     lines: Vec<(Uuid, Vec<Uuid>)>,
     /// By what they were judged; nothing where there are none.
-    pub(super) seen: Option<Seen>,
-}
-
-/// What refunds were judged by, for `raw.hold_refunds`.
-#[derive(Debug, Clone)]
-pub(super) struct Seen {
-    orders: Vec<String>,
-    refunds: Vec<Option<i64>>,
-    since: Uuid,
-    absent: Vec<Uuid>,
-}
-
-impl Seen {
-    /// Holds the orders to the end of the transaction; fails where what was seen is not what is there.
-    pub(super) async fn hold(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
-        let Self { orders, refunds, since, absent } = self;
-        client.execute("select raw.hold_refunds($1, $2, $3, $4)", &[orders, refunds, since, absent]).await?;
-        Ok(())
-    }
+    pub(super) held: Option<Held>,
 }
 
 impl PaidBack {
@@ -102,17 +87,46 @@ impl PaidBack {
 }
 
 impl Store {
+    /// Judges what is judged by its order, and seals the rows.
+    pub(super) async fn sealed(&mut self, mut rows: EncodedRows) -> Result<(PaidBack, Sealed), StoreError> {
+        let orders = self.tell_orders(&mut rows).await?;
+        rows.close();
+        Ok((orders, rows.sealed()))
+    }
+
     /// Judges refunds by what is left of their orders, and puts the lines in place of those of whole orders. Purchases and refunds of the
     /// same transaction count too, in the order in which they came.
-    pub(super) async fn tell_orders(&mut self, rows: &mut EncodedRows) -> Result<PaidBack, StoreError> {
-        let refunds = rows.take_refunds();
+    ///
+    /// Orders of shop systems come first: what changed of them since they were told before becomes purchases and refunds.
+    async fn tell_orders(&mut self, rows: &mut EncodedRows) -> Result<PaidBack, StoreError> {
+        let (of_shop, refunds) = (rows.take_shop_orders(), rows.take_refunds());
         let mut paid_back = PaidBack::default();
-        if refunds.is_empty() {
+        if refunds.is_empty() && of_shop.is_empty() {
             return Ok(paid_back);
         }
         let told = refunds.iter().map(|(_, refund)| refund);
-        let mut found = self.found(told, rows.purchases()).await?;
-        paid_back.seen = Some(found.seen());
+        let told = told.chain(of_shop.iter().map(|(_, order)| order.refund.as_ref()));
+        let ids: Vec<String> = of_shop.iter().map(|(_, order)| order.order_id.clone()).collect();
+        let mut found = self.found(told, rows.purchases(), &ids).await?;
+        let (seen, mut moves) = (found.seen(), Moves::default());
+        for (source, told) in of_shop {
+            let known = found.states.entry(told.order_id.clone()).or_default();
+            let order = found.orders.entry(told.order_id.clone()).or_default();
+            let (booked, state) = shop::book(&told, known, order);
+            if let Some(state) = state {
+                known.move_on(&told, state, &mut moves);
+            }
+            let has_room = if booked.is_empty() {
+                // Nothing of it is new: that it came is counted.
+                let source = source.as_deref().unwrap_or("store").to_owned();
+                let received_at = told.refund.event.ingested_at;
+                rows.take_other(Kept { source, received_at, event: *told.otherwise })
+            } else {
+                rows.take_lines(source.as_ref(), booked)
+            };
+            debug_assert!(has_room, "room was kept for them");
+        }
+        paid_back.held = Some(Held { seen, moves });
         for (source, refund) in refunds {
             let order = found.orders.entry(order_id(&refund).to_owned()).or_default();
             match lines_of(&refund, order) {
@@ -159,7 +173,7 @@ impl Store {
             return Ok((verdicts, None));
         }
         let purchases = verdicts.iter().flat_map(|verdict| verdict.judgement.events());
-        let mut found = self.found(told.iter(), purchases.map(|accepted| &accepted.event)).await?;
+        let mut found = self.found(told.iter(), purchases.map(|accepted| &accepted.event), &[]).await?;
         let seen = found.seen();
         for verdict in &mut verdicts {
             let Some(accepted) = refund(verdict) else { continue };
@@ -185,6 +199,7 @@ impl Store {
         &mut self,
         refunds: impl Iterator<Item = &'a Accepted>,
         purchases: impl Iterator<Item = &'a Event>,
+        of_shop: &[String],
     ) -> Result<Found, StoreError> {
         let refunds: Vec<&Accepted> = refunds.collect();
         let mut told = Orders::new();
@@ -199,8 +214,9 @@ impl Store {
             }
         }
         let Some(rest) = refunds.first().map(|refund| &refund.event) else { return Ok(Found::default()) };
-        let rows =
-            self.repeatable("look for orders", async |client| found::look(client, &told).await).await?;
+        let rows = self
+            .repeatable("look for orders", async |client| found::look(client, &told, of_shop).await)
+            .await?;
         Found::of(told, rows, rest)
     }
 }

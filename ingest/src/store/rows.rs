@@ -10,6 +10,7 @@ use contracts::{Event, ids};
 use uuid::Uuid;
 
 use super::other_events::Kept;
+use super::shop_order::ShopOrder;
 use super::tally::{Counts, Tally};
 use super::told::Told;
 
@@ -41,10 +42,19 @@ pub struct EncodedRows {
     claims: Vec<Claim>,
     /// Events that PostgreSQL has to tell of before they are rows, behind the others, and where they came from.
     open: Vec<(Option<Arc<str>>, Accepted)>,
-    /// Refunds, in the order in which they came: what is left of their orders PostgreSQL has to tell.
-    refunds: Vec<(Option<Arc<str>>, Accepted)>,
+    /// What is judged by what is known of its order.
+    of_orders: Box<OfOrders>,
     /// What has no place among the rows, and is stored with them.
     others: Vec<Kept>,
+}
+
+/// What of a transaction is judged by what is known of its order, each with where it came from.
+#[derive(Debug, Clone, Default)]
+struct OfOrders {
+    /// Refunds, in the order in which they came: what is left of their orders PostgreSQL has to tell.
+    refunds: Vec<(Option<Arc<str>>, Accepted)>,
+    /// Orders of shop systems, of which PostgreSQL has to tell what was told before.
+    shop_orders: Vec<(Option<Arc<str>>, ShopOrder)>,
 }
 
 /// Rows of one transaction, as they were handed in.
@@ -81,7 +91,7 @@ impl EncodedRows {
             earliest: DateTime::<Utc>::MAX_UTC,
             claims: Vec::new(),
             open: Vec::new(),
-            refunds: Vec::new(),
+            of_orders: Box::default(),
             others: Vec::new(),
         }
     }
@@ -102,7 +112,7 @@ impl EncodedRows {
                 return false;
             }
             let source = self.sources.last().map(|(_, source)| Arc::clone(source));
-            let waiting = if is_refund { &mut self.refunds } else { &mut self.open };
+            let waiting = if is_refund { &mut self.of_orders.refunds } else { &mut self.open };
             waiting.push((source, accepted.clone()));
             return true;
         }
@@ -119,6 +129,17 @@ impl EncodedRows {
         let has_room = !self.is_full();
         if has_room {
             self.others.push(kept);
+        }
+        has_room
+    }
+
+    /// Takes an order as a shop system tells it, or says `false` when full.
+    #[must_use]
+    pub fn take_shop_order(&mut self, order: ShopOrder) -> bool {
+        let has_room = self.rows() + order.rows() <= MAX_ROWS_PER_COMMIT;
+        if has_room {
+            let source = self.sources.last().map(|(_, source)| Arc::clone(source));
+            self.of_orders.shop_orders.push((source, order));
         }
         has_room
     }
@@ -175,7 +196,8 @@ impl EncodedRows {
         self.rows += other.rows;
         self.claims.extend(other.claims);
         self.open.extend(other.open);
-        self.refunds.extend(other.refunds);
+        self.of_orders.refunds.extend(other.of_orders.refunds);
+        self.of_orders.shop_orders.extend(other.of_orders.shop_orders);
         self.others.extend(other.others);
         self.days.extend(other.days);
         self.handed_in.merge(&other.handed_in);
@@ -184,19 +206,23 @@ impl EncodedRows {
 
     /// How many rows there are.
     #[must_use]
-    pub const fn rows(&self) -> usize {
-        self.rows + self.open.len() + self.refunds.len() + self.others.len()
+    pub fn rows(&self) -> usize {
+        let of_shop: usize = self.of_orders.shop_orders.iter().map(|(_, order)| order.rows()).sum();
+        self.rows + self.open.len() + self.of_orders.refunds.len() + self.others.len() + of_shop
     }
 
     /// Whether no further row fits into the transaction.
     #[must_use]
-    pub const fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.rows() >= MAX_ROWS_PER_COMMIT
     }
 
     /// The events that PostgreSQL has to tell of.
     pub(super) fn open(&mut self) -> impl Iterator<Item = &mut Accepted> {
-        self.open.iter_mut().chain(&mut self.refunds).map(|(_, accepted)| accepted)
+        let of_shop = self.of_orders.shop_orders.iter_mut().flat_map(|(_, order)| {
+            order.lines.iter_mut().map(|line| &mut line.purchase).chain([order.refund.as_mut()])
+        });
+        self.open.iter_mut().chain(&mut self.of_orders.refunds).map(|(_, accepted)| accepted).chain(of_shop)
     }
 
     /// What senders told apart from events.
@@ -210,14 +236,19 @@ impl EncodedRows {
         events.filter(|event| event.event_name == EventName::Purchase)
     }
 
-    /// Whether there are refunds among them.
-    pub(super) const fn has_refunds(&self) -> bool {
-        !self.refunds.is_empty()
+    /// Whether there are refunds or orders of shop systems among them.
+    pub(super) fn has_refunds(&self) -> bool {
+        !self.of_orders.refunds.is_empty() || !self.of_orders.shop_orders.is_empty()
+    }
+
+    /// Takes the orders of shop systems out.
+    pub(super) fn take_shop_orders(&mut self) -> Vec<(Option<Arc<str>>, ShopOrder)> {
+        std::mem::take(&mut self.of_orders.shop_orders)
     }
 
     /// Takes the refunds out.
     pub(super) fn take_refunds(&mut self) -> Vec<(Option<Arc<str>>, Accepted)> {
-        std::mem::take(&mut self.refunds)
+        std::mem::take(&mut self.of_orders.refunds)
     }
 
     /// Takes the lines in that a refund is of, or says `false` where they do not fit.
@@ -263,7 +294,10 @@ impl EncodedRows {
 
     /// What the rows are, ready to be sent as often as it takes.
     pub(super) fn sealed(mut self) -> Sealed {
-        debug_assert!(self.open.is_empty() && self.refunds.is_empty(), "what is open is told of first");
+        debug_assert!(
+            self.open.is_empty() && self.of_orders.refunds.is_empty(),
+            "what is open is told of first"
+        );
         self.bytes.extend_from_slice(&TRAILER);
         let Self { bytes, days, handed_in, sources, earliest, claims, others, .. } = self;
         Sealed { stream: bytes.into(), days, handed_in, sources, earliest, claims, others }

@@ -8,11 +8,13 @@ use super::{Retained, last_day_to_drop};
 use crate::LifecycleError;
 
 /// What is deleted row by row, as the windows that it is about: the table and its condition.
-const OF_WINDOWS: [(&str, &str); 6] = [
+const OF_WINDOWS: [(&str, &str); 7] = [
     // What the events that are gone told of visitors, and no later one has told since.
     ("raw.visit", "last_at < $1"),
     ("raw.visitor", "last_at < $1"),
     ("raw.visitor_link", "linked_at < $1"),
+    // What shop systems told of orders: a line that changes later is a first one.
+    ("raw.shop_order", "as_of < $1"),
     ("ops.repaired_figure", "repair_id in (select repair_id from ops.repair where to_minute <= $1)"),
     ("ops.repair", "to_minute <= $1"),
     ("ops.ledger", "minute < $1"),

@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use contracts::validation::MAX_ORDER_LINES;
 use contracts::vocabulary::EventName;
 use contracts::{Event, ids};
 use tokio_postgres::{Client, Error, Row};
 use uuid::Uuid;
 
-use super::{Orders, Seen, shared_line};
+use super::shop::{self, Known};
+use super::{Orders, shared_line};
 use crate::store::error::StoreError;
+use crate::store::held::Seen;
 
 /// Most orders have no more lines.
 const FIRST_LINES: i32 = 8;
@@ -45,6 +47,8 @@ const REFUNDS: &str = columns!("event_name = 'refund' and order_id = any($1) and
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) orders: Orders,
+    /// What shop systems told of them before.
+    pub(super) states: HashMap<String, Known>,
     refunds: HashMap<String, i64>,
     since: Uuid,
     absent: Vec<Uuid>,
@@ -52,6 +56,7 @@ pub(super) struct Found {
 
 /// What PostgreSQL has of some orders.
 pub(super) struct Rows {
+    states: Vec<(String, DateTime<Utc>, i64, String)>,
     purchases: Vec<Row>,
     refunds: Vec<Row>,
     since: Uuid,
@@ -59,7 +64,8 @@ pub(super) struct Rows {
 }
 
 /// Looks for orders, of which some purchases may be known that are not stored yet.
-pub(super) async fn look(client: &Client, told: &Orders) -> Result<Rows, Error> {
+pub(super) async fn look(client: &Client, told: &Orders, of_shop: &[String]) -> Result<Rows, Error> {
+    let states = if of_shop.is_empty() { Vec::new() } else { shop::known(client, of_shop).await? };
     let first = told.keys().flat_map(|order| (1..=FIRST_LINES).map(move |line| (order.as_str(), line)));
     let mut absent = Vec::new();
     let mut purchases = lines(client, first, &mut absent).await?;
@@ -82,12 +88,12 @@ pub(super) async fn look(client: &Client, told: &Orders) -> Result<Rows, Error> 
         known.extend(row.try_get::<_, Option<String>>("order_id")?);
     }
     let Some(sold_at) = sold_at else {
-        return Ok(Rows { purchases, refunds: Vec::new(), since: Uuid::nil(), absent });
+        return Ok(Rows { states, purchases, refunds: Vec::new(), since: Uuid::nil(), absent });
     };
     let since = ids::v7_lower_bound((sold_at - BEFORE_PURCHASE).timestamp_millis());
     let known: Vec<String> = known.into_iter().collect();
     let refunds = client.query(REFUNDS, &[&known, &since]).await?;
-    Ok(Rows { purchases, refunds, since, absent })
+    Ok(Rows { states, purchases, refunds, since, absent })
 }
 
 /// Which lines are to be asked for behind those that were found, some at a time.
@@ -137,7 +143,7 @@ async fn lines<'a>(
 impl Found {
     /// Puts together what was told and what is stored. What is not read of an event is another one's.
     pub(super) fn of(told: Orders, rows: Rows, rest: &Event) -> Result<Self, StoreError> {
-        let Rows { purchases, refunds, since, absent } = rows;
+        let Rows { states, purchases, refunds, since, absent } = rows;
         let mut orders: Orders = told.keys().map(|order_id| (order_id.clone(), Default::default())).collect();
         for row in &purchases {
             let purchase = event(row, EventName::Purchase, rest)?;
@@ -162,7 +168,10 @@ impl Found {
                 order.pay_back(refund);
             }
         }
-        Ok(Self { orders, refunds: counts, since, absent })
+        let known =
+            states.iter().map(|(id, at, rank, state)| Ok((id.clone(), shop::read(*at, *rank, state)?)));
+        let states = known.collect::<Result<_, StoreError>>()?;
+        Ok(Self { orders, states, refunds: counts, since, absent })
     }
 
     /// By what refunds of these orders are judged.

@@ -6,11 +6,13 @@
 use std::collections::{BTreeMap, HashSet};
 
 use contracts::event::{Amount, Price, Rate};
-use contracts::money::{self, Cost};
+use contracts::money::{self, Cost, Exact};
 use contracts::validation::{Accepted, PaidBack, Rejection};
 use contracts::{Event, Reason, ids};
 use rust_decimal::{Decimal, RoundingStrategy};
 use uuid::Uuid;
+
+use super::back::{identity, line_back};
 
 /// An order as far as it is known.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +62,46 @@ impl Order {
     /// Its purchases, by their lines.
     pub(super) fn into_purchases(self) -> impl Iterator<Item = (i32, Event)> {
         self.lines.into_iter().map(|(line, sold)| (line, sold.purchase))
+    }
+
+    /// The purchase of a line.
+    pub(super) fn purchase(&self, line: i32) -> Option<Event> {
+        self.lines.get(&line).map(|sold| sold.purchase.clone())
+    }
+
+    /// Units that are left of a line, and hundredths of the base currency.
+    pub(super) fn left_of(&self, line: i32) -> (i32, i64) {
+        self.left(&HashSet::new()).get(&line).map_or((0, 0), |left| (left.quantity, left.hundredths))
+    }
+
+    /// Pays a sum back, whatever for: of each line its share of what is left, and no more than that. Nothing where the refund of this id
+    /// was stored before.
+    pub(super) fn sum_back(&mut self, refund: &Accepted, id: &str, amount: Exact) -> Vec<Accepted> {
+        let order_id = refund.whole_order.as_ref().map_or("", |order| &*order.0).to_owned();
+        let shared = |line: i32| format!("refund/{order_id}/sum-{id}/{line}");
+        let is_repeat = self.lines.keys().any(|line| self.known.contains(&identity(&shared(*line))));
+        let rate = self.lines.values().next().and_then(|line| line.purchase.rate);
+        let wanted = rate.and_then(|rate| money::amount_base(Cost::Line(amount), 1, rate).ok());
+        let left = self.left(&HashSet::new());
+        let total: i64 = left.values().map(|left| left.hundredths).sum();
+        let wanted = wanted.map_or(0, Amount::unscaled).min(total);
+        if is_repeat || wanted <= 0 {
+            return Vec::new();
+        }
+        let (mut passed, mut paid, mut lines) = (0i64, 0i64, Vec::new());
+        for (line, left) in left {
+            passed += left.hundredths;
+            let share = i128::from(wanted) * i128::from(passed) / i128::from(total);
+            let taken = i64::try_from(share).unwrap_or(wanted) - paid;
+            let Some(purchase) = self.purchase(line).filter(|_| taken > 0) else { continue };
+            let units = if taken == left.hundredths { left.quantity.max(1) } else { 1 };
+            if let Some(back) = line_back(refund, &purchase, units, taken, &shared(line)) {
+                self.pay_back(back.event.clone());
+                lines.push(back);
+            }
+            paid += taken;
+        }
+        lines
     }
 
     /// Whether a purchase of it is known.

@@ -1,0 +1,79 @@
+//! What a transaction was judged by beforehand, and holds to be so still.
+
+use chrono::{DateTime, Utc};
+use tokio_postgres::{Client, Error};
+use uuid::Uuid;
+
+/// When a shop system changed an order, and which of the changes of that moment it is.
+pub(super) type StateAt = (DateTime<Utc>, i64);
+
+/// What a transaction holds.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) seen: Seen,
+    /// Orders of shop systems that were told of.
+    pub(super) moves: Moves,
+}
+
+impl Held {
+    /// Holds it to the end of the transaction; fails where it is not so any more.
+    pub(super) async fn hold(&self, client: &Client) -> Result<(), Error> {
+        self.seen.hold(client).await?;
+        self.moves.apply(client).await
+    }
+}
+
+/// What refunds were judged by, for `raw.hold_refunds`.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) orders: Vec<String>,
+    /// How many refunds each had; nothing where no purchase of it is known.
+    pub(super) refunds: Vec<Option<i64>>,
+    /// From which id on they were looked for.
+    pub(super) since: Uuid,
+    /// Ids of lines that nobody has told of.
+    pub(super) absent: Vec<Uuid>,
+}
+
+impl Seen {
+    /// Holds the orders to the end of the transaction; fails where what was seen is not what is there.
+    pub(super) async fn hold(&self, client: &Client) -> Result<(), Error> {
+        let Self { orders, refunds, since, absent } = self;
+        client.execute("select raw.hold_refunds($1, $2, $3, $4)", &[orders, refunds, since, absent]).await?;
+        Ok(())
+    }
+}
+
+/// States that move on in a transaction.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Moves {
+    orders: Vec<String>,
+    before: Vec<Option<DateTime<Utc>>>,
+    before_rank: Vec<Option<i64>>,
+    as_of: Vec<DateTime<Utc>>,
+    ranks: Vec<i64>,
+    states: Vec<String>,
+}
+
+impl Moves {
+    /// Adds one: the order, the state that it is in by what is known, when it was changed, and its new state.
+    pub(super) fn add(&mut self, order_id: &str, before: Option<StateAt>, at: StateAt, state: String) {
+        self.orders.push(order_id.to_owned());
+        self.before.push(before.map(|at| at.0));
+        self.before_rank.push(before.map(|at| at.1));
+        self.as_of.push(at.0);
+        self.ranks.push(at.1);
+        self.states.push(state);
+    }
+
+    /// Moves them; fails where somebody else has.
+    pub(super) async fn apply(&self, client: &Client) -> Result<(), Error> {
+        if self.orders.is_empty() {
+            return Ok(());
+        }
+        let Self { orders, before, before_rank, as_of, ranks, states } = self;
+        let sql = "select raw.move_shop_orders($1, $2, $3, $4, $5, $6)";
+        client.execute(sql, &[orders, before, before_rank, as_of, ranks, states]).await?;
+        Ok(())
+    }
+}

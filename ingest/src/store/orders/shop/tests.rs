@@ -1,0 +1,185 @@
+use chrono::TimeDelta;
+use contracts::event::Amount;
+use contracts::money::Rates;
+use contracts::validation::accept;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::*;
+use crate::source::draft;
+use crate::store::other_events::{OtherEvent, OtherKind};
+use crate::store::shop_order::ShopRefund;
+
+/// A line as it is told: units, and hundredths that they cost.
+type Line = (i32, i64);
+
+fn at(minutes: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_772_366_400, 0).unwrap() + TimeDelta::minutes(minutes)
+}
+
+fn judged(fields: Value, minutes: i64) -> Accepted {
+    let mut event = json!({ "occurred_at": at(minutes), "user_id": "ann", "order_id": "o-1" });
+    let Value::Object(fields) = fields else { panic!("{fields}") };
+    event.as_object_mut().unwrap().extend(fields);
+    let draft = draft::read(event.to_string().as_bytes()).unwrap();
+    accept(draft, "collector/shop", at(minutes), &Rates::none("EUR".parse().unwrap())).unwrap()
+}
+
+fn purchase(key: usize, (units, hundredths): Line, place: [usize; 2]) -> Accepted {
+    let fields = json!({
+        "event_name": "purchase", "item_id": format!("item-{key}"), "item_name": "x", "category": "x",
+        "quantity": units.max(1), "amount": Decimal::new(hundredths, 2).to_string(), "currency": "EUR",
+        "order_line": place[0], "order_lines": place[1],
+    });
+    judged(fields, 0)
+}
+
+/// A state of an order: by key each line that it has then, and refunds of sums.
+fn told(minutes: i64, lines: &[Option<Line>], refunds: &[(u32, i64)]) -> ShopOrder {
+    let there: Vec<(usize, Line)> =
+        lines.iter().enumerate().filter_map(|(key, line)| Some((key, (*line)?))).collect();
+    let line = |(place, (key, line)): (usize, &(usize, Line))| ShopLine {
+        key: key.to_string(),
+        quantity: line.0,
+        amount: Decimal::new(line.1, 2).into(),
+        by_units: false,
+        purchase: purchase(*key, *line, [place + 1, there.len()]),
+    };
+    ShopOrder {
+        order_id: "o-1".to_owned(),
+        as_of: at(minutes),
+        rank: 0,
+        is_void: false,
+        lines: there.iter().enumerate().map(line).collect(),
+        unread: Vec::new(),
+        refunds: refunds
+            .iter()
+            .map(|(id, hundredths)| ShopRefund {
+                id: id.to_string(),
+                amount: Decimal::new(*hundredths, 2).into(),
+            })
+            .collect(),
+        refund: Box::new(judged(json!({ "event_name": "refund", "shared_id": "refund/o-1" }), minutes)),
+        otherwise: Box::new(OtherEvent {
+            id: "x".to_owned(),
+            dialect: "woocommerce",
+            kind: OtherKind::Other,
+            name: "order.updated".to_owned(),
+            occurred_at: at(minutes),
+            user_id: None,
+            anonymous_id: None,
+            tells: None,
+            payload: Vec::new(),
+        }),
+    }
+}
+
+/// A store without PostgreSQL: what is booked, once by its id, and the state.
+#[derive(Default)]
+struct Books {
+    order: Order,
+    known: Known,
+    booked: BTreeMap<Uuid, Event>,
+}
+
+impl Books {
+    /// Books a state; how much was new.
+    fn take(&mut self, told: &ShopOrder) -> usize {
+        let before = self.booked.len();
+        let (booked, state) = book(told, &self.known, &mut self.order);
+        if let Some(state) = state {
+            self.known.move_on(told, state, &mut Moves::default());
+        }
+        for accepted in booked {
+            self.booked.entry(ids::identity(&accepted.event.event_id)).or_insert(accepted.event);
+        }
+        self.booked.len() - before
+    }
+
+    /// Hundredths that are sold less those paid back, by product.
+    fn left(&self) -> BTreeMap<String, i64> {
+        let mut left = BTreeMap::new();
+        for event in self.booked.values() {
+            let amount = event.amount_base.map_or(0, Amount::unscaled);
+            let is_sale = event.event_name == contracts::vocabulary::EventName::Purchase;
+            *left.entry(event.item_id.as_deref().unwrap().to_owned()).or_insert(0) +=
+                if is_sale { amount } else { -amount };
+        }
+        left.retain(|_, left| *left != 0);
+        left
+    }
+}
+
+fn state() -> impl Strategy<Value = Vec<Option<Line>>> {
+    let line =
+        prop_oneof![1 => Just(None), 1 => Just(Some((0, 0))), 5 => (1..5i32, 0..5_000i64).prop_map(Some)];
+    prop::collection::vec(line, 4)
+}
+
+proptest! {
+    #[test]
+    fn the_newest_state_is_booked_in_whatever_order_it_is_told(
+        states in prop::collection::vec(state(), 1..6),
+        order in prop::collection::vec(0..6usize, 0..16),
+    ) {
+        let states: Vec<ShopOrder> = (0..).zip(&states).map(|(minutes, lines)| told(minutes, lines, &[])).collect();
+        let mut books = Books::default();
+        for which in order.iter().filter(|which| **which < states.len()) {
+            books.take(&states[*which]);
+            prop_assert_eq!(books.take(&states[*which]), 0, "a repeat books nothing");
+        }
+        let newest = states.last().unwrap();
+        books.take(newest);
+        for state in &states {
+            prop_assert_eq!(books.take(state), 0, "what is older books nothing");
+        }
+        let mut wanted = BTreeMap::new();
+        for line in newest.lines.iter().filter(|line| !line.amount.to_decimal().is_zero()) {
+            let hundredths = line.amount.to_decimal() * Decimal::ONE_HUNDRED;
+            wanted.insert(format!("item-{}", line.key), i64::try_from(hundredths).unwrap());
+        }
+        prop_assert_eq!(books.left(), wanted);
+        for event in books.booked.values() {
+            prop_assert!(event.quantity.unwrap() >= 1 && event.order_line <= event.order_lines);
+        }
+    }
+
+    #[test]
+    fn sums_that_come_back_are_no_more_than_what_is_left_and_count_once(
+        lines in prop::collection::vec((1..4i32, 0..5_000i64).prop_map(Some), 4),
+        refunds in prop::collection::vec(1..9_000i64, 1..5),
+        order in prop::collection::vec(0..5usize, 1..12),
+    ) {
+        let refunds: Vec<(u32, i64)> = (0..).zip(refunds).collect();
+        let states: Vec<ShopOrder> =
+            (0..=refunds.len()).map(|count| told(i64::try_from(count).unwrap(), &lines, &refunds[..count])).collect();
+        let mut books = Books::default();
+        for which in order.iter().chain([&refunds.len()]).filter(|which| **which < states.len()) {
+            books.take(&states[*which]);
+            prop_assert_eq!(books.take(&states[*which]), 0);
+            prop_assert!(books.left().values().all(|left| *left > 0));
+        }
+        let sold: i64 = lines.iter().flatten().map(|line| line.1).sum();
+        let back: i64 = refunds.iter().map(|refund| refund.1).sum();
+        prop_assert_eq!(books.left().values().sum::<i64>(), (sold - back).max(0));
+    }
+}
+
+#[test]
+fn a_line_that_a_page_told_keeps_its_place_and_is_paid_back_where_the_order_comes_to_nothing() {
+    let mut books = Books::default();
+    let of_page = purchase(0, (1, 310), [1, 1]).event;
+    books.order.sell(1, of_page.clone());
+    books.booked.insert(ids::identity(&of_page.event_id), of_page);
+    // It is not paid yet, then it is, then it is cancelled.
+    assert_eq!(books.take(&told(1, &[Some((0, 0))], &[])), 0);
+    assert_eq!(books.take(&told(2, &[Some((1, 310))], &[])), 0);
+    assert_eq!(books.left(), BTreeMap::from([("item-0".to_owned(), 310)]));
+    let cancelled = ShopOrder { is_void: true, ..told(3, &[Some((0, 0))], &[]) };
+    assert_eq!(books.take(&cancelled), 1);
+    assert_eq!(books.left(), BTreeMap::new());
+    // And then it is paid after all.
+    assert_eq!(books.take(&told(4, &[Some((1, 310))], &[])), 1);
+    assert_eq!(books.left(), BTreeMap::from([("item-0".to_owned(), 310)]));
+}
