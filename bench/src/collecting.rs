@@ -71,6 +71,7 @@ async fn measure(url: &str, events: u64, runs: usize) -> anyhow::Result<Vec<Meas
         grpc: free,
         keys: Keys::parse(&made.line)?,
         key_file: None,
+        hooks: collector::Hooks::default(),
         rates: ingest::rates::built_in(),
         country: Country::default(),
         clock: Clock::wall(),

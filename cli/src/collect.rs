@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use collector::keys::{BROWSER_EVENTS_PER_S, new_browser_key};
 use collector::place::Country;
-use collector::{CollectorConfig, KeyFile, Keys, Limits, Origin};
+use collector::{CollectorConfig, Hooks, KeyFile, Keys, Limits, Origin};
 use ingest::clock::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -68,6 +68,10 @@ struct ServeArgs {
     /// effect within two seconds, and at once on SIGHUP. A key whose line was removed is refused, and its open streams end.
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
+    /// The file of the secrets with which shop systems sign their webhooks. A line is a name, `shopify` or `woocommerce`, and the
+    /// secret. Only its owner may be allowed to read it. It is read when the collector starts.
+    #[arg(long, value_name = "FILE")]
+    webhooks: Option<PathBuf>,
     /// The maximum size of a request in bytes, before and after decompression.
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().body_bytes)]
     max_body_bytes: usize,
@@ -125,6 +129,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let config = CollectorConfig {
         keys,
         key_file,
+        hooks: args.webhooks.as_deref().map_or_else(|| Ok(Hooks::default()), Hooks::open)?,
         pg_url: connect::pg_url()?,
         http: args.http,
         grpc: args.grpc,

@@ -140,6 +140,17 @@ impl Gate {
         refusal
     }
 
+    /// Counts a webhook that is refused for its signature.
+    pub(crate) fn refuse_hook(&self, refusal: Refusal, name: &str) -> Refusal {
+        let cause = match refusal {
+            Refusal::NoSignature => Cause::NoSignature,
+            Refusal::WrongSignature => Cause::WrongSignature,
+            _ => Cause::UnknownHook,
+        };
+        self.refusals.count(cause, name);
+        refusal
+    }
+
     /// Whether pages of an origin may send with one of the keys, by the value of `Origin`.
     pub(crate) fn any_allows(&self, origin: &[u8]) -> bool {
         self.known.read().unwrap_or_else(PoisonError::into_inner).keys.any_allows(origin)

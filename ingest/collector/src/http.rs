@@ -3,6 +3,7 @@
 mod batch;
 mod door;
 mod ga4;
+mod hooks;
 mod problem;
 mod segment;
 
@@ -43,6 +44,7 @@ pub(crate) fn router(intake: &Arc<Intake>) -> Router {
         .route(HEALTH_PATH, get(health))
         .merge(segment::router())
         .merge(ga4::routes(intake))
+        .merge(hooks::routes())
         .fallback(nothing_here)
         // What is limited is the body as it is read, so after unpacking: a small one cannot become a large one.
         .layer(DefaultBodyLimit::max(intake.limits.body_bytes))

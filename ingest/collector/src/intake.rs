@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::gate::{Caller, Gate};
+use crate::hooks::{Delivery, Hooks};
 use crate::item::Item;
 use crate::judged::{self, Judged};
 use crate::limits::Limits;
@@ -29,6 +30,7 @@ const STRANGERS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Intake {
     pub(crate) gate: Gate,
+    pub(crate) hooks: Hooks,
     pub(crate) limits: Limits,
     pub(crate) stopping: CancellationToken,
     rates: Rates,
@@ -50,6 +52,7 @@ pub(crate) struct Pending(oneshot::Receiver<Result<Vec<Verdict>, Refusal>>);
 impl Intake {
     pub(crate) fn new(
         gate: Gate,
+        hooks: Hooks,
         limits: Limits,
         rates: Rates,
         clock: Clock,
@@ -59,7 +62,7 @@ impl Intake {
     ) -> Self {
         let room = Arc::new(Semaphore::new(limits.queued_events));
         let strangers = Semaphore::new(STRANGERS);
-        Self { gate, limits, stopping, rates, clock, room, to_writer, healthy, strangers }
+        Self { gate, hooks, limits, stopping, rates, clock, room, to_writer, healthy, strangers }
     }
 
     /// Room for so many events now, or a refusal with the time to wait.
@@ -161,6 +164,28 @@ impl Intake {
         items: Vec<Item>,
     ) -> Result<Pending, Refusal> {
         let now = self.clock.now();
+        self.hand_over(self.judged_items(caller, now, items)?, room)
+    }
+
+    /// The same for a webhook, which may tell an order as it is.
+    pub(crate) fn judge_delivery(
+        &self,
+        caller: &Caller,
+        room: Room,
+        delivery: Delivery,
+    ) -> Result<Pending, Refusal> {
+        let now = self.clock.now();
+        let judged = self.judged_items(caller, now, delivery.items)?;
+        let judged = match delivery.order {
+            Some(order) => {
+                judged.with_order(*order, &caller.source, now, &self.rates, self.limits.event_bytes)
+            }
+            None => judged,
+        };
+        self.hand_over(judged, room)
+    }
+
+    fn judged_items(&self, caller: &Caller, now: DateTime<Utc>, items: Vec<Item>) -> Result<Judged, Refusal> {
         let (mut records, mut others, mut starts) = (Vec::new(), Vec::new(), Vec::new());
         for item in items {
             match item {
@@ -180,7 +205,7 @@ impl Intake {
                 return Err(Refusal::TooManyEvents { limit: self.limits.request_events });
             }
         }
-        self.hand_over(judged.with_others(others, &caller.source, now), room)
+        Ok(judged.with_others(others, &caller.source, now))
     }
 
     fn judged<T: SenderRecord>(

@@ -7,10 +7,14 @@ use contracts::money::Rates;
 use contracts::printable::printable_within;
 use contracts::validation::{self, Accepted, Rejection, VisitStart};
 use ingest::source::context;
-use ingest::store::{Committed, EncodedRows, Fresh, KEPT_ONCE, Kept, OtherEvent, OtherKind, SetAside};
+use ingest::store::{
+    Committed, EncodedRows, Fresh, KEPT_ONCE, Kept, OtherEvent, OtherKind, SetAside, ShopLine, ShopOrder,
+};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::hooks::{ToldLine, ToldOrder};
+use crate::item::Mapped;
 use crate::record::SenderRecord;
 use crate::refusal::Refusal;
 use crate::verdict::Verdict;
@@ -97,6 +101,31 @@ pub(crate) fn accept(
     })
 }
 
+/// A record that is refused, as it is set aside.
+fn aside(
+    record: &impl SenderRecord,
+    rejection: &Rejection,
+    source: &str,
+    ingested_at: DateTime<Utc>,
+    event_bytes: usize,
+) -> SetAside {
+    let mut payload = record.payload();
+    let coordinates = match record.known_by() {
+        Some(id) => format!("{KEPT_ONCE}{}", hex::encode(Sha256::digest(id))),
+        None => hex::encode(Sha256::digest(&payload)),
+    };
+    payload.truncate(event_bytes);
+    SetAside {
+        source: source.to_owned(),
+        coordinates,
+        reason: rejection.reason,
+        detail: rejection.to_string(),
+        payload,
+        user_id: record.visitor(source),
+        quarantined_at: ingested_at,
+    }
+}
+
 impl Judged {
     /// Judges the records of a request; there are no more of them than rows in a commit.
     ///
@@ -133,22 +162,7 @@ impl Judged {
                     events.push(Fate::Row(accepted.event.event_id));
                 }
                 Err(rejection) => {
-                    let mut payload = record.payload();
-                    let user_id = record.visitor(source);
-                    let coordinates = match record.known_by() {
-                        Some(id) => format!("{KEPT_ONCE}{}", hex::encode(Sha256::digest(id))),
-                        None => hex::encode(Sha256::digest(&payload)),
-                    };
-                    payload.truncate(event_bytes);
-                    set_aside.push(SetAside {
-                        source: source.to_owned(),
-                        coordinates,
-                        reason: rejection.reason,
-                        detail: rejection.to_string(),
-                        payload,
-                        user_id,
-                        quarantined_at: ingested_at,
-                    });
+                    set_aside.push(aside(&record, &rejection, source, ingested_at, event_bytes));
                     events.push(Fate::Rejected(rejection));
                 }
             }
@@ -183,6 +197,61 @@ impl Judged {
             let taken = self.rows.take_other(Kept { source: source.to_owned(), received_at, event });
             debug_assert!(taken, "a request fits into a commit");
         }
+        self
+    }
+
+    /// Takes in an order as a shop system tells it. A line that is refused stays as it was told before.
+    pub(crate) fn with_order(
+        mut self,
+        told: ToldOrder,
+        source: &str,
+        ingested_at: DateTime<Utc>,
+        rates: &Rates,
+        event_bytes: usize,
+    ) -> Self {
+        let ToldOrder { order_id, as_of, rank, is_void, lines, mut unread, refunds, refund, otherwise } =
+            told;
+        // A delivery is as large as all of its lines.
+        let event_bytes_of_all = usize::MAX;
+        let judge = |record: &Mapped| accept(record, source, ingested_at, rates, event_bytes_of_all, None);
+        let mut set_aside = Vec::new();
+        let mut taken = Vec::with_capacity(lines.len());
+        for ToldLine { key, quantity, amount, by_units, purchase } in lines {
+            match judge(&purchase) {
+                Ok((accepted, _)) => {
+                    taken.push(ShopLine { key, quantity, amount, by_units, purchase: accepted });
+                }
+                Err(rejection) => {
+                    set_aside.push(aside(&purchase, &rejection, source, ingested_at, event_bytes));
+                    unread.push(key);
+                }
+            }
+        }
+        match judge(&refund) {
+            Ok((refund, _)) => {
+                let (refund, otherwise) = (Box::new(refund), Box::new(otherwise));
+                let order = ShopOrder {
+                    order_id,
+                    as_of,
+                    rank,
+                    is_void,
+                    lines: taken,
+                    unread,
+                    refunds,
+                    refund,
+                    otherwise,
+                };
+                self.others += order.rows();
+                let has_room = self.rows.take_shop_order(order);
+                debug_assert!(has_room, "a delivery fits into a commit");
+            }
+            Err(rejection) => {
+                // Nothing can be booked of an order of which even that cannot be told.
+                set_aside = vec![aside(&refund, &rejection, source, ingested_at, event_bytes)];
+                self.others += 1;
+            }
+        }
+        self.set_aside.extend(set_aside);
         self
     }
 

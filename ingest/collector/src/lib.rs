@@ -22,6 +22,7 @@ mod connections;
 mod ga4;
 mod gate;
 mod grpc;
+mod hooks;
 mod http;
 mod intake;
 mod item;
@@ -44,6 +45,7 @@ mod writer;
 
 pub use client::{Remote, RemoteError};
 pub use grpc::proto;
+pub use hooks::{Hooks, HooksError};
 pub use key_file::{KeyFile, KeyFileError};
 pub use keys::Keys;
 pub use limits::{Limits, LimitsError};

@@ -1,6 +1,7 @@
 //! The description of the HTTP interface, rendered from the contract: `cargo run -p collector --example render_openapi`.
 
 mod ga4;
+mod hooks;
 
 use contracts::Event;
 use contracts::record::{Field, Kind, Spelling};
@@ -17,6 +18,8 @@ pub(crate) const EVENTS_PATH: &str = "/v1/events";
 pub(crate) const GA4_PATH: &str = "/mp/collect";
 /// Where they are only looked at.
 pub(crate) const GA4_DEBUG_PATH: &str = "/debug/mp/collect";
+/// Where webhooks go, by shop system and name.
+pub(crate) const HOOKS_PATH: &str = "/v1/hooks";
 /// Where this is described.
 pub(crate) const OPENAPI_PATH: &str = "/v1/openapi.json";
 /// Whether events are stored now.
@@ -32,6 +35,7 @@ pub fn render() -> Value {
     let mut description = described(&limits);
     for (part, more) in [
         ("/paths", segment::openapi::paths(preflight)),
+        ("/paths", hooks::paths()),
         ("/components/schemas", segment::openapi::schemas()),
         ("/components/responses", segment::openapi::responses()),
     ] {

@@ -26,6 +26,17 @@ pub(crate) enum Refusal {
         "a server's key in an address ends in logs: send it as `authorization: Bearer <key>`, and replace it"
     )]
     KeyInQuery,
+    /// It is a webhook of a name without a secret.
+    #[error(
+        "no secret of a webhook of this name and shop system is known: add a line to the --webhooks file"
+    )]
+    UnknownHook,
+    /// It is a webhook without a signature.
+    #[error("a webhook is signed with its secret, and this one has no signature")]
+    NoSignature,
+    /// It is a webhook that its secret did not sign.
+    #[error("the signature is not that of the body by the secret of this webhook")]
+    WrongSignature,
     /// It cannot be read.
     #[error("the request cannot be read: {0}")]
     Malformed(String),
@@ -79,7 +90,11 @@ impl Refusal {
     /// In HTTP.
     pub(crate) const fn http_status(&self) -> StatusCode {
         match self {
-            Self::Unauthenticated | Self::Revoked => StatusCode::UNAUTHORIZED,
+            Self::Unauthenticated
+            | Self::Revoked
+            | Self::UnknownHook
+            | Self::NoSignature
+            | Self::WrongSignature => StatusCode::UNAUTHORIZED,
             Self::NoOrigin | Self::WrongOrigin | Self::KeyInQuery => StatusCode::FORBIDDEN,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -94,7 +109,11 @@ impl Refusal {
     /// In gRPC.
     pub(crate) const fn grpc_code(&self) -> tonic::Code {
         match self {
-            Self::Unauthenticated | Self::Revoked => tonic::Code::Unauthenticated,
+            Self::Unauthenticated
+            | Self::Revoked
+            | Self::UnknownHook
+            | Self::NoSignature
+            | Self::WrongSignature => tonic::Code::Unauthenticated,
             Self::NoOrigin | Self::WrongOrigin | Self::KeyInQuery => tonic::Code::PermissionDenied,
             Self::Malformed(_) | Self::ContentType | Self::TooManyEvents { .. } => {
                 tonic::Code::InvalidArgument

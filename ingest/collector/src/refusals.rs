@@ -26,6 +26,12 @@ pub(crate) enum Cause {
     WrongOrigin,
     /// It is a server's, and stood in the address.
     KeyInQuery,
+    /// A webhook without a signature.
+    NoSignature,
+    /// A webhook that its secret did not sign.
+    WrongSignature,
+    /// A webhook of a name without a secret.
+    UnknownHook,
 }
 
 impl Cause {
@@ -37,6 +43,9 @@ impl Cause {
             Self::NoOrigin => "no_origin",
             Self::WrongOrigin => "wrong_origin",
             Self::KeyInQuery => "key_in_query",
+            Self::NoSignature => "no_signature",
+            Self::WrongSignature => "wrong_signature",
+            Self::UnknownHook => "unknown_hook",
         }
     }
 }

@@ -21,6 +21,7 @@ use tower::util::{MapRequestLayer, MapResponseLayer};
 use crate::connections::{Connection, Peer, Port};
 use crate::gate::Gate;
 use crate::grpc::{self, proto};
+use crate::hooks::Hooks;
 use crate::http;
 use crate::intake::Intake;
 use crate::key_file::KeyFile;
@@ -48,6 +49,8 @@ pub struct CollectorConfig {
     pub keys: Keys,
     /// Where that is read again when it changes.
     pub key_file: Option<KeyFile>,
+    /// The secrets of webhooks of shop systems.
+    pub hooks: Hooks,
     /// What money is converted with.
     pub rates: Rates,
     /// How the country of a request is found.
@@ -117,7 +120,7 @@ pub struct Running {
 /// # Errors
 /// When limits, store or ports cannot be had.
 pub async fn start(config: CollectorConfig) -> Result<Running, CollectorError> {
-    let CollectorConfig { pg_url, http, grpc, keys, key_file, rates, country, clock, limits } = config;
+    let CollectorConfig { pg_url, http, grpc, keys, key_file, hooks, rates, country, clock, limits } = config;
     limits.check()?;
     let mut store = Store::connect(&pg_url).await?.with_patience(limits.patience);
     store.settle_base_currency(rates.base()).await?;
@@ -126,6 +129,7 @@ pub async fn start(config: CollectorConfig) -> Result<Running, CollectorError> {
 
     let stopping = CancellationToken::new();
     let refusals = Arc::new(Refusals::default());
+    let hooks = hooks.sharing(&limits, keys.names().len());
     let gate = Gate::new(keys, &limits, Arc::clone(&refusals), stopping.clone());
     let following = key_file.map(|file| file.follow(gate.clone(), stopping.clone())).transpose();
     let following = following.map_err(CollectorError::Keys)?;
@@ -137,8 +141,16 @@ pub async fn start(config: CollectorConfig) -> Result<Running, CollectorError> {
     // Later than a stream without a batch, which is told why it ends.
     let port = |listener| Port::new(listener, limits.connections, limits.idle_within * 2);
     let (http_port, grpc_port) = (port(http_listener), port(grpc_listener));
-    let intake =
-        Arc::new(Intake::new(gate, limits, rates, clock, stopping.clone(), to_writer, store_answers.clone()));
+    let intake = Arc::new(Intake::new(
+        gate,
+        hooks,
+        limits,
+        rates,
+        clock,
+        stopping.clone(),
+        to_writer,
+        store_answers.clone(),
+    ));
     // On a thread of its own: the store's futures cannot move between threads.
     let runtime = tokio::runtime::Handle::current();
     let writer = tokio::task::spawn_blocking(move || {

@@ -11,6 +11,7 @@ mod crash;
 mod described;
 mod documented;
 mod ga4;
+mod hooks;
 mod programs;
 mod refused;
 mod revoked;

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use collector::place::Country;
 use collector::proto::collector_client::CollectorClient;
 use collector::proto::{CollectRequest, Event};
-use collector::{CollectorConfig, CollectorError, KeyFile, Keys, Limits, keys};
+use collector::{CollectorConfig, CollectorError, Hooks, KeyFile, Keys, Limits, keys};
 use contracts::ids;
 use contracts::migrations::MIGRATIONS;
 use ingest::clock::Clock;
@@ -170,6 +170,7 @@ pub(crate) fn config(pg_url: &str, keys: &str, limits: Limits) -> CollectorConfi
         grpc: free,
         keys: Keys::parse(keys).unwrap(),
         key_file: None,
+        hooks: Hooks::default(),
         rates: ingest::rates::built_in(),
         country: Country::default(),
         clock: Clock::wall(),

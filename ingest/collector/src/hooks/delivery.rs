@@ -1,0 +1,251 @@
+//! What a delivery tells, and what both shop systems have in common.
+
+use std::str::FromStr as _;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use contracts::Reason;
+use contracts::ids;
+use contracts::money::Exact;
+use contracts::printable::printable_within;
+use contracts::validation::MAX_ORDER_LINES;
+use ingest::store::{OtherEvent, OtherKind, ShopRefund};
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::System;
+use crate::item::{Item, Mapped};
+
+/// Characters of an id, and of a topic, that are kept.
+const ID_CHARS: usize = 200;
+/// Refunds of an order that are read.
+const MAX_REFUNDS: usize = 100;
+
+/// How a delivery came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head<'a> {
+    /// When.
+    pub(crate) at: DateTime<Utc>,
+    /// What it is about, by its header.
+    pub(crate) topic: &'a str,
+    /// Its id, by its header.
+    pub(crate) id: Option<&'a str>,
+    /// When it was set off, by its header.
+    pub(crate) triggered_at: Option<&'a str>,
+}
+
+/// What a delivery tells.
+#[derive(Debug, Default)]
+pub(crate) struct Delivery {
+    /// Records, and what has no place.
+    pub(crate) items: Vec<Item>,
+    /// An order as it is now.
+    pub(crate) order: Option<Box<ToldOrder>>,
+}
+
+/// An order as it is told, not yet judged.
+#[derive(Debug)]
+pub(crate) struct ToldOrder {
+    pub(crate) order_id: String,
+    pub(crate) as_of: DateTime<Utc>,
+    pub(crate) rank: i64,
+    pub(crate) is_void: bool,
+    pub(crate) lines: Vec<ToldLine>,
+    /// Lines whose sums cannot be read, by their ids: they stay as they are.
+    pub(crate) unread: Vec<String>,
+    pub(crate) refunds: Vec<ShopRefund>,
+    pub(crate) refund: Mapped,
+    pub(crate) otherwise: OtherEvent,
+}
+
+/// A line of it.
+#[derive(Debug)]
+pub(crate) struct ToldLine {
+    pub(crate) key: String,
+    pub(crate) quantity: i32,
+    pub(crate) amount: Exact,
+    pub(crate) by_units: bool,
+    pub(crate) purchase: Mapped,
+}
+
+impl ToldOrder {
+    /// How many rows it may become at most.
+    pub(crate) const fn rows(&self) -> usize {
+        1 + self.lines.len() * (2 + self.refunds.len())
+    }
+}
+
+impl Delivery {
+    /// How many events it may be at most.
+    pub(crate) fn len(&self) -> usize {
+        self.items.iter().map(Item::len).sum::<usize>() + self.order.as_ref().map_or(0, |order| order.rows())
+    }
+
+    /// Something without a place: that it came is counted, and nothing of it is kept but its id.
+    pub(super) fn other(system: System, body: &[u8], head: &Head<'_>) -> Self {
+        Self { items: vec![Item::Other(Box::new(other(system, body, head)))], order: None }
+    }
+
+    /// Something that cannot be read: set aside as it came.
+    pub(super) fn refused(
+        mut record: Mapped,
+        body: &[u8],
+        reason: Reason,
+        field: &'static str,
+        detail: &str,
+    ) -> Self {
+        record.refuse(reason, field, detail);
+        record.set("delivery", String::from_utf8_lossy(body));
+        Self { items: vec![Item::Records(vec![record])], order: None }
+    }
+}
+
+/// What is kept of a delivery of which nothing is new, or that has no place.
+pub(super) fn other(system: System, body: &[u8], head: &Head<'_>) -> OtherEvent {
+    let told = head.id.map(|id| printable_within(id, ID_CHARS)).filter(|id| !id.is_empty());
+    let id = told.unwrap_or_else(|| format!("sha256:{:x}", Sha256::digest(body)));
+    let topic = if head.topic.is_empty() { "unknown" } else { head.topic };
+    OtherEvent {
+        payload: json!({ "delivery_id": id }).to_string().into_bytes(),
+        id: format!("{}/{id}", system.name()),
+        dialect: system.name(),
+        kind: OtherKind::Other,
+        name: printable_within(topic, ID_CHARS),
+        occurred_at: head.at,
+        user_id: None,
+        anonymous_id: None,
+        tells: None,
+    }
+}
+
+/// An id: a number, or a text that is not empty and can be kept.
+pub(super) fn id(value: &Value) -> Option<String> {
+    match value {
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) => {
+            let text = text.trim();
+            let is_kept = (1..=ID_CHARS).contains(&text.chars().count()) && !text.contains(char::is_control);
+            is_kept.then(|| text.to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// A sum of money, with its digits.
+pub(super) fn sum(value: &Value) -> Option<Decimal> {
+    let digits = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.trim().to_owned(),
+        _ => return None,
+    };
+    Exact::from_str(&digits).ok().map(Exact::to_decimal)
+}
+
+/// A whole number of 32 bits, from 0 on.
+pub(super) fn whole(value: &Value) -> Option<i32> {
+    i32::try_from(value.as_i64()?)
+        .ok()
+        .filter(|number| (0..=contracts::validation::MAX_QUANTITY).contains(number))
+}
+
+/// A text; anything else is none.
+pub(super) fn text(value: &Value) -> Value {
+    value.as_str().map_or(Value::Null, Value::from)
+}
+
+/// The elements of a list.
+pub(super) fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// An instant as records have it, not after it came: clocks differ.
+pub(super) fn written(at: DateTime<Utc>, head: &Head<'_>) -> Value {
+    at.min(head.at).to_rfc3339_opts(SecondsFormat::AutoSi, true).into()
+}
+
+/// What orders of both shop systems are made of.
+pub(super) struct Parts<'a> {
+    pub(super) system: System,
+    pub(super) body: &'a [u8],
+    pub(super) order_id: String,
+    /// Who ordered, and how.
+    pub(super) common: Mapped,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) as_of: DateTime<Utc>,
+    pub(super) rank: i64,
+    pub(super) is_void: bool,
+}
+
+/// A line as its shop system tells it; nothing of its sums where they cannot be read.
+pub(super) struct Line {
+    pub(super) key: Option<String>,
+    pub(super) fields: Vec<(&'static str, Value)>,
+    /// Units, those that are sold still, and what these cost.
+    pub(super) sums: Option<(i32, i32, Decimal)>,
+    pub(super) by_units: bool,
+}
+
+/// Puts an order together.
+pub(super) fn order(
+    parts: Parts<'_>,
+    lines: Vec<Line>,
+    refunds: Vec<ShopRefund>,
+    head: &Head<'_>,
+) -> Delivery {
+    let Parts { system, body, order_id, common, created_at, as_of, rank, is_void } = parts;
+    let count = lines.len();
+    if count > MAX_ORDER_LINES as usize
+        || refunds.len() > MAX_REFUNDS
+        || (count + 1) * (refunds.len() + 2) > 9_000
+    {
+        return Delivery::refused(
+            common,
+            body,
+            Reason::InvalidField,
+            "line_items",
+            "it has too many lines or refunds",
+        );
+    }
+    let mut delivery = Delivery::default();
+    let (mut told, mut unread) = (Vec::with_capacity(count), Vec::new());
+    for (place, line) in (1..).zip(lines) {
+        let mut purchase = common.clone();
+        purchase.set("event_name", "purchase");
+        purchase.set("occurred_at", written(created_at, head));
+        purchase.set("order_id", order_id.clone());
+        purchase.set("shared_id", ids::order_line(&order_id, place));
+        purchase.set("order_line", place);
+        purchase.set("order_lines", count);
+        for (field, value) in line.fields {
+            purchase.set(field, value);
+        }
+        purchase.set_known_by(format!("{}/{}", system.name(), ids::order_line(&order_id, place)));
+        let units = line.sums.map_or(0, |(units, ..)| units);
+        purchase.set("quantity", units.max(1));
+        match (line.key, line.sums) {
+            (Some(key), Some((_, quantity, amount))) if !amount.is_sign_negative() || amount.is_zero() => {
+                purchase.set("amount", amount.to_string());
+                let amount = amount.into();
+                told.push(ToldLine { key, quantity, amount, by_units: line.by_units, purchase });
+            }
+            (key, _) => {
+                purchase.refuse(
+                    Reason::InvalidField,
+                    "line_items",
+                    "its id, its units or its sums cannot be read",
+                );
+                unread.extend(key);
+                delivery.items.push(Item::Records(vec![purchase]));
+            }
+        }
+    }
+    let mut refund = common;
+    refund.set("event_name", "refund");
+    refund.set("occurred_at", written(as_of, head));
+    refund.set("order_id", order_id.clone());
+    refund.set("shared_id", format!("refund/{order_id}"));
+    let otherwise = other(system, body, head);
+    let order = ToldOrder { order_id, as_of, rank, is_void, lines: told, unread, refunds, refund, otherwise };
+    delivery.order = Some(Box::new(order));
+    delivery
+}

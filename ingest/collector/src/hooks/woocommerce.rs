@@ -1,0 +1,115 @@
+//! WooCommerce's webhooks: `order.created` and `order.updated` tell an order as it is. Its refunds stand in it as sums, without lines.
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use contracts::Reason;
+use ingest::store::ShopRefund;
+use serde_json::Value;
+
+use super::System;
+use super::delivery::{Delivery, Head, Line, Parts, id, list, order, sum, text, whole};
+use crate::item::Mapped;
+
+/// What WooCommerce calls our fields.
+fn told_as(field: &'static str) -> &'static str {
+    match field {
+        "occurred_at" => "date_created_gmt",
+        "order_id" | "shared_id" => "id",
+        "user_id" | "anonymous_id" => "customer_id",
+        "item_id" => "line_items.product_id",
+        "item_name" => "line_items.name",
+        "price" | "amount" => "line_items.total",
+        "quantity" => "line_items.quantity",
+        "country" => "billing.country",
+        "payment_type" => "payment_method",
+        other => other,
+    }
+}
+
+/// What a status says of an order: how late it comes among those of one moment, whether anything is sold, and whether it came to nothing.
+/// Those without a sale are what WooCommerce's own reports leave out.
+fn status(word: &str) -> (i64, bool, bool) {
+    match word {
+        "checkout-draft" | "auto-draft" | "draft" | "pending" => (0, false, false),
+        "on-hold" => (1, true, false),
+        "processing" => (2, true, false),
+        "completed" => (3, true, false),
+        "refunded" => (4, true, false),
+        "failed" | "cancelled" | "trash" => (5, false, true),
+        // A status of a plugin's own.
+        _ => (2, true, false),
+    }
+}
+
+pub(super) fn translate(body: &[u8], head: &Head<'_>) -> Delivery {
+    let record = Mapped::new(told_as, body.len());
+    let Ok(told) = serde_json::from_slice::<Value>(body) else {
+        return Delivery::refused(record, body, Reason::Malformed, "delivery", "it is no JSON");
+    };
+    if !matches!(head.topic, "order.created" | "order.updated" | "order.restored") {
+        return Delivery::other(System::Woocommerce, body, head);
+    }
+    let Some(order_id) = id(&told["id"]) else {
+        return Delivery::refused(record, body, Reason::MissingField, "id", "it is no id of an order");
+    };
+    let created_at = instant(&told["date_created_gmt"]);
+    let (Some(created_at), Some(as_of)) = (created_at, instant(&told["date_modified_gmt"]).or(created_at))
+    else {
+        return Delivery::refused(record, body, Reason::InvalidField, "date_created_gmt", "it is no time");
+    };
+    let (rank, is_sale, is_void) = status(told["status"].as_str().unwrap_or_default());
+    let includes_tax = told["prices_include_tax"] == true;
+    let lines = list(&told["line_items"]).iter();
+    let lines = lines.map(|line| of_line(line, &told["currency"], is_sale, includes_tax)).collect();
+    let refunds = list(&told["refunds"]).iter().filter_map(|refund| {
+        Some(ShopRefund { id: id(&refund["id"])?, amount: sum(&refund["total"])?.abs().into() })
+    });
+    let parts = Parts {
+        system: System::Woocommerce,
+        body,
+        common: common(&told, record, &order_id),
+        order_id,
+        created_at,
+        as_of,
+        rank,
+        is_void,
+    };
+    order(parts, lines, refunds.collect(), head)
+}
+
+/// In UTC, without saying so.
+fn instant(value: &Value) -> Option<DateTime<Utc>> {
+    let text = value.as_str()?.trim_end_matches('Z');
+    Some(text.parse::<NaiveDateTime>().ok()?.and_utc())
+}
+
+fn of_line(line: &Value, currency: &Value, is_sale: bool, includes_tax: bool) -> Line {
+    let sums = whole(&line["quantity"]).and_then(|units| {
+        let tax = if includes_tax { sum(&line["total_tax"])? } else { rust_decimal::Decimal::ZERO };
+        let paid = sum(&line["total"])?.checked_add(tax)?;
+        Some(if is_sale { (units, units, paid) } else { (units, 0, rust_decimal::Decimal::ZERO) })
+    });
+    let item_id =
+        ["product_id", "sku", "name"].into_iter().find_map(|field| id(&line[field]).filter(|id| id != "0"));
+    let name = id(&line["name"]).or_else(|| item_id.clone());
+    let fields = vec![
+        ("item_id", item_id.into()),
+        ("item_name", name.into()),
+        ("category", "unknown".into()),
+        ("currency", text(currency)),
+    ];
+    Line { key: id(&line["id"]), fields, sums, by_units: false }
+}
+
+/// Who ordered, and how. The e-mail address becomes a UUID before anything is stored.
+fn common(told: &Value, mut record: Mapped, order_id: &str) -> Mapped {
+    let user = id(&told["customer_id"]).filter(|id| id != "0").or_else(|| id(&told["billing"]["email"]));
+    match user {
+        Some(user) => record.set("user_id", user),
+        None => record.set("anonymous_id", format!("order/{order_id}")),
+    }
+    let country = ["billing", "shipping"].map(|address| id(&told[address]["country"]));
+    record.set("country", country.into_iter().flatten().next());
+    record.set("payment_type", text(&told["payment_method"]));
+    record.set("user_agent", text(&told["customer_user_agent"]));
+    record
+}
