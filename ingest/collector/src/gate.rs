@@ -9,6 +9,7 @@ use contracts::event::Country;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
+use crate::hooks::Hooks;
 use crate::keys::{Key, Keys};
 use crate::limits::Limits;
 use crate::place;
@@ -23,6 +24,8 @@ pub(crate) struct Gate {
     limits: Arc<Limits>,
     refusals: Arc<Refusals>,
     places: place::Country,
+    /// The webhooks that come in by their signatures.
+    pub(crate) hooks: Hooks,
     stopping: CancellationToken,
 }
 
@@ -63,6 +66,7 @@ impl Gate {
             limits: Arc::new(limits.clone()),
             refusals,
             places: place::Country::default(),
+            hooks: Hooks::default(),
             stopping,
         }
     }
@@ -70,6 +74,11 @@ impl Gate {
     /// Finds the countries of requests, too.
     pub(crate) fn locating(self, places: place::Country) -> Self {
         Self { places, ..self }
+    }
+
+    /// Lets webhooks in, too.
+    pub(crate) fn with_hooks(self, hooks: Hooks) -> Self {
+        Self { hooks, ..self }
     }
 
     /// Whoever came in, with the country of the request, and its browser.

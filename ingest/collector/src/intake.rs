@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::gate::{Caller, Gate};
-use crate::hooks::{Delivery, Hooks};
+use crate::hooks::Delivery;
 use crate::item::Item;
 use crate::judged::{self, Judged};
 use crate::limits::Limits;
@@ -30,7 +30,6 @@ const STRANGERS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Intake {
     pub(crate) gate: Gate,
-    pub(crate) hooks: Hooks,
     pub(crate) limits: Limits,
     pub(crate) stopping: CancellationToken,
     rates: Rates,
@@ -52,7 +51,6 @@ pub(crate) struct Pending(oneshot::Receiver<Result<Vec<Verdict>, Refusal>>);
 impl Intake {
     pub(crate) fn new(
         gate: Gate,
-        hooks: Hooks,
         limits: Limits,
         rates: Rates,
         clock: Clock,
@@ -62,7 +60,7 @@ impl Intake {
     ) -> Self {
         let room = Arc::new(Semaphore::new(limits.queued_events));
         let strangers = Semaphore::new(STRANGERS);
-        Self { gate, hooks, limits, stopping, rates, clock, room, to_writer, healthy, strangers }
+        Self { gate, limits, stopping, rates, clock, room, to_writer, healthy, strangers }
     }
 
     /// Room for so many events now, or a refusal with the time to wait.

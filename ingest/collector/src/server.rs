@@ -134,23 +134,15 @@ pub async fn start(config: CollectorConfig) -> Result<Running, CollectorError> {
     let following = key_file.map(|file| file.follow(gate.clone(), stopping.clone())).transpose();
     let following = following.map_err(CollectorError::Keys)?;
     let following_countries = country.follow(stopping.clone()).map_err(CollectorError::Countries)?;
-    let gate = gate.locating(country);
+    let gate = gate.locating(country).with_hooks(hooks);
     let (to_writer, waiting) = mpsc::unbounded_channel();
     let (healthy, store_answers) = watch::channel(true);
     let (commit_every, grace) = (limits.commit_every, limits.grace);
     // Later than a stream without a batch, which is told why it ends.
     let port = |listener| Port::new(listener, limits.connections, limits.idle_within * 2);
     let (http_port, grpc_port) = (port(http_listener), port(grpc_listener));
-    let intake = Arc::new(Intake::new(
-        gate,
-        hooks,
-        limits,
-        rates,
-        clock,
-        stopping.clone(),
-        to_writer,
-        store_answers.clone(),
-    ));
+    let intake =
+        Arc::new(Intake::new(gate, limits, rates, clock, stopping.clone(), to_writer, store_answers.clone()));
     // On a thread of its own: the store's futures cannot move between threads.
     let runtime = tokio::runtime::Handle::current();
     let writer = tokio::task::spawn_blocking(move || {

@@ -34,8 +34,9 @@ async fn collect(
     request: Request,
 ) -> Result<StatusCode, Refusal> {
     let headers = request.headers().clone();
-    let hooks = intake.hooks.of(system, &name);
-    let Some((key, share)) = hooks.first().and_then(|hook| Some((hook.key.clone(), hook.share.clone()?)))
+    let hooks = intake.gate.hooks.of(system, &name);
+    let Some((key, share)) =
+        hooks.first().and_then(|hook| Some((Arc::clone(&hook.key), hook.share.clone()?)))
     else {
         return Err(intake.gate.refuse_hook(Refusal::UnknownHook, ""));
     };

@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use contracts::Event;
 use contracts::ids;
 use contracts::money::Cost;
 use contracts::validation::{Accepted, Claim, MAX_ORDER_LINES};

@@ -1,4 +1,5 @@
 use chrono::TimeDelta;
+use contracts::Event;
 use contracts::event::Amount;
 use contracts::money::Rates;
 use contracts::validation::accept;
