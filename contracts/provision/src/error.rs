@@ -72,7 +72,8 @@ pub enum ProvisionError {
     },
     /// The slot cannot be ours.
     #[error(
-        "replication slot {slot} is not usable: its {what} is {found}, not {expected}; use another namespace"
+        "replication slot {slot} is not usable: its {what} is {found}, not {expected}; `storepulse rebuild` makes it \
+         anew and computes every figure again"
     )]
     SlotDiffers {
         /// The slot.
