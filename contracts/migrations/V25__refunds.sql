@@ -20,7 +20,7 @@ begin
     end loop;
     if exists (
         select from unnest(orders, seen) judged (o, n)
-        where n <> (select count(*) from raw.events where event_name = 'refund' and order_id = o and event_id >= since)
+        where n is not null and n <> (select count(*) from raw.events where event_name = 'refund' and order_id = o and event_id >= since)
     ) or exists (
         select from unnest(absent) id join raw.event_identity held
             on substring(uuid_send(held.event_id) from 7) = substring(uuid_send(id) from 7)

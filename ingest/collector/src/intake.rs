@@ -150,7 +150,7 @@ impl Intake {
         records: impl ExactSizeIterator<Item = Result<T, Refusal>>,
     ) -> Result<Pending, Refusal> {
         let now = self.clock.now();
-        self.hand_over(self.judged(caller, now, records)?, room)
+        self.hand_over(self.judged(caller, now, records, self.limits.event_bytes)?, room)
     }
 
     /// The same for a foreign request. There is a verdict for each of its records, in their order, and none for the others or for the
@@ -162,7 +162,8 @@ impl Intake {
         items: Vec<Item>,
     ) -> Result<Pending, Refusal> {
         let now = self.clock.now();
-        self.hand_over(self.judged_items(caller, now, items)?, room)
+        let judged = self.judged_items(caller, now, items, self.limits.event_bytes)?;
+        self.hand_over(judged, room)
     }
 
     /// The same for a webhook, which may tell an order as it is.
@@ -173,7 +174,8 @@ impl Intake {
         delivery: Delivery,
     ) -> Result<Pending, Refusal> {
         let now = self.clock.now();
-        let judged = self.judged_items(caller, now, delivery.items)?;
+        // A delivery is as large as all of its lines; its body was held to the limit of a request.
+        let judged = self.judged_items(caller, now, delivery.items, usize::MAX)?;
         let judged = match delivery.order {
             Some(order) => {
                 judged.with_order(*order, &caller.source, now, &self.rates, self.limits.event_bytes)
@@ -183,7 +185,13 @@ impl Intake {
         self.hand_over(judged, room)
     }
 
-    fn judged_items(&self, caller: &Caller, now: DateTime<Utc>, items: Vec<Item>) -> Result<Judged, Refusal> {
+    fn judged_items(
+        &self,
+        caller: &Caller,
+        now: DateTime<Utc>,
+        items: Vec<Item>,
+        event_bytes: usize,
+    ) -> Result<Judged, Refusal> {
         let (mut records, mut others, mut starts) = (Vec::new(), Vec::new(), Vec::new());
         for item in items {
             match item {
@@ -195,9 +203,9 @@ impl Intake {
                 }
             }
         }
-        let mut judged = self.judged(caller, now, records.into_iter())?;
+        let mut judged = self.judged(caller, now, records.into_iter(), event_bytes)?;
         for start in starts {
-            let (event_bytes, user_agent) = (self.limits.event_bytes, caller.user_agent.as_deref());
+            let user_agent = caller.user_agent.as_deref();
             let start = judged::accept(&*start, &caller.source, now, &self.rates, event_bytes, user_agent);
             if !judged.take_start(start, caller.country) {
                 return Err(Refusal::TooManyEvents { limit: self.limits.request_events });
@@ -211,9 +219,9 @@ impl Intake {
         caller: &Caller,
         now: DateTime<Utc>,
         records: impl ExactSizeIterator<Item = Result<T, Refusal>>,
+        event_bytes: usize,
     ) -> Result<Judged, Refusal> {
-        let (event_bytes, country, user_agent) =
-            (self.limits.event_bytes, caller.country, caller.user_agent.as_deref());
+        let (country, user_agent) = (caller.country, caller.user_agent.as_deref());
         Judged::new(records, &caller.source, now, &self.rates, event_bytes, country, user_agent)
     }
 

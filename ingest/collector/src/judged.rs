@@ -7,6 +7,7 @@ use contracts::money::Rates;
 use contracts::printable::printable_within;
 use contracts::validation::{self, Accepted, Rejection, VisitStart};
 use ingest::source::context;
+use ingest::source::draft::Fields as _;
 use ingest::store::{
     Committed, EncodedRows, Fresh, KEPT_ONCE, Kept, OtherEvent, OtherKind, SetAside, ShopLine, ShopOrder,
 };
@@ -223,7 +224,8 @@ impl Judged {
                 }
                 Err(rejection) => {
                     set_aside.push(aside(&purchase, &rejection, source, ingested_at, event_bytes));
-                    unread.push(key);
+                    let place: Option<i32> = purchase.optional("order_line").ok().flatten();
+                    unread.push((key, place.unwrap_or(1)));
                 }
             }
         }

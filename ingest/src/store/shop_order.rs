@@ -19,8 +19,8 @@ pub struct ShopOrder {
     pub is_void: bool,
     /// Its lines, also those of which nothing is sold any more.
     pub lines: Vec<ShopLine>,
-    /// Lines that could not be read, by the shop's ids: they stay as they are.
-    pub unread: Vec<String>,
+    /// Lines that could not be read, by the shop's ids, each with its place: they stay as they are.
+    pub unread: Vec<(String, i32)>,
     /// Refunds that name no lines.
     pub refunds: Vec<ShopRefund>,
     /// A refund of the whole order: who, and when. What is taken away is paid back so.

@@ -51,8 +51,8 @@ pub(crate) struct ToldOrder {
     pub(crate) rank: i64,
     pub(crate) is_void: bool,
     pub(crate) lines: Vec<ToldLine>,
-    /// Lines whose sums cannot be read, by their ids: they stay as they are.
-    pub(crate) unread: Vec<String>,
+    /// Lines whose sums cannot be read, by their ids, each with its place: they stay as they are.
+    pub(crate) unread: Vec<(String, i32)>,
     pub(crate) refunds: Vec<ShopRefund>,
     pub(crate) refund: Mapped,
     pub(crate) otherwise: OtherEvent,
@@ -234,7 +234,7 @@ pub(super) fn order(
                     "line_items",
                     "its id, its units or its sums cannot be read",
                 );
-                unread.extend(key);
+                unread.extend(key.map(|key| (key, place)));
                 delivery.items.push(Item::Records(vec![purchase]));
             }
         }

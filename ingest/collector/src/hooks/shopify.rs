@@ -84,7 +84,8 @@ fn of_order(told: &Value, record: Mapped, body: &[u8], head: &Head<'_>) -> Deliv
         created_at,
         as_of,
         rank: triggered_at.map_or(0, |at| at.timestamp_micros()),
-        is_void: false,
+        // What is cancelled with refunds is paid back by them.
+        is_void: is_cancelled && refunded.is_empty(),
     };
     let mut delivery = order(parts, lines, Vec::new(), head);
     if delivery.order.is_some() {

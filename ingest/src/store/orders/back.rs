@@ -19,6 +19,9 @@ pub(super) fn line_back(
     let each = amount.to_decimal().checked_div(purchase.rate?.to_decimal())?;
     let price = Cost::Line(each.into()).price(quantity).ok()?;
     let paid = PaidBack { quantity, price: Some(price), amount_base: Some(amount) };
+    // Clocks differ: what is paid back was sold before.
+    let mut refund = refund.clone();
+    refund.event.occurred_at = refund.event.occurred_at.max(purchase.occurred_at);
     let mut line = refund.line_paid_back(purchase, paid).ok()?;
     line.event.event_id = ids::rekeyed(line.event.occurred_at, ids::SHARED, shared);
     line.claim = Some(Claim { event_id: line.event.event_id, told: None });

@@ -64,6 +64,11 @@ impl Order {
         self.lines.into_iter().map(|(line, sold)| (line, sold.purchase))
     }
 
+    /// The lines of which a purchase is known.
+    pub(super) fn line_numbers(&self) -> Vec<i32> {
+        self.lines.keys().copied().collect()
+    }
+
     /// The purchase of a line.
     pub(super) fn purchase(&self, line: i32) -> Option<Event> {
         self.lines.get(&line).map(|sold| sold.purchase.clone())

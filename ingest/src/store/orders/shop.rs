@@ -97,7 +97,7 @@ impl Booking<'_> {
         let mut state = known.state.clone();
         let is_first = known.at.is_none();
         let keys: BTreeSet<&str> = self.told.lines.iter().map(|line| line.key.as_str()).collect();
-        let is_unread = |key: &String| self.told.unread.contains(key);
+        let is_unread = |key: &String| self.told.unread.iter().any(|(unread, _)| unread == key);
         let gone = |key: &String| !keys.contains(key.as_str()) && !is_unread(key);
         let gone: Vec<String> = state.lines.keys().filter(|key| gone(key)).cloned().collect();
         for key in gone {
@@ -110,12 +110,17 @@ impl Booking<'_> {
         if is_first {
             state.next =
                 1 + i32::try_from(self.told.lines.len() + self.told.unread.len()).unwrap_or(MAX_ORDER_LINES);
+            // What stands in quarantine has the id of its place, and is sold there whenever it is replayed.
+            for (key, place) in &self.told.unread {
+                let unsold = LineState { at: vec![*place], units: 0, sum: Decimal::ZERO, sold: false };
+                state.lines.insert(key.clone(), unsold);
+            }
         }
         let lines = state.next - 1;
         for line in &self.told.lines {
             let place = line.purchase.event.order_line.unwrap_or(1);
             if !state.lines.contains_key(&line.key) {
-                let at = if is_first { place } else { next(&mut state.next) };
+                let at = if is_first { place } else { self.free(&mut state.next) };
                 let sold = line.quantity > 0;
                 let nothing = LineState { at: vec![at], units: 0, sum: Decimal::ZERO, sold };
                 state.lines.insert(line.key.clone(), nothing);
@@ -130,7 +135,7 @@ impl Booking<'_> {
                     // What was told of and not sold yet, as an order that was not paid, has its line.
                     let at = match before.at.first() {
                         Some(at) if !before.sold => *at,
-                        _ => next(&mut state.next),
+                        _ => self.free(&mut state.next),
                     };
                     self.sell(line, at, lines.max(at), (units.max(1), sum), !before.sold);
                     if let Some(state) = state.lines.get_mut(&line.key) {
@@ -148,16 +153,28 @@ impl Booking<'_> {
             }
         }
         if self.told.is_void {
-            for line in state.lines.values() {
-                for at in line.at.iter().rev() {
-                    let (units, left) = self.order.left_of(*at);
-                    if left > 0 {
-                        self.back(*at, units.max(1), left, "-void");
-                    }
+            for at in self.order.line_numbers() {
+                let (units, left) = self.order.left_of(at);
+                if left > 0 {
+                    self.back(at, units.max(1), left, "-void");
+                    // A page has sold it: what is sold after all is another line.
+                    let of_line = state.lines.values_mut().filter(|line| line.at.contains(&at));
+                    of_line.for_each(|line| line.sold = true);
                 }
             }
         }
         state
+    }
+
+    /// The next line that nobody has told of: a page may tell an order in more lines than its shop system.
+    fn free(&self, next: &mut i32) -> i32 {
+        loop {
+            let at = *next;
+            *next = at.saturating_add(1);
+            if at > MAX_ORDER_LINES || self.order.purchase(at).is_none() {
+                return at;
+            }
+        }
     }
 
     /// A purchase of some units of a line, at a line of the order.
@@ -225,12 +242,6 @@ impl Booking<'_> {
             self.booked.push(refund);
         }
     }
-}
-
-fn next(number: &mut i32) -> i32 {
-    let at = *number;
-    *number = number.saturating_add(1);
-    at
 }
 
 #[cfg(test)]

@@ -184,3 +184,63 @@ fn a_line_that_a_page_told_keeps_its_place_and_is_paid_back_where_the_order_come
     assert_eq!(books.take(&told(4, &[Some((1, 310))], &[])), 1);
     assert_eq!(books.left(), BTreeMap::from([("item-0".to_owned(), 310)]));
 }
+
+#[test]
+fn a_line_that_is_replayed_or_told_again_counts_once() {
+    let mut books = Books::default();
+    // The first line could not be read, and stands in quarantine under the id of its place.
+    let mut first = told(1, &[Some((1, 310)), Some((2, 500))], &[]);
+    first.lines.remove(0);
+    first.unread.push(("0".to_owned(), 1));
+    assert_eq!(books.take(&first), 1);
+    let replayed = purchase(0, (1, 310), [1, 2]);
+    let shared = ids::rekeyed(at(0), ids::SHARED, &ids::order_line("o-1", 1));
+    let event = Event { event_id: shared, ..replayed.event };
+    books.order.sell(1, event.clone());
+    books.booked.insert(ids::identity(&shared), event);
+    // Told again it is the same line.
+    assert_eq!(books.take(&told(2, &[Some((1, 310)), Some((2, 500))], &[])), 0);
+    let wanted = BTreeMap::from([("item-0".to_owned(), 310), ("item-1".to_owned(), 500)]);
+    assert_eq!(books.left(), wanted);
+    // And so it is where it is told again before it is replayed.
+    let mut books = Books::default();
+    books.take(&first);
+    assert_eq!(books.take(&told(2, &[Some((1, 310)), Some((2, 500))], &[])), 1);
+    assert!(books.booked.contains_key(&ids::identity(&shared)));
+    assert_eq!(books.left(), wanted);
+}
+
+#[test]
+fn a_page_that_told_more_lines_has_them_for_itself_and_loses_them_where_the_order_comes_to_nothing() {
+    let mut books = Books::default();
+    for (key, line) in (0..).zip(1..=3) {
+        let event = purchase(key, (1, 100), [key + 1, 3]).event;
+        let event_id = ids::rekeyed(at(0), ids::SHARED, &ids::order_line("o-1", line));
+        let event = Event { event_id, ..event };
+        books.order.sell(line, event.clone());
+        books.booked.insert(ids::identity(&event_id), event);
+    }
+    assert_eq!(books.take(&told(1, &[Some((1, 100)), Some((1, 100))], &[])), 0);
+    // What is added is no line of the page's.
+    let added = told(2, &[Some((1, 100)), Some((1, 100)), None, Some((1, 700))], &[]);
+    assert_eq!(books.take(&added), 1);
+    assert_eq!(books.left().get("item-3"), Some(&700));
+    let cancelled = ShopOrder { is_void: true, ..told(3, &[Some((0, 0)), Some((0, 0))], &[]) };
+    books.take(&cancelled);
+    assert_eq!(books.left(), BTreeMap::new());
+}
+
+#[test]
+fn an_order_that_a_page_told_and_that_failed_first_counts_where_it_is_paid_at_last() {
+    let mut books = Books::default();
+    let event = purchase(0, (1, 310), [1, 1]).event;
+    let event_id = ids::rekeyed(at(0), ids::SHARED, &ids::order_line("o-1", 1));
+    let event = Event { event_id, ..event };
+    assert_eq!(books.take(&told(1, &[Some((0, 0))], &[])), 0);
+    books.order.sell(1, event.clone());
+    books.booked.insert(ids::identity(&event_id), event);
+    let failed = ShopOrder { is_void: true, ..told(2, &[Some((0, 0))], &[]) };
+    assert_eq!(books.take(&failed), 1);
+    assert_eq!(books.take(&told(3, &[Some((1, 310))], &[])), 1);
+    assert_eq!(books.left(), BTreeMap::from([("item-0".to_owned(), 310)]));
+}
