@@ -1,6 +1,6 @@
 //! Visits of clients that tell no start of visits: each counts once, with the first event or page of it.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use contracts::money::Rates;
 use ingest::clock::Clock;
 use ingest::quarantine::{Plan, Rules, replay};
@@ -120,5 +120,24 @@ async fn a_visit_that_begins_with_a_replayed_event_counts() {
         scene.texts("select event_name from raw.events order by 1").await,
         ["session_start", "view_item"]
     );
+    collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_with_an_earlier_time_begins_no_visit() {
+    let scene = Scene::new().await;
+    let collector = scene.collector().await;
+    let now = (Utc::now() - TimeDelta::minutes(5)).duration_trunc(TimeDelta::milliseconds(1)).unwrap();
+    let event = |micros: i64| {
+        json!({ "source_id": "a-1", "event_name": "begin_checkout", "occurred_at": now + TimeDelta::microseconds(micros),
+                "anonymous_id": "a", "infer_session_start": true })
+    };
+    // Within the millisecond, whose id is the same, and before it.
+    for micros in [500, 200, -3_000, 900] {
+        scene.post(&collector, &[event(micros), event(micros - 1)]).await;
+    }
+    let sql = "select event_name || ' ' || count(*) from raw.events group by event_name order by 1";
+    assert_eq!(scene.texts(sql).await, ["begin_checkout 1", "session_start 1"]);
+    assert_eq!(scene.count("select count(*) from raw.visit").await, 1);
     collector.stop().await.unwrap();
 }

@@ -47,10 +47,12 @@ impl Told {
         (!claims.is_empty() || !pages.is_empty()).then_some(Self { claims, pages })
     }
 
-    /// The identities of those that are stored with another time.
+    /// The identities of those that are stored, at whatever time: times that differ by less than a millisecond make one id.
     async fn stored(&self, client: &Client) -> Result<HashSet<Uuid>, Error> {
         let mut stored: HashSet<Uuid> =
             identity::repeated(client, &self.claims).await?.keys().map(ids::identity).collect();
+        let claimed: Vec<Uuid> = self.claims.iter().map(|claim| claim.event_id).collect();
+        stored.extend(identity::held(client, &claimed).await?.iter().map(ids::identity));
         if !self.pages.is_empty() {
             let (sources, page_ids): (Vec<&str>, Vec<&str>) =
                 self.pages.keys().map(|(source, id)| (source.as_str(), id.as_str())).unzip();
