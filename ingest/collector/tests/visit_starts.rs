@@ -141,3 +141,21 @@ async fn a_retry_with_an_earlier_time_begins_no_visit() {
     assert_eq!(scene.count("select count(*) from raw.visit").await, 1);
     collector.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_overtake_each_other_begin_one_visit() {
+    let scene = Scene::new().await;
+    let collector = scene.collector().await;
+    let now = Utc::now() - TimeDelta::hours(2);
+    let event = |id: &str, ms: i64| {
+        json!({ "source_id": id, "event_name": "begin_checkout", "occurred_at": now + TimeDelta::milliseconds(ms),
+                "anonymous_id": "a", "infer_session_start": true })
+    };
+    for (id, ms) in [("a-1", 0), ("a-2", -3), ("a-3", 4), ("a-4", -2_000), ("a-5", 60 * 60_000)] {
+        let (_, answer) = scene.post(&collector, &[event(id, ms)]).await;
+        assert_eq!(answer["accepted"], 1, "{answer}");
+    }
+    let sql = "select event_name || ' ' || count(*) from raw.events group by event_name order by 1";
+    assert_eq!(scene.texts(sql).await, ["begin_checkout 5", "session_start 2"]);
+    collector.stop().await.unwrap();
+}

@@ -9,6 +9,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use contracts::admission::Admission;
 use contracts::ids;
 use contracts::validation::{Accepted, Claim, VisitStart};
@@ -24,6 +25,16 @@ use super::rows::EncodedRows;
 const OTHERS: &str = "select stored.source, stored.id
     from unnest($1::text[], $2::text[]) told (source, id)
         join raw.other_events stored on stored.source = told.source and stored.id = told.id";
+
+/// Visits without an id of their sender's that began shortly before another one of the same visitor: corrected times are not exact, so that
+/// the second event of a visit may seem to be the first.
+const SHORTLY_BEFORE: &str =
+    "select start from unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) told (start, visitor, at)
+    where exists (
+        select from raw.visit later
+        where later.visitor_id = told.visitor and later.told_id = '00000000-0000-0000-0000-000000000000'
+            and later.started_at > told.at and later.started_at <= told.at + interval '10 seconds'
+    )";
 
 /// Events and pages that may be stored already.
 struct Told {
@@ -104,7 +115,7 @@ impl Store {
     }
 }
 
-/// The identities of those starts that are stored, and of those that would be refused.
+/// The identities of those starts that are stored, of those whose visit is another one's beginning, and of those that would be refused.
 async fn not_to_be_made(
     client: &Client,
     admission: &Admission,
@@ -113,6 +124,10 @@ async fn not_to_be_made(
     let start_ids: Vec<Uuid> = starts.iter().map(|start| start.event.event_id).collect();
     let mut identities: HashSet<Uuid> =
         identity::held(client, &start_ids).await?.iter().map(ids::identity).collect();
+    let visitors: Vec<Uuid> = starts.iter().map(|start| start.event.user_id).collect();
+    let times: Vec<DateTime<Utc>> = starts.iter().map(|start| start.event.occurred_at).collect();
+    let before = client.query(SHORTLY_BEFORE, &[&start_ids, &visitors, &times]).await?;
+    identities.extend(before.iter().map(|row| ids::identity(&row.get(0))));
     let refused = starts.iter().filter(|Accepted { event, .. }| {
         admission.is_erased(&event.user_id) || before_floor(admission, event.occurred_at).is_err()
     });
