@@ -159,3 +159,20 @@ async fn events_that_overtake_each_other_begin_one_visit() {
     assert_eq!(scene.texts(sql).await, ["begin_checkout 5", "session_start 2"]);
     collector.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_comes_twice_at_once_begins_its_visit() {
+    let scene = Scene::new().await;
+    let collector = scene.collector().await;
+    let now = Utc::now() - TimeDelta::minutes(5);
+    let event = |ms: i64| {
+        json!({ "source_id": "a-1", "event_name": "begin_checkout", "occurred_at": now + TimeDelta::milliseconds(ms),
+                "anonymous_id": "a", "infer_session_start": true })
+    };
+    let (_, answer) = scene.post(&collector, &[event(0), event(-7)]).await;
+    assert_eq!((&answer["accepted"], &answer["repeated"]), (&json!(1), &json!(1)), "{answer}");
+    let sql = "select event_name || ' ' || count(*) from raw.events e join raw.visit v
+                   on v.visitor_id = e.user_id and v.started_at = e.session_started_at group by event_name order by 1";
+    assert_eq!(scene.texts(sql).await, ["begin_checkout 1", "session_start 1"]);
+    collector.stop().await.unwrap();
+}

@@ -88,7 +88,7 @@ pub(super) async fn claim(client: &Client, claims: &[Claim]) -> Result<Repeats, 
 }
 
 /// What claims repeat that is stored, without claiming anything.
-pub(super) async fn repeated(client: &Client, claims: &[Claim]) -> Result<Repeats, Error> {
+async fn repeated(client: &Client, claims: &[Claim]) -> Result<Repeats, Error> {
     let mut repeats = told_before(client, claims).await?;
     let (first, within) = first_of_each(claims, &repeats);
     repeats.extend(holders(client, &first).await?.0);
@@ -97,7 +97,7 @@ pub(super) async fn repeated(client: &Client, claims: &[Claim]) -> Result<Repeat
 }
 
 /// Those that stand under the source's own UUIDv7.
-async fn told_before(client: &Client, claims: &[Claim]) -> Result<Repeats, Error> {
+pub(super) async fn told_before(client: &Client, claims: &[Claim]) -> Result<Repeats, Error> {
     let told: Vec<(Uuid, Uuid)> =
         claims.iter().filter_map(|claim| Some((claim.event_id, claim.told?))).collect();
     let there = stored(client, told.iter().map(|(_, told)| *told).collect()).await?;
@@ -130,23 +130,19 @@ fn add_within(repeats: &mut Repeats, within: &Repeats) {
     repeats.extend(counting);
 }
 
-/// The ids that hold the identities of these.
-pub(super) async fn held(client: &Client, ids: &[Uuid]) -> Result<HashSet<Uuid>, Error> {
+/// Those of these ids whose identities are held, each with the id that holds its identity: its own, or that of another time.
+pub(super) async fn held(client: &Client, ids: &[Uuid]) -> Result<Vec<(Uuid, Uuid)>, Error> {
     if ids.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(Vec::new());
     }
     let rows = client.query(HELD, &[&ids]).await?;
-    Ok(rows.iter().map(|row| row.get(1)).collect())
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
 /// Who holds the identities of these ids, where it is another id: events that count, and such as are gone.
 async fn holders(client: &Client, ids: &[Uuid]) -> Result<(Repeats, Repeats), Error> {
-    if ids.is_empty() {
-        return Ok(Default::default());
-    }
-    let rows = client.query(HELD, &[&ids]).await?;
-    let others = rows.iter().map(|row| (row.get(0), row.get(1))).filter(|(id, holder)| id != holder);
-    let others: Vec<(Uuid, Uuid)> = others.collect();
+    let mut others = held(client, ids).await?;
+    others.retain(|(id, holder)| id != holder);
     let there = stored(client, others.iter().map(|(_, holder)| *holder).collect()).await?;
     Ok(others.into_iter().partition(|(_, holder)| there.contains(holder)))
 }

@@ -61,9 +61,9 @@ impl Told {
     /// The identities of those that are stored, at whatever time: times that differ by less than a millisecond make one id.
     async fn stored(&self, client: &Client) -> Result<HashSet<Uuid>, Error> {
         let mut stored: HashSet<Uuid> =
-            identity::repeated(client, &self.claims).await?.keys().map(ids::identity).collect();
+            identity::told_before(client, &self.claims).await?.keys().map(ids::identity).collect();
         let claimed: Vec<Uuid> = self.claims.iter().map(|claim| claim.event_id).collect();
-        stored.extend(identity::held(client, &claimed).await?.iter().map(ids::identity));
+        stored.extend(identity::held(client, &claimed).await?.iter().map(|(id, _)| ids::identity(id)));
         if !self.pages.is_empty() {
             let (sources, page_ids): (Vec<&str>, Vec<&str>) =
                 self.pages.keys().map(|(source, id)| (source.as_str(), id.as_str())).unzip();
@@ -123,7 +123,7 @@ async fn not_to_be_made(
 ) -> Result<HashSet<Uuid>, Error> {
     let start_ids: Vec<Uuid> = starts.iter().map(|start| start.event.event_id).collect();
     let mut identities: HashSet<Uuid> =
-        identity::held(client, &start_ids).await?.iter().map(ids::identity).collect();
+        identity::held(client, &start_ids).await?.iter().map(|(id, _)| ids::identity(id)).collect();
     let visitors: Vec<Uuid> = starts.iter().map(|start| start.event.user_id).collect();
     let times: Vec<DateTime<Utc>> = starts.iter().map(|start| start.event.occurred_at).collect();
     let before = client.query(SHORTLY_BEFORE, &[&start_ids, &visitors, &times]).await?;

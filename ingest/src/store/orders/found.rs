@@ -15,15 +15,13 @@ use super::shop::{self, Known};
 use super::{Orders, shared_line};
 use crate::store::error::StoreError;
 use crate::store::held::Seen;
+use crate::store::identity;
 
 /// Most orders have no more lines.
 const FIRST_LINES: i32 = 8;
 
 /// A refund may be told with a time before that of its purchase, by clocks that differ.
 const BEFORE_PURCHASE: TimeDelta = TimeDelta::days(1);
-
-const IDS: &str = "select id, held.event_id from unnest($1::uuid[]) id join raw.event_identity held
-    on substring(uuid_send(held.event_id) from 7) = substring(uuid_send(id) from 7)";
 
 /// What is read of an event of an order. Sums are texts: nothing of them is lost.
 macro_rules! columns {
@@ -130,13 +128,12 @@ async fn lines<'a>(
     let at = chrono::DateTime::UNIX_EPOCH;
     let wanted: Vec<Uuid> =
         wanted.map(|(order, line)| ids::rekeyed(at, ids::SHARED, &ids::order_line(order, line))).collect();
-    if wanted.is_empty() {
+    let (told, found): (HashSet<Uuid>, Vec<Uuid>) =
+        identity::held(client, &wanted).await?.into_iter().unzip();
+    absent.extend(wanted.iter().filter(|id| !told.contains(id)));
+    if found.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = client.query(IDS, &[&wanted]).await?;
-    let told: HashSet<Uuid> = rows.iter().map(|row| row.get(0)).collect();
-    absent.extend(wanted.iter().filter(|id| !told.contains(id)));
-    let found: Vec<Uuid> = rows.iter().map(|row| row.get(1)).collect();
     client.query(LINES, &[&found]).await
 }
 
