@@ -21,6 +21,7 @@
 mod admission;
 mod appended;
 mod base_currency;
+mod committed;
 mod connection;
 mod error;
 mod events;
@@ -45,12 +46,12 @@ mod visitors;
 
 pub use admission::Refused;
 pub use appended::Appended;
+pub use committed::{Committed, Fresh};
 pub use connection::Store;
 pub use error::StoreError;
-pub use events::{Committed, Fresh};
 pub use files::{FileKey, FileState, FileStep, Passed};
 pub use other_events::{Kept, OtherEvent, OtherKind, OtherNames};
-pub use quarantine::{KEPT_ONCE, SetAside};
+pub use quarantine::{SetAside, kept_once};
 pub use quarantined::{Count, Filter, Outcome, Quarantined};
 pub use refused_requests::RefusedRequests;
 pub use replay::{Judgement, Verdict};

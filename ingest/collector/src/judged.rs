@@ -9,7 +9,7 @@ use contracts::validation::{self, Accepted, Rejection, VisitStart};
 use ingest::source::context;
 use ingest::source::draft::Fields as _;
 use ingest::store::{
-    Committed, EncodedRows, Fresh, KEPT_ONCE, Kept, OtherEvent, OtherKind, SetAside, ShopLine, ShopOrder,
+    Committed, EncodedRows, Fresh, Kept, OtherEvent, OtherKind, SetAside, ShopLine, ShopOrder, kept_once,
 };
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -112,7 +112,7 @@ fn aside(
 ) -> SetAside {
     let mut payload = record.payload();
     let coordinates = match record.known_by() {
-        Some(id) => format!("{KEPT_ONCE}{}", hex::encode(Sha256::digest(id))),
+        Some(id) => kept_once(id),
         None => hex::encode(Sha256::digest(&payload)),
     };
     payload.truncate(event_bytes);

@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::admission::Refused;
 use super::appended::Appended;
+use super::committed::{Committed, Fresh, Written};
 use super::connection::{Session, Store, Wait};
 use super::error::{Failure, StoreError, classify};
 use super::files::FileStep;
@@ -26,34 +27,6 @@ use super::tally::{Counts, Tally};
 const CAREFUL_BATCHES: u32 = 16;
 /// One COPY message: large enough to be few, small enough that the server parses while more is on its way.
 const COPY_MESSAGE_BYTES: usize = 64 * 1024;
-
-/// Which rows of one transaction are new.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fresh {
-    /// All of them.
-    All,
-    /// Those with these ids; of several rows with one id, the first.
-    Only(HashSet<Uuid>),
-}
-
-/// What became of each event of a transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Committed {
-    /// Which are new; who is neither here nor refused is a repeat.
-    pub fresh: Fresh,
-    /// The events that repeats with another time are repeats of: by their own ids, the id of the one that counts.
-    pub repeats: HashMap<Uuid, Uuid>,
-    /// Which were set aside.
-    pub refused: Refused,
-}
-
-/// What a transaction came to.
-#[derive(Clone)]
-pub(super) struct Written {
-    pub(super) appended: Appended,
-    pub(super) fresh: Fresh,
-    repeats: Repeats,
-}
 
 /// Rows on their way into the table, and what goes with them.
 struct Load<'a> {
@@ -148,7 +121,7 @@ impl Store {
                 match outcome(&session.client, commit, &mut wait).await? {
                     Outcome::Committed(written) => {
                         self.session = Some(session);
-                        return Ok((renamed_of(orders.told_of(written), &renamed), refused));
+                        return Ok((orders.told_of(written).told_by(&renamed), refused));
                     }
                     Outcome::Aborted => {}
                     Outcome::Lost(commit) => {
@@ -186,7 +159,7 @@ impl Store {
                         0 => self.careful_batches.saturating_sub(1),
                         _ => CAREFUL_BATCHES,
                     };
-                    return Ok((renamed_of(orders.told_of(written), &renamed), refused));
+                    return Ok((orders.told_of(written).told_by(&renamed), refused));
                 }
                 Err(source) => source,
             };
@@ -252,16 +225,6 @@ impl Store {
         }
         Ok(())
     }
-}
-
-/// An event that is stored under another id is new where that is.
-fn renamed_of(mut written: Written, renamed: &[(Uuid, Uuid)]) -> Written {
-    if let Fresh::Only(fresh) = &mut written.fresh {
-        let new = renamed.iter().filter(|(_, stored)| fresh.contains(stored)).map(|(told, _)| *told);
-        let new: Vec<Uuid> = new.collect();
-        fresh.extend(new);
-    }
-    written
 }
 
 /// The fast path: claims, where there are any, and COPY into the keyed table; any repeat fails the whole batch.

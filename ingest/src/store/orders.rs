@@ -18,16 +18,15 @@ use std::sync::Arc;
 
 use contracts::validation::{Accepted, Rejection};
 use contracts::{Event, Reason, ids};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::admission::Refused;
+use super::committed::Written;
 use super::connection::Store;
 use super::error::StoreError;
-use super::events::{Fresh, Written};
 use super::held::{Held, Moves, Seen};
 use super::other_events::Kept;
-use super::quarantine::{KEPT_ONCE, SetAside};
+use super::quarantine::{SetAside, kept_once};
 use super::replay::{Judgement, Verdict};
 use super::rows::{EncodedRows, Sealed};
 use super::screening::Screening;
@@ -58,15 +57,8 @@ impl PaidBack {
     }
 
     /// A refund is new where one of its lines is.
-    pub(super) fn told_of(&self, mut written: Written) -> Written {
-        if let Fresh::Only(fresh) = &mut written.fresh {
-            for (whole, lines) in &self.lines {
-                if lines.iter().any(|line| fresh.contains(line)) {
-                    fresh.insert(*whole);
-                }
-            }
-        }
-        written
+    pub(super) fn told_of(&self, written: Written) -> Written {
+        written.told_by(&self.lines)
     }
 
     fn refuse(&mut self, source: Option<&Arc<str>>, refund: &Accepted, rejection: Rejection) {
@@ -75,7 +67,7 @@ impl PaidBack {
         self.set_aside.push(SetAside {
             source: source.map_or("store", |source| source).to_owned(),
             // Its time is corrected by that of its receipt, so that its bytes are others when it is sent again.
-            coordinates: format!("{KEPT_ONCE}{}", format_args!("{:x}", Sha256::digest(refund.identity()))),
+            coordinates: kept_once(refund.identity()),
             reason: rejection.reason,
             detail: rejection.to_string(),
             payload,

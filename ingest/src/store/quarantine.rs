@@ -11,7 +11,13 @@ use super::error::StoreError;
 use super::tally;
 
 /// What coordinates begin with that are a sender's own id: whatever else comes under it is the same record, and adds nothing.
-pub const KEPT_ONCE: &str = "id/";
+const KEPT_ONCE: &str = "id/";
+
+/// The coordinates of a record that is known by an id of its sender's, however often and with whatever bytes it comes.
+#[must_use]
+pub fn kept_once(id: impl AsRef<[u8]>) -> String {
+    format!("{KEPT_ONCE}{:x}", Sha256::digest(id))
+}
 
 /// A record that did not pass, with where it stands in its source and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]

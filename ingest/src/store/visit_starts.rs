@@ -99,7 +99,7 @@ impl Store {
     pub(super) async fn add_visit_starts(
         &mut self,
         rows: &mut EncodedRows,
-    ) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
+    ) -> Result<Vec<(Uuid, Vec<Uuid>)>, StoreError> {
         let inferring = rows.waiting().filter(|accepted| accepted.visit_start != VisitStart::Told);
         let starts: Vec<Accepted> = inferring.map(Accepted::start_of_visit).collect();
         if starts.is_empty() {
@@ -138,7 +138,7 @@ async fn not_to_be_made(
 struct Visits {
     /// The identities of the starts that are not to be made any more.
     begun: HashSet<Uuid>,
-    renamed: Vec<(Uuid, Uuid)>,
+    renamed: Vec<(Uuid, Vec<Uuid>)>,
 }
 
 impl Visits {
@@ -151,7 +151,7 @@ impl Visits {
         let begins = self.begun.insert(ids::identity(&start.event.event_id));
         match accepted.visit_start {
             VisitStart::Itself => {
-                self.renamed.push((accepted.event.event_id, start.event.event_id));
+                self.renamed.push((accepted.event.event_id, vec![start.event.event_id]));
                 vec![start]
             }
             VisitStart::Beside if begins => vec![accepted, start],
