@@ -57,6 +57,12 @@ impl ShopOrder {
     /// How many rows it may become at most.
     #[must_use]
     pub const fn rows(&self) -> usize {
-        1 + self.lines.len() * (2 + self.refunds.len())
+        Self::rows_of(self.lines.len(), self.refunds.len())
+    }
+
+    /// How many rows an order of so many lines and refunds may become at most.
+    #[must_use]
+    pub const fn rows_of(lines: usize, refunds: usize) -> usize {
+        1 + lines * (2 + refunds)
     }
 }

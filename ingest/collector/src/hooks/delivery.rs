@@ -8,7 +8,7 @@ use contracts::ids;
 use contracts::money::Exact;
 use contracts::printable::printable_within;
 use contracts::validation::MAX_ORDER_LINES;
-use ingest::store::{OtherEvent, OtherKind, ShopRefund};
+use ingest::store::{OtherEvent, OtherKind, ShopOrder, ShopRefund};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -71,7 +71,7 @@ pub(crate) struct ToldLine {
 impl ToldOrder {
     /// How many rows it may become at most.
     pub(crate) const fn rows(&self) -> usize {
-        1 + self.lines.len() * (2 + self.refunds.len())
+        ShopOrder::rows_of(self.lines.len(), self.refunds.len())
     }
 }
 
