@@ -1,7 +1,9 @@
-//! The collector, which acknowledges what is committed, against the store alone with the same events ready in memory.
+//! The collector, which acknowledges what is committed, against the store alone with the same events ready in
+//! memory.
 //!
-//! Clients, collector and PostgreSQL share the machine, so that a figure includes what the clients take. Events are the
-//! simulator's, made before the clock starts; every one must be accepted, and be in the table at the end.
+//! Clients, collector and PostgreSQL share the machine, so that a figure includes what the clients take.
+//! Events are the simulator's, made before the clock starts; every one must be accepted, and be in the table
+//! at the end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

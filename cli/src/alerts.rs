@@ -39,14 +39,16 @@ pub(crate) enum AlertsCommand {
     Rules(RulesArgs),
     /// Send one test notice to a target. Exits 1 if the target does not accept it.
     Test(TestArgs),
-    /// For a while, send no notices of a rule, of a severity or of all rules. The withheld notices are counted.
+    /// For a while, send no notices of a rule, of a severity or of all rules. The withheld notices are
+    /// counted.
     Silence(SilenceArgs),
     /// End a silence.
     Unsilence(UnsilenceArgs),
-    /// Send the JSON or text on standard input to every target. Other programs, such as Airflow, use this command.
+    /// Send the JSON or text on standard input to every target. Other programs, such as Airflow, use this
+    /// command.
     ///
-    /// Each target receives the notice once. If a delivery fails, the console repeats it. Exits 1 if a delivery failed and the
-    /// console cannot repeat it.
+    /// Each target receives the notice once. If a delivery fails, the console repeats it. Exits 1 if a
+    /// delivery failed and the console cannot repeat it.
     Send(SendArgs),
     /// Print the rules as Prometheus alerts, with the changes that the alerts file makes.
     Render(FileArgs),
@@ -123,7 +125,8 @@ pub(crate) struct SendArgs {
     /// The name of the sender.
     #[arg(long, default_value = "command")]
     source: String,
-    /// The name of the incident, for example `backup of 2026-11-29`. Each target receives an incident once, even if it is sent again.
+    /// The name of the incident, for example `backup of 2026-11-29`. Each target receives an incident once,
+    /// even if it is sent again.
     #[arg(long, value_name = "NAME")]
     incident: Option<String>,
     #[command(flatten)]

@@ -14,7 +14,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::rates::RatesArgs;
 use crate::{connect, interrupt};
 
-/// Where the keys are found when no file is named: they are digests, but whoever may send is nobody's business.
+/// Where the keys are found when no file is named: they are digests, but whoever may send is nobody's
+/// business.
 const KEYS_VARIABLE: &str = "STOREPULSE_COLLECTOR_KEYS";
 
 #[derive(Args)]
@@ -37,8 +38,8 @@ pub(crate) struct CollectArgs {
 
 #[derive(Subcommand)]
 enum CollectCommand {
-    /// Make an API key. The key goes to standard error and is shown only once. The line for the `--keys` file goes to standard
-    /// output.
+    /// Make an API key. The key goes to standard error and is shown only once. The line for the `--keys` file
+    /// goes to standard output.
     Key(KeyArgs),
 }
 
@@ -46,12 +47,13 @@ enum CollectCommand {
 struct KeyArgs {
     /// The name of the key: up to 32 lower-case letters, digits, - and _.
     name: String,
-    /// The number of events per second that the key may send. A key with origins may send 500 by default, any other has no
-    /// limit by default.
+    /// The number of events per second that the key may send. A key with origins may send 500 by default, any
+    /// other has no limit by default.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
-    /// The origin of pages whose browsers may send with the key, such as `https://shop.example` or `http://localhost:3000`. Can be
-    /// given several times. Such a key may be public: it is refused to other origins, to programs, and over gRPC.
+    /// The origin of pages whose browsers may send with the key, such as `https://shop.example` or
+    /// `http://localhost:3000`. Can be given several times. Such a key may be public: it is refused to other
+    /// origins, to programs, and over gRPC.
     #[arg(long, value_name = "ORIGIN")]
     origin: Vec<Origin>,
 }
@@ -64,12 +66,14 @@ struct ServeArgs {
     /// The address for gRPC.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:56051")]
     grpc: SocketAddr,
-    /// The file of API keys, one per line. Without it, the variable STOREPULSE_COLLECTOR_KEYS is read. A change of the file takes
-    /// effect within two seconds, and at once on SIGHUP. A key whose line was removed is refused, and its open streams end.
+    /// The file of API keys, one per line. Without it, the variable STOREPULSE_COLLECTOR_KEYS is read. A
+    /// change of the file takes effect within two seconds, and at once on SIGHUP. A key whose line was
+    /// removed is refused, and its open streams end.
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
-    /// The file of the secrets with which shop systems sign their webhooks. A line is a name, `shopify` or `woocommerce`, and the
-    /// secret. Only its owner may be allowed to read it. It is read when the collector starts.
+    /// The file of the secrets with which shop systems sign their webhooks. A line is a name, `shopify` or
+    /// `woocommerce`, and the secret. Only its owner may be allowed to read it. It is read when the collector
+    /// starts.
     #[arg(long, value_name = "FILE")]
     webhooks: Option<PathBuf>,
     /// The maximum size of a request in bytes, before and after decompression.
@@ -90,16 +94,16 @@ struct ServeArgs {
 /// How the country is found of requests whose events tell no place.
 #[derive(Args)]
 struct CountryArgs {
-    /// The header in which your proxy tells the country of the client, as in CF-IPCountry. Use it only if the proxy removes what
-    /// clients write there. Events with a place keep it.
+    /// The header in which your proxy tells the country of the client, as in CF-IPCountry. Use it only if the
+    /// proxy removes what clients write there. Events with a place keep it.
     #[arg(long, value_name = "HEADER")]
     country_header: Option<String>,
-    /// A file of countries by IP address, in MaxMind's format, as in GeoLite2-Country.mmdb. It is read again when it changes and on
-    /// SIGHUP. The address is neither stored nor logged.
+    /// A file of countries by IP address, in MaxMind's format, as in GeoLite2-Country.mmdb. It is read again
+    /// when it changes and on SIGHUP. The address is neither stored nor logged.
     #[arg(long, value_name = "FILE")]
     country_file: Option<PathBuf>,
-    /// The header in which your proxy tells the address of the client, as in X-Forwarded-For: the last address that is not of a
-    /// private network. By default the address of the connection is used.
+    /// The header in which your proxy tells the address of the client, as in X-Forwarded-For: the last
+    /// address that is not of a private network. By default the address of the connection is used.
     #[arg(long, value_name = "HEADER", requires = "country_file")]
     address_header: Option<String>,
 }

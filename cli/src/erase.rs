@@ -53,8 +53,8 @@ pub(crate) struct EraseArgs {
     /// The sender: collector/KEY, or file:NAME.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// A further e-mail address of the person. The option may be repeated. Addresses in the person's records are found without
-    /// this option.
+    /// A further e-mail address of the person. The option may be repeated. Addresses in the person's records
+    /// are found without this option.
     #[arg(long = "email", value_name = "ADDRESS", value_parser = address)]
     addresses: Vec<String>,
     /// Print what was removed as one JSON object.

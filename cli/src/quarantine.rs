@@ -36,10 +36,11 @@ pub(crate) enum QuarantineCommand {
     List(ListArgs),
     /// Show one record with all details.
     Show(ShowArgs),
-    /// Validate open records again under the present rules, and store those that pass. Each event counts once.
+    /// Validate open records again under the present rules, and store those that pass. Each event counts
+    /// once.
     ///
-    /// Exits 0 if none of the chosen records is refused again, and 1 otherwise. Ids do not change. The time of arrival is now, so
-    /// an old event is late: reconciliation counts it.
+    /// Exits 0 if none of the chosen records is refused again, and 1 otherwise. Ids do not change. The time
+    /// of arrival is now, so an old event is late: reconciliation counts it.
     Replay(ReplayArgs),
 }
 

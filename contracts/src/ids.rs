@@ -15,7 +15,8 @@ pub const EVENT_ID_TOLERANCE_MS: i64 = 60_000;
 /// The source of ids that all senders of a shop share. Sources that are known by name are called otherwise.
 pub const SHARED: &str = "shop";
 
-/// The shared id of a line of an order, which counts from 1: who tells the order, and how often, is of no account.
+/// The shared id of a line of an order, which counts from 1: who tells the order, and how often, is of no
+/// account.
 #[must_use]
 pub fn order_line(order_id: &str, line: i32) -> String {
     format!("order/{order_id}/{line}")
@@ -39,8 +40,8 @@ pub fn user_id(login_uuid: &Uuid) -> Uuid {
     Uuid::new_v5(&USER_NAMESPACE, login_uuid.as_bytes())
 }
 
-/// The id of a user whom a source names in its own words, as by a number or an e-mail address: the same words of another source are
-/// somebody else's.
+/// The id of a user whom a source names in its own words, as by a number or an e-mail address: the same words
+/// of another source are somebody else's.
 #[must_use]
 pub fn named_user(source: &str, name: &str) -> Uuid {
     named(source, "user", name)
@@ -52,7 +53,8 @@ pub fn anonymous_visitor(source: &str, name: &str) -> Uuid {
     named(source, "anonymous", name)
 }
 
-/// The id of a visit that a source names in its own words, which are often the time alone: so they count for one visitor.
+/// The id of a visit that a source names in its own words, which are often the time alone: so they count for
+/// one visitor.
 #[must_use]
 pub fn named_visit(source: &str, visitor: &Uuid, name: &str) -> Uuid {
     named(source, "visit", &format!("{visitor}\0{name}"))
@@ -69,7 +71,8 @@ fn named(source: &str, what: &str, name: &str) -> Uuid {
     Uuid::new_v5(&USER_NAMESPACE, format!("{source}\0{what}\0{name}").as_bytes())
 }
 
-/// The id of a visit that nobody names: UUIDv8 of the visitor and of its start in µs. PostgreSQL's `raw.visit_id` gives the same.
+/// The id of a visit that nobody names: UUIDv8 of the visitor and of its start in µs. PostgreSQL's
+/// `raw.visit_id` gives the same.
 #[must_use]
 pub fn inferred_visit(visitor: &Uuid, started_at: DateTime<Utc>) -> Uuid {
     let mut hasher = Sha256::new();
@@ -119,8 +122,9 @@ pub fn rekeyed(occurred_at: DateTime<Utc>, source: &str, source_id: &str) -> Uui
     v7(occurred_at, random)
 }
 
-/// What a [re-keyed](rekeyed) id says of the source and its id alone: the id without its time. Two records of one source with
-/// one id have it in common, whatever else they say; 74 bits of a hash tell it from any other.
+/// What a [re-keyed](rekeyed) id says of the source and its id alone: the id without its time. Two records of
+/// one source with one id have it in common, whatever else they say; 74 bits of a hash tell it from any
+/// other.
 #[must_use]
 pub fn identity(event_id: &Uuid) -> Uuid {
     Uuid::from_u128(event_id.as_u128() & ((1 << 80) - 1))
@@ -133,8 +137,9 @@ pub fn v7_lower_bound(unix_ms: i64) -> Uuid {
     Uuid::from_u128(unix_ms << 80)
 }
 
-/// Ids between which those of all events of a stretch of time lie, with some room. A statement over `raw.events` that names them as
-/// constants is planned over the days of that stretch alone: each day is a table.
+/// Ids between which those of all events of a stretch of time lie, with some room. A statement over
+/// `raw.events` that names them as constants is planned over the days of that stretch alone: each day is a
+/// table.
 #[must_use]
 pub fn bounds(stretch: &Range<DateTime<Utc>>) -> (Uuid, Uuid) {
     let room_ms = 2 * EVENT_ID_TOLERANCE_MS;

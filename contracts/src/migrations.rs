@@ -1,4 +1,5 @@
-//! PostgreSQL's migrations, in order. A published file is never changed; a test holds the tables to the records.
+//! PostgreSQL's migrations, in order. A published file is never changed; a test holds the tables to the
+//! records.
 
 /// One migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -49,7 +49,8 @@ vocabulary! {
 }
 
 impl Reason {
-    /// Whether the bytes are left out: what retention or an erasure has removed must not come back by way of the quarantine.
+    /// Whether the bytes are left out: what retention or an erasure has removed must not come back by way of
+    /// the quarantine.
     #[must_use]
     pub const fn keeps_no_bytes(self) -> bool {
         matches!(self, Self::BeforeFloor | Self::Erased)

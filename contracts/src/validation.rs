@@ -46,8 +46,8 @@ fn reject(reason: Reason, field: &'static str, detail: impl Into<String>) -> Rej
     Rejection { reason, field, detail: detail.into() }
 }
 
-/// Judges a draft: every rule, the key, and the one conversion of money. What only PostgreSQL can tell of an event that passed stays
-/// [open](Accepted::open).
+/// Judges a draft: every rule, the key, and the one conversion of money. What only PostgreSQL can tell of an
+/// event that passed stays [open](Accepted::open).
 ///
 /// `source` names where it comes from and takes part in a re-keyed id; `ingested_at` is the ingestor's clock.
 ///
@@ -174,8 +174,8 @@ fn open(shopper: &Shopper, visit: &Visit, source: &str) -> Result<(Open, Uuid), 
     Ok((open, visitor_id))
 }
 
-/// The id of a purchase whose sender gives it none: who tells of the line first, browser or server, tells the one that counts. Of one
-/// line there may be several refunds, so that those need ids.
+/// The id of a purchase whose sender gives it none: who tells of the line first, browser or server, tells the
+/// one that counts. Of one line there may be several refunds, so that those need ids.
 fn shared_id(name: EventName, order: Option<&OrderLine>) -> Option<SourceId> {
     let OrderLine { order_id, order_line, .. } = order.filter(|_| name == EventName::Purchase)?;
     Some(SourceId::Shared(ids::order_line(order_id, *order_line)))

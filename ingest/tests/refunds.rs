@@ -1,4 +1,5 @@
-//! Refunds of orders in whole and in part: no more is paid back than was sold, whatever comes first, and by two writers at once.
+//! Refunds of orders in whole and in part: no more is paid back than was sold, whatever comes first, and by
+//! two writers at once.
 
 use chrono::TimeDelta;
 use contracts::Reason;

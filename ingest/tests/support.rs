@@ -51,8 +51,8 @@ impl Database {
         Store::connect(&self.url).await.unwrap()
     }
 
-    /// What the ledger says was handed in, committed, repeated and set aside; each minute of it is what stands in the
-    /// tables, and balances.
+    /// What the ledger says was handed in, committed, repeated and set aside; each minute of it is what
+    /// stands in the tables, and balances.
     pub(crate) async fn ledger(&self) -> [i64; 4] {
         let off = "with counted as (
                 select minute, sum(records_in) as records_in, sum(records_out) as records_out,

@@ -1,4 +1,5 @@
-//! Writes the rules and the SQL that the tests of `spark/` judge records by: `cargo run -p jobs --example render_judge`.
+//! Writes the rules and the SQL that the tests of `spark/` judge records by:
+//! `cargo run -p jobs --example render_judge`.
 
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,9 @@
 //! From Kafka records to events: what decodes and keeps the rules is an event, the rest has a typed reason.
 //!
 //! Random bytes often decode as Avro, so the wire format's magic byte, the schema's id and the topic
-//! generation's header are compared first, and the ranges of the decoded fields after: those that the types of the
-//! contract keep by themselves in Rust. An event of the future, which ingest would have refused, is refused last.
+//! generation's header are compared first, and the ranges of the decoded fields after: those that the types
+//! of the contract keep by themselves in Rust. An event of the future, which ingest would have refused, is
+//! refused last.
 
 mod rules;
 mod sql;
@@ -29,7 +30,8 @@ pub struct Expected {
     pub generation_id: Uuid,
 }
 
-/// What decodes and judges. Both say the same of every record, so that a checkpoint may be continued with either.
+/// What decodes and judges. Both say the same of every record, so that a checkpoint may be continued with
+/// either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judge {
     /// The function of our jar.
@@ -68,13 +70,13 @@ fn judged(records: &DataFrame, expected: &Expected, judge: Judge) -> DataFrame {
         .select(record().chain([col(DECODED), refused.alias(REFUSED)]))
 }
 
-/// A column that is computed once a row, whatever the optimizer thinks of it: by the number of its partition, which
-/// is never negative, it does not count as deterministic, so that it is neither copied nor moved.
+/// A column that is computed once a row, whatever the optimizer thinks of it: by the number of its partition,
+/// which is never negative, it does not count as deterministic, so that it is neither copied nor moved.
 ///
 /// Left alone, it copies the decoding into every place that names a field: 80 copies a record, each reading
-/// Hadoop's configuration anew in every task, took 10 s a micro-batch. And it turns the reason into a filter and
-/// that into conjunctive normal form, which took all of the driver's memory. Unlike a generator, which would do as well,
-/// it is compiled.
+/// Hadoop's configuration anew in every task, took 10 s a micro-batch. And it turns the reason into a filter
+/// and that into conjunctive normal form, which took all of the driver's memory. Unlike a generator, which
+/// would do as well, it is compiled.
 pub(crate) fn once(column: Column) -> Column {
     when(expr("spark_partition_id() >= 0"), column)
 }

@@ -1,9 +1,10 @@
 //! Stream, batch and SQL say the same of every visit, however it contradicts itself.
 //!
-//! Random visits of few users under few session ids: with different declared starts, some less than a ms apart; out of order, at
-//! the same instant, before their start and a day after it, with different demographics. The stream reads them from files, a
-//! micro-batch each, in the order in which they came in; it and the batch write to Cassandra, and each time what stands there is
-//! compared with the independent SQL. `STOREPULSE_LONG_TESTS=1` takes more visits and every family that is computed from events;
+//! Random visits of few users under few session ids: with different declared starts, some less than a ms
+//! apart; out of order, at the same instant, before their start and a day after it, with different
+//! demographics. The stream reads them from files, a micro-batch each, in the order in which they came in; it
+//! and the batch write to Cassandra, and each time what stands there is compared with the independent SQL.
+//! `STOREPULSE_LONG_TESTS=1` takes more visits and every family that is computed from events;
 //! `STOREPULSE_SEED` repeats a run whose seed was printed.
 
 use std::ops::Range;
@@ -36,8 +37,8 @@ use crate::support::{self, EXPECTED, Record, in_file, is_long, seed};
 const STREAM: i64 = 1;
 const BATCH: i64 = 2;
 const MICRO_BATCHES: usize = 4;
-/// So many of them are judged by SQL, and the others by the function, as in a job whose server got a newer jar
-/// meanwhile: on the same checkpoint and with the same state.
+/// So many of them are judged by SQL, and the others by the function, as in a job whose server got a newer
+/// jar meanwhile: on the same checkpoint and with the same state.
 const JUDGED_BY_SQL: usize = 2;
 /// How long a stream may take for all its files.
 const PATIENCE_S: f64 = 240.0;
@@ -82,7 +83,8 @@ fn id(rng: &mut ChaCha8Rng, of: u128) -> Uuid {
     Uuid::from_u128(1_000 + rng.random_range(0..of))
 }
 
-/// Long after all of them: it moves the watermark past every visit, and is in nobody's tables but the stream's.
+/// Long after all of them: it moves the watermark past every visit, and is in nobody's tables but the
+/// stream's.
 fn long_after(events: &[Event], days: i64) -> Event {
     let mut event = events[0].clone();
     event.occurred_at = support::start() + TimeDelta::days(3 + days);
@@ -107,7 +109,8 @@ async fn store(client: &Client, events: &[Event]) {
     assert_eq!(stored, events.len() as u64);
 }
 
-/// Streams the files that are new into the family's tables, each a micro-batch, and returns once all are through.
+/// Streams the files that are new into the family's tables, each a micro-batch, and returns once all are
+/// through.
 fn stream(
     session: &SparkSession,
     family: &'static Family,
@@ -183,8 +186,8 @@ async fn compare(endpoints: &Endpoints, family: &'static Family, events: &[Event
     agree(endpoints, &cassandra, &closed, "the batch").await;
 }
 
-/// Some of as many files as micro-batches, and two that close what is open: the second gives out what the first
-/// one's watermark passed.
+/// Some of as many files as micro-batches, and two that close what is open: the second gives out what the
+/// first one's watermark passed.
 fn write_files(events: &[Event], folder: &Path, which: &Range<usize>) {
     let size = events.len().div_ceil(MICRO_BATCHES);
     let last = [vec![long_after(events, 0)], vec![long_after(events, 1)]];

@@ -44,7 +44,8 @@ fn us(at: DateTime<Utc>) -> i64 {
     at.timestamp_micros()
 }
 
-/// Visits over a day and a half: pauses around the gap to the µs, one visit longer than a day, several at one instant.
+/// Visits over a day and a half: pauses around the gap to the µs, one visit longer than a day, several at one
+/// instant.
 fn events() -> Vec<Event> {
     let mut rng = ChaCha8Rng::seed_from_u64(17);
     let mut all = Vec::new();

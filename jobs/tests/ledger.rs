@@ -1,4 +1,5 @@
-//! The ledger's counts against a fold written in plain Rust: what the cube folded in, and what became of each record.
+//! The ledger's counts against a fold written in plain Rust: what the cube folded in, and what became of each
+//! record.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! The plan functions, run in batch on a real Spark cluster and compared with an independent oracle, and on a stream with SQL; the
-//! lease on a real PostgreSQL; what a restarted Spark server says.
+//! The plan functions, run in batch on a real Spark cluster and compared with an independent oracle, and on a
+//! stream with SQL; the lease on a real PostgreSQL; what a restarted Spark server says.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 

@@ -1,5 +1,5 @@
-//! A great many spoilt records: the plan, with either judge, and the contract's own decoder say of each what an oracle
-//! written apart says.
+//! A great many spoilt records: the plan, with either judge, and the contract's own decoder say of each what
+//! an oracle written apart says.
 //!
 //! `STOREPULSE_LONG_TESTS=1` runs a million; `STOREPULSE_SEED` repeats a run whose seed was printed.
 
@@ -56,7 +56,8 @@ fn the_decoder_takes_what_the_oracle_takes() {
     assert!(taken > BATCH / 20, "too few records are whole to mean anything: {taken}");
 }
 
-/// What Spark makes of a batch: the reason of each refused record, and of the others what stands in the metrics.
+/// What Spark makes of a batch: the reason of each refused record, and of the others what stands in the
+/// metrics.
 #[derive(Debug, Default, PartialEq)]
 struct Verdict {
     refused: BTreeMap<usize, Reason>,
@@ -83,8 +84,8 @@ async fn spark_counts_or_refuses_as_the_oracle_says() {
         let mut lenient = 0;
         for (index, value) in values.iter().enumerate() {
             let (told, said) = (found.refused.get(&index), expected.refused.get(&index));
-            // Java's decoder passes over what follows a record and takes numbers that are longer than they have to be: such bytes
-            // may decode in Spark, and are judged by what they decode to.
+            // Java's decoder passes over what follows a record and takes numbers that are longer than they
+            // have to be: such bytes may decode in Spark, and are judged by what they decode to.
             if said == Some(&Reason::UndecodableAvro) && told != said {
                 lenient += usize::from(told.is_none());
                 continue;

@@ -1,4 +1,5 @@
-//! `storepulse console user`, `key` and `link`: with the owner's connection, so that who can read the stack's secrets decides.
+//! `storepulse console user`, `key` and `link`: with the owner's connection, so that who can read the stack's
+//! secrets decides.
 
 use std::process::ExitCode;
 
@@ -32,7 +33,8 @@ Examples:
 #[derive(Subcommand)]
 #[command(after_help = USER_EXAMPLES)]
 pub(crate) enum UserCommand {
-    /// Add a user. The command asks for the password on a terminal, and reads it from standard input otherwise.
+    /// Add a user. The command asks for the password on a terminal, and reads it from standard input
+    /// otherwise.
     Add(AddArgs),
     /// Set a new password for a user. The sessions of the user end.
     Password(NameArgs),

@@ -24,9 +24,11 @@ Examples:
 pub(crate) enum OtherCommand {
     /// Show how many events of each name are kept.
     List(ListArgs),
-    /// Translate kept events again under the present version, and store those that have a place now. Each event counts once.
+    /// Translate kept events again under the present version, and store those that have a place now. Each
+    /// event counts once.
     ///
-    /// An event that would be refused stays where it is. The time of arrival is now, so an old event is late: reconciliation counts it.
+    /// An event that would be refused stays where it is. The time of arrival is now, so an old event is late:
+    /// reconciliation counts it.
     Replay(ReplayArgs),
 }
 

@@ -78,7 +78,8 @@ pub(crate) struct ReplayArgs {
     /// Store nothing. Print the events that the first rows become, and what would be refused.
     #[arg(long)]
     check: bool,
-    /// Read finished files again, for example with new rates. Events that were stored before count as repeated.
+    /// Read finished files again, for example with new rates. Events that were stored before count as
+    /// repeated.
     #[arg(long, conflicts_with = "check")]
     again: bool,
     /// Correct the windows of the events afterwards, as `storepulse reconcile` does.

@@ -1,4 +1,5 @@
-//! Quarantine: what did not pass, why, and whether it would pass now. Bytes are shown to an operator who says why, and to nobody else.
+//! Quarantine: what did not pass, why, and whether it would pass now. Bytes are shown to an operator who says
+//! why, and to nobody else.
 
 mod hours;
 mod reasons;

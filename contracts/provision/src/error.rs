@@ -266,8 +266,8 @@ pub enum ProvisionError {
 }
 
 impl ProvisionError {
-    /// Whether a service did not answer, or could not serve for the moment: the same call may go well later with
-    /// nothing else done.
+    /// Whether a service did not answer, or could not serve for the moment: the same call may go well later
+    /// with nothing else done.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {

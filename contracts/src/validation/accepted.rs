@@ -19,12 +19,14 @@ pub struct Accepted {
     pub claim: Option<Claim>,
     /// What PostgreSQL has to tell of it before it is stored; nothing where the source told everything.
     pub open: Option<Box<Open>>,
-    /// For a refund of a whole order: which one, and as it was told. The event has no line then: PostgreSQL knows the lines of the purchase,
-    /// and each of them becomes an event [of this one](Accepted::line_paid_back).
+    /// For a refund of a whole order: which one, and as it was told. The event has no line then: PostgreSQL
+    /// knows the lines of the purchase, and each of them becomes an event
+    /// [of this one](Accepted::line_paid_back).
     pub whole_order: Option<Box<(Text<64>, Draft)>>,
     /// What it has to do with the start of its visit.
     pub visit_start: VisitStart,
-    /// For a refund of a part: as it was told, since it is refused where more is paid back than is left of its order.
+    /// For a refund of a part: as it was told, since it is refused where more is paid back than is left of
+    /// its order.
     pub part: Option<Box<Draft>>,
 }
 
@@ -53,12 +55,14 @@ pub enum VisitStart {
     Seen,
 }
 
-/// The claim of an event to be the only one of its source with the source's id, whatever the time of another one.
+/// The claim of an event to be the only one of its source with the source's id, whatever the time of another
+/// one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
     /// The id that was made for it.
     pub event_id: Uuid,
-    /// The source's own UUIDv7 that did not [fit](ids::fits): with another time the event may stand under that.
+    /// The source's own UUIDv7 that did not [fit](ids::fits): with another time the event may stand under
+    /// that.
     pub told: Option<Uuid>,
 }
 

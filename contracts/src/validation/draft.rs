@@ -17,7 +17,8 @@ pub enum SourceId {
     Uuid(Uuid),
     /// The source's own text: always re-keyed.
     Text(String),
-    /// A text that all senders of the shop share, as of a line of an order that browser and server both tell: always re-keyed.
+    /// A text that all senders of the shop share, as of a line of an order that browser and server both tell:
+    /// always re-keyed.
     Shared(String),
 }
 
@@ -64,11 +65,13 @@ pub struct Visit {
     pub device: Option<Device>,
     /// See [`Event::channel`](crate::Event::channel).
     pub channel: Option<Channel>,
-    /// Whether an event that is the first of its visit stands for the visit's `session_start`, since the source tells none.
+    /// Whether an event that is the first of its visit stands for the visit's `session_start`, since the
+    /// source tells none.
     pub infer_start: bool,
 }
 
-/// What is told of the circumstances of an event and stored nowhere: device and channel follow from it where they are not told.
+/// What is told of the circumstances of an event and stored nowhere: device and channel follow from it where
+/// they are not told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Context {
     /// What the browser or the app calls itself.
@@ -90,7 +93,8 @@ pub struct Line {
     pub category: Text<64>,
     /// See [`Event::brand`](crate::Event::brand).
     pub brand: Option<Text<64>>,
-    /// What one unit or the whole line costs; the stored price is rounded, and the amount computed from all digits.
+    /// What one unit or the whole line costs; the stored price is rounded, and the amount computed from all
+    /// digits.
     pub cost: Cost,
     /// See [`Event::currency`](crate::Event::currency).
     pub currency: Currency,
@@ -130,7 +134,8 @@ pub struct Draft {
     pub line: Option<Line>,
     /// Of which order.
     pub order: Option<OrderLine>,
-    /// For a refund that names no line: the order that is paid back as a whole. There is neither `line` nor `order` then.
+    /// For a refund that names no line: the order that is paid back as a whole. There is neither `line` nor
+    /// `order` then.
     pub whole_order: Option<Text<64>>,
     /// See [`Event::payment_type`](crate::Event::payment_type).
     pub payment_type: Option<Text<32>>,

@@ -47,7 +47,8 @@ pub(crate) struct Caller {
     pub(crate) share: Share,
     /// Where the request came from, as far as that is to be found out.
     pub(crate) country: Option<Country>,
-    /// What the shopper's browser says of itself, where it sent the request: that of a server says nothing of the shopper.
+    /// What the shopper's browser says of itself, where it sent the request: that of a server says nothing of
+    /// the shopper.
     pub(crate) user_agent: Option<Arc<str>>,
     _place: Arc<OwnedSemaphorePermit>,
 }
@@ -88,7 +89,8 @@ impl Gate {
         Caller { country: self.places.of(headers, peer), user_agent, ..caller }
     }
 
-    /// Puts other keys in force; how many there are now, and whose were revoked. Whoever came in with one of these is told.
+    /// Puts other keys in force; how many there are now, and whose were revoked. Whoever came in with one of
+    /// these is told.
     pub(crate) fn replace(&self, keys: Keys) -> (usize, Vec<String>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let (keys, gone) = keys.in_place_of(&known.keys);

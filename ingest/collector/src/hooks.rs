@@ -1,7 +1,8 @@
 //! Webhooks of shop systems: whose they are, and what they tell.
 //!
-//! A shop signs each delivery with a secret (HMAC-SHA256 over the body). A signature is checked by the secret itself, so that it cannot be
-//! known by a digest as keys are. Secrets stand in a file that its owner alone may read, a line each:
+//! A shop signs each delivery with a secret (HMAC-SHA256 over the body). A signature is checked by the secret
+//! itself, so that it cannot be known by a digest as keys are. Secrets stand in a file that its owner alone
+//! may read, a line each:
 //!
 //! ```text
 //! # name as in the address and in the records' source, shop system, secret
@@ -165,7 +166,8 @@ impl Hooks {
 }
 
 impl Hook {
-    /// Whether its secret gives this signature of a body, in base64. How alike two are does not show in the time.
+    /// Whether its secret gives this signature of a body, in base64. How alike two are does not show in the
+    /// time.
     pub(crate) fn has_signed(&self, signature: &str, body: &[u8]) -> bool {
         let Ok(signature) = STANDARD.decode(signature.trim()) else { return false };
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.secret) else { return false };

@@ -46,7 +46,8 @@ pub(crate) fn router(intake: &Arc<Intake>) -> Router {
         .merge(ga4::routes(intake))
         .merge(hooks::routes())
         .fallback(nothing_here)
-        // What is limited is the body as it is read, so after unpacking: a small one cannot become a large one.
+        // What is limited is the body as it is read, so after unpacking: a small one cannot become a large
+        // one.
         .layer(DefaultBodyLimit::max(intake.limits.body_bytes))
         .layer(RequestDecompressionLayer::new())
         .with_state(Arc::clone(intake))

@@ -126,8 +126,8 @@ impl Intake {
         refused.collect()
     }
 
-    /// How much room so many events take; none where the key was revoked while they came. While PostgreSQL is away nobody is left
-    /// to wait for it: the writer finds out when it is there again.
+    /// How much room so many events take; none where the key was revoked while they came. While PostgreSQL is
+    /// away nobody is left to wait for it: the writer finds out when it is there again.
     fn permits(&self, caller: &Caller, events: usize) -> Result<u32, Refusal> {
         if caller.key.is_revoked() {
             return Err(Refusal::Revoked);
@@ -142,7 +142,8 @@ impl Intake {
         }
     }
 
-    /// Judges records and hands them to the writer. Takes milliseconds for thousands: not for a thread that polls.
+    /// Judges records and hands them to the writer. Takes milliseconds for thousands: not for a thread that
+    /// polls.
     pub(crate) fn judge<T: SenderRecord>(
         &self,
         caller: &Caller,
@@ -153,8 +154,8 @@ impl Intake {
         self.hand_over(self.judged(caller, now, records, self.limits.event_bytes)?, room)
     }
 
-    /// The same for a foreign request. There is a verdict for each of its records, in their order, and none for the others or for the
-    /// starts of visits.
+    /// The same for a foreign request. There is a verdict for each of its records, in their order, and none
+    /// for the others or for the starts of visits.
     pub(crate) fn judge_items(
         &self,
         caller: &Caller,

@@ -1,7 +1,8 @@
 //! What a foreign request tells, in our terms.
 //!
-//! A dialect reads its requests and makes items of them; what follows is the same for all. A record passes the same rules as one of our
-//! own API, and one that does not is set aside as our own flat JSON, in which it can be judged again.
+//! A dialect reads its requests and makes items of them; what follows is the same for all. A record passes
+//! the same rules as one of our own API, and one that does not is set aside as our own flat JSON, in which it
+//! can be judged again.
 
 use contracts::Reason;
 use contracts::validation::{Draft, Rejection, Shopper};
@@ -45,13 +46,14 @@ pub(crate) struct Mapped {
 }
 
 impl Mapped {
-    /// A record without fields yet. `told_as` tells what the dialect calls a field of ours; `size_bytes` is how large the foreign event was.
+    /// A record without fields yet. `told_as` tells what the dialect calls a field of ours; `size_bytes` is
+    /// how large the foreign event was.
     pub(crate) const fn new(told_as: fn(&'static str) -> &'static str, size_bytes: usize) -> Self {
         Self { fields: Vec::new(), told_as, refused: None, known_by: None, size_bytes }
     }
 
-    /// Names what it is known by where it is refused. Its fields may be others when it is sent again, since times are corrected by the time
-    /// of receipt.
+    /// Names what it is known by where it is refused. Its fields may be others when it is sent again, since
+    /// times are corrected by the time of receipt.
     pub(crate) fn set_known_by(&mut self, id: impl Into<String>) {
         self.known_by = Some(id.into());
     }
@@ -62,8 +64,8 @@ impl Mapped {
         self
     }
 
-    /// Puts a field in place of what it was; null takes it out. What is of the wrong type is put as it is: it is refused by its name then,
-    /// and again whenever the record is replayed.
+    /// Puts a field in place of what it was; null takes it out. What is of the wrong type is put as it is: it
+    /// is refused by its name then, and again whenever the record is replayed.
     pub(crate) fn set(&mut self, field: &'static str, value: impl Into<Value>) {
         let value = value.into();
         self.fields.retain(|(known, _)| *known != field);

@@ -77,8 +77,8 @@ fn of_bot(accepted: &Accepted, payload: Vec<u8>) -> OtherEvent {
     }
 }
 
-/// Judges one record, and says whether a program sent it. What it is refused for is told in its sender's words, and can be shown.
-/// `user_agent` is that of the request where the shopper's browser sent it.
+/// Judges one record, and says whether a program sent it. What it is refused for is told in its sender's
+/// words, and can be shown. `user_agent` is that of the request where the shopper's browser sent it.
 pub(crate) fn accept(
     record: &impl SenderRecord,
     source: &str,
@@ -171,8 +171,8 @@ impl Judged {
         Ok(Self { rows, set_aside, others: 0, events: JudgedEvents(events) })
     }
 
-    /// Takes what may be the start of a visit in, too, or says `false` where there is no room for it. What a program saw is none;
-    /// and whatever else is wrong with it, the page that was seen is kept.
+    /// Takes what may be the start of a visit in, too, or says `false` where there is no room for it. What a
+    /// program saw is none; and whatever else is wrong with it, the page that was seen is kept.
     pub(crate) fn take_start(
         &mut self,
         start: Result<(Accepted, bool), Rejection>,
@@ -264,8 +264,8 @@ impl Judged {
 }
 
 impl JudgedEvents {
-    /// The verdicts, once it is known which ids were new. Of several events with one id the first one that asks was it, so
-    /// requests must ask in the order of their rows.
+    /// The verdicts, once it is known which ids were new. Of several events with one id the first one that
+    /// asks was it, so requests must ask in the order of their rows.
     pub(crate) fn verdicts(self, committed: &mut Committed) -> Vec<Verdict> {
         let Committed { fresh, repeats, refused } = committed;
         let fate = |fate: Fate| match fate {

@@ -1,7 +1,8 @@
 //! API keys: who may send, under which name, how fast.
 //!
-//! A collector knows keys by their SHA-256 alone. A plain digest is enough, because keys are 256 random bits that it
-//! made itself ([`new_key`]); a password would need a slow one. The text that names them has a line a key,
+//! A collector knows keys by their SHA-256 alone. A plain digest is enough, because keys are 256 random bits
+//! that it made itself ([`new_key`]); a password would need a slow one. The text that names them has a line a
+//! key,
 //!
 //! ```text
 //! # name, SHA-256 of the key in hex, where it is limited: events a second, and for browsers: the origins of their pages
@@ -9,11 +10,13 @@
 //! shop 7d793037a0760186574b0282f2f435e7a5a4e8a0fe8bf5a9b3eed9d9b0d9c2e1 https://shop.example http://localhost:3000
 //! ```
 //!
-//! A key with origins is a browser's: every visitor can read it, so it works for pages of these origins alone, not over gRPC, and has
-//! a rate ([`BROWSER_EVENTS_PER_S`] unless another is told). A key without is a server's. No key opens anything to be read.
+//! A key with origins is a browser's: every visitor can read it, so it works for pages of these origins
+//! alone, not over gRPC, and has a rate ([`BROWSER_EVENTS_PER_S`] unless another is told). A key without is a
+//! server's. No key opens anything to be read.
 //!
-//! and commas may stand for line ends, as is handy in an environment variable. Two keys may have one name while one is
-//! replaced by the other. A key is revoked by taking its line out ([`KeyFile`](crate::KeyFile)). A name belongs to the records: it is part of the ids that are made for those without a UUIDv7.
+//! and commas may stand for line ends, as is handy in an environment variable. Two keys may have one name
+//! while one is replaced by the other. A key is revoked by taking its line out ([`KeyFile`](crate::KeyFile)).
+//! A name belongs to the records: it is part of the ids that are made for those without a UUIDv7.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,8 +33,8 @@ use crate::origin::Origin;
 const MAX_NAME_CHARS: usize = 32;
 /// What a key begins with, so that a scanner of repositories finds one that got there.
 const KEY_PREFIX: &str = "storepulse_";
-/// How many events a second a browser's key may send where its line tells no rate: all visitors of a shop share it, and anybody
-/// can use it up.
+/// How many events a second a browser's key may send where its line tells no rate: all visitors of a shop
+/// share it, and anybody can use it up.
 pub const BROWSER_EVENTS_PER_S: u32 = 500;
 
 /// The keys of a collector.
@@ -143,8 +146,9 @@ impl Keys {
         Ok(Self(keys))
     }
 
-    /// These keys in place of the ones in force. A key that stays is the same one, with the rate and the origins that it has now; one
-    /// that is gone is revoked, and returned. A server's key that becomes a browser's is another one: its streams end.
+    /// These keys in place of the ones in force. A key that stays is the same one, with the rate and the
+    /// origins that it has now; one that is gone is revoked, and returned. A server's key that becomes a
+    /// browser's is another one: its streams end.
     pub(crate) fn in_place_of(self, in_force: &Self) -> (Self, Vec<Arc<Key>>) {
         let is_same = |one: &Key, other: &Key| {
             one.digest == other.digest && one.name == other.name && one.is_browsers == other.is_browsers
@@ -183,7 +187,8 @@ impl Keys {
         self.0.iter().any(|key| key.allows(origin))
     }
 
-    /// The key that was presented. Every key is looked at, and how alike two digests are does not show in the time.
+    /// The key that was presented. Every key is looked at, and how alike two digests are does not show in the
+    /// time.
     pub(crate) fn find(&self, presented: &str) -> Option<Arc<Key>> {
         let presented = digest(presented);
         let mut found = None;

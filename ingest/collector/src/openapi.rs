@@ -1,4 +1,5 @@
-//! The description of the HTTP interface, rendered from the contract: `cargo run -p collector --example render_openapi`.
+//! The description of the HTTP interface, rendered from the contract:
+//! `cargo run -p collector --example render_openapi`.
 
 mod ga4;
 mod hooks;
@@ -218,7 +219,8 @@ fn collect(limits: &Limits) -> Value {
     })
 }
 
-/// The fields that the sender gives: those of the stored event but what is computed, and what only a sender knows.
+/// The fields that the sender gives: those of the stored event but what is computed, and what only a sender
+/// knows.
 fn event() -> Value {
     let mut properties = Map::new();
     for field in draft::FIELDS {

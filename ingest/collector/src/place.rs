@@ -1,4 +1,5 @@
-//! From which country a request comes: by a header that the operator's proxy sets, else by the client's address and the operator's file.
+//! From which country a request comes: by a header that the operator's proxy sets, else by the client's
+//! address and the operator's file.
 //!
 //! The address is used for that alone. It is neither stored nor logged.
 
@@ -54,8 +55,8 @@ pub enum CountryError {
 }
 
 impl Country {
-    /// Finds it by a header with the country, by a file and the client's address, or by both: the header first. The client's address is
-    /// that of the peer, unless a header of the operator's proxy tells it.
+    /// Finds it by a header with the country, by a file and the client's address, or by both: the header
+    /// first. The client's address is that of the peer, unless a header of the operator's proxy tells it.
     ///
     /// # Errors
     /// For what is no name of a header, and a file without countries.

@@ -1,4 +1,5 @@
-//! Requests that were refused for their key, counted for `ops.collector_refusal`: what came of it is in no row.
+//! Requests that were refused for their key, counted for `ops.collector_refusal`: what came of it is in no
+//! row.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

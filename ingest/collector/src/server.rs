@@ -205,7 +205,8 @@ fn serve_grpc(
     let service = grpc::service(&intake);
     let name = service_name(&service);
     let gate = intake.gate.clone();
-    // A call that has not come as a whole by then is not answered; a stream is answered at once and has its own patience.
+    // A call that has not come as a whole by then is not answered; a stream is answered at once and has its
+    // own patience.
     let answered_within = intake.limits.body_within + intake.limits.patience + intake.limits.grace;
     // The intake goes with the services, so that the writer ends after the last request.
     drop(intake);

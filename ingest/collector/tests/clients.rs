@@ -1,4 +1,5 @@
-//! Unmodified clients of other vendors tell a shopping day (`tests/clients`); what is stored is what they told.
+//! Unmodified clients of other vendors tell a shopping day (`tests/clients`); what is stored is what they
+//! told.
 
 use std::path::Path;
 use std::process::Stdio;

@@ -1,4 +1,5 @@
-//! GA4's Measurement Protocol, over HTTP into PostgreSQL: what is stored, what is set aside, and what a client hears.
+//! GA4's Measurement Protocol, over HTTP into PostgreSQL: what is stored, what is set aside, and what a
+//! client hears.
 
 mod mutated;
 

@@ -1,4 +1,5 @@
-//! A collector on a real PostgreSQL: over both protocols, at its limits, killed, and as docs/collect.md shows it.
+//! A collector on a real PostgreSQL: over both protocols, at its limits, killed, and as docs/collect.md shows
+//! it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 

@@ -120,7 +120,8 @@ async fn a_page_in_chromium_sends_by_fetch_and_by_beacon() {
     for what in ["server_key", "unknown_key", "stranger"] {
         assert_eq!(heard[what], Value::Null, "{what}: {heard}");
     }
-    // A page hears nothing of its beacons. The document's example sent one as the page loaded, under both origins.
+    // A page hears nothing of its beacons. The document's example sent one as the page loaded, under both
+    // origins.
     let names = "select string_agg(event_name, ' ' order by event_name) from raw.events";
     let expected = "begin_checkout begin_checkout purchase session_start session_start";
     until("the beacons are stored", async || {

@@ -105,7 +105,8 @@ async fn a_batch_counts_once_however_often_it_is_sent() {
         reasons[0].starts_with("message: ") && reasons[1].starts_with("properties.price: "),
         "{reasons:?}"
     );
-    // 9 records and events at first, and the start of a visit; then only those that can be told apart come in again.
+    // 9 records and events at first, and the start of a visit; then only those that can be told apart come in
+    // again.
     assert_eq!(scene.ledger().await, [6 + 2 + 2 + 2 * 7, 6, 2 * 7, 2]);
     collector.stop().await.unwrap();
 }

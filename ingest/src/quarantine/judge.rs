@@ -104,8 +104,8 @@ fn event(judged: Result<Accepted, Rejection>) -> Judgement {
     }
 }
 
-/// A Kafka record whose bytes are exactly those of an event is one, whatever its headers and its schema's id: with
-/// another registry or generation these differ, and the bytes do not lie by accident.
+/// A Kafka record whose bytes are exactly those of an event is one, whatever its headers and its schema's id:
+/// with another registry or generation these differ, and the bytes do not lie by accident.
 fn topic_event(value: &[u8], ingested_at: DateTime<Utc>) -> Result<Event, Rejection> {
     let undecodable = |reason, field, error: contracts::avro::ReadError| Rejection {
         reason,

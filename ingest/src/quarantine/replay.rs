@@ -75,8 +75,8 @@ impl Replayed {
     }
 }
 
-/// Judges every open record of a filter again and stores what passes, page by page, until done or cancelled; each page is
-/// settled whole or not at all. `on_page` is told after each.
+/// Judges every open record of a filter again and stores what passes, page by page, until done or cancelled;
+/// each page is settled whole or not at all. `on_page` is told after each.
 ///
 /// # Errors
 /// When PostgreSQL stays away or refuses. Pages before it are settled; replaying again goes on with the rest.

@@ -1,17 +1,18 @@
 //! An event as a source tells it, in JSON: the form in which a draft that was refused stands in quarantine.
 //!
-//! One flat object, absent values left out or null. It is lossless: what [`write`](write()) gives, [`read`] gives back, so that a record
-//! can be judged again by other rules than those that refused it. An event needs a name, a time, an id and a visitor. A UUID stands as
-//! `event_id`, an id in the source's own text
-//! as `source_id`; where both are told, the UUID is the event's id. Fields that are not known are passed over, and one that is known
-//! and there twice is refused. A whole number may be written as `1.0` or `1e0`.
+//! One flat object, absent values left out or null. It is lossless: what [`write`](write()) gives, [`read`]
+//! gives back, so that a record can be judged again by other rules than those that refused it. An event needs
+//! a name, a time, an id and a visitor. A UUID stands as `event_id`, an id in the source's own text as
+//! `source_id`; where both are told, the UUID is the event's id. Fields that are not known are passed over,
+//! and one that is known and there twice is refused. A whole number may be written as `1.0` or `1e0`.
 //!
-//! What a line costs is told as the `price` of one unit or as the `amount` of the line, with any number of digits. Texts that are
-//! only labels (names, categories, brands, cities, means of payment) are cut and cleaned and cost no event.
+//! What a line costs is told as the `price` of one unit or as the `amount` of the line, with any number of
+//! digits. Texts that are only labels (names, categories, brands, cities, means of payment) are cut and
+//! cleaned and cost no event.
 //!
-//! Which fields there are is declared in [`sender_fields`](crate::sender_fields); JSON, the gRPC message, both published
-//! descriptions and the mappings of files follow from it. What makes a draft out of fields stands once, in [`assemble`]; another
-//! encoding brings only its own [`Fields`].
+//! Which fields there are is declared in [`sender_fields`](crate::sender_fields); JSON, the gRPC message,
+//! both published descriptions and the mappings of files follow from it. What makes a draft out of fields
+//! stands once, in [`assemble`]; another encoding brings only its own [`Fields`].
 
 pub mod definition;
 mod field;
@@ -77,8 +78,8 @@ pub fn write(draft: &Draft) -> Vec<u8> {
 /// Reads a draft: typed, but not yet judged.
 ///
 /// # Errors
-/// [`Reason::Malformed`] for what is no JSON object, [`Reason::MissingField`] and [`Reason::InvalidField`] for the first
-/// field that is not there or not of its type.
+/// [`Reason::Malformed`] for what is no JSON object, [`Reason::MissingField`] and [`Reason::InvalidField`]
+/// for the first field that is not there or not of its type.
 pub fn read(json: &[u8]) -> Result<Draft, Rejection> {
     assemble(&Json::read(json)?)
 }

@@ -22,7 +22,8 @@ pub enum Fresh {
 pub struct Committed {
     /// Which are new; who is neither here nor refused is a repeat.
     pub fresh: Fresh,
-    /// The events that repeats with another time are repeats of: by their own ids, the id of the one that counts.
+    /// The events that repeats with another time are repeats of: by their own ids, the id of the one that
+    /// counts.
     pub repeats: HashMap<Uuid, Uuid>,
     /// Which were set aside.
     pub refused: Refused,

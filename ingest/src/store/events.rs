@@ -227,7 +227,8 @@ impl Store {
     }
 }
 
-/// The fast path: claims, where there are any, and COPY into the keyed table; any repeat fails the whole batch.
+/// The fast path: claims, where there are any, and COPY into the keyed table; any repeat fails the whole
+/// batch.
 async fn write_directly(
     client: &Client,
     load: &Load<'_>,
@@ -271,9 +272,9 @@ async fn write_counting_repeats(
     commit(client, xid, load, &counts, (Fresh::Only(fresh), repeats), committing).await
 }
 
-/// Inserts what is not there and counts, by minute in µs, the rows that were taken and those that found their id taken,
-/// one by one and not one from the other; gives the ids of those taken. Of rows with one id in the batch the first is taken, and none
-/// with an id of `$1`: those repeat an event of another id.
+/// Inserts what is not there and counts, by minute in µs, the rows that were taken and those that found their
+/// id taken, one by one and not one from the other; gives the ids of those taken. Of rows with one id in the
+/// batch the first is taken, and none with an id of `$1`: those repeat an event of another id.
 fn insert_counting(columns: &str) -> String {
     let minute = "extract(epoch from date_trunc('minute', ingested_at, 'UTC'))::bigint * 1000000";
     format!(
@@ -296,8 +297,8 @@ fn insert_counting(columns: &str) -> String {
     )
 }
 
-/// Begins a transaction under the rules that its rows were judged by and learns its id, in one round trip. Another one holds the orders
-/// of its refunds, if there are any.
+/// Begins a transaction under the rules that its rows were judged by and learns its id, in one round trip.
+/// Another one holds the orders of its refunds, if there are any.
 async fn begin(client: &Client, load: &Load<'_>) -> Result<String, tokio_postgres::Error> {
     let rules = load.admission.rules.replace('\'', "''");
     let statements = format!("begin; select pg_current_xact_id(), raw.admit('{rules}')");
@@ -323,8 +324,8 @@ async fn copy(client: &Client, table: &str, stream: &Bytes) -> Result<u64, tokio
     sink.finish().await
 }
 
-/// Adds the counts to the ledger, writes what else belongs to the transaction, and commits; until the answer is in, `committing` holds what would be needed to find
-/// out.
+/// Adds the counts to the ledger, writes what else belongs to the transaction, and commits; until the answer
+/// is in, `committing` holds what would be needed to find out.
 async fn commit(
     client: &Client,
     xid: String,

@@ -1,8 +1,9 @@
 //! A repeated id is a repeat, whatever else changed.
 //!
-//! An id that was made of the source's id and a time claims the source's id in `raw.event_identity`, in the transaction that stores the
-//! event; the unique index there decides between two with another time. All that is claimed is claimed before the first event is
-//! stored and in one order, so that two writers wait for each other and not in a circle.
+//! An id that was made of the source's id and a time claims the source's id in `raw.event_identity`, in the
+//! transaction that stores the event; the unique index there decides between two with another time. All that
+//! is claimed is claimed before the first event is stored and in one order, so that two writers wait for each
+//! other and not in a circle.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -64,8 +65,8 @@ pub(super) async fn claim_all(client: &Client, claims: &[Claim]) -> Result<(), E
     Ok(())
 }
 
-/// Claims what nobody has claimed; the rest repeats what is told here. An event with the very id of the one that counts is not in it:
-/// about that the key of `raw.events` decides, as about any other.
+/// Claims what nobody has claimed; the rest repeats what is told here. An event with the very id of the one
+/// that counts is not in it: about that the key of `raw.events` decides, as about any other.
 pub(super) async fn claim(client: &Client, claims: &[Claim]) -> Result<Repeats, Error> {
     let mut repeats = told_before(client, claims).await?;
     let (first, within) = first_of_each(claims, &repeats);
@@ -104,7 +105,8 @@ pub(super) async fn told_before(client: &Client, claims: &[Claim]) -> Result<Rep
     Ok(told.into_iter().filter(|(_, told)| there.contains(told)).collect())
 }
 
-/// Of those that are not known as repeats the ids to be claimed, of several with one identity the first; and the others, as repeats of it.
+/// Of those that are not known as repeats the ids to be claimed, of several with one identity the first; and
+/// the others, as repeats of it.
 fn first_of_each(claims: &[Claim], known: &Repeats) -> (Vec<Uuid>, Repeats) {
     let mut first: HashMap<Uuid, Uuid> = HashMap::new();
     let (mut ids, mut within) = (Vec::new(), Repeats::new());
@@ -130,7 +132,8 @@ fn add_within(repeats: &mut Repeats, within: &Repeats) {
     repeats.extend(counting);
 }
 
-/// Those of these ids whose identities are held, each with the id that holds its identity: its own, or that of another time.
+/// Those of these ids whose identities are held, each with the id that holds its identity: its own, or that
+/// of another time.
 pub(super) async fn held(client: &Client, ids: &[Uuid]) -> Result<Vec<(Uuid, Uuid)>, Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -147,7 +150,8 @@ async fn holders(client: &Client, ids: &[Uuid]) -> Result<(Repeats, Repeats), Er
     Ok(others.into_iter().partition(|(_, holder)| there.contains(holder)))
 }
 
-/// Which of these ids are in `raw.events`. Handed in as an array, so that PostgreSQL looks into no partition but theirs.
+/// Which of these ids are in `raw.events`. Handed in as an array, so that PostgreSQL looks into no partition
+/// but theirs.
 async fn stored(client: &Client, ids: Vec<Uuid>) -> Result<HashSet<Uuid>, Error> {
     if ids.is_empty() {
         return Ok(HashSet::new());
@@ -161,7 +165,8 @@ async fn ids_of(client: &Client, statement: &str, ids: &[Uuid]) -> Result<HashSe
 }
 
 impl Store {
-    /// Which of these claims events have that are stored; by the ids of those that claim, the ids of those that count.
+    /// Which of these claims events have that are stored; by the ids of those that claim, the ids of those
+    /// that count.
     ///
     /// # Errors
     /// When PostgreSQL stays away or refuses.

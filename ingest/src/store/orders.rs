@@ -1,12 +1,13 @@
 //! Refunds: PostgreSQL tells what is left of their orders.
 //!
-//! A purchase that is told under the shared id of its order's line ([`ids::order_line`]) is found by that id alone: its identity stands
-//! in `raw.event_identity`, and names the event. So no table of lines is needed, and no scan. The first lines are asked for; they tell how
-//! many there are. The refunds of an order are found by an index of their own.
+//! A purchase that is told under the shared id of its order's line ([`ids::order_line`]) is found by that id
+//! alone: its identity stands in `raw.event_identity`, and names the event. So no table of lines is needed,
+//! and no scan. The first lines are asked for; they tell how many there are. The refunds of an order are
+//! found by an index of their own.
 //!
-//! Refunds are judged before the transaction that stores them, by what was found. That transaction holds their orders
-//! (`raw.hold_refunds`) before it stores anything, and fails where something was added meanwhile: then they are judged again. So of two who
-//! pay back at once, the second one knows of the first.
+//! Refunds are judged before the transaction that stores them, by what was found. That transaction holds
+//! their orders (`raw.hold_refunds`) before it stores anything, and fails where something was added
+//! meanwhile: then they are judged again. So of two who pay back at once, the second one knows of the first.
 
 mod back;
 mod found;
@@ -66,7 +67,8 @@ impl PaidBack {
         let payload = whole.or(refund.part.as_deref()).map(draft::write).unwrap_or_default();
         self.set_aside.push(SetAside {
             source: source.map_or("store", |source| source).to_owned(),
-            // Its time is corrected by that of its receipt, so that its bytes are others when it is sent again.
+            // Its time is corrected by that of its receipt, so that its bytes are others when it is sent
+            // again.
             coordinates: kept_once(refund.identity()),
             reason: rejection.reason,
             detail: rejection.to_string(),
@@ -86,10 +88,11 @@ impl Store {
         Ok((orders, rows.sealed()))
     }
 
-    /// Judges refunds by what is left of their orders, and puts the lines in place of those of whole orders. Purchases and refunds of the
-    /// same transaction count too, in the order in which they came.
+    /// Judges refunds by what is left of their orders, and puts the lines in place of those of whole orders.
+    /// Purchases and refunds of the same transaction count too, in the order in which they came.
     ///
-    /// Orders of shop systems come first: what changed of them since they were told before becomes purchases and refunds.
+    /// Orders of shop systems come first: what changed of them since they were told before becomes purchases
+    /// and refunds.
     async fn tell_orders(&mut self, rows: &mut EncodedRows) -> Result<PaidBack, StoreError> {
         let (of_shop, refunds) = (rows.take_shop_orders(), rows.take_refunds());
         let mut paid_back = PaidBack::default();
@@ -141,7 +144,8 @@ impl Store {
         Ok(paid_back)
     }
 
-    /// Judges refunds among verdicts by what is left of their orders, and puts the lines in place of those of whole orders.
+    /// Judges refunds among verdicts by what is left of their orders, and puts the lines in place of those of
+    /// whole orders.
     ///
     /// # Errors
     /// When PostgreSQL stays away or refuses.

@@ -10,10 +10,12 @@ use super::connection::Store;
 use super::error::StoreError;
 use super::tally;
 
-/// What coordinates begin with that are a sender's own id: whatever else comes under it is the same record, and adds nothing.
+/// What coordinates begin with that are a sender's own id: whatever else comes under it is the same record,
+/// and adds nothing.
 const KEPT_ONCE: &str = "id/";
 
-/// The coordinates of a record that is known by an id of its sender's, however often and with whatever bytes it comes.
+/// The coordinates of a record that is known by an id of its sender's, however often and with whatever bytes
+/// it comes.
 #[must_use]
 pub fn kept_once(id: impl AsRef<[u8]>) -> String {
     format!("{KEPT_ONCE}{:x}", Sha256::digest(id))
@@ -24,8 +26,8 @@ pub fn kept_once(id: impl AsRef<[u8]>) -> String {
 pub struct SetAside {
     /// Where it came from: an API, a file, a simulated run.
     pub source: String,
-    /// Where it stands in there; with `source` the key, so that a second reading adds nothing. Other bytes at the same
-    /// coordinates are kept beside, under the coordinates and their digest.
+    /// Where it stands in there; with `source` the key, so that a second reading adds nothing. Other bytes at
+    /// the same coordinates are kept beside, under the coordinates and their digest.
     pub coordinates: String,
     /// The kind of cause.
     pub reason: Reason,
@@ -40,8 +42,8 @@ pub struct SetAside {
 }
 
 impl Store {
-    /// Commits records to `raw.quarantine` and counts them in the ledger; those that are there already stay as they
-    /// are and are not counted again.
+    /// Commits records to `raw.quarantine` and counts them in the ledger; those that are there already stay
+    /// as they are and are not counted again.
     ///
     /// # Errors
     /// When PostgreSQL stays away or refuses; sending the records again is safe.

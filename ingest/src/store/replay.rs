@@ -26,7 +26,8 @@ use super::users::UserRecord;
 pub enum Judgement {
     /// An event.
     Event(Box<Accepted>),
-    /// Several events: the lines that are paid back by a refund, or an event and the visit that begins with it.
+    /// Several events: the lines that are paid back by a refund, or an event and the visit that begins with
+    /// it.
     Several(Vec<Accepted>),
     /// A user.
     User(Box<UserRecord>),
@@ -77,14 +78,16 @@ pub struct Verdict {
 }
 
 impl Store {
-    /// Stores what passed and marks every row, in one transaction; returns the verdicts in their order, those that the retention
-    /// floor or an erasure forbids turned into refusals, and what became of each.
+    /// Stores what passed and marks every row, in one transaction; returns the verdicts in their order, those
+    /// that the retention floor or an erasure forbids turned into refusals, and what became of each.
     ///
-    /// A row that another replay has settled meanwhile is left alone and has no outcome here. `at` marks the rows and must be the
-    /// caller's alone: with it, a call whose commit was not answered finds out what it did.
+    /// A row that another replay has settled meanwhile is left alone and has no outcome here. `at` marks the
+    /// rows and must be the caller's alone: with it, a call whose commit was not answered finds out what it
+    /// did.
     ///
     /// # Errors
-    /// When PostgreSQL stays away or refuses; replaying again is safe, since what is settled is not open any more.
+    /// When PostgreSQL stays away or refuses; replaying again is safe, since what is settled is not open any
+    /// more.
     pub async fn settle(
         &mut self,
         verdicts: &[Verdict],
@@ -241,7 +244,8 @@ async fn lock(
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Inserts the events whose ids are new, and returns these; and which of the others repeat one with another id.
+/// Inserts the events whose ids are new, and returns these; and which of the others repeat one with another
+/// id.
 async fn insert_events(
     transaction: &Transaction<'_>,
     verdicts: &[&Verdict],
@@ -272,7 +276,8 @@ async fn insert_events(
     Ok((rows.iter().map(|row| row.get(0)).collect(), repeats))
 }
 
-/// Inserts the users who are new, and returns their ids. One who is there stays: the newer record is the better one.
+/// Inserts the users who are new, and returns their ids. One who is there stays: the newer record is the
+/// better one.
 async fn insert_users(
     transaction: &Transaction<'_>,
     verdicts: &[&Verdict],
@@ -308,7 +313,8 @@ async fn insert_users(
     Ok(new)
 }
 
-/// What became of each row, given the ids that were new. Of two rows that are the same event, the first one is it.
+/// What became of each row, given the ids that were new. Of two rows that are the same event, the first one
+/// is it.
 fn outcomes(verdicts: &[&Verdict], mut new: HashSet<Uuid>) -> Vec<Outcome> {
     let outcome = |verdict: &&Verdict| match &verdict.judgement {
         Judgement::Refused { .. } => Outcome::Refused,
@@ -322,7 +328,8 @@ fn outcomes(verdicts: &[&Verdict], mut new: HashSet<Uuid>) -> Vec<Outcome> {
     verdicts.iter().map(outcome).collect()
 }
 
-/// For the ledger: an event that is judged again comes in again. One that is still refused was counted when it was set aside.
+/// For the ledger: an event that is judged again comes in again. One that is still refused was counted when
+/// it was set aside.
 fn counts(verdicts: &[&Verdict], mut new: HashSet<Uuid>) -> Tally {
     let mut counts = Tally::default();
     for accepted in verdicts.iter().flat_map(|verdict| verdict.judgement.events()) {

@@ -40,7 +40,8 @@ pub struct EncodedRows {
     earliest: DateTime<Utc>,
     /// Of the rows whose ids are made here, in their order.
     claims: Vec<Claim>,
-    /// Events that PostgreSQL has to tell of before they are rows, behind the others, and where they came from.
+    /// Events that PostgreSQL has to tell of before they are rows, behind the others, and where they came
+    /// from.
     open: Vec<(Option<Arc<str>>, Accepted)>,
     /// What is judged by what is known of its order.
     of_orders: Box<OfOrders>,
@@ -96,7 +97,8 @@ impl EncodedRows {
         }
     }
 
-    /// Names where its rows come from: under this a row stands in quarantine that is refused when it is committed.
+    /// Names where its rows come from: under this a row stands in quarantine that is refused when it is
+    /// committed.
     #[must_use]
     pub fn from_source(mut self, source: &str) -> Self {
         self.sources = vec![(0, source.into())];
@@ -123,7 +125,8 @@ impl EncodedRows {
         taken
     }
 
-    /// Takes what has no place among the rows, to be stored in the same transaction, or says `false` when full.
+    /// Takes what has no place among the rows, to be stored in the same transaction, or says `false` when
+    /// full.
     #[must_use]
     pub fn take_other(&mut self, kept: Kept) -> bool {
         let has_room = !self.is_full();

@@ -15,7 +15,8 @@ pub struct ShopOrder {
     pub as_of: DateTime<Utc>,
     /// Tells changes of one moment apart: the greater one is the later.
     pub rank: i64,
-    /// Whether it came to nothing, as one that was cancelled: whatever of it was told, by a browser too, is paid back.
+    /// Whether it came to nothing, as one that was cancelled: whatever of it was told, by a browser too, is
+    /// paid back.
     pub is_void: bool,
     /// Its lines, also those of which nothing is sold any more.
     pub lines: Vec<ShopLine>,
@@ -49,7 +50,8 @@ pub struct ShopLine {
 pub struct ShopRefund {
     /// The shop's id of it.
     pub id: String,
-    /// The sum, in the currency of the purchases. What is more than is left of the lines was for something else, such as shipping.
+    /// The sum, in the currency of the purchases. What is more than is left of the lines was for something
+    /// else, such as shipping.
     pub amount: Exact,
 }
 

@@ -1,11 +1,11 @@
 //! The starts of visits, where senders tell none.
 //!
-//! Visits are counted by `session_start` events. Many clients send no such event: their events say that they may stand for one
-//! ([`VisitStart`]), and once PostgreSQL has told the visits, each visit that has no start yet gets one. Its id is made of the visit's, so
-//! that it counts once whoever infers it.
+//! Visits are counted by `session_start` events. Many clients send no such event: their events say that they
+//! may stand for one ([`VisitStart`]), and once PostgreSQL has told the visits, each visit that has no start
+//! yet gets one. Its id is made of the visit's, so that it counts once whoever infers it.
 //!
-//! The times of such clients are corrected by the time of receipt, so that a retry has another time. It must not begin a visit of its own:
-//! what is stored already takes no part in telling visits.
+//! The times of such clients are corrected by the time of receipt, so that a retry has another time. It must
+//! not begin a visit of its own: what is stored already takes no part in telling visits.
 
 use std::collections::{HashMap, HashSet};
 
@@ -26,8 +26,8 @@ const OTHERS: &str = "select stored.source, stored.id
     from unnest($1::text[], $2::text[]) told (source, id)
         join raw.other_events stored on stored.source = told.source and stored.id = told.id";
 
-/// Visits without an id of their sender's that began shortly before another one of the same visitor: corrected times are not exact, so that
-/// the second event of a visit may seem to be the first.
+/// Visits without an id of their sender's that began shortly before another one of the same visitor:
+/// corrected times are not exact, so that the second event of a visit may seem to be the first.
 const SHORTLY_BEFORE: &str =
     "select start from unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) told (start, visitor, at)
     where exists (
@@ -58,7 +58,8 @@ impl Told {
         (!claims.is_empty() || !pages.is_empty()).then_some(Self { claims, pages })
     }
 
-    /// The identities of those that are stored, at whatever time: times that differ by less than a millisecond make one id.
+    /// The identities of those that are stored, at whatever time: times that differ by less than a
+    /// millisecond make one id.
     async fn stored(&self, client: &Client) -> Result<HashSet<Uuid>, Error> {
         let mut stored: HashSet<Uuid> =
             identity::told_before(client, &self.claims).await?.keys().map(ids::identity).collect();
@@ -94,8 +95,8 @@ impl Store {
         Ok(())
     }
 
-    /// Adds the starts of visits that have none yet. Returns the ids of events that are themselves starts, each with the id that it has
-    /// as one.
+    /// Adds the starts of visits that have none yet. Returns the ids of events that are themselves starts,
+    /// each with the id that it has as one.
     pub(super) async fn add_visit_starts(
         &mut self,
         rows: &mut EncodedRows,
@@ -115,7 +116,8 @@ impl Store {
     }
 }
 
-/// The identities of those starts that are stored, of those whose visit is another one's beginning, and of those that would be refused.
+/// The identities of those starts that are stored, of those whose visit is another one's beginning, and of
+/// those that would be refused.
 async fn not_to_be_made(
     client: &Client,
     admission: &Admission,

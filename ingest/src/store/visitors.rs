@@ -1,8 +1,9 @@
-//! Whose an event is, to which visit it belongs, and what is known of its user, where its sender does not tell: one call of PostgreSQL for
-//! all events of a transaction, before they are rows.
+//! Whose an event is, to which visit it belongs, and what is known of its user, where its sender does not
+//! tell: one call of PostgreSQL for all events of a transaction, before they are rows.
 //!
-//! `raw.resolve_visitors` decides under locks and keeps what it decided, so that two writers at once decide the same and whoever asks again
-//! hears the same. It is a transaction of its own: where the events are not stored afterwards, their visits are known all the same.
+//! `raw.resolve_visitors` decides under locks and keeps what it decided, so that two writers at once decide
+//! the same and whoever asks again hears the same. It is a transaction of its own: where the events are not
+//! stored afterwards, their visits are known all the same.
 
 use std::fmt::Display;
 use std::str::FromStr;

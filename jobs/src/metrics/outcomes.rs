@@ -1,10 +1,10 @@
 //! What became of each record in Kafka, counted for the ledger apart from the cube.
 //!
-//! The query judges all records again by [`checked`] and counts them by minute and outcome. What passes is counted in
-//! the minute of its `ingested_at`, by which state is evicted. What is refused has no time that could be trusted:
-//! it counts in the minute of its Kafka record, which a foreign producer chooses. Such a time must neither move the
-//! watermark nor be dropped by it, so the minute that carries the watermark is null there, and the state of refusals,
-//! one row per minute and reason in which there were any, is kept.
+//! The query judges all records again by [`checked`] and counts them by minute and outcome. What passes is
+//! counted in the minute of its `ingested_at`, by which state is evicted. What is refused has no time that
+//! could be trusted: it counts in the minute of its Kafka record, which a foreign producer chooses. Such a
+//! time must neither move the watermark nor be dropped by it, so the minute that carries the watermark is
+//! null there, and the state of refusals, one row per minute and reason in which there were any, is kept.
 
 use contracts::cube::{CUBE, REVISION_STEP};
 use contracts::lateness::WATERMARK_DELAY_MIN;

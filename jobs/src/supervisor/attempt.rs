@@ -170,8 +170,8 @@ impl Attempt<'_> {
                         session::stop(queries.into_all()).await;
                         why
                     }
-                    // Stopping names our run of the query, so it cannot meet the other's; where that one uses another
-                    // server, two runs would write to one checkpoint.
+                    // Stopping names our run of the query, so it cannot meet the other's; where that one uses
+                    // another server, two runs would write to one checkpoint.
                     Trouble::Lost(lost) => {
                         session::stop(queries.into_all()).await;
                         return Ended::Lost(lost);
@@ -309,7 +309,8 @@ impl Attempt<'_> {
                     if new {
                         reporter.backlog.reported(key, &spark);
                     }
-                    // Only the cubes tell whether the job gets on: the others may have nothing to do for a while.
+                    // Only the cubes tell whether the job gets on: the others may have nothing to do for a
+                    // while.
                     advanced |= new && name == CUBE_QUERY;
                 }
             }

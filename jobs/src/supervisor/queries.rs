@@ -85,7 +85,8 @@ pub(super) struct Answers {
     pub(super) ended: Option<EndedQuery>,
 }
 
-/// Whether the server's jar counts tasks and follows what micro-batches take: one from before does its work without.
+/// Whether the server's jar counts tasks and follows what micro-batches take: one from before does its work
+/// without.
 pub(super) async fn is_paced(session: &SparkSession) -> Result<bool, CallError> {
     let asked = session.clone();
     let answer =
@@ -103,7 +104,8 @@ pub(super) async fn is_paced(session: &SparkSession) -> Result<bool, CallError> 
     }
 }
 
-/// What the server's jar judges records by: one from before the function leaves it to SQL, which says the same.
+/// What the server's jar judges records by: one from before the function leaves it to SQL, which says the
+/// same.
 pub(super) async fn judge(session: &SparkSession) -> Result<Judge, CallError> {
     let asked = session.clone();
     let judge = spark::call("look for a function", ANSWER, move || Judge::of(&asked)).await?;

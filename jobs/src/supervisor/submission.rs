@@ -1,9 +1,9 @@
 //! The queries of the job as submitted: what each reads, where it writes and how often.
 //!
-//! The cube comes first. The queries beside it, the other families, refusals and ledger, judge every record once more and nobody
-//! waits for them: they are started once the cube's first micro-batch is through, one after another, as a cold Spark compiles all
-//! that it is given at once, and run at longer intervals. The intervals have no common measure, so that the queries do not all
-//! begin at the same instant.
+//! The cube comes first. The queries beside it, the other families, refusals and ledger, judge every record
+//! once more and nobody waits for them: they are started once the cube's first micro-batch is through, one
+//! after another, as a cold Spark compiles all that it is given at once, and run at longer intervals. The
+//! intervals have no common measure, so that the queries do not all begin at the same instant.
 
 use contracts::family::{FAMILIES_BESIDE, Family, Geometry, Source};
 use std::time::Duration;
@@ -36,11 +36,12 @@ const FAMILIES_EVERY_MS: &[(&str, u32)] = &[
 ];
 /// Tasks that read for a query beside the cube.
 const READERS_BESIDE: u32 = 1;
-/// Tasks that write what nothing is aggregated from, a row a record: with one, the stream would wait for a core until all are in.
+/// Tasks that write what nothing is aggregated from, a row a record: with one, the stream would wait for a
+/// core until all are in.
 const WRITERS_OF_RECORDS: i32 = 8;
 
-/// How long a micro-batch of the cube should take when there is more to read than it takes: long enough that its fixed cost of half
-/// a second is small.
+/// How long a micro-batch of the cube should take when there is more to read than it takes: long enough that
+/// its fixed cost of half a second is small.
 const CUBE_WANTED: Duration = Duration::from_secs(5);
 /// The same of a query beside it: longer, as it has much to catch up with after it has waited.
 const BESIDE_WANTED: Duration = Duration::from_secs(10);
@@ -212,7 +213,8 @@ impl Submission {
             rows = rows.repartition(WRITERS_OF_RECORDS);
         }
         let append = !matches!(family.geometry, Geometry::Windows { .. });
-        // Closed sessions are given out by a micro-batch without data where no other comes; elsewhere it would only evict state.
+        // Closed sessions are given out by a micro-batch without data where no other comes; elsewhere it
+        // would only evict state.
         let evicts = family.geometry == Geometry::Sessions;
         self.session.conf().set(NO_DATA_BATCHES, if evicts { "true" } else { "false" })?;
         let started = self

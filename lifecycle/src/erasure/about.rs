@@ -1,4 +1,5 @@
-//! The quarantined records and the other events about a person: whoever looks at their bytes knows ids and addresses as the door does.
+//! The quarantined records and the other events about a person: whoever looks at their bytes knows ids and
+//! addresses as the door does.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -71,8 +72,8 @@ async fn find_others(
     Ok(())
 }
 
-/// The addresses in records that are about the person by id. One that a record of somebody else has too, as a shop's own would be, is
-/// nobody's.
+/// The addresses in records that are about the person by id. One that a record of somebody else has too, as a
+/// shop's own would be, is nobody's.
 pub(super) async fn addresses_of(
     client: &Client,
     ids: &[Uuid],

@@ -29,8 +29,8 @@ const AGED: [(&str, &str); 3] = [
 /// Dropping a partition stops all writers of the table: no longer than this while it waits for a reader.
 const LOCK_TIMEOUT: &str = "set local lock_timeout = '10s'";
 
-/// Drops the partitions of days before the floor. That of the last one is only dropped where it holds nothing from the floor on;
-/// otherwise the next run, with a later floor, drops it.
+/// Drops the partitions of days before the floor. That of the last one is only dropped where it holds nothing
+/// from the floor on; otherwise the next run, with a later floor, drops it.
 pub(super) async fn drop_partitions(
     client: &mut Client,
     floor: DateTime<Utc>,
@@ -47,7 +47,8 @@ pub(super) async fn drop_partitions(
         }
         let transaction = client.transaction().await.map_err(&failed)?;
         if !retained.dry_run {
-            // The parent first, as writers do; with it nobody writes into the partition between the look and the drop.
+            // The parent first, as writers do; with it nobody writes into the partition between the look and
+            // the drop.
             let lock = format!("{LOCK_TIMEOUT}; lock table only raw.events in access exclusive mode");
             transaction.batch_execute(&lock).await.map_err(&failed)?;
         }

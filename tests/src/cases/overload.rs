@@ -7,7 +7,8 @@ use stack::{Service, Silent};
 
 use crate::support::{Line, Sent, on_services};
 
-/// About twice what two cores can count beside all that sends and stores: at 9,000 events/s they were 32,000 records behind at most.
+/// About twice what two cores can count beside all that sends and stores: at 9,000 events/s they were 32,000
+/// records behind at most.
 const LOAD: &str = "simulate --rate 18000 --duration 180s";
 /// How long the line may need for what it was late with, and the check of it.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(900);

@@ -16,7 +16,8 @@ use crate::item::{Item, Mapped};
 /// Characters of the name of an event that is kept beside the figures; Google takes 40.
 const MAX_OTHER_NAME_CHARS: usize = 100;
 
-/// Why an event has no place anywhere: the cause, the protocol's name of the field, and what is wrong with it.
+/// Why an event has no place anywhere: the cause, the protocol's name of the field, and what is wrong with
+/// it.
 type Refused = (Reason, &'static str, String);
 
 /// What a name of ours is called in the protocol.
@@ -50,7 +51,8 @@ pub(super) fn our_name(name: &str) -> Option<EventName> {
     name.parse().ok()
 }
 
-/// Whether an event has a record for each of its items. A list that was seen, and a checkout, are one event whatever is in them.
+/// Whether an event has a record for each of its items. A list that was seen, and a checkout, are one event
+/// whatever is in them.
 pub(super) const fn has_lines(name: EventName) -> bool {
     match name {
         EventName::ViewItem
@@ -110,7 +112,8 @@ pub(super) fn item(raw: &RawValue, place: usize, sender: &Sender<'_>) -> Item {
         record.set("payment_type", params.get("payment_type").label());
         record
     };
-    // Google makes `session_start` by itself and lets nobody send it. Whoever denies consent has a visitor for each request, and no visit.
+    // Google makes `session_start` by itself and lets nobody send it. Whoever denies consent has a visitor
+    // for each request, and no visit.
     let infers_start = sender.nobody.is_none();
     let Some(our_name) = our_name(name) else {
         return match sender.other(raw, name, place, at) {
@@ -205,7 +208,8 @@ fn tell_order(
     let Some(order_id) = params.get("transaction_id").text() else { return };
     let id = match name {
         EventName::Purchase => ids::order_line(order_id, line),
-        // A line may be paid back in parts, so that its item and its time tell one part from another: a refund has lines of its own.
+        // A line may be paid back in parts, so that its item and its time tell one part from another: a
+        // refund has lines of its own.
         _ => {
             let item = |item: &Node<'_>| {
                 item.get("item_id").text().or(item.get("item_name").text()).map(str::to_owned)

@@ -382,7 +382,8 @@ fn whatever_comes_is_judged() {
                 Item::Other(other) | Item::Seen(other, _) => others += usize::from(!other.id.is_empty()),
                 Item::Records(records) => {
                     for record in records {
-                        // What is set aside can be judged again, and comes out the same unless the protocol alone refused it.
+                        // What is set aside can be judged again, and comes out the same unless the protocol
+                        // alone refused it.
                         let again = ingest::source::draft::read(&record.payload());
                         match judged(&record) {
                             Ok(_) => {

@@ -1,6 +1,7 @@
 //! An event's message as the fields of a draft, and back.
 //!
-//! The message has the fields of [`ingest::source::draft`] under the same names, and its definition is rendered from them.
+//! The message has the fields of [`ingest::source::draft`] under the same names, and its definition is
+//! rendered from them.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! Shopify's webhooks: `orders/*` tell an order as it is, `refunds/create` tells a refund. An order tells its refunds, too, so that each
-//! has one id by whatever way it comes.
+//! Shopify's webhooks: `orders/*` tell an order as it is, `refunds/create` tells a refund. An order tells its
+//! refunds, too, so that each has one id by whatever way it comes.
 
 use std::collections::BTreeMap;
 

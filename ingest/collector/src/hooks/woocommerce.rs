@@ -1,4 +1,5 @@
-//! WooCommerce's webhooks: `order.created` and `order.updated` tell an order as it is. Its refunds stand in it as sums, without lines.
+//! WooCommerce's webhooks: `order.created` and `order.updated` tell an order as it is. Its refunds stand in
+//! it as sums, without lines.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use contracts::Reason;
@@ -25,8 +26,8 @@ fn told_as(field: &'static str) -> &'static str {
     }
 }
 
-/// What a status says of an order: how late it comes among those of one moment, whether anything is sold, and whether it came to nothing.
-/// Those without a sale are what WooCommerce's own reports leave out.
+/// What a status says of an order: how late it comes among those of one moment, whether anything is sold, and
+/// whether it came to nothing. Those without a sale are what WooCommerce's own reports leave out.
 fn status(word: &str) -> (i64, bool, bool) {
     match word {
         "checkout-draft" | "auto-draft" | "draft" | "pending" => (0, false, false),

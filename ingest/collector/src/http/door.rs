@@ -1,8 +1,10 @@
-//! Who comes in over HTTP, and what a page of another origin is told (the CORS protocol of the Fetch standard).
+//! Who comes in over HTTP, and what a page of another origin is told (the CORS protocol of the Fetch
+//! standard).
 //!
-//! A preflight carries no key, so it is answered for the origins of all keys. The request after it is judged by its own key, and only a
-//! page of that key's origins may read the answer. tower-http's `CorsLayer` does not fit: to a page of any origin it tells the
-//! methods, the headers and the age of a preflight, and it answers `OPTIONS` of every path before anybody looks at it.
+//! A preflight carries no key, so it is answered for the origins of all keys. The request after it is judged
+//! by its own key, and only a page of that key's origins may read the answer. tower-http's `CorsLayer` does
+//! not fit: to a page of any origin it tells the methods, the headers and the age of a preflight, and it
+//! answers `OPTIONS` of every path before anybody looks at it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -57,7 +59,8 @@ struct Door {
     query_key: QueryKey,
 }
 
-/// Lets requests in by their key, which handlers find as a [`Caller`](crate::gate::Caller), and answers preflights.
+/// Lets requests in by their key, which handlers find as a [`Caller`](crate::gate::Caller), and answers
+/// preflights.
 pub(super) fn guarded(
     handlers: MethodRouter<Arc<Intake>>,
     intake: &Intake,
@@ -123,7 +126,8 @@ impl Head {
         Ok(gate.located(gate.enter(key, share)?, &self.headers, self.peer))
     }
 
-    /// Lets a page of an origin that may send with some key read the answer, which holds nothing but whether it was taken.
+    /// Lets a page of an origin that may send with some key read the answer, which holds nothing but whether
+    /// it was taken.
     pub(super) fn answer(&self, gate: &Gate, mut response: Response) -> Response {
         if let Some(origin) = self.headers.get(ORIGIN).filter(|origin| gate.any_allows(origin.as_bytes())) {
             allow(&mut response, origin.clone());
@@ -142,7 +146,8 @@ fn allow(response: &mut Response, origin: HeaderValue) {
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after"));
 }
 
-/// Answers `OPTIONS`: a preflight of a page of an origin that may send with some key, or what methods there are.
+/// Answers `OPTIONS`: a preflight of a page of an origin that may send with some key, or what methods there
+/// are.
 pub(super) async fn preflight(State(intake): State<Arc<Intake>>, request: Request) -> Response {
     let headers = request.headers();
     let Some(origin) = headers.get(ORIGIN).filter(|_| headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD))

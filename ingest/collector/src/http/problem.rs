@@ -38,7 +38,8 @@ pub(crate) fn response(status: StatusCode, detail: &str, retry_after: Option<Dur
     response
 }
 
-/// Tells when the same request may be sent again, in whole seconds: rounded up, or the client would come too early.
+/// Tells when the same request may be sent again, in whole seconds: rounded up, or the client would come too
+/// early.
 pub(super) fn set_retry_after(headers: &mut HeaderMap, retry_after: Option<Duration>) {
     if let Some(wait) = retry_after {
         let seconds = u64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX);

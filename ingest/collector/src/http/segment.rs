@@ -23,7 +23,8 @@ use crate::refusal::Refusal;
 use crate::segment::openapi::BATCH_PATHS;
 use crate::segment::{BATCH_BYTES, Call, MESSAGE_BYTES, Object, Received, translate};
 
-/// The path of a batch, and those of single messages, each also by its first letter, as the SDK of browsers has them.
+/// The path of a batch, and those of single messages, each also by its first letter, as the SDK of browsers
+/// has them.
 pub(super) fn router() -> Router<Arc<Intake>> {
     let mut router = Router::new();
     for path in BATCH_PATHS {
@@ -141,7 +142,8 @@ fn items(intake: &Intake, caller: &Caller, body: &Bytes, call: Option<Call>) -> 
     Ok(items)
 }
 
-/// A refusal as Segment tells it: what is malformed or too large is a bad request. Its SDKs send again what is answered with 429 or 5xx.
+/// A refusal as Segment tells it: what is malformed or too large is a bad request. Its SDKs send again what
+/// is answered with 429 or 5xx.
 fn refused(refusal: &Refusal) -> Response {
     let status = match refusal {
         Refusal::TooLarge { .. } | Refusal::TooManyEvents { .. } | Refusal::ContentType => {

@@ -100,8 +100,8 @@ fn set_circumstances(record: &mut Mapped, context: &Object<'_>) {
     }
 }
 
-/// By our clock, which the sender's may be far from: what went by between the event and its sending is what its sender knows.
-/// What cannot be read is given back as it is, to be refused by its name.
+/// By our clock, which the sender's may be far from: what went by between the event and its sending is what
+/// its sender knows. What cannot be read is given back as it is, to be refused by its name.
 fn occurred_at(message: &Object<'_>, received: &Received<'_>) -> Value {
     let instant = |raw: &RawValue| DateTime::parse_from_rfc3339(json::text(raw)?.trim()).ok();
     let written = |at: DateTime<Utc>| Value::from(at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
@@ -153,7 +153,8 @@ fn records(name: EventName, common: Mapped, message: &Object<'_>, received: &Rec
     vec![record]
 }
 
-/// A message without a place among our events. It is judged as far as it is understood: whose it is, and when it was.
+/// A message without a place among our events. It is judged as far as it is understood: whose it is, and when
+/// it was.
 fn other(
     raw: &RawValue,
     message: &Object<'_>,

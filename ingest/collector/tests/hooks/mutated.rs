@@ -1,4 +1,5 @@
-//! Deliveries that are spoilt in one way or another: each is answered, and what comes of them is no less than nothing.
+//! Deliveries that are spoilt in one way or another: each is answered, and what comes of them is no less than
+//! nothing.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,8 @@
 //! One order: what was sold, line by line, and what of it is left after its refunds.
 //!
-//! Money decides, in the base currency, in which every amount is exact: the refunds of a line never come to more than its purchase. Units
-//! follow as far as they go: where money is left of no unit, the rest goes back as one.
+//! Money decides, in the base currency, in which every amount is exact: the refunds of a line never come to
+//! more than its purchase. Units follow as far as they go: where money is left of no unit, the rest goes back
+//! as one.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -79,8 +80,8 @@ impl Order {
         self.left(&HashSet::new()).get(&line).map_or((0, 0), |left| (left.quantity, left.hundredths))
     }
 
-    /// Pays a sum back, whatever for: of each line its share of what is left, and no more than that. Nothing where the refund of this id
-    /// was stored before.
+    /// Pays a sum back, whatever for: of each line its share of what is left, and no more than that. Nothing
+    /// where the refund of this id was stored before.
     pub(super) fn sum_back(&mut self, refund: &Accepted, id: &str, amount: Exact) -> Vec<Accepted> {
         let order_id = refund.whole_order.as_ref().map_or("", |order| &*order.0).to_owned();
         let shared = |line: i32| format!("refund/{order_id}/sum-{id}/{line}");
@@ -119,7 +120,8 @@ impl Order {
         self.lines.values().map(|line| line.purchase.occurred_at).min()
     }
 
-    /// The refunds of what is left of its lines. Those that the same refund brought before are the same again.
+    /// The refunds of what is left of its lines. Those that the same refund brought before are the same
+    /// again.
     ///
     /// # Errors
     /// Where nothing is left, and where it was sold after it is paid back.
@@ -146,7 +148,8 @@ impl Order {
         Ok(lines)
     }
 
-    /// A refund of a part, converted at the rate of its purchase, if so much is left. One that is stored already stays as it is.
+    /// A refund of a part, converted at the rate of its purchase, if so much is left. One that is stored
+    /// already stays as it is.
     ///
     /// # Errors
     /// Where less is left.

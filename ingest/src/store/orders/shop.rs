@@ -1,8 +1,9 @@
-//! Orders that a shop system tells: each time as they are. What changed since it was told before is booked, once.
+//! Orders that a shop system tells: each time as they are. What changed since it was told before is booked,
+//! once.
 //!
-//! What was told before is kept (`raw.shop_order`), and moves on in the transaction that books the change. The first time each line is a
-//! purchase under its shared id, so that a browser may have told it already. Later, what was added is a further line, and what was taken
-//! away is paid back, as far as it is left.
+//! What was told before is kept (`raw.shop_order`), and moves on in the transaction that books the change.
+//! The first time each line is a purchase under its shared id, so that a browser may have told it already.
+//! Later, what was added is a further line, and what was taken away is paid back, as far as it is left.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,7 +75,8 @@ pub(super) fn read(at: DateTime<Utc>, rank: i64, state: &str) -> Result<Known, S
     Ok(Known { at: Some((at, rank)), state: serde_json::from_str(state).map_err(bad)? })
 }
 
-/// Books what changed of an order: purchases and refunds, which `order` knows of afterwards. The new state, where it is newer.
+/// Books what changed of an order: purchases and refunds, which `order` knows of afterwards. The new state,
+/// where it is newer.
 pub(super) fn book(told: &ShopOrder, known: &Known, order: &mut Order) -> (Vec<Accepted>, Option<State>) {
     let mut booked = Vec::new();
     let is_newer = known.at.is_none_or(|at| at < (told.as_of, told.rank));

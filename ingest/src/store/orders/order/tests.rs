@@ -166,7 +166,8 @@ fn what_is_left_goes_back_in_the_orders_currency() {
             format!("{item} {} {price} {} {}", quantity.unwrap(), amount_base.unwrap(), rate.unwrap())
         })
         .collect();
-    // 6.20 CHF were 5.77 EUR, and 2.88 EUR of them went back; 19.00 CHF were 17.67 EUR, and 4.65 EUR of them did.
+    // 6.20 CHF were 5.77 EUR, and 2.88 EUR of them went back; 19.00 CHF were 17.67 EUR, and 4.65 EUR of them
+    // did.
     assert_eq!(shown, ["uno 1 3.10 2.89 0.93000000", "monopoly 1 14.00 13.02 0.93000000"]);
 }
 
