@@ -21,8 +21,15 @@ class History:
         # As it stands in an address, where a plus would be a space.
         self.zone = quote(f"Etc/GMT{-ahead:+d}" if ahead else "UTC")
 
+    @property
+    def days_ago(self):
+        """Half an hour of events begins here, on the hour, in a day that was over when the tests began."""
+        return self.midnight - timedelta(days=3)
+
     def seed(self):
         """Stores them, in the order in which they happened: what is older than a watermark would be too late."""
+        # Written after the console began to look, like what a line writes that catches up after days without Spark.
+        self.simulate(self.days_ago, timedelta(minutes=30), seed=10)
         yesterday = self.midnight - timedelta(days=1, minutes=5)
         # An hour further than the clock has come today: only a comparison that stops there gives the right percentage.
         self.simulate(yesterday, self.began - timedelta(hours=23) - yesterday, seed=11)

@@ -32,6 +32,19 @@ def until(what, ask, within_s=60.0, every_s=0.1):
         time.sleep(every_s)
 
 
+class Seen:
+    """An answer that is not the awaited one, as a failure shows it."""
+
+    def __init__(self, *seen):
+        self.seen = seen
+
+    def __bool__(self):
+        return False
+
+    def __repr__(self):
+        return ", ".join(repr(one) for one in self.seen)
+
+
 class Process:
     """One `storepulse` process whose output is kept."""
 

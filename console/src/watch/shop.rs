@@ -97,7 +97,8 @@ pub(crate) struct Shop {
     pub(crate) products: Option<Arc<Products>>,
     /// The newest event, where it lies ahead of the clock: a sender's clock is wrong.
     pub(crate) ahead: Option<DateTime<Utc>>,
-    /// Changes with every rebuild, repair, plan and move of the floor: whatever was made of earlier figures is out of date.
+    /// Changes with every rebuild, repair, plan and move of the floor, and where the line has caught up on days that were over:
+    /// whatever was made of earlier figures is out of date.
     pub(crate) revision: String,
     /// The countries that have rows.
     pub(crate) countries: Arc<[Arc<str>]>,

@@ -198,6 +198,23 @@ impl Memory {
         Ok(differ.map(|at| quarter(*at)).collect())
     }
 
+    /// The hours of a stretch of whole hours whose stored sums are not those in memory. Hours that are not in memory are not
+    /// among them.
+    pub(super) fn differing_hours(&self, rows: &[Stored], stretch: Stretch) -> Vec<Stretch> {
+        let stored: BTreeMap<DateTime<Utc>, &Sums> = rows.iter().map(|row| (row.at, &row.sums)).collect();
+        let hours = std::iter::successors(Some(stretch.from), |at| Some(*at + TimeDelta::hours(1)));
+        let hours = hours.take_while(|at| *at < stretch.to);
+        hours
+            .map(|at| Stretch { from: at, to: at + TimeDelta::hours(1) })
+            .filter(|hour| {
+                let Ok(cells) = self.tables[&Kept::Activity].sums(*hour) else { return false };
+                let mut kept = Sums::default();
+                cells.values().for_each(|sums| kept += sums);
+                stored.get(&hour.from).copied().copied().unwrap_or_default() != kept
+            })
+            .collect()
+    }
+
     /// Forgets what is old, and minutes that are not needed.
     pub(super) fn thin(&mut self, now: DateTime<Utc>) {
         let mut days = DAYS_KEPT + 1;

@@ -11,6 +11,7 @@ use super::fetch::{fetch, products, visitors};
 use super::loads::{DAYS_KEPT, Loads};
 use super::marker::{Marker, Moved};
 use super::memory::Memory;
+use super::store::Stored;
 use super::table::{QUARTER, quarter};
 use super::{Hour, Kept, Products, Shop};
 use crate::app::App;
@@ -31,7 +32,8 @@ const GROWING: Duration = Duration::from_secs(10);
 const SLOWER: Duration = Duration::from_secs(5);
 /// Between two looks at PostgreSQL's marker.
 const MARKED: Duration = Duration::from_secs(10);
-/// Between two comparisons of yesterday's and today's minutes with what is in memory: what catches up after an outage lies there.
+/// Between two comparisons of what is stored with what is in memory: a line that catches up after an outage writes rows of days
+/// that are over.
 const SWEPT: Duration = Duration::from_secs(60);
 /// Between two looks at which countries and days there are; a shop that has just begun has few.
 const LISTED: Duration = Duration::from_secs(300);
@@ -98,6 +100,8 @@ struct Poller {
     visitors: Arc<BTreeMap<DateTime<Utc>, Distinct>>,
     products: Option<Arc<Products>>,
     rounds: u64,
+    /// How often rows of days that were over were found to have changed.
+    changed: u64,
 }
 
 impl Poller {
@@ -114,6 +118,7 @@ impl Poller {
             visitors: Arc::default(),
             products: None,
             rounds: 0,
+            changed: 0,
         }
     }
 
@@ -135,7 +140,12 @@ impl Poller {
             visitors: Arc::clone(&self.visitors),
             products: self.products.clone(),
             ahead: newest.filter(|newest| *newest > now),
-            revision: marker.map(Marker::revision).unwrap_or_default(),
+            revision: format!(
+                "{}.{}.{}",
+                marker.map(Marker::revision).unwrap_or_default(),
+                self.app.hub.epoch(),
+                self.changed
+            ),
             countries: self.memory.countries(),
             ..Shop::default()
         }
@@ -244,13 +254,7 @@ impl Poller {
             products(store, hour),
         )
         .await?;
-        let kept = Arc::make_mut(&mut self.hours);
-        *kept = kept.split_off(&oldest);
-        kept.retain(|at, _| !stretch.contains(*at));
-        for row in hours {
-            let users = Distinct::new(row.users.unwrap_or_default());
-            kept.insert(row.at, Hour { sums: row.sums, users });
-        }
+        self.keep_hours(oldest, stretch, hours);
         self.hours_from = Some(oldest);
         self.visitors = Arc::new(visitors);
         self.products = Some(Arc::new(products));
@@ -280,12 +284,40 @@ impl Poller {
         self.memory.read(self.app.shop.store(), tables, stretch, now, false).await
     }
 
-    /// Compares what is stored of yesterday and today with what is in memory, and reads anew what differs.
+    /// Takes what was read of a stretch in place of what was known of it, and forgets what is older than it may be.
+    fn keep_hours(&mut self, oldest: DateTime<Utc>, stretch: Stretch, rows: Vec<Stored>) {
+        let kept = Arc::make_mut(&mut self.hours);
+        *kept = kept.split_off(&oldest);
+        kept.retain(|at, _| !stretch.contains(*at));
+        for row in rows {
+            let users = Distinct::new(row.users.unwrap_or_default());
+            kept.insert(row.at, Hour { sums: row.sums, users });
+        }
+    }
+
+    /// Compares what is stored with what is in memory, and reads anew what differs: minutes of yesterday and today, and of
+    /// earlier days their hours, of which there are few.
     async fn sweep(&mut self, now: DateTime<Utc>) -> Result<(), Refused> {
         let today = now.duration_trunc(TimeDelta::days(1)).unwrap_or(now);
-        let stretch = Stretch { from: today - TimeDelta::days(1), to: quarter(now - STILL_GROWS) };
-        for at in self.memory.differing(self.app.shop.store(), stretch).await? {
-            self.load_again(Stretch { from: at, to: at + QUARTER });
+        let (oldest, yesterday) = (today - TimeDelta::days(HOUR_DAYS), today - TimeDelta::days(1));
+        let recent = Stretch { from: yesterday, to: quarter(now - STILL_GROWS) };
+        let quarters = self.memory.differing(self.app.shop.store(), recent).await?;
+        let earlier = Stretch { from: oldest, to: yesterday };
+        let hours = fetch(self.app.shop.store(), &HOURS.tables[0], earlier, |_| vec![None]).await?;
+        let differing = self.memory.differing_hours(&hours, earlier);
+        if !differing.is_empty() {
+            // Such a day may be new, and so may its countries.
+            self.memory.list(self.app.shop.store()).await?;
+            self.times.done("listed");
+        }
+        let before = Arc::clone(&self.hours);
+        self.keep_hours(oldest, earlier, hours);
+        if !(quarters.is_empty() && differing.is_empty() && before == self.hours) {
+            self.changed += 1;
+        }
+        let quarters = quarters.into_iter().map(|at| Stretch { from: at, to: at + QUARTER });
+        for stretch in quarters.chain(differing) {
+            self.load_again(stretch);
         }
         Ok(())
     }
