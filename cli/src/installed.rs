@@ -96,4 +96,22 @@ mod tests {
             }
         }
     }
+    #[test]
+    fn the_table_of_commands_names_every_command() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/commands.md");
+        let document = fs::read_to_string(path).unwrap();
+        let command = Cli::command();
+        for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+            let name = command.get_name();
+            let cells = document.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+            let named = [format!("{name} "), format!("{name}`"), format!("`{name} ")];
+            let rows: String = cells.filter(|cell| named.iter().any(|named| cell.contains(named))).collect();
+            assert!(!rows.is_empty(), "docs/commands.md has no row for `{name}`");
+            for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
+                let below = below.get_name();
+                let told = [format!("`{below}`"), format!("{name} {below}"), format!("`{below} ")];
+                assert!(told.iter().any(|told| rows.contains(told)), "docs/commands.md: `{name} {below}`");
+            }
+        }
+    }
 }
