@@ -18,6 +18,7 @@ STOREPULSE := target/debug/storepulse
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
+	@echo "  make bench takes ONLY=\"ingestion relay collector latency\""
 	@echo "  make chaos takes ROUNDS=25, SEED=<a new one>, RATE=300 (events/s)"
 	@echo "  make run-job takes DURATION=60s (or forever), RATE=500 (events/s), SEED=1, USERS=2000, USERS_SOURCE=auto|api|simulated"
 
@@ -164,11 +165,13 @@ lint: setup ## format, scripts, Dockerfiles, clippy, documentation, licences, ad
 sbom: ## what the command and each image consist of, as CycloneDX in target/sbom; of what is installed
 	@services/sbom
 
+# What `make bench` measures: names that `target/release/bench --help` lists.
+ONLY ?= ingestion relay collector latency
+
 .PHONY: bench
-bench: build ## measure against limits and peers in the same run, and print the ratios
-	@target/debug/bench ingestion
-	@target/debug/bench relay
-	@target/debug/bench collector
+bench: release ## measure the release build against limits and peers in the same run, and print the ratios
+	@cargo build --locked --release --package bench
+	@for what in $(ONLY); do target/release/bench $$what || exit 1; done
 
 .PHONY: clean
 clean: ## stop the stack and remove its data; what was built and downloaded stays

@@ -31,6 +31,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use tonic::transport::Channel;
 
+use crate::report::Report;
+
 /// Events of a request.
 const BATCH: usize = 1_000;
 /// Requests at a time.
@@ -50,14 +52,15 @@ pub(crate) async fn run(events: u64, runs: usize) -> anyhow::Result<()> {
     let postgres = stack::isolated(&[Service::Postgres], Arc::new(Silent)).await?;
     let url = postgres.variable("PG_URL")?.context("the stack has no PostgreSQL")?;
     let all = measure(&url, events, runs).await?;
+    let mut report = Report::new("collector");
     println!("{events} events a run in requests of {BATCH}, {CLIENTS} at a time, {runs} runs");
     let figures = |of: fn(&Measured) -> f64| all.iter().map(of).collect::<Vec<_>>();
-    let ours = crate::line("collector over grpc, unary", "events/s", &mut figures(|run| run.unary));
-    crate::line("collector over grpc, one stream a client", "events/s", &mut figures(|run| run.streamed));
-    crate::line("collector over http, json", "events/s", &mut figures(|run| run.http));
-    let peer = crate::line("store alone, commits of 10,000", "events/s", &mut figures(|run| run.store));
-    println!("{:<44} {:>10.2}", "ratio, unary", ours / peer);
-    Ok(())
+    let ours = report.runs("collector over grpc, unary", "events/s", &mut figures(|run| run.unary));
+    report.runs("collector over grpc, one stream a client", "events/s", &mut figures(|run| run.streamed));
+    report.runs("collector over http, json", "events/s", &mut figures(|run| run.http));
+    let peer = report.runs("store alone, commits of 10,000", "events/s", &mut figures(|run| run.store));
+    report.once("ratio, unary", ours / peer, "", "");
+    report.end()
 }
 
 async fn measure(url: &str, events: u64, runs: usize) -> anyhow::Result<Vec<Measured>> {

@@ -12,6 +12,7 @@ use ingest::store::Store;
 use tokio::process::Command;
 
 use crate::libpq;
+use crate::report::Report;
 
 /// How many shoppers the simulated events come from.
 const USERS: u128 = 2_000;
@@ -24,11 +25,12 @@ pub(crate) async fn run(pg_url: &str, events: u64, runs: usize) -> anyhow::Resul
     let psql = psql(pg_url, &format!("drop database {name} with (force)")).await;
     let (mut ours, mut peer, row_bytes) = measured?;
     psql?;
+    let mut report = Report::new("ingestion");
     println!("{events} events a run, {runs} runs, {row_bytes:.0} bytes a row as binary COPY");
-    let ours = crate::line("simulate and copy into raw.events", "events/s", &mut ours);
-    let peer = crate::line("psql \\copy of the same rows, binary, keyed", "rows/s", &mut peer);
-    println!("{:<44} {:>10.2}", "ratio", ours / peer);
-    Ok(())
+    let ours = report.runs("simulate and copy into raw.events", "events/s", &mut ours);
+    let peer = report.runs("psql \\copy of the same rows, binary, keyed", "rows/s", &mut peer);
+    report.once("ratio", ours / peer, "", "");
+    report.end()
 }
 
 async fn measure(url: &str, events: u64, runs: usize) -> anyhow::Result<(Vec<f64>, Vec<f64>, f64)> {

@@ -5,8 +5,12 @@
 mod attacking;
 mod collecting;
 mod ingestion;
+mod latency;
 mod libpq;
+mod marked_order;
+mod processes;
 mod relaying;
+mod report;
 mod watching;
 
 use std::sync::Arc;
@@ -29,7 +33,7 @@ struct Bench {
     events: Option<u64>,
 }
 
-#[derive(Subcommand, Clone, Copy)]
+#[derive(Subcommand, Clone)]
 enum What {
     /// Simulating and copying into the keyed table, against psql's binary \copy of the same rows.
     Ingestion,
@@ -39,6 +43,8 @@ enum What {
     Collector,
     /// The collector beside a key that tries whatever it can: what an honest sender notices, and memory. Takes six minutes.
     Attack(attacking::Options),
+    /// From a tagged order's time to its row in Cassandra, at several rates. Takes eight minutes.
+    Latency(latency::Options),
     /// The Control Center beside a line at 500 events/s: what it takes, and how soon an order is shown.
     Console(watching::Options),
     #[command(name = relaying::PROCESS, hide = true)]
@@ -70,6 +76,7 @@ async fn main() -> anyhow::Result<()> {
         What::Collector => collecting::run(args.events.unwrap_or(COLLECTED_EVENTS), args.runs).await,
         What::Attack(options) => attacking::run(options).await,
         What::Console(options) => watching::run(&services().await?, options).await,
+        What::Latency(options) => latency::run(&services().await?, options).await,
         What::RelayProcess => relaying::process(relayed).await,
     }
 }
@@ -86,9 +93,9 @@ fn spread(figures: &mut [f64]) -> (f64, f64, f64) {
     (figures[0], figures[figures.len() / 2], figures[figures.len() - 1])
 }
 
-/// One line: what, its median and spread.
-fn line(what: &str, unit: &str, figures: &mut [f64]) -> f64 {
-    let (low, median, high) = spread(figures);
-    println!("{what:<44} {median:>10.0} {unit}   ({low:.0} to {high:.0})");
-    median
+/// The value below which so many of a hundred lie.
+fn percentile(values: &mut [f64], of_hundred: usize) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let index = (values.len() * of_hundred / 100).min(values.len().saturating_sub(1));
+    values.get(index).copied().unwrap_or(f64::NAN)
 }

@@ -24,6 +24,7 @@ use tokio_postgres::types::PgLsn;
 use tokio_util::sync::CancellationToken;
 
 use crate::libpq;
+use crate::report::Report;
 
 /// The subcommand under which this program is the relay.
 pub(crate) const PROCESS: &str = "relay-process";
@@ -55,15 +56,16 @@ pub(crate) async fn run(services: &Endpoints, events: u64, runs: usize) -> anyho
         let body = async |endpoints: Endpoints| Box::pin(measure(&endpoints, &users, events, run)).await;
         all.push(provision::in_scratch_namespace(services, body).await??);
     }
+    let mut report = Report::new("relay");
     println!("a backlog of {events} events in commits of 10,000, {runs} runs");
     let figures = |of: fn(&Measured) -> f64| all.iter().map(of).collect::<Vec<_>>();
-    let ours = crate::line("relay into kafka, exactly once", "events/s", &mut figures(|run| run.ours));
-    let peer = crate::line("pg_recvlogical into /dev/null", "rows/s", &mut figures(|run| run.peer));
-    println!("{:<44} {:>10.2}", "ratio", ours / peer);
-    crate::line("relay's largest resident memory", "MiB", &mut figures(|run| run.memory_mib));
-    crate::line("latency at 1,000 events/s, p50", "ms", &mut figures(|run| run.p50_ms));
-    crate::line("latency at 1,000 events/s, p99", "ms", &mut figures(|run| run.p99_ms));
-    Ok(())
+    let ours = report.runs("relay into kafka, exactly once", "events/s", &mut figures(|run| run.ours));
+    let peer = report.runs("pg_recvlogical into /dev/null", "rows/s", &mut figures(|run| run.peer));
+    report.once("ratio", ours / peer, "", "");
+    report.runs("relay's largest resident memory", "MiB", &mut figures(|run| run.memory_mib));
+    report.runs("latency at 1,000 events/s, p50", "ms", &mut figures(|run| run.p50_ms));
+    report.runs("latency at 1,000 events/s, p99", "ms", &mut figures(|run| run.p99_ms));
+    report.end()
 }
 
 async fn measure(endpoints: &Endpoints, users: &[User], events: u64, run: usize) -> anyhow::Result<Measured> {

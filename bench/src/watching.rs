@@ -5,7 +5,6 @@
 
 mod browser;
 mod marked;
-mod processes;
 
 use std::time::{Duration, Instant};
 
@@ -14,9 +13,10 @@ use clap::Args;
 use contracts::endpoints::Endpoints;
 use tokio_postgres::Client;
 
-use browser::{Stream, Visitor, crowd};
-use marked::Marking;
-use processes::{Commands, memory_mib, processor_time};
+use self::browser::{Stream, Visitor, crowd};
+use self::marked::Marking;
+use crate::percentile;
+use crate::processes::{Commands, drained, memory_mib, processor_time};
 
 /// How long the history may take to be worked off.
 const DRAINED: Duration = Duration::from_secs(600);
@@ -68,7 +68,7 @@ async fn measure(endpoints: &Endpoints, options: Options) -> anyhow::Result<()> 
         let words = format!("simulate --start {start} --rate 3 --duration {hours}h --daily-rhythm --seed 7");
         println!("{}", commands.run(&words).await?.trim());
     }
-    drained(&postgres).await?;
+    drained(&postgres, DRAINED).await?;
     let simulator =
         commands.start(&format!("simulate --rate {} --duration forever --seed 8", options.rate))?;
     let mut console = commands.start("console --listen 127.0.0.1:0 --no-link")?;
@@ -92,36 +92,9 @@ async fn measure(endpoints: &Endpoints, options: Options) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Waits until the job has read all that was committed.
-async fn drained(postgres: &Client) -> anyhow::Result<()> {
-    let deadline = Instant::now() + DRAINED;
-    let read = "
-        select coalesce((select (progress->>'input_rows')::bigint from ops.job_run
-                         order by started_at desc limit 1), 0),
-               (select count(*) from raw.events)";
-    loop {
-        let row = postgres.query_one(read, &[]).await?;
-        let (read, committed): (i64, i64) = (row.get(0), row.get(1));
-        if read >= committed {
-            return Ok(());
-        }
-        ensure!(Instant::now() < deadline, "{read} of {committed} events are read after {DRAINED:?}");
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-}
-
 /// One line of the table.
 fn row(what: &str, measured: f64, unit: &str, limit: &str) {
     println!("{what:<58} {measured:>10.1} {unit:<12} limit {limit}");
-}
-
-/// The value below which so many of a hundred lie.
-fn percentile(values: &mut [f64], of_hundred: usize) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values
-        .get((values.len() * of_hundred / 100).min(values.len().saturating_sub(1)))
-        .copied()
-        .unwrap_or(f64::NAN)
 }
 
 /// The console with its line.

@@ -9,7 +9,7 @@ use reqwest::redirect::Policy;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::processes::Commands;
+use crate::processes::Commands;
 
 /// Streams that one session may hold open.
 const STREAMS: usize = 8;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use contracts::cube;
 use contracts::endpoints::Endpoints;
 use contracts::validation::accept;
@@ -12,12 +12,10 @@ use ingest::source::draft;
 use ingest::store::Store;
 use scylla::client::session::Session;
 use scylla::value::{CqlDate, Row};
-use uuid::Uuid;
 
 use super::browser::Stream;
+use crate::marked_order::{COUNTRY, order};
 
-/// A country that no simulated shopper lives in: its figures are those of the marked orders alone.
-const COUNTRY: &str = "AQ";
 /// How long one order may take to be shown.
 const SHOWN: Duration = Duration::from_secs(60);
 /// Between two looks at Cassandra.
@@ -53,7 +51,7 @@ impl<'a> Marking<'a> {
     pub(super) async fn follow(&mut self, number: usize, page: &Stream) -> anyhow::Result<Followed> {
         let name = format!("Marked {number:04}");
         let now = Clock::wall().now();
-        let draft = draft::read(order(&name, now).as_bytes())?;
+        let draft = draft::read(order("marked", &name, now).as_bytes())?;
         let event = accept(draft, "bench", now, &ingest::rates::built_in())?.event;
         let (stored_before, shown_before) = (self.rows().await?, shown(page));
         self.store.append(&[event]).await?;
@@ -101,19 +99,4 @@ fn country(html: &str) -> Option<&str> {
     let (_, row) = html.split_once(&format!("data-key=\"{COUNTRY}\""))?;
     let (_, amount) = row.split_once("class=\"num\">")?;
     amount.split("</td>").next()
-}
-
-/// An order of one line, large enough to lead the list of countries.
-fn order(item_name: &str, now: DateTime<Utc>) -> String {
-    let text = |value: Uuid| value.to_string();
-    serde_json::json!({
-        "event_id": text(Uuid::now_v7()), "event_name": "purchase", "occurred_at": now.to_rfc3339(),
-        "user_id": text(Uuid::now_v7()), "gender": "female", "age": 30, "country": COUNTRY, "city": "McMurdo",
-        "latitude": -77.8, "longitude": 166.7, "session_id": text(Uuid::now_v7()),
-        "session_started_at": now.to_rfc3339(), "returning": false, "device": "desktop", "channel": "direct",
-        "item_id": "marked", "item_name": item_name, "category": "Marked", "price": "1000000.00",
-        "currency": "EUR", "quantity": 1, "order_id": text(Uuid::now_v7()), "order_line": 1, "order_lines": 1,
-        "payment_type": "card",
-    })
-    .to_string()
 }

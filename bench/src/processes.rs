@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use contracts::endpoints::{Endpoints, variable};
 use tokio::process::{Child, Command};
+use tokio_postgres::Client;
 
 /// How long a process may take to say what is waited for.
 const SAYS: Duration = Duration::from_secs(120);
@@ -15,9 +16,9 @@ const SAYS: Duration = Duration::from_secs(120);
 const GRACE: Duration = Duration::from_secs(60);
 
 /// Starts commands of `storepulse` in one namespace; what they print goes to files of a folder.
-pub(super) struct Commands<'a> {
-    pub(super) endpoints: &'a Endpoints,
-    pub(super) folder: &'a Path,
+pub(crate) struct Commands<'a> {
+    pub(crate) endpoints: &'a Endpoints,
+    pub(crate) folder: &'a Path,
 }
 
 impl Commands<'_> {
@@ -39,7 +40,7 @@ impl Commands<'_> {
     }
 
     /// Runs one to its end and returns what it printed.
-    pub(super) async fn run(&self, words: &str) -> anyhow::Result<String> {
+    pub(crate) async fn run(&self, words: &str) -> anyhow::Result<String> {
         let output = self.command(words)?.output().await?;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         ensure!(
@@ -51,7 +52,7 @@ impl Commands<'_> {
     }
 
     /// Starts one that goes on until it is stopped.
-    pub(super) fn start(&self, words: &str) -> anyhow::Result<Process> {
+    pub(crate) fn start(&self, words: &str) -> anyhow::Result<Process> {
         let output = self.folder.join(words.replace([' ', ':', '/'], "-"));
         let file = File::create(&output)?;
         let child = self
@@ -64,8 +65,26 @@ impl Commands<'_> {
     }
 }
 
+/// Waits until the job has read all that was committed.
+pub(crate) async fn drained(postgres: &Client, within: Duration) -> anyhow::Result<()> {
+    let deadline = Instant::now() + within;
+    let read = "
+        select coalesce((select (progress->>'input_rows')::bigint from ops.job_run
+                         order by started_at desc limit 1), 0),
+               (select count(*) from raw.events)";
+    loop {
+        let row = postgres.query_one(read, &[]).await?;
+        let (read, committed): (i64, i64) = (row.get(0), row.get(1));
+        if read >= committed {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "{read} of {committed} events are read after {within:?}");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
 /// One that runs.
-pub(super) struct Process {
+pub(crate) struct Process {
     words: String,
     child: Child,
     output: PathBuf,
@@ -73,7 +92,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Waits until it has printed something, and returns all that it printed by then.
-    pub(super) async fn says(&mut self, what: &str) -> anyhow::Result<String> {
+    pub(crate) async fn says(&mut self, what: &str) -> anyhow::Result<String> {
         let deadline = Instant::now() + SAYS;
         loop {
             let printed = std::fs::read_to_string(&self.output)?;
@@ -90,12 +109,12 @@ impl Process {
         }
     }
 
-    pub(super) fn pid(&self) -> anyhow::Result<u32> {
+    pub(crate) fn pid(&self) -> anyhow::Result<u32> {
         self.child.id().with_context(|| format!("`storepulse {}` has ended", self.words))
     }
 
     /// Asks it to end, as Ctrl-C does; how long that took.
-    pub(super) async fn stop(mut self) -> anyhow::Result<Duration> {
+    pub(crate) async fn stop(mut self) -> anyhow::Result<Duration> {
         let began = Instant::now();
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.pid()?)?);
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
@@ -107,7 +126,7 @@ impl Process {
 }
 
 /// Processor time that a process has taken since it began.
-pub(super) fn processor_time(pid: u32) -> anyhow::Result<Duration> {
+pub(crate) fn processor_time(pid: u32) -> anyhow::Result<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name before may hold anything; what follows its last parenthesis does not.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
@@ -118,8 +137,18 @@ pub(super) fn processor_time(pid: u32) -> anyhow::Result<Duration> {
     Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 10))
 }
 
+/// Processor time that all programs of this machine have taken since it was started.
+pub(crate) fn machine_time() -> anyhow::Result<Duration> {
+    let stat = std::fs::read_to_string("/proc/stat")?;
+    let line = stat.lines().find_map(|line| line.strip_prefix("cpu ")).context("/proc/stat has no `cpu`")?;
+    let ticks: Vec<u64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    // User, nice and system; idle and waiting are the fourth and fifth; interrupts are the next two.
+    let busy = [0, 1, 2, 5, 6].iter().filter_map(|index| ticks.get(*index)).sum::<u64>();
+    Ok(Duration::from_millis(busy * 10))
+}
+
 /// Resident memory, in MiB.
-pub(super) fn memory_mib(pid: u32) -> anyhow::Result<f64> {
+pub(crate) fn memory_mib(pid: u32) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     let kib: u32 = line.trim().trim_end_matches(" kB").trim().parse()?;

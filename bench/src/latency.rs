@@ -1,0 +1,147 @@
+//! From a shopper's click to the row that another program can read: tagged orders at random times beside a line at work.
+//!
+//! The times are drawn in advance, and an order counts from its time whether or not the one before it was late (open loop).
+//! Each has a product of its own, whose row in Cassandra is looked for by a client that the line knows nothing of.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use chrono::{DateTime, DurationRound, TimeDelta, Timelike, Utc};
+use clap::Args;
+use contracts::endpoints::Endpoints;
+use contracts::validation::accept;
+use ingest::source::draft;
+use ingest::store::Store;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use scylla::client::session::Session;
+use scylla::statement::prepared::PreparedStatement;
+use scylla::value::{CqlDate, CqlTimestamp};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::marked_order::order;
+use crate::percentile;
+use crate::processes::{Commands, drained, machine_time};
+use crate::report::Report;
+
+/// Between two looks at Cassandra for one order: the figures are true to half of it.
+const LOOK: Duration = Duration::from_millis(10);
+/// How long one order may take to be readable.
+const READABLE: Duration = Duration::from_secs(120);
+/// How long a rate's backlog may take to be worked off before the next one.
+const DRAINED: Duration = Duration::from_secs(600);
+
+/// What is measured, and for how long.
+#[derive(Args, Clone)]
+pub(crate) struct Options {
+    /// Events a second, one rate after another.
+    #[arg(long, value_delimiter = ',', default_value = "100,1000,5000")]
+    rates: Vec<u32>,
+    /// Seconds at each rate before its first tagged order; Spark's first minutes are slower than all later ones.
+    #[arg(long, default_value_t = 60)]
+    warm: u64,
+    /// Seconds for which tagged orders come in at each rate.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// Tagged orders a second, on average.
+    #[arg(long, default_value_t = 4.0)]
+    tagged: f64,
+}
+
+pub(crate) async fn run(services: &Endpoints, options: Options) -> anyhow::Result<()> {
+    ensure!(options.tagged > 0.0 && options.seconds > 0, "at least one tagged order is needed");
+    let body = async |endpoints: Endpoints| Box::pin(measure(&endpoints, &options)).await;
+    provision::in_scratch_namespace(services, body).await?
+}
+
+async fn measure(endpoints: &Endpoints, options: &Options) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let commands = Commands { endpoints, folder: folder.path() };
+    commands.run("setup --quiet").await?;
+    commands.run("users --count 2000 --source simulated").await?;
+    let mut relay = commands.start("relay run")?;
+    relay.says("streaming").await?;
+    let job = commands.start("job run")?;
+    let postgres = provision::connect(&endpoints.pg_url).await?;
+    let mut report = Report::new("latency");
+    for (index, rate) in options.rates.iter().enumerate() {
+        let words = format!("simulate --rate {rate} --duration forever --seed {}", index + 1);
+        let simulator = commands.start(&words)?;
+        tokio::time::sleep(Duration::from_secs(options.warm)).await;
+        let (busy, began) = (machine_time()?, Instant::now());
+        let mut lags_ms = tagged(endpoints, options, index as u64).await?;
+        let (busy, took) = (machine_time()?.saturating_sub(busy), began.elapsed());
+        simulator.stop().await?;
+        let at = format!("{} tagged orders at {rate} events/s", lags_ms.len());
+        let (p50, p99) = if *rate <= 1_000 { ("<= 700", "<= 1,500") } else { ("-", "<= 3,000") };
+        report.once(&format!("{at}: p50"), percentile(&mut lags_ms, 50), "ms", p50);
+        report.once(&format!("{at}: p99"), percentile(&mut lags_ms, 99), "ms", p99);
+        report.once(&format!("{at}: longest"), percentile(&mut lags_ms, 100), "ms", "");
+        let events = f64::from(*rate) * took.as_secs_f64();
+        let busy_per_million = busy.as_secs_f64() / events * 1e6;
+        report.once(&format!("{at}: processor time of the machine"), busy_per_million, "s/million", "");
+        drained(&postgres, DRAINED).await?;
+    }
+    job.stop().await?;
+    relay.stop().await?;
+    report.end()
+}
+
+/// Commits orders at random times, and returns how long each took from its time until it could be read, in ms.
+async fn tagged(endpoints: &Endpoints, options: &Options, seed: u64) -> anyhow::Result<Vec<f64>> {
+    let mut store = Store::connect(&endpoints.pg_url).await?;
+    let reader = Arc::new(Reader::connect(endpoints).await?);
+    let mut random = StdRng::seed_from_u64(seed);
+    let (began, began_at) = (tokio::time::Instant::now(), Utc::now());
+    let mut due = Duration::ZERO;
+    let mut looks = JoinSet::new();
+    loop {
+        // Exponential pauses: at no time is an order more likely than at another.
+        let pause = -(1.0 - random.random::<f64>()).ln() / options.tagged;
+        due += Duration::from_secs_f64(pause);
+        if due >= Duration::from_secs(options.seconds) {
+            break;
+        }
+        tokio::time::sleep_until(began + due).await;
+        let occurred_at = began_at + TimeDelta::from_std(due)?;
+        let item_id = Uuid::now_v7().to_string();
+        let draft = draft::read(order(&item_id, "Tagged", occurred_at).as_bytes())?;
+        let event = accept(draft, "bench", occurred_at, &ingest::rates::built_in())?.event;
+        store.append(&[event]).await?;
+        let reader = Arc::clone(&reader);
+        looks.spawn(async move { reader.lag_ms(item_id, occurred_at).await });
+    }
+    looks.join_all().await.into_iter().collect()
+}
+
+/// Looks for rows as any other client would.
+struct Reader {
+    session: Session,
+    product: PreparedStatement,
+}
+
+impl Reader {
+    async fn connect(endpoints: &Endpoints) -> anyhow::Result<Self> {
+        let session = provision::connect_cassandra(&endpoints.cassandra_contact_points).await?;
+        let product = format!(
+            "select item_id from {}.sales_by_product where day = ? and hour = ? and minute = ? and item_id = ?",
+            endpoints.namespace.keyspace()
+        );
+        Ok(Self { product: session.prepare(product).await?, session })
+    }
+
+    async fn lag_ms(&self, item_id: String, occurred_at: DateTime<Utc>) -> anyhow::Result<f64> {
+        let (day, hour) = (CqlDate::from(occurred_at.date_naive()), i32::try_from(occurred_at.hour())?);
+        let minute = CqlTimestamp(occurred_at.duration_trunc(TimeDelta::minutes(1))?.timestamp_millis());
+        loop {
+            let rows = self.session.execute_unpaged(&self.product, (day, hour, minute, &item_id)).await?;
+            let lag = (Utc::now() - occurred_at).to_std().context("the clock was set back")?;
+            if rows.into_rows_result()?.rows_num() > 0 {
+                return Ok(lag.as_secs_f64() * 1_000.0);
+            }
+            ensure!(lag < READABLE, "an order cannot be read after {READABLE:?}");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
