@@ -58,7 +58,8 @@ pub struct Grouping {
     pub at: Column,
     /// The partition key, from day, hour and dimensions.
     pub partition_key: &'static [Column],
-    /// Whether only events about a product belong to it: those whose first dimension is there.
+    /// Whether only events about a product belong to it: those with an `item_id`, whatever else of the product
+    /// is absent. Its first dimension is then of products, and of no table that has other events too.
     pub only_items: bool,
 }
 

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use contracts::Event;
 use contracts::cube::{self, DISTINCT_RSD, GROUPINGS, NONE};
+use contracts::event::Amount;
 use contracts::family::CUBE_FAMILY;
 use contracts::lateness::{Lateness, judge};
 use contracts::measure::{Measure, MeasureKind, Total};
 use contracts::record::Column;
+use contracts::vocabulary::EventName;
 use jobs::plans::Owned;
 use jobs::{checked, metrics};
 
@@ -33,7 +35,7 @@ fn oracle(events: &[Event]) -> BTreeMap<Key, Vec<&Event>> {
         for grouping in GROUPINGS {
             let values: Vec<String> =
                 grouping.dimensions.iter().map(|column| dimension(&fields, *column)).collect();
-            if grouping.only_items && values[0] == NONE {
+            if grouping.only_items && event.item_id.is_none() {
                 continue;
             }
             rows.entry((grouping.table.to_owned(), minute, values)).or_default().push(event);
@@ -89,5 +91,42 @@ async fn the_cube_is_what_the_oracle_says() {
         assert_eq!(support::long(row, "write_time"), cube::write_time(minute, REVISION, events));
         let start = chrono::DateTime::from_timestamp_micros(minute).unwrap();
         assert_eq!(support::long(row, "hour"), i64::from(chrono::Timelike::hour(&start)));
+    }
+}
+
+#[tokio::test]
+async fn what_a_product_without_a_category_sold_is_in_the_tables_of_products() {
+    let events = [
+        purchase("lamp", Some("lamps"), 300),
+        purchase("lamp", None, 500),
+        purchase("bulb", None, 70),
+        Event { item_id: None, item_name: None, ..purchase("lamp", Some("lamps"), 9_000) },
+        Event { item_id: None, item_name: None, ..purchase("lamp", None, 20_000) },
+    ];
+    let rows = support::on_spark(move |session| {
+        let records: Vec<Record> = events.iter().map(Record::of).collect();
+        let on_time = checked::events(&support::kafka_records(&session, &records), &EXPECTED, JUDGE);
+        metrics::rows(&on_time, &CUBE_FAMILY, 1, Owned::default()).unwrap().collect().unwrap()
+    })
+    .await;
+    let of = |table: &str, column: &str| {
+        let rows = rows.iter().filter(|row| support::string(row, "route") == table);
+        rows.map(|row| (support::string(row, column), support::hundredths(row, "gross")))
+            .collect::<BTreeMap<_, _>>()
+    };
+    let named = |sums: [(&str, i128); 2]| BTreeMap::from(sums.map(|(name, sum)| (name.to_owned(), sum)));
+    assert_eq!(of("sales_by_category", "category"), named([("lamps", 300), (NONE, 570)]));
+    assert_eq!(of("sales_by_product", "item_id"), named([("lamp", 800), ("bulb", 70)]));
+}
+
+fn purchase(item: &str, category: Option<&str>, cents: i64) -> Event {
+    let at = support::start();
+    Event {
+        event_name: EventName::Purchase,
+        item_id: Some(item.parse().unwrap()),
+        item_name: Some(item.parse().unwrap()),
+        category: category.map(|name| name.parse().unwrap()),
+        amount_base: Some(Amount::from_unscaled(cents).unwrap()),
+        ..Event::sample(at)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The SQL is generated from the contract: a column is named only through it. Every grouping set holds the
 //! window struct itself; grouping by a column made from its start would never evict state. Keys are derived
-//! after the aggregation, dimensions are coalesced before it.
+//! after the aggregation, what dimensions lack is filled in before it.
 
 use contracts::cube::{CUBE, DISTINCT_RSD, NONE, REVISION_STEP};
 use contracts::event::EVENT;
@@ -155,7 +155,7 @@ fn inputs(sets: Sets<'_>) -> String {
     let family = sets.family();
     let window = format!("{} as {WINDOW}", window_sql(family));
     let keys = dimensions(family);
-    let keys = keys.iter().map(|dimension| format!("coalesce({dimension}, '{NONE}') as {dimension}"));
+    let keys = keys.iter().map(|&dimension| format!("{} as {dimension}", key_sql(family, dimension)));
     let minute =
         sets.minute().map(|minute| format!("date_trunc('minute', {}) as {minute}", EVENT.ingested_at));
     let others: &[Column] = match family.source {
@@ -176,6 +176,23 @@ fn inputs(sets: Sets<'_>) -> String {
         .chain(others.iter().map(|column| column.to_string()))
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// A dimension as it is grouped by: what is absent is [`NONE`]. That of products is null where there is no
+/// product, so that those rows can be told from the ones of a product of which the dimension is absent.
+fn key_sql(family: &Family, dimension: Column) -> String {
+    let told = format!("coalesce({dimension}, '{NONE}')");
+    if items_only(family).any(|(_, first)| first == dimension) {
+        format!("case when {} is not null then {told} end", EVENT.item_id)
+    } else {
+        told
+    }
+}
+
+/// The tables of products, each with its first dimension.
+fn items_only(family: &Family) -> impl Iterator<Item = (&'static str, Column)> {
+    let of_items = family.tables.iter().filter(|grouping| grouping.only_items);
+    of_items.filter_map(|grouping| Some((grouping.table, *grouping.dimensions.first()?)))
 }
 
 /// What is grouped by, in the order of the bits of `grouping_id()`: the window, which every set has, is the highest.
@@ -301,11 +318,9 @@ fn outputs(sets: Sets<'_>, revision: i64) -> String {
 
 /// Leaves out the rows without a product from the tables of products.
 fn wanted_sql(family: &Family) -> String {
-    let unwanted = family.tables.iter().filter(|grouping| grouping.only_items).map(|grouping| {
-        let absent = grouping.dimensions.iter().take(1).map(|dimension| format!("{dimension} = '{NONE}'"));
-        format!("({} = '{}' and {})", CUBE.route, grouping.table, absent.collect::<String>())
-    });
-    let unwanted = unwanted.collect::<Vec<_>>();
+    let unwanted = items_only(family)
+        .map(|(table, first)| format!("({} = '{table}' and {first} is null)", CUBE.route))
+        .collect::<Vec<_>>();
     if unwanted.is_empty() { String::new() } else { format!(" where not ({})", unwanted.join(" or ")) }
 }
 
@@ -326,6 +341,16 @@ mod tests {
                 let set = grouping_set(grouping.dimensions);
                 assert!(set.contains(WINDOW) && sql.contains(&set), "{}", grouping.table);
                 assert!(sql.contains(&format!("then '{}'", grouping.table)));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_null_without_a_product_is_a_key_of_tables_of_products_alone() {
+        for family in family::families() {
+            for (table, first) in items_only(family) {
+                let with_it = family.tables.iter().filter(|grouping| grouping.dimensions.contains(&first));
+                assert!(with_it.into_iter().all(|grouping| grouping.only_items), "{table} {first}");
             }
         }
     }
