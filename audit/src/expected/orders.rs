@@ -13,9 +13,11 @@ pub(super) fn query(family: &Family, grouping: &Grouping, records: Records, even
     let mut selected = vec![at.to_string()];
     selected.extend(grouping.dimensions.iter().map(|id| format!("{id}::text")));
     selected.extend(grouping.measures.iter().map(|measure| match measure.kind() {
-        MeasureKind::Count | MeasureKind::Distinct => format!("{}::bigint", measure.column()),
+        // No measure is null: what a line does not say counts as nothing.
+        MeasureKind::Count | MeasureKind::Distinct => format!("coalesce({}, 0)::bigint", measure.column()),
+        MeasureKind::Money => format!("coalesce({}, 0.00)", measure.column()),
         MeasureKind::Text => format!("coalesce({}, '{NONE}')", measure.column()),
-        MeasureKind::Money | MeasureKind::Instant | MeasureKind::Flag => measure.column().to_string(),
+        MeasureKind::Instant | MeasureKind::Flag => measure.column().to_string(),
     }));
     format!(
         "select {} from {events} where {} in ('purchase', 'refund') and {} \
@@ -24,4 +26,20 @@ pub(super) fn query(family: &Family, grouping: &Grouping, records: Records, even
         EVENT.event_name,
         records.sql(family, at.name()),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::family::ORDERS;
+
+    use super::*;
+
+    #[test]
+    fn no_measure_is_null_where_a_line_lacks_it() {
+        let table = &ORDERS.tables[0];
+        let sql = query(&ORDERS, table, Records::All, "raw.events");
+        for measure in table.measures {
+            assert!(sql.contains(&format!("coalesce({}, ", measure.column())), "{measure:?} in {sql}");
+        }
+    }
 }
