@@ -63,10 +63,10 @@ def main(folder):
         "orders": ORDERS,
     }
     same(sales, "funnel", {name: one(f"select {measure} {OF_DAY}", day=day) for name, measure in steps.items()})
-    same(sales, "net_by_category", groups("category", NET, day, "and item_id is not null"))
+    same(sales, "net_by_category", groups("coalesce(category, '(none)')", NET, day, "and item_id is not null"))
     same(sales, "order_lines", one(f"select count(*) {OF_DAY} and event_name in ('purchase', 'refund')", day=day))
     top = shown[sales]["top_product"]
-    best = max(groups("item_id || item_name", NET, day, "and item_id is not null").values())
+    best = max(groups("(item_id, coalesce(item_name, '(none)'))::text", NET, day, "and item_id is not null").values())
     compared += 1
     if Decimal(top["net"]) != best:
         wrong.append(f"{sales}: the top product shows {top['net']}, the raw events say {best}")
