@@ -2,11 +2,13 @@
 //!
 //! Random visits of few users under few session ids: with different declared starts, some less than a ms
 //! apart; out of order, at the same instant, before their start and a day after it, with different
-//! demographics. The stream reads them from files, a micro-batch each, in the order in which they came in; it
-//! and the batch write to Cassandra, and each time what stands there is compared with the independent SQL.
+//! demographics; some lack a part of what is told of a product or an order. The stream reads them from files,
+//! a micro-batch each, in the order in which they came in; it and the batch write to Cassandra, and each time
+//! what stands there is compared with the independent SQL.
 //! `STOREPULSE_LONG_TESTS=1` takes more visits and every family that is computed from events;
 //! `STOREPULSE_SEED` repeats a run whose seed was printed.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -40,6 +42,12 @@ const MICRO_BATCHES: usize = 4;
 /// So many of them are judged by SQL, and the others by the function, as in a job whose server got a newer
 /// jar meanwhile: on the same checkpoint and with the same state.
 const JUDGED_BY_SQL: usize = 2;
+/// Later visits begin up to so many hours after the first.
+const HOURS_OF_VISITS: i64 = 15;
+/// A comparison of fewer rows, or as many, says little.
+const TOO_FEW: usize = 10;
+/// Of a run that takes long.
+const LONG_VISITS: usize = 3_000;
 /// How long a stream may take for all its files.
 const PATIENCE_S: f64 = 240.0;
 
@@ -49,7 +57,10 @@ fn events(seed: u64, visits: usize) -> Vec<Event> {
     let mut all = Vec::new();
     for visit in 0..visits {
         let (user_id, session_id) = (id(&mut rng, 6), id(&mut rng, 8));
-        let begun = support::start() + TimeDelta::minutes(rng.random_range(0..4) * 20);
+        // Most begin at few instants, so that they meet; the others make hours to compare.
+        let hours = if rng.random_ratio(1, 10) { rng.random_range(1..=HOURS_OF_VISITS) } else { 0 };
+        let begun =
+            support::start() + TimeDelta::hours(hours) + TimeDelta::minutes(rng.random_range(0..4) * 20);
         let mut offset_us = 0;
         for mut event in support::events(seed ^ visit as u64, rng.random_range(1..6)) {
             // The same visit as told by a second script, or corrected: of the same ms or not.
@@ -166,7 +177,7 @@ async fn compare(endpoints: &Endpoints, family: &'static Family, events: &[Event
     let day = support::start().date_naive().and_time(chrono::NaiveTime::MIN).and_utc();
     let range = day - TimeDelta::days(1)..day + TimeDelta::days(3);
     let closed = expected(&mut client, family, &range).await;
-    assert!(closed.rows() > 10, "{}: too few rows to mean anything", family.name);
+    assert!(closed.rows() > TOO_FEW, "{}: {} rows are too few to mean anything", family.name, closed.rows());
 
     let (files, checkpoint) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     for (judge, which) in [(Judge::Sql, 0..JUDGED_BY_SQL), (Judge::Function, JUDGED_BY_SQL..usize::MAX)] {
@@ -207,13 +218,23 @@ fn write_files(events: &[Event], folder: &Path, which: &Range<usize>) {
     }
 }
 
+#[test]
+fn the_visits_of_a_long_run_have_hours_to_compare() {
+    for seed in 0..5 {
+        let events = events(seed, LONG_VISITS);
+        let hours: HashSet<_> =
+            events.iter().map(|event| event.occurred_at.timestamp().div_euclid(3_600)).collect();
+        assert!(hours.len() > TOO_FEW, "seed {seed}: {} hours", hours.len());
+    }
+}
+
 #[tokio::test]
 async fn stream_batch_and_sql_agree_on_visits_that_contradict_themselves() {
     let stack = stack::shared(Arc::new(stack::Silent)).await.unwrap();
     let services = Endpoints::from_variables(&stack.env().unwrap()).unwrap();
     let of_events = family::families().filter(|family| family.source == Source::Events);
     let families: Vec<&Family> = if is_long() { of_events.collect() } else { vec![&SESSIONS] };
-    let events = events(seed(), if is_long() { 3_000 } else { 400 });
+    let events = events(seed(), if is_long() { LONG_VISITS } else { 400 });
     let body = async |endpoints: Endpoints| {
         provision::apply(&endpoints).await.unwrap();
         let client = provision::connect(&endpoints.pg_url).await.unwrap();

@@ -133,7 +133,8 @@ fn products(events: &[Event]) -> Rows {
     for event in events {
         let Some(item) = &event.item_id else { continue };
         let hour = us(event.occurred_at).div_euclid(HOUR_US) * HOUR_US;
-        let product = vec![item.to_string(), event.item_name.as_ref().unwrap().to_string()];
+        let name = event.item_name.as_ref().map_or_else(|| cube::NONE.to_owned(), ToString::to_string);
+        let product = vec![item.to_string(), name];
         for key in [hour, hour + HOUR_US] {
             groups.entry((key, product.clone())).or_default().push(event);
         }
@@ -159,13 +160,13 @@ fn orders(events: &[Event]) -> Rows {
         let figures = BTreeMap::from([
             ("event_name", Figure::Text(event.event_name.to_string())),
             ("order_id", or_none(event.order_id.as_ref().map(ToString::to_string))),
-            ("order_line", Figure::Exact(event.order_line.unwrap().into())),
-            ("order_lines", Figure::Exact(event.order_lines.unwrap().into())),
+            ("order_line", Figure::Exact(event.order_line.unwrap_or_default().into())),
+            ("order_lines", Figure::Exact(event.order_lines.unwrap_or_default().into())),
             ("item_id", or_none(event.item_id.as_ref().map(ToString::to_string))),
             ("item_name", or_none(event.item_name.as_ref().map(ToString::to_string))),
             ("category", or_none(event.category.as_ref().map(ToString::to_string))),
-            ("quantity", Figure::Exact(event.quantity.unwrap().into())),
-            ("price", Figure::Hundredths(event.price.unwrap().unscaled().into())),
+            ("quantity", Figure::Exact(event.quantity.unwrap_or_default().into())),
+            ("price", Figure::Hundredths(event.price.map_or(0, |price| price.unscaled().into()))),
             ("currency", or_none(event.currency.map(|currency| currency.to_string()))),
             ("amount_base", Figure::Hundredths(amount(event))),
             ("payment_type", or_none(event.payment_type.as_ref().map(ToString::to_string))),

@@ -66,7 +66,24 @@ fn text<const MAX: usize>(value: &str) -> Text<MAX> {
 pub(crate) fn events(seed: u64, count: usize) -> Vec<Event> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let pool: Vec<Uuid> = (0..40).map(|_| Uuid::from_u128(rng.random())).collect();
-    (0..count).map(|_| event(&mut rng, &pool)).collect()
+    (0..count).map(|_| leaving_out(event(&mut rng, &pool), &mut rng)).collect()
+}
+
+/// One in six without something that ingest asks for and the contract lets be absent: topic and table may
+/// hold it, and all who count have to count it alike.
+fn leaving_out(mut event: Event, rng: &mut ChaCha8Rng) -> Event {
+    match rng.random_range(0..48) {
+        0 => event.item_id = None,
+        1 => event.item_name = None,
+        2 => event.category = None,
+        3 => event.category = Some(text("of no product")),
+        4 => event.quantity = None,
+        5 => (event.price, event.currency) = (None, None),
+        6 => event.amount_base = None,
+        7 => (event.order_id, event.order_line, event.order_lines) = (None, None, None),
+        _ => {}
+    }
+    event
 }
 
 fn event(rng: &mut ChaCha8Rng, pool: &[Uuid]) -> Event {
