@@ -4,6 +4,7 @@ pub mod collector;
 pub mod context;
 pub mod draft;
 pub mod randomuser;
+pub mod scrub;
 pub mod simulator;
 pub mod users;
 
