@@ -40,6 +40,7 @@ mod replay;
 mod rows;
 mod screening;
 mod shape;
+mod shared_line;
 mod shop_order;
 mod tally;
 mod told;

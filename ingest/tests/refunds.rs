@@ -248,3 +248,27 @@ async fn refunds_of_an_order_are_found_by_their_index_in_the_days_since_its_purc
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_purchase_that_leaves_nothing_open_is_known_to_the_whole_refund_beside_it() {
+    with_database(async |database| {
+        let mut store = database.store().await;
+        let complete = json!({
+            "gender": "female", "age": 33, "country": "CH", "city": "Bern", "latitude": 46.9, "longitude": 7.4,
+            "session_id": "6d0ac2ce-2d3b-4d5c-a1a0-5e5d2c9d7e12", "session_started_at": at(NOON),
+            "returning": false, "device": "mobile", "channel": "direct",
+        });
+        let mut purchase = with(line("o-1", ("uno", 2, "3.10"), [1, 1]), "purchase", None);
+        purchase.as_object_mut().unwrap().extend(complete.as_object().unwrap().clone());
+        let purchase = event(0, purchase);
+        assert!(purchase.open.is_none());
+        let said = append(&mut store, &[purchase.clone(), whole("r-1", "o-1")]).await;
+        assert_eq!((refused(&said), said.fresh), (Vec::new(), Fresh::All));
+        assert_eq!(database.back("o-1").await, ["uno 2 3.10 6.20"]);
+        let again = append(&mut store, &[purchase, whole("r-1", "o-1")]).await;
+        assert_eq!(again.repeats.len() + refused(&again).len(), 0);
+        assert_eq!(database.left("o-1").await, 0);
+        database.ledger().await;
+    })
+    .await;
+}

@@ -1,9 +1,9 @@
 //! Refunds: PostgreSQL tells what is left of their orders.
 //!
-//! A purchase that is told under the shared id of its order's line ([`ids::order_line`]) is found by that id
-//! alone: its identity stands in `raw.event_identity`, and names the event. So no table of lines is needed,
-//! and no scan. The first lines are asked for; they tell how many there are. The refunds of an order are
-//! found by an index of their own.
+//! A purchase that is told under the shared id of its order's line ([`contracts::ids::order_line`]) is found
+//! by that id alone: its identity stands in `raw.event_identity`, and names the event. So no table of lines is
+//! needed, and no scan. The first lines are asked for; they tell how many there are. The refunds of an order
+//! are found by an index of their own.
 //!
 //! Refunds are judged before the transaction that stores them, by what was found. That transaction holds
 //! their orders (`raw.hold_refunds`) before it stores anything, and fails where something was added
@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use contracts::validation::{Accepted, Rejection};
-use contracts::{Event, Reason, ids};
+use contracts::{Event, Reason};
 use uuid::Uuid;
 
 use super::admission::Refused;
@@ -31,6 +31,7 @@ use super::quarantine::{SetAside, kept_once};
 use super::replay::{Judgement, Verdict};
 use super::rows::{EncodedRows, Sealed};
 use super::screening::Screening;
+use super::shared_line::shared_line;
 use crate::source::draft;
 use found::Found;
 use order::Order;
@@ -236,14 +237,4 @@ fn lines_of(refund: &Accepted, order: &Order) -> Result<Vec<Accepted>, Rejection
 
 fn unknown(detail: String) -> Rejection {
     Rejection { reason: Reason::UnknownOrder, field: "order_id", detail }
-}
-
-/// The order and the line of a purchase that stands under their shared id.
-fn shared_line(purchase: &Event) -> Option<(String, i32)> {
-    if purchase.event_name != contracts::vocabulary::EventName::Purchase {
-        return None;
-    }
-    let (order_id, line) = (purchase.order_id.as_deref()?, purchase.order_line?);
-    let shared = ids::rekeyed(purchase.occurred_at, ids::SHARED, &ids::order_line(order_id, line));
-    (ids::identity(&shared) == ids::identity(&purchase.event_id)).then(|| (order_id.to_owned(), line))
 }

@@ -10,6 +10,7 @@ use contracts::{Event, ids};
 use uuid::Uuid;
 
 use super::other_events::Kept;
+use super::shared_line::shared_line;
 use super::shop_order::ShopOrder;
 use super::tally::{Counts, Tally};
 use super::told::Told;
@@ -109,7 +110,9 @@ impl EncodedRows {
     #[must_use]
     pub fn take(&mut self, accepted: &Accepted) -> bool {
         let is_refund = accepted.event.event_name == EventName::Refund;
-        if accepted.open.is_some() || accepted.visit_start != VisitStart::Told || is_refund {
+        // A purchase that nothing is open of waits as well: a refund of its order may come with it.
+        let is_waiting = is_refund || shared_line(&accepted.event).is_some();
+        if accepted.open.is_some() || accepted.visit_start != VisitStart::Told || is_waiting {
             if self.is_full() {
                 return false;
             }

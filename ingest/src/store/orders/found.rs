@@ -11,11 +11,12 @@ use contracts::{Event, ids};
 use tokio_postgres::{Client, Error, Row};
 use uuid::Uuid;
 
+use super::Orders;
 use super::shop::{self, Known};
-use super::{Orders, shared_line};
 use crate::store::error::StoreError;
 use crate::store::held::Seen;
 use crate::store::identity;
+use crate::store::shared_line::shared_line;
 
 /// Most orders have no more lines.
 const FIRST_LINES: i32 = 8;
