@@ -7,11 +7,13 @@
 //! ```text
 //! # name as in the address and in the records' source, shop system, secret
 //! shop shopify 2f7c…
-//! shop woocommerce q8W…
+//! outlet woocommerce q8W…
 //! ```
 //!
-//! Two lines may have one name and system while one secret is replaced by the other.
+//! Two lines may have one name and system while one secret is replaced by the other. A name is of one system:
+//! by it orders are told from those of other shops.
 
+mod addresses;
 mod delivery;
 mod shopify;
 #[cfg(test)]
@@ -32,7 +34,7 @@ use crate::keys::{Key, KeysError};
 use crate::limits::Limits;
 use crate::share::Share;
 
-pub(crate) use delivery::{Delivery, Head, ToldLine, ToldOrder};
+pub(crate) use delivery::{Delivery, Head, ToldLine, ToldOrder, ToldRefund, ToldUnread};
 
 /// A shop system whose webhooks are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,13 +136,19 @@ impl Hooks {
     /// # Errors
     /// The first line that is wrong.
     pub fn parse(text: &str) -> Result<Self, HooksError> {
-        let mut hooks = Vec::new();
+        let mut hooks: Vec<Hook> = Vec::new();
         for (line, text) in (1..).zip(text.lines()) {
             let text = text.trim();
             if text.is_empty() || text.starts_with('#') {
                 continue;
             }
-            hooks.push(hook(text).map_err(|fault| HooksError::Line { line, fault })?);
+            let hook = hook(text).map_err(|fault| HooksError::Line { line, fault })?;
+            if hooks.iter().any(|known| known.key.name() == hook.key.name() && known.system != hook.system) {
+                let fault =
+                    "this name is that of a shop of the other system: give each shop a name of its own";
+                return Err(HooksError::Line { line, fault });
+            }
+            hooks.push(hook);
         }
         Ok(Self(hooks))
     }

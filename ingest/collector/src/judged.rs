@@ -9,12 +9,13 @@ use contracts::validation::{self, Accepted, Rejection, VisitStart};
 use ingest::source::context;
 use ingest::source::draft::Fields as _;
 use ingest::store::{
-    Committed, EncodedRows, Fresh, Kept, OtherEvent, OtherKind, SetAside, ShopLine, ShopOrder, kept_once,
+    Committed, EncodedRows, Fresh, Kept, LineRefund, OtherEvent, OtherKind, SetAside, ShopLine, ShopOrder,
+    UnreadLine, kept_once,
 };
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::hooks::{ToldLine, ToldOrder};
+use crate::hooks::{ToldLine, ToldOrder, ToldRefund, ToldUnread};
 use crate::item::Mapped;
 use crate::record::SenderRecord;
 use crate::refusal::Refusal;
@@ -210,50 +211,60 @@ impl Judged {
         rates: &Rates,
         event_bytes: usize,
     ) -> Self {
-        let ToldOrder { order_id, as_of, rank, is_void, lines, mut unread, refunds, refund, otherwise } =
-            told;
         // A delivery is as large as all of its lines.
         let event_bytes_of_all = usize::MAX;
         let judge = |record: &Mapped| accept(record, source, ingested_at, rates, event_bytes_of_all, None);
-        let mut set_aside = Vec::new();
-        let mut taken = Vec::with_capacity(lines.len());
-        for ToldLine { key, quantity, amount, by_units, purchase } in lines {
-            match judge(&purchase) {
-                Ok((accepted, _)) => {
-                    taken.push(ShopLine { key, quantity, amount, by_units, purchase: accepted });
-                }
-                Err(rejection) => {
-                    set_aside.push(aside(&purchase, &rejection, source, ingested_at, event_bytes));
-                    let place: Option<i32> = purchase.optional("order_line").ok().flatten();
-                    unread.push((key, place.unwrap_or(1)));
-                }
-            }
-        }
-        match judge(&refund) {
-            Ok((refund, _)) => {
-                let (refund, otherwise) = (Box::new(refund), Box::new(otherwise));
-                let order = ShopOrder {
-                    order_id,
-                    as_of,
-                    rank,
-                    is_void,
-                    lines: taken,
-                    unread,
-                    refunds,
-                    refund,
-                    otherwise,
-                };
-                self.others += order.rows();
-                let has_room = self.rows.take_shop_order(order);
-                debug_assert!(has_room, "a delivery fits into a commit");
-            }
+        let aside = |record: &Mapped, why: &Rejection| aside(record, why, source, ingested_at, event_bytes);
+        let refund = match judge(&told.refund) {
+            Ok((refund, _)) => Box::new(refund),
             Err(rejection) => {
                 // Nothing can be booked of an order of which even that cannot be told.
-                set_aside = vec![aside(&refund, &rejection, source, ingested_at, event_bytes)];
+                self.set_aside.push(aside(&told.refund, &rejection));
                 self.others += 1;
+                return self;
+            }
+        };
+        let (mut lines, mut unread) = (Vec::with_capacity(told.lines.len()), Vec::new());
+        for ToldLine { key, quantity, amount, by_units, purchase } in told.lines {
+            match judge(&purchase) {
+                Ok((accepted, _)) => {
+                    lines.push(ShopLine { key, quantity, amount, by_units, purchase: accepted });
+                }
+                Err(rejection) => {
+                    let place: Option<i32> = purchase.optional("order_line").ok().flatten();
+                    let (key, place) = (Some(key), place.unwrap_or(1));
+                    unread.push(UnreadLine { key, place, aside: aside(&purchase, &rejection) });
+                }
             }
         }
-        self.set_aside.extend(set_aside);
+        for ToldUnread { key, place, purchase } in told.unread {
+            if let Err(rejection) = judge(&purchase) {
+                unread.push(UnreadLine { key, place, aside: aside(&purchase, &rejection) });
+            }
+        }
+        let mut line_refunds = Vec::with_capacity(told.line_refunds.len());
+        for ToldRefund { key, refund } in told.line_refunds {
+            match judge(&refund) {
+                Ok((refund, _)) => line_refunds.push(LineRefund { key, refund }),
+                Err(rejection) => self.set_aside.push(aside(&refund, &rejection)),
+            }
+        }
+        let order = ShopOrder {
+            order_id: told.order_id,
+            created_at: told.created_at,
+            as_of: told.as_of,
+            rank: told.rank,
+            is_void: told.is_void,
+            lines,
+            unread,
+            line_refunds,
+            refunds: told.refunds,
+            refund,
+            otherwise: Box::new(told.otherwise),
+        };
+        self.others += order.rows();
+        let has_room = self.rows.take_shop_order(order);
+        debug_assert!(has_room, "a delivery fits into a commit");
         self
     }
 

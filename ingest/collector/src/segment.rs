@@ -9,7 +9,7 @@ mod kept;
 mod message;
 pub(crate) mod openapi;
 mod product;
-mod scrub;
+pub(crate) mod scrub;
 #[cfg(test)]
 mod spoilt;
 #[cfg(test)]

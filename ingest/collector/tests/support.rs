@@ -49,7 +49,30 @@ pub(crate) struct Scene {
     /// The API key, and the line by which a collector knows it.
     pub(crate) key: keys::NewKey,
     pub(crate) http: reqwest::Client,
-    _postgres: Arc<Isolated>,
+    _postgres: Postgres,
+}
+
+/// Whose PostgreSQL a scene is on.
+enum Postgres {
+    /// That of this binary's tests, which ends with them.
+    Own { _stack: Arc<Isolated> },
+    /// That of the warm stack, on which the scene leaves nothing.
+    Warm { server: String, database: String },
+}
+
+impl Drop for Postgres {
+    /// Also where the test failed.
+    fn drop(&mut self) {
+        let Self::Warm { server, database } = self else { return };
+        let (server, drop) = (server.clone(), format!("drop database {database} with (force)"));
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async { connect(&server).await.batch_execute(&drop).await.unwrap() });
+        });
+        if dropped.join().is_err() && !std::thread::panicking() {
+            panic!("the scene's database was not dropped");
+        }
+    }
 }
 
 impl Scene {
@@ -64,8 +87,21 @@ impl Scene {
 
     pub(crate) async fn on(postgres: Arc<Isolated>, events_per_s: Option<u32>) -> Self {
         let server = postgres.variable("PG_URL").unwrap().unwrap();
-        let name = format!("t_{:012x}", Uuid::now_v7().as_u128() & 0xffff_ffff_ffff);
-        let url = provision::create_database(&server, &name).await.unwrap();
+        let name = database_name();
+        Self::in_database(&server, &name, Postgres::Own { _stack: postgres }, events_per_s).await
+    }
+
+    /// On the warm stack, for tests that neither stop PostgreSQL nor count what else it does.
+    pub(crate) async fn on_warm_stack() -> Self {
+        let stack = stack::shared(Arc::new(Silent)).await.unwrap();
+        let server = stack.variable("PG_URL").unwrap().unwrap();
+        let name = database_name();
+        let postgres = Postgres::Warm { server: server.clone(), database: name.clone() };
+        Self::in_database(&server, &name, postgres, None).await
+    }
+
+    async fn in_database(server: &str, name: &str, postgres: Postgres, events_per_s: Option<u32>) -> Self {
+        let url = provision::create_database(server, name).await.unwrap();
         let client = connect(&url).await;
         for migration in MIGRATIONS {
             client.batch_execute(migration.sql).await.unwrap();
@@ -160,6 +196,10 @@ impl Scene {
         assert_eq!(counts[3], self.count("select count(*) from raw.quarantine").await);
         counts
     }
+}
+
+fn database_name() -> String {
+    format!("t_{:012x}", Uuid::now_v7().as_u128() & 0xffff_ffff_ffff)
 }
 
 pub(crate) fn config(pg_url: &str, keys: &str, limits: Limits) -> CollectorConfig {

@@ -181,6 +181,10 @@ impl Store {
                 Failure::Outdated => {
                     self.admission = None;
                     self.roll_back(session).await;
+                    // Orders are judged by the rules, too.
+                    if let Some(rows) = &unpaid {
+                        (orders, sealed) = self.sealed(rows.clone()).await?;
+                    }
                 }
                 Failure::Outrun => {
                     self.roll_back(session).await;

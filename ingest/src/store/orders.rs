@@ -9,14 +9,17 @@
 //! their orders (`raw.hold_refunds`) before it stores anything, and fails where something was added
 //! meanwhile: then they are judged again. So of two who pay back at once, the second one knows of the first.
 
+mod admitted;
 mod back;
 mod found;
 mod order;
+mod placed;
 mod shop;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use contracts::admission::Admission;
 use contracts::validation::{Accepted, Rejection};
 use contracts::{Event, Reason};
 use uuid::Uuid;
@@ -103,16 +106,25 @@ impl Store {
         let told = refunds.iter().map(|(_, refund)| refund);
         let told = told.chain(of_shop.iter().map(|(_, order)| order.refund.as_ref()));
         let ids: Vec<String> = of_shop.iter().map(|(_, order)| order.order_id.clone()).collect();
-        let mut found = self.found(told, rows.purchases(), &ids).await?;
+        let (mut found, admission) = self.found(told, rows.purchases(), &ids).await?;
         let (seen, mut moves) = (found.seen(), Moves::default());
-        for (source, told) in of_shop {
+        for (source, mut told) in of_shop {
             let known = found.states.entry(told.order_id.clone()).or_default();
             let order = found.orders.entry(told.order_id.clone()).or_default();
-            let (booked, state) = shop::book(&told, known, order);
+            if let Err(rejection) = admitted::admit(&mut told, known, order, &admission) {
+                paid_back.set_aside.push(admitted::refused(source.as_ref(), &told, &rejection));
+                continue;
+            }
+            let shop::Booked { booked, refused, unread, state } = shop::book(&told, known, order);
             if let Some(state) = state {
                 known.move_on(&told, state, &mut moves);
             }
-            let has_room = if booked.is_empty() {
+            let is_other = booked.is_empty() && refused.is_empty();
+            paid_back.set_aside.extend(unread);
+            for (refund, rejection) in refused {
+                paid_back.refuse(source.as_ref(), &refund, rejection);
+            }
+            let has_room = if is_other {
                 // Nothing of it is new: that it came is counted.
                 let source = source.as_deref().unwrap_or("store").to_owned();
                 let received_at = told.refund.event.ingested_at;
@@ -170,7 +182,7 @@ impl Store {
             return Ok((verdicts, None));
         }
         let purchases = verdicts.iter().flat_map(|verdict| verdict.judgement.events());
-        let mut found = self.found(told.iter(), purchases.map(|accepted| &accepted.event), &[]).await?;
+        let (mut found, _) = self.found(told.iter(), purchases.map(|accepted| &accepted.event), &[]).await?;
         let seen = found.seen();
         for verdict in &mut verdicts {
             let Some(accepted) = refund(verdict) else { continue };
@@ -191,13 +203,14 @@ impl Store {
         Ok((verdicts, Some(seen)))
     }
 
-    /// What is known of the orders that these pay back, purchases that come with them included.
+    /// What is known of the orders that these pay back, purchases that come with them included, and the rules
+    /// in force.
     async fn found<'a>(
         &mut self,
         refunds: impl Iterator<Item = &'a Accepted>,
         purchases: impl Iterator<Item = &'a Event>,
         of_shop: &[String],
-    ) -> Result<Found, StoreError> {
+    ) -> Result<(Found, Admission), StoreError> {
         let refunds: Vec<&Accepted> = refunds.collect();
         let mut told = Orders::new();
         for refund in &refunds {
@@ -210,11 +223,15 @@ impl Store {
                 order.sell(line, purchase.clone());
             }
         }
-        let Some(rest) = refunds.first().map(|refund| &refund.event) else { return Ok(Found::default()) };
-        let rows = self
-            .repeatable("look for orders", async |client| found::look(client, &told, of_shop).await)
+        let (rows, admission) = self
+            .admitted("look for orders", async |client, admission| {
+                Ok((found::look(client, &told, of_shop).await?, admission.clone()))
+            })
             .await?;
-        Found::of(told, rows, rest)
+        let Some(rest) = refunds.first().map(|refund| &refund.event) else {
+            return Ok((Found::default(), admission));
+        };
+        Ok((Found::of(told, rows, rest)?, admission))
     }
 }
 

@@ -226,7 +226,9 @@ impl EncodedRows {
     /// The events that PostgreSQL has to tell of.
     pub(super) fn open(&mut self) -> impl Iterator<Item = &mut Accepted> {
         let of_shop = self.of_orders.shop_orders.iter_mut().flat_map(|(_, order)| {
-            order.lines.iter_mut().map(|line| &mut line.purchase).chain([order.refund.as_mut()])
+            let lines = order.lines.iter_mut().map(|line| &mut line.purchase);
+            let refunds = order.line_refunds.iter_mut().map(|line| &mut line.refund);
+            lines.chain(refunds).chain([order.refund.as_mut()])
         });
         self.open.iter_mut().chain(&mut self.of_orders.refunds).map(|(_, accepted)| accepted).chain(of_shop)
     }

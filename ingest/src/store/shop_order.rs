@@ -5,12 +5,15 @@ use contracts::money::Exact;
 use contracts::validation::Accepted;
 
 use super::other_events::OtherEvent;
+use super::quarantine::SetAside;
 
 /// An order as its shop system tells it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShopOrder {
-    /// Its id, for which the lines' shared ids are made.
+    /// Its id among those of all shops, for which the lines' shared ids are made.
     pub order_id: String,
+    /// When it was bought; nothing where refunds of it are told and not the order as it is.
+    pub created_at: Option<DateTime<Utc>>,
     /// When the shop changed it last.
     pub as_of: DateTime<Utc>,
     /// Tells changes of one moment apart: the greater one is the later.
@@ -20,8 +23,10 @@ pub struct ShopOrder {
     pub is_void: bool,
     /// Its lines, also those of which nothing is sold any more.
     pub lines: Vec<ShopLine>,
-    /// Lines that could not be read, by the shop's ids, each with its place: they stay as they are.
-    pub unread: Vec<(String, i32)>,
+    /// Lines that were refused: they stay as they are.
+    pub unread: Vec<UnreadLine>,
+    /// Refunds that name their lines.
+    pub line_refunds: Vec<LineRefund>,
     /// Refunds that name no lines.
     pub refunds: Vec<ShopRefund>,
     /// A refund of the whole order: who, and when. What is taken away is paid back so.
@@ -45,6 +50,26 @@ pub struct ShopLine {
     pub purchase: Accepted,
 }
 
+/// A line that was refused.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnreadLine {
+    /// The shop's id of it, where that can be read.
+    pub key: Option<String>,
+    /// Where it stands among those that are told.
+    pub place: i32,
+    /// What is set aside of it, once its place in the order is known.
+    pub aside: SetAside,
+}
+
+/// A refund of a line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LineRefund {
+    /// The shop's id of the line, where that can be read.
+    pub key: Option<String>,
+    /// The refund; its line is that of its place in what was told, and of the order once it is booked.
+    pub refund: Accepted,
+}
+
 /// A refund of a sum, whatever for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShopRefund {
@@ -59,12 +84,12 @@ impl ShopOrder {
     /// How many rows it may become at most.
     #[must_use]
     pub const fn rows(&self) -> usize {
-        Self::rows_of(self.lines.len(), self.refunds.len())
+        Self::rows_of(self.lines.len(), self.refunds.len(), self.line_refunds.len())
     }
 
-    /// How many rows an order of so many lines and refunds may become at most.
+    /// How many rows an order of so many lines, refunds of sums and refunds of lines may become at most.
     #[must_use]
-    pub const fn rows_of(lines: usize, refunds: usize) -> usize {
-        1 + lines * (2 + refunds)
+    pub const fn rows_of(lines: usize, refunds: usize, line_refunds: usize) -> usize {
+        1 + lines * (2 + refunds) + line_refunds
     }
 }

@@ -13,25 +13,36 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::System;
+use super::{System, addresses};
 use crate::item::{Item, Mapped};
 
 /// Characters of an id, and of a topic, that are kept.
 const ID_CHARS: usize = 200;
 /// Refunds of an order that are read.
 const MAX_REFUNDS: usize = 100;
+/// Rows that an order may become at most.
+const MAX_ROWS: usize = 9_000;
 
 /// How a delivery came.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Head<'a> {
     /// When.
     pub(crate) at: DateTime<Utc>,
+    /// From which shop, by the name that it has here.
+    pub(crate) shop: &'a str,
     /// What it is about, by its header.
     pub(crate) topic: &'a str,
     /// Its id, by its header.
     pub(crate) id: Option<&'a str>,
     /// When it was set off, by its header.
     pub(crate) triggered_at: Option<&'a str>,
+}
+
+impl Head<'_> {
+    /// An order's id among those of all shops: their numbers are the same.
+    pub(super) fn order_id(&self, id: &str) -> String {
+        format!("{}/{id}", self.shop)
+    }
 }
 
 /// What a delivery tells.
@@ -47,12 +58,15 @@ pub(crate) struct Delivery {
 #[derive(Debug)]
 pub(crate) struct ToldOrder {
     pub(crate) order_id: String,
+    /// When it was bought; nothing where refunds of it are told and not the order as it is.
+    pub(crate) created_at: Option<DateTime<Utc>>,
     pub(crate) as_of: DateTime<Utc>,
     pub(crate) rank: i64,
     pub(crate) is_void: bool,
     pub(crate) lines: Vec<ToldLine>,
-    /// Lines whose sums cannot be read, by their ids, each with its place: they stay as they are.
-    pub(crate) unread: Vec<(String, i32)>,
+    /// Lines whose ids or sums cannot be read: they stay as they are.
+    pub(crate) unread: Vec<ToldUnread>,
+    pub(crate) line_refunds: Vec<ToldRefund>,
     pub(crate) refunds: Vec<ShopRefund>,
     pub(crate) refund: Mapped,
     pub(crate) otherwise: OtherEvent,
@@ -68,10 +82,25 @@ pub(crate) struct ToldLine {
     pub(crate) purchase: Mapped,
 }
 
+/// A line that cannot be read, at its place among those that are told.
+#[derive(Debug)]
+pub(crate) struct ToldUnread {
+    pub(crate) key: Option<String>,
+    pub(crate) place: i32,
+    pub(crate) purchase: Mapped,
+}
+
+/// A refund of a line, by the shop's id of it.
+#[derive(Debug)]
+pub(crate) struct ToldRefund {
+    pub(crate) key: Option<String>,
+    pub(crate) refund: Mapped,
+}
+
 impl ToldOrder {
     /// How many rows it may become at most.
     pub(crate) const fn rows(&self) -> usize {
-        ShopOrder::rows_of(self.lines.len(), self.refunds.len())
+        ShopOrder::rows_of(self.lines.len(), self.refunds.len(), self.line_refunds.len())
     }
 }
 
@@ -86,7 +115,7 @@ impl Delivery {
         Self { items: vec![Item::Other(Box::new(other(system, body, head)))], order: None }
     }
 
-    /// Something that cannot be read: set aside as it came.
+    /// Something that cannot be read: set aside as it came, but for IP addresses.
     pub(super) fn refused(
         mut record: Mapped,
         body: &[u8],
@@ -94,8 +123,9 @@ impl Delivery {
         field: &'static str,
         detail: &str,
     ) -> Self {
-        record.refuse(reason, field, detail);
-        record.set("delivery", String::from_utf8_lossy(body));
+        let kept = addresses::without(body);
+        record.refuse(reason, field, format!("{detail}{}", kept.note()));
+        record.set("delivery", kept.text);
         Self { items: vec![Item::Records(vec![record])], order: None }
     }
 }
@@ -167,6 +197,7 @@ pub(super) fn written(at: DateTime<Utc>, head: &Head<'_>) -> Value {
 pub(super) struct Parts<'a> {
     pub(super) system: System,
     pub(super) body: &'a [u8],
+    /// Among those of all shops.
     pub(super) order_id: String,
     /// Who ordered, and how.
     pub(super) common: Mapped,
@@ -190,13 +221,14 @@ pub(super) fn order(
     parts: Parts<'_>,
     lines: Vec<Line>,
     refunds: Vec<ShopRefund>,
+    line_refunds: Vec<ToldRefund>,
     head: &Head<'_>,
 ) -> Delivery {
     let Parts { system, body, order_id, common, created_at, as_of, rank, is_void } = parts;
     let count = lines.len();
     if count > MAX_ORDER_LINES as usize
         || refunds.len() > MAX_REFUNDS
-        || (count + 1) * (refunds.len() + 2) > 9_000
+        || (count + 1) * (refunds.len() + 2) + line_refunds.len() > MAX_ROWS
     {
         return Delivery::refused(
             common,
@@ -206,7 +238,6 @@ pub(super) fn order(
             "it has too many lines or refunds",
         );
     }
-    let mut delivery = Delivery::default();
     let (mut told, mut unread) = (Vec::with_capacity(count), Vec::new());
     for (place, line) in (1..).zip(lines) {
         let mut purchase = common.clone();
@@ -219,7 +250,8 @@ pub(super) fn order(
         for (field, value) in line.fields {
             purchase.set(field, value);
         }
-        purchase.set_known_by(format!("{}/{}", system.name(), ids::order_line(&order_id, place)));
+        let known_by = line.key.as_ref().map_or_else(|| place.to_string(), |key| format!("line-{key}"));
+        purchase.set_known_by(format!("{}/order/{order_id}/{known_by}", system.name()));
         let units = line.sums.map_or(0, |(units, ..)| units);
         purchase.set("quantity", units.max(1));
         match (line.key, line.sums) {
@@ -234,18 +266,47 @@ pub(super) fn order(
                     "line_items",
                     "its id, its units or its sums cannot be read",
                 );
-                unread.extend(key.map(|key| (key, place)));
-                delivery.items.push(Item::Records(vec![purchase]));
+                unread.push(ToldUnread { key, place, purchase });
             }
         }
     }
+    let order = ToldOrder {
+        created_at: Some(created_at),
+        rank,
+        is_void,
+        lines: told,
+        unread,
+        refunds,
+        ..refunds_of(system, body, (order_id, common), as_of, line_refunds, head)
+    };
+    Delivery { items: Vec::new(), order: Some(Box::new(order)) }
+}
+
+/// Refunds of an order of which nothing else is told; `common` is who ordered, as far as that is known.
+pub(super) fn refunds_of(
+    system: System,
+    body: &[u8],
+    (order_id, common): (String, Mapped),
+    as_of: DateTime<Utc>,
+    line_refunds: Vec<ToldRefund>,
+    head: &Head<'_>,
+) -> ToldOrder {
     let mut refund = common;
     refund.set("event_name", "refund");
     refund.set("occurred_at", written(as_of, head));
     refund.set("order_id", order_id.clone());
     refund.set("shared_id", format!("refund/{order_id}"));
-    let otherwise = other(system, body, head);
-    let order = ToldOrder { order_id, as_of, rank, is_void, lines: told, unread, refunds, refund, otherwise };
-    delivery.order = Some(Box::new(order));
-    delivery
+    ToldOrder {
+        order_id,
+        created_at: None,
+        as_of,
+        rank: 0,
+        is_void: false,
+        lines: Vec::new(),
+        unread: Vec::new(),
+        line_refunds,
+        refunds: Vec::new(),
+        refund,
+        otherwise: other(system, body, head),
+    }
 }

@@ -9,8 +9,10 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::Value;
 
 use super::System;
-use super::delivery::{Delivery, Head, Line, Parts, id, list, order, sum, text, whole, written};
-use crate::item::{Item, Mapped};
+use super::delivery::{
+    Delivery, Head, Line, Parts, ToldRefund, id, list, order, refunds_of, sum, text, whole, written,
+};
+use crate::item::Mapped;
 
 const SHOPIFY: System = System::Shopify;
 
@@ -57,7 +59,7 @@ fn of_order(told: &Value, record: Mapped, body: &[u8], head: &Head<'_>) -> Deliv
     if told["test"] == true {
         return Delivery::other(SHOPIFY, body, head);
     }
-    let Some(order_id) = id(&told["id"]) else {
+    let Some(order_id) = id(&told["id"]).map(|id| head.order_id(&id)) else {
         return Delivery::refused(record, body, Reason::MissingField, "id", "it is no id of an order");
     };
     let created_at = instant(&told["created_at"]);
@@ -76,24 +78,22 @@ fn of_order(told: &Value, record: Mapped, body: &[u8], head: &Head<'_>) -> Deliv
     let lines = list(&told["line_items"]).iter();
     let lines = lines.map(|line| of_line(line, &told["currency"], is_cancelled, &refunded)).collect();
     let triggered_at = head.triggered_at.and_then(|at| DateTime::parse_from_rfc3339(at).ok());
+    let line_refunds = refunds
+        .iter()
+        .flat_map(|refund| refund_lines(refund, &order_id, &common, told["currency"].as_str(), head))
+        .collect();
     let parts = Parts {
         system: SHOPIFY,
         body,
-        order_id: order_id.clone(),
-        common: common.clone(),
+        order_id,
+        common,
         created_at,
         as_of,
         rank: triggered_at.map_or(0, |at| at.timestamp_micros()),
         // What is cancelled with refunds is paid back by them.
         is_void: is_cancelled && refunded.is_empty(),
     };
-    let mut delivery = order(parts, lines, Vec::new(), head);
-    if delivery.order.is_some() {
-        for refund in refunds {
-            delivery.items.extend(refund_lines(refund, &order_id, &common, told["currency"].as_str(), head));
-        }
-    }
-    delivery
+    order(parts, lines, Vec::new(), line_refunds, head)
 }
 
 /// A line. What refunds name is paid back by them; units that are gone without one were edited away.
@@ -147,7 +147,8 @@ fn common(told: &Value, mut record: Mapped, order_id: &str) -> Mapped {
 }
 
 fn of_refund(told: &Value, record: Mapped, body: &[u8], head: &Head<'_>) -> Delivery {
-    let (Some(_), Some(order_id)) = (id(&told["id"]), id(&told["order_id"])) else {
+    let order_id = id(&told["order_id"]).map(|id| head.order_id(&id));
+    let (Some(_), Some(order_id)) = (id(&told["id"]), order_id) else {
         return Delivery::refused(
             record,
             body,
@@ -159,11 +160,13 @@ fn of_refund(told: &Value, record: Mapped, body: &[u8], head: &Head<'_>) -> Deli
     // A refund does not tell whose it is.
     let mut common = record;
     common.set("anonymous_id", format!("order/{order_id}"));
-    let items: Vec<Item> = refund_lines(told, &order_id, &common, None, head).collect();
-    if items.is_empty() {
+    let lines: Vec<ToldRefund> = refund_lines(told, &order_id, &common, None, head).collect();
+    if lines.is_empty() {
         return Delivery::other(SHOPIFY, body, head);
     }
-    Delivery { items, order: None }
+    let at = instant(&told["created_at"]).unwrap_or(head.at);
+    let order = refunds_of(SHOPIFY, body, (order_id, common), at, lines, head);
+    Delivery { items: Vec::new(), order: Some(Box::new(order)) }
 }
 
 /// The lines of a refund. Its adjustments are of no line.
@@ -173,7 +176,7 @@ fn refund_lines<'a>(
     common: &'a Mapped,
     currency: Option<&'a str>,
     head: &'a Head<'_>,
-) -> impl Iterator<Item = Item> + 'a {
+) -> impl Iterator<Item = ToldRefund> + 'a {
     let lines = list(&refund["refund_line_items"]);
     (1..).zip(lines).filter_map(move |(place, line): (i32, &Value)| {
         let money = &line["subtotal_set"]["shop_money"];
@@ -203,6 +206,6 @@ fn refund_lines<'a>(
         record.set("amount", amount.map_or(Value::Null, |amount| amount.to_string().into()));
         let told = currency.or(money["currency_code"].as_str());
         record.set("currency", told.map_or(Value::Null, Value::from));
-        Some(Item::Records(vec![record]))
+        Some(ToldRefund { key: id(&line["line_item_id"]), refund: record })
     })
 }

@@ -40,3 +40,12 @@ fn a_file_that_others_may_read_is_refused() {
         assert_eq!(matches!(Hooks::open(&path), Err(HooksError::Open(_))), is_refused, "{mode:o}");
     }
 }
+
+#[test]
+fn a_name_is_of_one_shop_system() {
+    let error = Hooks::parse("shop shopify long-secret\nshop woocommerce long-secret").unwrap_err();
+    assert!(matches!(error, HooksError::Line { line: 2, .. }), "{error}");
+    let two =
+        Hooks::parse("shop shopify long-secret\nshop shopify another-secret\nwoo woocommerce long-secret");
+    assert_eq!(two.unwrap().of(System::Shopify, "shop").len(), 2);
+}

@@ -1,9 +1,10 @@
 //! WooCommerce's webhooks: `order.created` and `order.updated` tell an order as it is. Its refunds stand in
-//! it as sums, without lines.
+//! it as [sums](sums), mostly without lines.
+
+mod sums;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use contracts::Reason;
-use ingest::store::ShopRefund;
 use serde_json::Value;
 
 use super::System;
@@ -49,7 +50,7 @@ pub(super) fn translate(body: &[u8], head: &Head<'_>) -> Delivery {
     if !matches!(head.topic, "order.created" | "order.updated" | "order.restored") {
         return Delivery::other(System::Woocommerce, body, head);
     }
-    let Some(order_id) = id(&told["id"]) else {
+    let Some(order_id) = id(&told["id"]).map(|id| head.order_id(&id)) else {
         return Delivery::refused(record, body, Reason::MissingField, "id", "it is no id of an order");
     };
     let created_at = instant(&told["date_created_gmt"]);
@@ -61,20 +62,11 @@ pub(super) fn translate(body: &[u8], head: &Head<'_>) -> Delivery {
     let includes_tax = told["prices_include_tax"] == true;
     let lines = list(&told["line_items"]).iter();
     let lines = lines.map(|line| of_line(line, &told["currency"], is_sale, includes_tax)).collect();
-    let refunds = list(&told["refunds"]).iter().filter_map(|refund| {
-        Some(ShopRefund { id: id(&refund["id"])?, amount: sum(&refund["total"])?.abs().into() })
-    });
-    let parts = Parts {
-        system: System::Woocommerce,
-        body,
-        common: common(&told, record, &order_id),
-        order_id,
-        created_at,
-        as_of,
-        rank,
-        is_void,
-    };
-    order(parts, lines, refunds.collect(), head)
+    let common = common(&told, record, &order_id);
+    let (refunds, line_refunds) = sums::refunds(&told, &order_id, &common, as_of, head);
+    let parts =
+        Parts { system: System::Woocommerce, body, common, order_id, created_at, as_of, rank, is_void };
+    order(parts, lines, refunds, line_refunds, head)
 }
 
 /// In UTC, without saying so.
@@ -89,16 +81,16 @@ fn of_line(line: &Value, currency: &Value, is_sale: bool, includes_tax: bool) ->
         let paid = sum(&line["total"])?.checked_add(tax)?;
         Some(if is_sale { (units, units, paid) } else { (units, 0, rust_decimal::Decimal::ZERO) })
     });
+    let mut fields = product(line);
+    fields.push(("currency", text(currency)));
+    Line { key: id(&line["id"]), fields, sums, by_units: false }
+}
+
+fn product(line: &Value) -> Vec<(&'static str, Value)> {
     let item_id =
         ["product_id", "sku", "name"].into_iter().find_map(|field| id(&line[field]).filter(|id| id != "0"));
     let name = id(&line["name"]).or_else(|| item_id.clone());
-    let fields = vec![
-        ("item_id", item_id.into()),
-        ("item_name", name.into()),
-        ("category", "unknown".into()),
-        ("currency", text(currency)),
-    ];
-    Line { key: id(&line["id"]), fields, sums, by_units: false }
+    vec![("item_id", item_id.into()), ("item_name", name.into()), ("category", "unknown".into())]
 }
 
 /// Who ordered, and how. The e-mail address becomes a UUID before anything is stored.

@@ -60,6 +60,7 @@ async fn collect(
         let [_, topic, id] = system.headers();
         let head = Head {
             at: taking.now(),
+            shop: &name,
             topic: text(&headers, topic).unwrap_or_default(),
             id: text(&headers, id),
             triggered_at: text(&headers, "x-shopify-triggered-at"),

@@ -80,7 +80,7 @@ fn write(raw: &RawValue, out: &mut Vec<u8>) {
 }
 
 /// Whether a text is an address, with or without a port, or a list of such.
-fn is_address(text: &str) -> bool {
+pub(crate) fn is_address(text: &str) -> bool {
     let is_one = |text: &str| {
         let text = text.trim();
         let bare = text.trim_start_matches('[').trim_end_matches(']');

@@ -29,7 +29,8 @@ macro_rules! columns {
     ($rest:literal) => {
         concat!(
             "select event_id, event_name, occurred_at, order_id, order_line, order_lines, item_id, item_name, category,
-                brand, price::text, currency, quantity, amount_base::text, rate::text, rate_date, payment_type
+                brand, price::text, currency, quantity, amount_base::text, rate::text, rate_date, payment_type,
+                user_id, session_id, session_started_at, \"returning\"
              from raw.events where ",
             $rest
         )
@@ -206,6 +207,10 @@ fn event(row: &Row, event_name: EventName, rest: &Event) -> Result<Event, StoreE
         rate: parsed(row, "rate")?,
         rate_date: row.get("rate_date"),
         payment_type: parsed(row, "payment_type")?,
+        user_id: row.get("user_id"),
+        session_id: row.get("session_id"),
+        session_started_at: row.get("session_started_at"),
+        returning: row.get("returning"),
         ..rest.clone()
     })
 }

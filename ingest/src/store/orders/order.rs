@@ -4,7 +4,7 @@
 //! more than its purchase. Units follow as far as they go: where money is left of no unit, the rest goes back
 //! as one.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use contracts::event::{Amount, Price, Rate};
 use contracts::money::{self, Cost, Exact};
@@ -22,6 +22,8 @@ pub(in super::super) struct Order {
     /// By their identities, so that each stands here once.
     refunds: Vec<Event>,
     known: HashSet<Uuid>,
+    /// Of refunds whose line the shop system tells, by their identities.
+    assigned: HashMap<Uuid, i32>,
 }
 
 /// A line of it.
@@ -58,6 +60,28 @@ impl Order {
         if self.known.insert(ids::identity(&refund.event_id)) {
             self.refunds.push(refund);
         }
+    }
+
+    /// Whether a refund was taken in.
+    pub(super) fn has_refund(&self, refund: &Event) -> bool {
+        self.known.contains(&ids::identity(&refund.event_id))
+    }
+
+    /// Says of which lines a refund is that came before they were known; one that names one of them stays.
+    pub(super) fn assign(&mut self, refund: &Event, lines: &[i32]) {
+        let identity = ids::identity(&refund.event_id);
+        let stored = self.refunds.iter().find(|stored| ids::identity(&stored.event_id) == identity);
+        if let Some(stored) = stored
+            && !stored.order_line.is_some_and(|line| lines.contains(&line))
+            && let Some(line) = lines.first()
+        {
+            self.assigned.insert(identity, *line);
+        }
+    }
+
+    /// Whose it is: a purchase of it.
+    pub(super) fn first(&self) -> Option<&Event> {
+        self.lines.values().next().map(|line| &line.purchase)
     }
 
     /// Its purchases, by their lines.
@@ -224,7 +248,8 @@ impl Order {
             lines = self.lines.keys().copied().collect();
         }
         // Some tell the line of the order, others the place in the refund: so it only says where to begin.
-        lines.sort_by_key(|line| (Some(*line) != refund.order_line, *line));
+        let named = self.assigned.get(&identity).copied().or(refund.order_line);
+        lines.sort_by_key(|line| (Some(*line) != named, *line));
         lines
     }
 }

@@ -10,15 +10,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use contracts::ids;
 use contracts::money::Cost;
-use contracts::validation::{Accepted, Claim, MAX_ORDER_LINES};
+use contracts::validation::{Accepted, Claim, MAX_ORDER_LINES, Rejection};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Error};
 
 use super::back::line_back;
 use super::order::Order;
+use super::placed;
 use crate::store::error::StoreError;
 use crate::store::held::{Moves, StateAt};
+use crate::store::quarantine::SetAside;
 use crate::store::shop_order::{ShopLine, ShopOrder};
 
 /// What was told of an order before.
@@ -27,6 +29,9 @@ pub(super) struct State {
     /// The next line.
     next: i32,
     lines: BTreeMap<String, LineState>,
+    /// When it was bought.
+    #[serde(default)]
+    created_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,7 +51,25 @@ pub(super) struct Known {
     pub(super) state: State,
 }
 
+/// What becomes of an order.
+#[derive(Debug, Default)]
+pub(super) struct Booked {
+    /// Purchases and refunds, which the order knows of.
+    pub(super) booked: Vec<Accepted>,
+    /// Refunds that cannot be paid back.
+    pub(super) refused: Vec<(Accepted, Rejection)>,
+    /// Lines that were refused, each at its place in the order.
+    pub(super) unread: Vec<SetAside>,
+    /// The new state, where it is newer.
+    pub(super) state: Option<State>,
+}
+
 impl Known {
+    /// When the order was bought, where that was told.
+    pub(super) fn bought_at(&self) -> Option<DateTime<Utc>> {
+        self.state.created_at
+    }
+
     /// Takes the new state over, and moves the stored one on.
     pub(super) fn move_on(&mut self, order: &ShopOrder, state: State, moves: &mut Moves) {
         let at = (order.as_of, order.rank);
@@ -75,84 +98,77 @@ pub(super) fn read(at: DateTime<Utc>, rank: i64, state: &str) -> Result<Known, S
     Ok(Known { at: Some((at, rank)), state: serde_json::from_str(state).map_err(bad)? })
 }
 
-/// Books what changed of an order: purchases and refunds, which `order` knows of afterwards. The new state,
-/// where it is newer.
-pub(super) fn book(told: &ShopOrder, known: &Known, order: &mut Order) -> (Vec<Accepted>, Option<State>) {
-    let mut booked = Vec::new();
-    let is_newer = known.at.is_none_or(|at| at < (told.as_of, told.rank));
-    let state = is_newer.then(|| Booking { told, order, booked: &mut booked }.lines(known));
-    // Refunds only come: also those that an older state tells.
-    for refund in &told.refunds {
-        booked.extend(order.sum_back(&told.refund, &refund.id, refund.amount));
+/// Books what changed of an order.
+pub(super) fn book(told: &ShopOrder, known: &Known, order: &mut Order) -> Booked {
+    let mut made = Booked::default();
+    let is_newer = told.created_at.is_some() && known.at.is_none_or(|at| at < (told.as_of, told.rank));
+    let mut booking = Booking { told, order, made: &mut made };
+    if is_newer {
+        let state = booking.state(known);
+        made.state = Some(state);
+    } else {
+        // Refunds only come: also those that an older state tells.
+        booking.pay_lines_back(&known.state);
     }
-    (booked, state)
+    for refund in &told.refunds {
+        made.booked.extend(order.sum_back(&told.refund, &refund.id, refund.amount));
+    }
+    made
 }
 
 struct Booking<'a> {
     told: &'a ShopOrder,
     order: &'a mut Order,
-    booked: &'a mut Vec<Accepted>,
+    made: &'a mut Booked,
 }
 
 impl Booking<'_> {
-    fn lines(&mut self, known: &Known) -> State {
+    /// The order as it is told, from what was known of it.
+    fn state(&mut self, known: &Known) -> State {
         let mut state = known.state.clone();
-        let is_first = known.at.is_none();
-        let keys: BTreeSet<&str> = self.told.lines.iter().map(|line| line.key.as_str()).collect();
-        let is_unread = |key: &String| self.told.unread.iter().any(|(unread, _)| unread == key);
-        let gone = |key: &String| !keys.contains(key.as_str()) && !is_unread(key);
-        let gone: Vec<String> = state.lines.keys().filter(|key| gone(key)).cloned().collect();
-        for key in gone {
-            if let Some(line) = state.lines.get_mut(&key) {
-                self.take_away(line, line.units, line.sum);
-                (line.units, line.sum) = (0, Decimal::ZERO);
-            }
-        }
-        // The places of the first time are those that a browser tells.
-        if is_first {
-            state.next =
-                1 + i32::try_from(self.told.lines.len() + self.told.unread.len()).unwrap_or(MAX_ORDER_LINES);
-            // What stands in quarantine has the id of its place, and is sold there whenever it is replayed.
-            for (key, place) in &self.told.unread {
-                let unsold = LineState { at: vec![*place], units: 0, sum: Decimal::ZERO, sold: false };
-                state.lines.insert(key.clone(), unsold);
-            }
-        }
+        state.created_at = self.told.created_at;
+        let added = self.give_places(&mut state, known.at.is_none());
         let lines = state.next - 1;
+        // Whatever becomes less, once refunds have taken theirs of it.
+        let mut less = Vec::new();
         for line in &self.told.lines {
-            let place = line.purchase.event.order_line.unwrap_or(1);
-            if !state.lines.contains_key(&line.key) {
-                let at = if is_first { place } else { self.free(&mut state.next) };
-                let sold = line.quantity > 0;
-                let nothing = LineState { at: vec![at], units: 0, sum: Decimal::ZERO, sold };
-                state.lines.insert(line.key.clone(), nothing);
-                if sold {
-                    self.sell(line, at, lines.max(at), (line.quantity, line.amount.to_decimal()), is_first);
-                }
-            } else if let Some(before) = state.lines.get(&line.key).cloned() {
-                let (units, sum) = (line.quantity - before.units, line.amount.to_decimal() - before.sum);
-                if units == 0 && (line.by_units || sum.is_zero()) {
-                    continue;
-                } else if sum > Decimal::ZERO || sum.is_zero() && units > 0 {
-                    // What was told of and not sold yet, as an order that was not paid, has its line.
-                    let at = match before.at.first() {
-                        Some(at) if !before.sold => *at,
-                        _ => self.free(&mut state.next),
-                    };
-                    self.sell(line, at, lines.max(at), (units.max(1), sum), !before.sold);
-                    if let Some(state) = state.lines.get_mut(&line.key) {
-                        state.sold = true;
-                        if !state.at.contains(&at) {
-                            state.at.push(at);
-                        }
-                    }
-                } else {
-                    self.take_away(&before, (-units).max(1), -sum);
-                }
-            }
+            let Some(before) = state.lines.get(&line.key).cloned() else { continue };
+            let (units, sum) = (line.quantity - before.units, line.amount.to_decimal() - before.sum);
             if let Some(state) = state.lines.get_mut(&line.key) {
                 (state.units, state.sum) = (line.quantity, line.amount.to_decimal());
             }
+            if units == 0 && (line.by_units || sum.is_zero()) {
+                continue;
+            } else if sum > Decimal::ZERO || sum.is_zero() && units > 0 {
+                // What was told of and not sold yet, as an order that was not paid, has its line.
+                let at = match before.at.first() {
+                    Some(at) if !before.sold => *at,
+                    _ => self.free(&mut state.next),
+                };
+                let is_first = !before.sold && !added.contains(&line.key);
+                self.sell(line, at, lines.max(at), (units.max(1), sum), is_first);
+                if let Some(state) = state.lines.get_mut(&line.key) {
+                    state.sold = true;
+                    if !state.at.contains(&at) {
+                        state.at.push(at);
+                    }
+                }
+            } else {
+                less.push((before, (-units).max(1), -sum));
+            }
+        }
+        self.pay_lines_back(&state);
+        let gone = self.gone(&state);
+        for key in gone {
+            let Some(line) = state.lines.get_mut(&key) else { continue };
+            if line.units == 0 && line.sum.is_zero() {
+                continue;
+            }
+            less.push((line.clone(), line.units, line.sum));
+            (line.units, line.sum) = (0, Decimal::ZERO);
+        }
+        for (line, units, sum) in less {
+            self.take_away(&line, units, sum);
         }
         if self.told.is_void {
             for at in self.order.line_numbers() {
@@ -166,6 +182,89 @@ impl Booking<'_> {
             }
         }
         state
+    }
+
+    /// Gives each line that is new its place, which it keeps, and sets those that were refused aside under
+    /// theirs: what stands in quarantine is sold there, whenever it is replayed. Returns the lines that are
+    /// new in an order that is not.
+    fn give_places(&mut self, state: &mut State, is_first: bool) -> BTreeSet<String> {
+        let place = |line: &ShopLine| line.purchase.event.order_line.unwrap_or(1);
+        let lines = self.told.lines.iter().map(|line| (place(line), Some(&line.key), None::<&SetAside>));
+        let refused = self.told.unread.iter().map(|line| (line.place, line.key.as_ref(), Some(&line.aside)));
+        let mut told: Vec<_> = lines.chain(refused).collect();
+        told.sort_by_key(|(place, ..)| *place);
+        if is_first {
+            // The places of the first time are those that a browser tells.
+            state.next = 1 + told.last().map_or(0, |(place, ..)| *place);
+        }
+        let mut added = BTreeSet::new();
+        for (place, key, aside) in told {
+            let known = key.and_then(|key| state.lines.get(key)).and_then(|line| line.at.first().copied());
+            let at = match known {
+                Some(at) => at,
+                None if is_first => place,
+                None => self.free(&mut state.next),
+            };
+            if let Some(key) = key.filter(|_| known.is_none()) {
+                let unsold = LineState { at: vec![at], units: 0, sum: Decimal::ZERO, sold: false };
+                state.lines.insert(key.clone(), unsold);
+                if !is_first {
+                    added.insert(key.clone());
+                }
+            }
+            if let Some(aside) = aside {
+                self.made.unread.push(placed::line(aside, &self.told.order_id, at));
+            }
+        }
+        added
+    }
+
+    /// Lines that are told no more. Where the id of one cannot be read, it may be any of them.
+    fn gone(&self, state: &State) -> Vec<String> {
+        let mut keys: BTreeSet<&String> = self.told.lines.iter().map(|line| &line.key).collect();
+        for line in &self.told.unread {
+            let Some(key) = &line.key else { return Vec::new() };
+            keys.insert(key);
+        }
+        state.lines.keys().filter(|key| !keys.contains(key)).cloned().collect()
+    }
+
+    /// Pays back what refunds tell of lines, each of its own line.
+    fn pay_lines_back(&mut self, state: &State) {
+        let line_of = |key: Option<&String>| key.and_then(|key| state.lines.get(key));
+        // Those that came before their order did not know their lines.
+        for refund in &self.told.line_refunds {
+            if let Some(line) = line_of(refund.key.as_ref()) {
+                self.order.assign(&refund.refund.event, &line.at);
+            }
+        }
+        for told in &self.told.line_refunds {
+            if self.order.has_refund(&told.refund.event) {
+                continue;
+            }
+            let mut refund = told.refund.clone();
+            if let Some(line) = line_of(told.key.as_ref()) {
+                let with_rest = line.at.iter().rev().find(|at| self.order.left_of(**at).1 > 0);
+                if let Some(at) = with_rest.or(line.at.first()) {
+                    placed::refund(&mut refund, *at, self.order.purchase(*at).as_ref());
+                }
+            }
+            match self.part(&refund) {
+                Ok(back) => {
+                    self.order.pay_back(back.event.clone());
+                    self.made.booked.push(back);
+                }
+                Err(rejection) => self.made.refused.push((refund, rejection)),
+            }
+        }
+    }
+
+    fn part(&self, refund: &Accepted) -> Result<Accepted, Rejection> {
+        if self.order.is_known() {
+            return self.order.part(refund);
+        }
+        let order_id = &self.told.order_id;
+        Err(super::unknown(format!("no purchase of order {order_id} is stored; replay it once there is one")))
     }
 
     /// The next line that nobody has told of: a page may tell an order in more lines than its shop system.
@@ -203,7 +302,7 @@ impl Booking<'_> {
         purchase.claim = Some(Claim { event_id: event.event_id, told: None });
         if at <= MAX_ORDER_LINES {
             self.order.sell(at, purchase.event.clone());
-            self.booked.push(purchase);
+            self.made.booked.push(purchase);
         }
     }
 
@@ -241,7 +340,7 @@ impl Booking<'_> {
         let Some(purchase) = self.order.purchase(at) else { return };
         if let Some(refund) = line_back(refund, &purchase, units, hundredths, &id) {
             self.order.pay_back(refund.event.clone());
-            self.booked.push(refund);
+            self.made.booked.push(refund);
         }
     }
 }

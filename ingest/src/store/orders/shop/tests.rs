@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::*;
 use crate::source::draft;
 use crate::store::other_events::{OtherEvent, OtherKind};
-use crate::store::shop_order::ShopRefund;
+use crate::store::shop_order::{LineRefund, ShopRefund, UnreadLine};
 
 /// A line as it is told: units, and hundredths that they cost.
 type Line = (i32, i64);
@@ -49,11 +49,13 @@ fn told(minutes: i64, lines: &[Option<Line>], refunds: &[(u32, i64)]) -> ShopOrd
     };
     ShopOrder {
         order_id: "o-1".to_owned(),
+        created_at: Some(at(0)),
         as_of: at(minutes),
         rank: 0,
         is_void: false,
         lines: there.iter().enumerate().map(line).collect(),
         unread: Vec::new(),
+        line_refunds: Vec::new(),
         refunds: refunds
             .iter()
             .map(|(id, hundredths)| ShopRefund {
@@ -82,13 +84,17 @@ struct Books {
     order: Order,
     known: Known,
     booked: BTreeMap<Uuid, Event>,
+    refused: Vec<contracts::Reason>,
+    unread: Vec<SetAside>,
 }
 
 impl Books {
     /// Books a state; how much was new.
     fn take(&mut self, told: &ShopOrder) -> usize {
         let before = self.booked.len();
-        let (booked, state) = book(told, &self.known, &mut self.order);
+        let Booked { booked, refused, unread, state } = book(told, &self.known, &mut self.order);
+        self.refused.extend(refused.into_iter().map(|(_, rejection)| rejection.reason));
+        self.unread.extend(unread);
         if let Some(state) = state {
             self.known.move_on(told, state, &mut Moves::default());
         }
@@ -110,6 +116,31 @@ impl Books {
         left.retain(|_, left| *left != 0);
         left
     }
+}
+
+/// A line that was refused, at its place among those that are told.
+fn unread(key: &str, place: i32) -> UnreadLine {
+    let payload = json!({ "shared_id": "x", "order_line": place, "order_lines": 2, "item_id": key });
+    let aside = SetAside {
+        source: "collector/shop".to_owned(),
+        coordinates: key.to_owned(),
+        reason: contracts::Reason::InvalidField,
+        detail: String::new(),
+        payload: payload.to_string().into_bytes(),
+        user_id: None,
+        quarantined_at: at(0),
+    };
+    UnreadLine { key: Some(key.to_owned()), place, aside }
+}
+
+/// A refund of a line of which all products are the same.
+fn of_line(id: usize, key: usize, hundredths: i64) -> LineRefund {
+    let fields = json!({
+        "event_name": "refund", "shared_id": format!("refund/o-1/line-{id}"), "item_id": "item-0", "item_name": "x",
+        "category": "x", "quantity": 1, "amount": Decimal::new(hundredths, 2).to_string(), "currency": "EUR",
+        "order_line": 1, "order_lines": 1,
+    });
+    LineRefund { key: Some(key.to_string()), refund: judged(fields, 1) }
 }
 
 fn state() -> impl Strategy<Value = Vec<Option<Line>>> {
@@ -191,7 +222,7 @@ fn a_line_that_is_replayed_or_told_again_counts_once() {
     // The first line could not be read, and stands in quarantine under the id of its place.
     let mut first = told(1, &[Some((1, 310)), Some((2, 500))], &[]);
     first.lines.remove(0);
-    first.unread.push(("0".to_owned(), 1));
+    first.unread.push(unread("0", 1));
     assert_eq!(books.take(&first), 1);
     let replayed = purchase(0, (1, 310), [1, 2]);
     let shared = ids::rekeyed(at(0), ids::SHARED, &ids::order_line("o-1", 1));
@@ -243,4 +274,93 @@ fn an_order_that_a_page_told_and_that_failed_first_counts_where_it_is_paid_at_la
     assert_eq!(books.take(&failed), 1);
     assert_eq!(books.take(&told(3, &[Some((1, 310))], &[])), 1);
     assert_eq!(books.left(), BTreeMap::from([("item-0".to_owned(), 310)]));
+}
+
+proptest! {
+    #[test]
+    fn every_line_that_is_told_has_one_place_and_no_other_has_it(
+        states in prop::collection::vec(prop::collection::vec((0..6usize, any::<bool>()), 1..6), 1..8),
+        as_told in prop::collection::vec(0..8usize, 0..16),
+    ) {
+        let states: Vec<ShopOrder> = (0..).zip(states).map(|(minutes, lines)| {
+            let mut order = ShopOrder { lines: Vec::new(), ..told(minutes, &[], &[]) };
+            let mut seen = BTreeSet::new();
+            let lines: Vec<(usize, bool)> = lines.into_iter().filter(|(key, _)| seen.insert(*key)).collect();
+            for (place, (key, is_read)) in (1..).zip(&lines) {
+                match is_read {
+                    true => order.lines.push(ShopLine {
+                        key: key.to_string(),
+                        quantity: 1,
+                        amount: Decimal::new(100, 2).into(),
+                        by_units: false,
+                        purchase: purchase(*key, (1, 100), [place, lines.len()]),
+                    }),
+                    false => order.unread.push(unread(&key.to_string(), i32::try_from(place).unwrap())),
+                }
+            }
+            order
+        }).collect();
+        let mut books = Books::default();
+        for which in as_told.iter().filter(|which| **which < states.len()) {
+            books.take(&states[*which]);
+        }
+        // What stands in quarantine of a line, and what is sold of it first, has its place.
+        let mut places: BTreeMap<i64, String> = BTreeMap::new();
+        let mut first: BTreeMap<String, i64> = BTreeMap::new();
+        for aside in &books.unread {
+            let payload: Value = serde_json::from_slice(&aside.payload).unwrap();
+            let (at, key) = (payload["order_line"].as_i64().unwrap(), aside.coordinates.clone());
+            prop_assert_eq!(payload["shared_id"].as_str().unwrap(), ids::order_line("o-1", i32::try_from(at).unwrap()));
+            prop_assert_eq!(places.entry(at).or_insert_with(|| key.clone()), &key);
+            prop_assert_eq!(*first.entry(key).or_insert(at), at);
+        }
+        for event in books.booked.values() {
+            let (at, key) = (i64::from(event.order_line.unwrap()), event.item_id.as_deref().unwrap()[5..].to_owned());
+            prop_assert_eq!(places.entry(at).or_insert_with(|| key.clone()), &key, "{} is another's", at);
+        }
+    }
+
+    #[test]
+    fn refunds_of_lines_of_one_product_take_nothing_from_one_another(
+        lines in prop::collection::vec(100..5_000i64, 2..5),
+        refunds in prop::collection::vec((0..4usize, 1..100i64), 0..6),
+        is_first in any::<bool>(),
+    ) {
+        let refunds: Vec<(usize, i64)> = refunds.into_iter().filter(|(key, _)| *key < lines.len()).collect();
+        let taken = |key: usize| refunds.iter().filter(|refund| refund.0 == key).map(|refund| refund.1).sum::<i64>();
+        prop_assume!((0..lines.len()).all(|key| taken(key) <= lines[key]));
+        let there: Vec<Option<Line>> = lines.iter().map(|hundredths| Some((1, *hundredths))).collect();
+        let mut order = told(1, &there, &[]);
+        for line in &mut order.lines {
+            line.purchase.event.item_id = Some("item-0".parse().unwrap());
+        }
+        order.line_refunds = (0..).zip(&refunds).map(|(id, (key, back))| of_line(id, *key, *back)).collect();
+        let mut books = Books::default();
+        if !is_first {
+            books.take(&ShopOrder { line_refunds: Vec::new(), ..order.clone() });
+            books.take(&ShopOrder { created_at: None, lines: Vec::new(), ..order.clone() });
+        }
+        books.take(&order);
+        prop_assert_eq!(books.take(&order), 0);
+        prop_assert_eq!(&books.refused, &Vec::new());
+        for (line, at) in lines.iter().enumerate().zip(1..) {
+            prop_assert_eq!(books.order.left_of(at).1, line.1 - taken(line.0));
+        }
+    }
+}
+
+#[test]
+fn refunds_alone_of_an_order_that_nobody_told_wait_for_it() {
+    let mut books = Books::default();
+    let mut order = told(1, &[Some((1, 500)), Some((1, 700))], &[]);
+    order.lines[1].purchase.event.item_id = Some("item-0".parse().unwrap());
+    order.line_refunds.push(of_line(1, 1, 700));
+    let alone = ShopOrder { created_at: None, lines: Vec::new(), ..order.clone() };
+    assert_eq!(
+        (books.take(&alone), books.refused.as_slice()),
+        (0, [contracts::Reason::UnknownOrder].as_slice())
+    );
+    assert_eq!(books.take(&order), 3);
+    assert_eq!(books.take(&alone), 0);
+    assert_eq!((books.order.left_of(1).1, books.refused.len()), (500, 1));
 }

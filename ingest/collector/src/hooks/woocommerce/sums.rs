@@ -1,0 +1,142 @@
+//! What of WooCommerce's refunds is for products. A refund is told as one sum, in which shipping and tax are,
+//! too. These count nowhere else, and so they do not here.
+//!
+//! A refund that tells its lines pays these back, by their own amounts. Of any other the sum says what it is
+//! for: exactly what shipping and fees cost is for these. Else it is for products, at their part without tax
+//! where the shop's prices have none.
+
+use chrono::{DateTime, Utc};
+use contracts::Reason;
+use ingest::store::ShopRefund;
+use rust_decimal::{Decimal, RoundingStrategy};
+use serde_json::Value;
+
+use super::{instant, product};
+use crate::hooks::ToldRefund;
+use crate::hooks::delivery::{Head, id, list, sum, text, whole, written};
+use crate::item::Mapped;
+
+/// What an order costs.
+struct Costs {
+    /// Its lines as they are counted, and with their tax.
+    products: [Decimal; 2],
+    /// Each line with its tax.
+    lines: Vec<Decimal>,
+    /// Shipping and fees with their tax.
+    rest: Option<Decimal>,
+}
+
+impl Costs {
+    /// Nothing where a sum of the order cannot be read.
+    fn of(told: &Value) -> Option<Self> {
+        let includes_tax = told["prices_include_tax"] == true;
+        let mut costs = Self { products: [Decimal::ZERO; 2], lines: Vec::new(), rest: None };
+        for line in list(&told["line_items"]) {
+            let (total, tax) = (sum(&line["total"])?, sum(&line["total_tax"]).unwrap_or_default());
+            let with_tax = total.checked_add(tax)?;
+            costs.lines.push(with_tax);
+            let counted = if includes_tax { with_tax } else { total };
+            for (all, of_line) in costs.products.iter_mut().zip([counted, with_tax]) {
+                *all = all.checked_add(of_line)?;
+            }
+        }
+        let rest = sum(&told["total"]).and_then(|total| total.checked_sub(costs.products[1]));
+        costs.rest = rest.filter(|rest| *rest > Decimal::ZERO);
+        Some(costs)
+    }
+
+    /// What of sums with tax is for products.
+    fn counted(&self, sums: Decimal) -> Decimal {
+        let [counted, with_tax] = self.products;
+        let share = sums.checked_mul(counted).and_then(|sums| sums.checked_div(with_tax));
+        let share = share.filter(|_| counted != with_tax && with_tax > Decimal::ZERO).unwrap_or(sums);
+        share.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero)
+    }
+}
+
+/// The refunds of an order: sums of which is known what is for products, and lines.
+pub(super) fn refunds(
+    told: &Value,
+    order_id: &str,
+    common: &Mapped,
+    as_of: DateTime<Utc>,
+    head: &Head<'_>,
+) -> (Vec<ShopRefund>, Vec<ToldRefund>) {
+    let costs = Costs::of(told);
+    let (mut sums, mut lines) = (Vec::new(), Vec::new());
+    let mut refunds: Vec<(String, &Value)> =
+        list(&told["refunds"]).iter().filter_map(|refund| Some((id(&refund["id"])?, refund))).collect();
+    // Each as it came: shares are rounded so that all of them come to what all of the sums are.
+    refunds.sort_by_key(|(id, _)| (id.len(), id.clone()));
+    let (mut passed, mut rest_is_paid) = (Decimal::ZERO, false);
+    for (id, refund) in refunds {
+        let of_lines = list(&refund["line_items"]);
+        if !of_lines.is_empty() {
+            let at = instant(&refund["date_created_gmt"]).unwrap_or(as_of);
+            let mut common = common.clone();
+            common.set("occurred_at", written(at, head));
+            lines.extend(of_lines.iter().zip(1..).filter_map(|(line, place)| {
+                let places = (place, of_lines.len());
+                line_of(told, line, (order_id, &id), common.clone(), places)
+            }));
+            continue;
+        }
+        let Some(total) = sum(&refund["total"]).map(|total| total.abs()) else { continue };
+        let amount = match &costs {
+            Some(Costs { lines, rest: Some(rest), .. })
+                if total == *rest && !rest_is_paid && !lines.contains(rest) =>
+            {
+                rest_is_paid = true;
+                continue;
+            }
+            Some(costs) => {
+                let before = costs.counted(passed);
+                passed = passed.checked_add(total).unwrap_or(passed);
+                costs.counted(passed) - before
+            }
+            None => total,
+        };
+        sums.push(ShopRefund { id, amount: amount.into() });
+    }
+    (sums, lines)
+}
+
+/// The refund of a line; nothing where no money of it goes back.
+fn line_of(
+    told: &Value,
+    line: &Value,
+    (order_id, refund_id): (&str, &str),
+    mut record: Mapped,
+    (place, places): (usize, usize),
+) -> Option<ToldRefund> {
+    let includes_tax = told["prices_include_tax"] == true;
+    let tax = if includes_tax { sum(&line["total_tax"]).unwrap_or_default() } else { Decimal::ZERO };
+    let amount = sum(&line["total"]).and_then(|total| total.checked_add(tax)).map(|amount| amount.abs());
+    if amount.is_some_and(|amount| amount.is_zero()) {
+        return None;
+    }
+    let meta = list(&line["meta_data"]).iter().find(|meta| meta["key"] == "_refunded_item_id");
+    let key = meta.and_then(|meta| id(&meta["value"]));
+    let sold = list(&told["line_items"]).iter().find(|sold| key.is_some() && id(&sold["id"]) == key);
+    for (field, value) in product(sold.unwrap_or(line)) {
+        record.set(field, value);
+    }
+    record.set("event_name", "refund");
+    record.set("order_id", order_id);
+    record.set("order_line", place);
+    record.set("order_lines", places);
+    match id(&line["id"]) {
+        Some(id) => {
+            let shared = format!("refund/{order_id}/{refund_id}-line-{id}");
+            record.set_known_by(format!("woocommerce/{shared}"));
+            record.set("shared_id", shared);
+        }
+        None => record.refuse(Reason::MissingField, "refunds.line_items.id", "it has none"),
+    }
+    // Units that come back are less than none; of a part of the price none does.
+    let units = line["quantity"].as_i64().map(i64::abs).map(Value::from);
+    record.set("quantity", units.as_ref().and_then(whole).unwrap_or(1).max(1));
+    record.set("amount", amount.map_or(Value::Null, |amount| amount.to_string().into()));
+    record.set("currency", text(&told["currency"]));
+    Some(ToldRefund { key, refund: record })
+}
