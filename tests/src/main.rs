@@ -19,6 +19,7 @@ mod erasure;
 mod figures;
 mod history;
 mod hold_and_resume;
+mod hooks;
 mod ledger;
 mod load;
 mod poison;
