@@ -39,7 +39,7 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',', default_value = "100,1000,5000")]
     rates: Vec<u32>,
     /// Seconds at each rate before its first tagged order; Spark's first minutes are slower than all later ones.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 120)]
     warm: u64,
     /// Seconds for which tagged orders come in at each rate.
     #[arg(long, default_value_t = 60)]

@@ -43,7 +43,7 @@ enum What {
     Collector,
     /// The collector beside a key that tries whatever it can: what an honest sender notices, and memory. Takes six minutes.
     Attack(attacking::Options),
-    /// From a tagged order's time to its row in Cassandra, at several rates. Takes eight minutes.
+    /// From a tagged order's time to its row in Cassandra, at several rates. Takes ten minutes.
     Latency(latency::Options),
     /// The Control Center beside a line at 500 events/s: what it takes, and how soon an order is shown.
     Console(watching::Options),

@@ -7,6 +7,7 @@
 
 use chrono::{DateTime, Utc};
 use contracts::Reason;
+use contracts::money::minor_units;
 use ingest::store::ShopRefund;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::Value;
@@ -24,13 +25,17 @@ struct Costs {
     lines: Vec<Decimal>,
     /// Shipping and fees with their tax.
     rest: Option<Decimal>,
+    /// Decimal places of the currency.
+    places: u32,
 }
 
 impl Costs {
     /// Nothing where a sum of the order cannot be read.
     fn of(told: &Value) -> Option<Self> {
         let includes_tax = told["prices_include_tax"] == true;
-        let mut costs = Self { products: [Decimal::ZERO; 2], lines: Vec::new(), rest: None };
+        // A currency that cannot be read is refused with each line.
+        let places = told["currency"].as_str().and_then(|code| code.parse().ok()).map_or(2, minor_units);
+        let mut costs = Self { products: [Decimal::ZERO; 2], lines: Vec::new(), rest: None, places };
         for line in list(&told["line_items"]) {
             let (total, tax) = (sum(&line["total"])?, sum(&line["total_tax"]).unwrap_or_default());
             let with_tax = total.checked_add(tax)?;
@@ -50,7 +55,7 @@ impl Costs {
         let [counted, with_tax] = self.products;
         let share = sums.checked_mul(counted).and_then(|sums| sums.checked_div(with_tax));
         let share = share.filter(|_| counted != with_tax && with_tax > Decimal::ZERO).unwrap_or(sums);
-        share.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero)
+        share.round_dp_with_strategy(self.places, RoundingStrategy::MidpointAwayFromZero)
     }
 }
 
@@ -139,4 +144,25 @@ fn line_of(
     record.set("amount", amount.map_or(Value::Null, |amount| amount.to_string().into()));
     record.set("currency", text(&told["currency"]));
     Some(ToldRefund { key, refund: record })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_part_without_tax_has_the_places_of_the_currency() {
+        for (currency, total, tax, refund, counted) in [
+            ("EUR", "10.00", "1.90", "1.00", "0.84"),
+            ("KWD", "10.000", "1.900", "1.000", "0.840"),
+            ("JPY", "1000", "100", "333", "303"),
+        ] {
+            let line = json!({"total": total, "total_tax": tax});
+            let told = json!({"currency": currency, "prices_include_tax": false, "line_items": [line]});
+            let costs = Costs::of(&told).unwrap();
+            assert_eq!(costs.counted(refund.parse().unwrap()), counted.parse().unwrap(), "{currency}");
+        }
+    }
 }

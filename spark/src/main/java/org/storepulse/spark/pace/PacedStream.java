@@ -6,6 +6,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.apache.spark.SparkContext;
+import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.connector.read.InputPartition;
 import org.apache.spark.sql.connector.read.PartitionReaderFactory;
 import org.apache.spark.sql.connector.read.streaming.MicroBatchStream;
@@ -13,6 +14,7 @@ import org.apache.spark.sql.connector.read.streaming.Offset;
 import org.apache.spark.sql.connector.read.streaming.ReadLimit;
 import org.apache.spark.sql.connector.read.streaming.ReportsSourceMetrics;
 import org.apache.spark.sql.connector.read.streaming.SupportsAdmissionControl;
+import scala.Option;
 
 /** Spark's stream of a Kafka topic; this decides how far a micro-batch goes. */
 final class PacedStream implements MicroBatchStream, SupportsAdmissionControl, ReportsSourceMetrics {
@@ -70,6 +72,10 @@ final class PacedStream implements MicroBatchStream, SupportsAdmissionControl, R
     Offset end = ((SupportsAdmissionControl) kafka).latestOffset(start, ReadLimit.maxRows(size));
     if (options.leads()) {
       lead.told(left(end), now);
+    }
+    Option<SparkSession> session = SparkSession.getActiveSession();
+    if (session.isDefined() && end != null) {
+      CodeGeneration.choose(session.get(), CodeGeneration.records(start, end));
     }
     return end;
   }
