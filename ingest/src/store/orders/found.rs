@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use contracts::validation::MAX_ORDER_LINES;
 use contracts::vocabulary::EventName;
 use contracts::{Event, ids};
@@ -56,7 +56,7 @@ pub(super) struct Found {
 
 /// What PostgreSQL has of some orders.
 pub(super) struct Rows {
-    states: Vec<(String, DateTime<Utc>, i64, String)>,
+    states: Vec<shop::Stored>,
     purchases: Vec<Row>,
     refunds: Vec<Row>,
     since: Uuid,
@@ -67,10 +67,19 @@ pub(super) struct Rows {
 pub(super) async fn look(client: &Client, told: &Orders, of_shop: &[String]) -> Result<Rows, Error> {
     let states = if of_shop.is_empty() { Vec::new() } else { shop::known(client, of_shop).await? };
     let first = told.keys().flat_map(|order| (1..=FIRST_LINES).map(move |line| (order.as_str(), line)));
+    // An order that was told again before it was paid may have nothing at its first places.
+    let mut asked: BTreeMap<String, i32> = states
+        .iter()
+        .filter(|state| state.last > FIRST_LINES)
+        .map(|state| (state.order_id.clone(), state.last))
+        .collect();
+    let behind = asked
+        .iter()
+        .flat_map(|(order, last)| (FIRST_LINES + 1..=*last).map(move |line| (order.as_str(), line)));
     let mut absent = Vec::new();
-    let mut purchases = lines(client, first, &mut absent).await?;
+    let mut purchases = lines(client, first.chain(behind), &mut absent).await?;
     // Lines that were added later are told by none of the first: behind a last one there may be more.
-    let (mut asked, mut more) = (BTreeMap::new(), more_lines(&purchases, &BTreeMap::new())?);
+    let mut more = more_lines(&purchases, &asked)?;
     while !more.is_empty() {
         let wanted =
             more.iter().flat_map(|(order, range)| range.clone().map(move |line| (order.as_str(), line)));
@@ -167,8 +176,7 @@ impl Found {
                 order.pay_back(refund);
             }
         }
-        let known =
-            states.iter().map(|(id, at, rank, state)| Ok((id.clone(), shop::read(*at, *rank, state)?)));
+        let known = states.iter().map(|state| Ok((state.order_id.clone(), state.read()?)));
         let states = known.collect::<Result<_, StoreError>>()?;
         Ok(Self { orders, states, refunds: counts, since, absent })
     }

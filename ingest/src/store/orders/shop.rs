@@ -13,7 +13,7 @@ use contracts::money::Cost;
 use contracts::validation::{Accepted, Claim, MAX_ORDER_LINES, Rejection};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use tokio_postgres::{Client, Error};
+use tokio_postgres::{Client, Error, Row};
 
 use super::back::line_back;
 use super::order::Order;
@@ -78,24 +78,37 @@ impl Known {
     }
 }
 
-/// What is known of orders.
-pub(super) async fn known(
-    client: &Client,
-    orders: &[String],
-) -> Result<Vec<(String, DateTime<Utc>, i64, String)>, Error> {
-    let sql = "select order_id, as_of, rank, state::text from raw.shop_order where order_id = any($1)";
-    let rows = client.query(sql, &[&orders]).await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))).collect()
+/// A state as it is stored.
+pub(super) struct Stored {
+    pub(super) order_id: String,
+    at: StateAt,
+    /// The place of its last line.
+    pub(super) last: i32,
+    state: String,
 }
 
-/// Reads a state.
-pub(super) fn read(at: DateTime<Utc>, rank: i64, state: &str) -> Result<Known, StoreError> {
-    let bad = |error: serde_json::Error| StoreError::BadRow {
-        table: "raw.shop_order",
-        column: "state",
-        detail: error.to_string(),
+/// What is known of orders.
+pub(super) async fn known(client: &Client, orders: &[String]) -> Result<Vec<Stored>, Error> {
+    let sql = "select order_id, as_of, rank, (state->>'next')::int4 - 1, state::text \
+               from raw.shop_order where order_id = any($1)";
+    let rows = client.query(sql, &[&orders]).await?;
+    let stored = |row: &Row| {
+        let at = (row.try_get(1)?, row.try_get(2)?);
+        Ok(Stored { order_id: row.try_get(0)?, at, last: row.try_get(3)?, state: row.try_get(4)? })
     };
-    Ok(Known { at: Some((at, rank)), state: serde_json::from_str(state).map_err(bad)? })
+    rows.iter().map(stored).collect()
+}
+
+impl Stored {
+    /// Reads it.
+    pub(super) fn read(&self) -> Result<Known, StoreError> {
+        let bad = |error: serde_json::Error| StoreError::BadRow {
+            table: "raw.shop_order",
+            column: "state",
+            detail: error.to_string(),
+        };
+        Ok(Known { at: Some(self.at), state: serde_json::from_str(&self.state).map_err(bad)? })
+    }
 }
 
 /// Books what changed of an order.
@@ -134,12 +147,14 @@ impl Booking<'_> {
         for line in &self.told.lines {
             let Some(before) = state.lines.get(&line.key).cloned() else { continue };
             let (units, sum) = (line.quantity - before.units, line.amount.to_decimal() - before.sum);
+            if units == 0 && (line.by_units || sum.is_zero()) {
+                // A price that changed by itself is booked with the next change of the units.
+                continue;
+            }
             if let Some(state) = state.lines.get_mut(&line.key) {
                 (state.units, state.sum) = (line.quantity, line.amount.to_decimal());
             }
-            if units == 0 && (line.by_units || sum.is_zero()) {
-                continue;
-            } else if sum > Decimal::ZERO || sum.is_zero() && units > 0 {
+            if sum > Decimal::ZERO || sum.is_zero() && units > 0 {
                 // What was told of and not sold yet, as an order that was not paid, has its line.
                 let at = match before.at.first() {
                     Some(at) if !before.sold => *at,
