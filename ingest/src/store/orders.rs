@@ -124,15 +124,14 @@ impl Store {
             for (refund, rejection) in refused {
                 paid_back.refuse(source.as_ref(), &refund, rejection);
             }
-            let has_room = if is_other {
+            if is_other {
                 // Nothing of it is new: that it came is counted.
                 let source = source.as_deref().unwrap_or("store").to_owned();
                 let received_at = told.refund.event.ingested_at;
-                rows.take_other(Kept { source, received_at, event: *told.otherwise })
+                rows.put_other(Kept { source, received_at, event: *told.otherwise });
             } else {
-                rows.take_lines(source.as_ref(), booked)
-            };
-            debug_assert!(has_room, "room was kept for them");
+                rows.put_lines(source.as_ref(), booked);
+            }
         }
         paid_back.held = Some(Held { seen, moves });
         for (source, refund) in refunds {

@@ -24,7 +24,8 @@ pub(super) const TRAILER: [u8; 2] = (-1i16).to_be_bytes();
 /// A typical row takes 400 to 500 bytes.
 const TYPICAL_ROW_BYTES: usize = 480;
 
-/// Events as the rows of one binary COPY, at most [`MAX_ROWS_PER_COMMIT`] of them.
+/// Events as the rows of one binary COPY, at most [`MAX_ROWS_PER_COMMIT`] of them. Only what orders of shop
+/// systems become may be more.
 ///
 /// Encoding is apart from writing so that a source can encode on its own thread.
 #[derive(Debug, Clone)]
@@ -263,9 +264,20 @@ impl EncodedRows {
     pub(super) fn take_lines(&mut self, source: Option<&Arc<str>>, lines: Vec<Accepted>) -> bool {
         let fits = self.rows() + lines.len() <= MAX_ROWS_PER_COMMIT;
         if fits {
-            self.open.extend(lines.into_iter().map(|line| (source.cloned(), line)));
+            self.put_lines(source, lines);
         }
         fits
+    }
+
+    /// Takes in what an order of a shop system became. That can be more than room was kept for, as the places
+    /// of its lines are known only here: an order does not wait, and rather makes the commit larger.
+    pub(super) fn put_lines(&mut self, source: Option<&Arc<str>>, lines: Vec<Accepted>) {
+        self.open.extend(lines.into_iter().map(|line| (source.cloned(), line)));
+    }
+
+    /// The same of an order of which nothing is new.
+    pub(super) fn put_other(&mut self, kept: Kept) {
+        self.others.push(kept);
     }
 
     /// The events that wait to be rows, but for refunds.
