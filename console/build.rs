@@ -1,4 +1,5 @@
-//! Embeds uPlot, which `make setup` puts under `.tools/webjars`: as a module, and its style behind ours in one file.
+//! Embeds uPlot, which `make setup` puts under `.tools/webjars`: as a module, and its style behind ours in
+//! one file.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};

@@ -30,7 +30,8 @@ def main(executed, target, data):
         for name, content in resources["outputs"].items():
             file = target / name
             file.parent.mkdir(exist_ok=True)
-            # Points to a tenth of a pixel: a third of the size, and nothing to see. Factors below one stay whole.
+            # Points to a tenth of a pixel: a third of the size, and nothing to see. Factors below one stay
+            # whole.
             text = re.sub(r"(?<![\d.])([1-9]\d*\.\d)\d+", r"\1", content.decode())
             file.write_text("\n".join(line.rstrip() for line in text.splitlines()) + "\n")
         body = body.replace("![svg]", "![plot]")

@@ -106,7 +106,8 @@ impl CheckpointDirectory {
         }
     }
 
-    /// The offsets by partition up to which this query has a topic in its sink; nothing before the first batch.
+    /// The offsets by partition up to which this query has a topic in its sink; nothing before the first
+    /// batch.
     ///
     /// # Errors
     /// When the checkpoint cannot be read.
@@ -160,7 +161,8 @@ pub struct Checkpoints(Vec<(String, CheckpointDirectory)>);
 impl SparkProgress for Checkpoints {
     fn committed_offsets(&self, query: &str, topic: &str) -> Result<Option<BTreeMap<i32, i64>>, VerifyError> {
         let mut newest = None;
-        // Two plans may read one topic; what both have committed is what counts. Users are in one topic for all.
+        // Two plans may read one topic; what both have committed is what counts. Users are in one topic for
+        // all.
         let reads = |of: &str| of == topic || query == REGISTRATIONS.name;
         for (_, checkpoint) in self.0.iter().filter(|(of, _)| reads(of)) {
             let Some(committed) = checkpoint.of(query).committed_offsets(topic)? else { return Ok(None) };

@@ -14,8 +14,8 @@ use crate::report::Difference;
 use crate::row::Rows;
 use crate::{VerifyError, expected, stored};
 
-/// What the tables of a family should hold in a range of its axis where all is closed, by SQL over all records that one snapshot
-/// sees.
+/// What the tables of a family should hold in a range of its axis where all is closed, by SQL over all
+/// records that one snapshot sees.
 #[derive(Debug)]
 pub struct Closed {
     family: &'static Family,

@@ -1,7 +1,8 @@
 //! The comparison: pure, row by row, figure by figure.
 //!
 //! A row whose expectation was the same before and after the tables were read has no excuse: it must match.
-//! Of the others, and only of those, it is not known which records the read caught; they are [in motion](crate::motion).
+//! Of the others, and only of those, it is not known which records the read caught; they are
+//! [in motion](crate::motion).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,9 +1,10 @@
 //! Sends one event through the live system and follows it hop by hop, or names the hop where it stopped.
 //!
-//! The event is a plain `view_item_list` of country XD, which ISO 3166 leaves to users and no shop has: it counts
-//! as any event does, so the figures stay right. It is followed where each part really keeps it: PostgreSQL's
-//! commit, the relay's position and the record in Kafka as a reader of committed records sees them, Spark's
-//! checkpoint, the row in Cassandra. What to do about a hop that does not come is read from `ops`.
+//! The event is a plain `view_item_list` of country XD, which ISO 3166 leaves to users and no shop has: it
+//! counts as any event does, so the figures stay right. It is followed where each part really keeps it:
+//! PostgreSQL's commit, the relay's position and the record in Kafka as a reader of committed records sees
+//! them, Spark's checkpoint, the row in Cassandra. What to do about a hop that does not come is read from
+//! `ops`.
 
 mod advice;
 mod hops;

@@ -1,11 +1,13 @@
 //! Rows that a verification does not hold against the tables, and why.
 //!
-//! - A session that is still **open** has no row yet. Spark gives it out when its watermark passes the session's end; until then the
-//!   row may be missing, or hold fewer events where a visit was closed early and went on.
-//! - A row **left to reconciliation** lies astride the cut of a rebuild: the plan before it did not see the end, the plan after it
-//!   not the beginning. It is excused until a repair has covered it, and only where the family has repairs and is not the cube,
-//!   whose windows a rebuild writes itself, all of them.
-//! - A row that begins **before the retention floor** and ends behind it was computed from records that are gone.
+//! - A session that is still **open** has no row yet. Spark gives it out when its watermark passes the
+//!   session's end; until then the row may be missing, or hold fewer events where a visit was closed early
+//!   and went on.
+//! - A row **left to reconciliation** lies astride the cut of a rebuild: the plan before it did not see the
+//!   end, the plan after it not the beginning. It is excused until a repair has covered it, and only where
+//!   the family has repairs and is not the cube, whose windows a rebuild writes itself, all of them.
+//! - A row that begins **before the retention floor** and ends behind it was computed from records that are
+//!   gone.
 //! - A window of the **present** (a family that is never repaired) from before the cut is not looked at.
 
 use std::ops::Range;
@@ -44,7 +46,8 @@ pub(crate) struct Excused {
 }
 
 impl Excuses {
-    /// Reads plans and repairs; the watermark is the one that the query of sessions went by before its table is read.
+    /// Reads plans and repairs; the watermark is the one that the query of sessions went by before its table
+    /// is read.
     pub(crate) async fn read(
         transaction: &Transaction<'_>,
         closed_to: Option<DateTime<Utc>>,
@@ -172,7 +175,8 @@ mod tests {
         figures.collect()
     }
 
-    /// Compares one row as expected and as stored; what was excused, and whether the row is still there to be compared.
+    /// Compares one row as expected and as stored; what was excused, and whether the row is still there to be
+    /// compared.
     fn judged(
         excuses: &Excuses,
         family: &Family,

@@ -61,8 +61,8 @@ impl Records {
     }
 }
 
-/// The query of a table: the row's instant, the dimensions, the measures. `$1` and `$2` bound the family's axis.
-/// `events` is what to read events from.
+/// The query of a table: the row's instant, the dimensions, the measures. `$1` and `$2` bound the family's
+/// axis. `events` is what to read events from.
 fn query(family: &Family, grouping: &Grouping, records: Records, events: &str) -> String {
     match (family.geometry, family.source) {
         (_, Source::Users) => registrations::query(grouping),
@@ -74,9 +74,9 @@ fn query(family: &Family, grouping: &Grouping, records: Records, events: &str) -
     }
 }
 
-/// The events that rows in a range of a family's axis may be computed from. Each day of events is a table, and bounds on the id that
-/// stand in the statement spare its planner all other days. An id is within a minute of its event's time; a day is left, so that
-/// this takes nothing from the check.
+/// The events that rows in a range of a family's axis may be computed from. Each day of events is a table,
+/// and bounds on the id that stand in the statement spare its planner all other days. An id is within a
+/// minute of its event's time; a day is left, so that this takes nothing from the check.
 fn events_of(family: &Family, axis: Option<&Range<DateTime<Utc>>>) -> String {
     let Some(range) = axis else { return "raw.events".to_owned() };
     let (step_us, length_us) = family.stretch_us();
@@ -90,7 +90,8 @@ fn events_of(family: &Family, axis: Option<&Range<DateTime<Utc>>>) -> String {
     )
 }
 
-/// The rows a table should hold, of all time or of a range of the family's axis; as of the transaction's snapshot.
+/// The rows a table should hold, of all time or of a range of the family's axis; as of the transaction's
+/// snapshot.
 pub(crate) async fn rows(
     transaction: &Transaction<'_>,
     family: &Family,

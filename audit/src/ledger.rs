@@ -1,10 +1,10 @@
 //! The ledger from end to end: what each stage counted, brought together and compared.
 //!
-//! The order is that of [`verify`](crate::verify()). A snapshot S1 of what PostgreSQL has counted, and an LSN behind it;
-//! then the relay past that LSN, then both of Spark's queries past the end of the topic: from here on relay and Spark have
-//! counted at least what S1 saw. Their counts are read, and a snapshot S2 is taken after: they had counted at most
-//! what S2 sees. A minute that is the same in both must balance to the record. A minute that is over and differs is looked
-//! at again; one that is not over is open and not judged.
+//! The order is that of [`verify`](crate::verify()). A snapshot S1 of what PostgreSQL has counted, and an LSN
+//! behind it; then the relay past that LSN, then both of Spark's queries past the end of the topic: from here
+//! on relay and Spark have counted at least what S1 saw. Their counts are read, and a snapshot S2 is taken
+//! after: they had counted at most what S2 sees. A minute that is the same in both must balance to the
+//! record. A minute that is over and differs is looked at again; one that is not over is open and not judged.
 
 mod balance;
 mod counted;
@@ -61,8 +61,8 @@ impl Span {
 pub struct LedgerOptions {
     /// Which minutes.
     pub span: Span,
-    /// Whether minutes that are not over are judged too, where nothing was added to them meanwhile: for who knows that
-    /// nothing more comes.
+    /// Whether minutes that are not over are judged too, where nothing was added to them meanwhile: for who
+    /// knows that nothing more comes.
     pub include_open: bool,
     /// How long the relay, and then Spark, may take to get to the snapshot.
     pub wait: Duration,
@@ -84,9 +84,8 @@ struct Look {
     minutes: Minutes,
 }
 
-/// Brings the stages' counts together, judges every closed minute and writes it to `pipeline_ledger`, and the verdict to
-/// `ops.verification`. May be dropped at
-/// any time and run again.
+/// Brings the stages' counts together, judges every closed minute and writes it to `pipeline_ledger`, and the
+/// verdict to `ops.verification`. May be dropped at any time and run again.
 ///
 /// # Errors
 /// When there can be no verdict: a service does not answer, relay or Spark do not get there in time.

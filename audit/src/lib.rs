@@ -1,9 +1,9 @@
 //! Checks the rest by other means: what the tables should hold is computed again, from the raw rows.
 //!
 //! Nothing here knows the plans. [`verify`](verify()) reads `raw.events` with SQL of its own and Cassandra as
-//! any reader would, and compares row by row; [`Closed`] does the same for closed windows with late records; [`ledger`](ledger())
-//! brings together what each stage counted and compares that; [`figures`] reads back the leading figures for people; [`doctor`]
-//! follows one event through the live system.
+//! any reader would, and compares row by row; [`Closed`] does the same for closed windows with late records;
+//! [`ledger`](ledger()) brings together what each stage counted and compares that; [`figures`] reads back the
+//! leading figures for people; [`doctor`] follows one event through the live system.
 
 mod checkpoint;
 mod closed;

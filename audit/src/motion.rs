@@ -1,8 +1,9 @@
 //! Rows that changed while they were compared.
 //!
-//! A row of a window that is still open changes with every micro-batch, for as long as events come in. Which of them a read caught
-//! is not known, so such a row cannot be held to one expectation. It is held between two: what was stored before the line was
-//! drained is in it, and nothing is in it that was not stored after it was read.
+//! A row of a window that is still open changes with every micro-batch, for as long as events come in. Which
+//! of them a read caught is not known, so such a row cannot be held to one expectation. It is held between
+//! two: what was stored before the line was drained is in it, and nothing is in it that was not stored after
+//! it was read.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::cube::Grouping;
@@ -28,7 +29,8 @@ pub(crate) struct Moving {
 }
 
 impl Moving {
-    /// Whether it may differ: its window takes events in, it took some in until the end, and it was never out of its bounds.
+    /// Whether it may differ: its window takes events in, it took some in until the end, and it was never out
+    /// of its bounds.
     pub(crate) fn is_excused(&self, family: &Family, key: &Key, now: DateTime<Utc>) -> bool {
         let late = TimeDelta::microseconds(MAX_LATE_US);
         self.is_bounded && self.moved && window_end(family, key).is_some_and(|end| now < end + late)
@@ -50,7 +52,8 @@ fn window_end(family: &Family, key: &Key) -> Option<DateTime<Utc>> {
     }
 }
 
-/// Whether what was read lies between what had to be there and what could be. Every measure but net sales only grows.
+/// Whether what was read lies between what had to be there and what could be. Every measure but net sales
+/// only grows.
 pub(crate) fn is_between(
     grouping: &Grouping,
     before: Option<&Vec<Figure>>,

@@ -1,4 +1,5 @@
-//! What every check begins with: a snapshot of PostgreSQL, the position in its log behind it, and the topics that lead on from it.
+//! What every check begins with: a snapshot of PostgreSQL, the position in its log behind it, and the topics
+//! that lead on from it.
 
 use std::fmt;
 use std::time::Duration;
@@ -94,8 +95,9 @@ pub(crate) async fn snapshot(client: &mut Client) -> Result<Transaction<'_>, Ver
         .map_err(VerifyError::postgres("take a snapshot"))
 }
 
-/// When a snapshot was taken, or shortly before, and an LSN behind everything that it sees. The record it stands at is written for that: the log's own
-/// end may lie on a page boundary that no reader reports until something follows.
+/// When a snapshot was taken, or shortly before, and an LSN behind everything that it sees. The record it
+/// stands at is written for that: the log's own end may lie on a page boundary that no reader reports until
+/// something follows.
 pub(crate) async fn lsn_behind(snapshot: &Transaction<'_>) -> Result<(DateTime<Utc>, u64), VerifyError> {
     let failed = || VerifyError::postgres("mark the log");
     // The first statement takes the snapshot; the transaction began before it.

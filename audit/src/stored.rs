@@ -33,7 +33,8 @@ pub(crate) async fn all(
     Ok(rows)
 }
 
-/// Every row in a range of the family's axis, wherever it is filed: a scan of the whole table, of which only these come back.
+/// Every row in a range of the family's axis, wherever it is filed: a scan of the whole table, of which only
+/// these come back.
 pub(crate) async fn within(
     session: &Session,
     namespace: &Namespace,
@@ -112,7 +113,8 @@ impl<'a> Partition<'a> {
     }
 }
 
-/// The value of a dimension as Cassandra takes it, or nothing where it should be an id or an instant and is none.
+/// The value of a dimension as Cassandra takes it, or nothing where it should be an id or an instant and is
+/// none.
 #[must_use]
 pub fn dimension_value(column: Column, text: &str) -> Option<CqlValue> {
     Some(match key_type(column) {
@@ -218,7 +220,8 @@ fn figure(kind: MeasureKind, value: Option<CqlValue>) -> Option<Figure> {
     })
 }
 
-/// Cassandra's decimal: a two's complement of any length, and the digits after the point. Nothing where it is larger than any of ours.
+/// Cassandra's decimal: a two's complement of any length, and the digits after the point. Nothing where it is
+/// larger than any of ours.
 #[must_use]
 pub fn decimal(value: &CqlDecimal) -> Option<Decimal> {
     let (bytes, scale) = value.as_signed_be_bytes_slice_and_exponent();

@@ -54,8 +54,9 @@ impl Default for Options {
     }
 }
 
-/// Compares every table of every family with the raw rows. Changes nothing but one empty log record, which gives
-/// the relay something to pass, and leaves its verdict in `ops.verification`; may be dropped at any time.
+/// Compares every table of every family with the raw rows. Changes nothing but one empty log record, which
+/// gives the relay something to pass, and leaves its verdict in `ops.verification`; may be dropped at any
+/// time.
 ///
 /// # Errors
 /// When there can be no verdict: a service does not answer, relay or Spark do not get there in time.
@@ -73,8 +74,8 @@ pub async fn verify(
     hold_repairs(&client, endpoints).await?;
     let started = Instant::now();
 
-    // One snapshot of before the line was drained and, table by table, one of after the table was read: no more than one table is
-    // held at a time.
+    // One snapshot of before the line was drained and, table by table, one of after the table was read: no
+    // more than one table is held at a time.
     let mut later = provision::connect(&endpoints.pg_url).await?;
     let first = snapshot(&mut client).await?;
     let (snapshot_at, lsn) = lsn_behind(&first).await?;

@@ -1,9 +1,10 @@
 //! The collector under attack: what an honest sender notices while another key tries whatever it can.
 //!
-//! A quiet minute comes first, then the attacks: bombs (gzip over HTTP and gRPC, arrays of nothing), all the streams that may be open with
-//! nothing on them, calls whose bodies do not come, all the connections that may be open, events of megabytes, and rejected events that
-//! would write to a terminal. The honest sender sends in an open loop: a request is late from when it was due. Collector, PostgreSQL and both
-//! senders share the machine, so that a part of what is noticed is the processor.
+//! A quiet minute comes first, then the attacks: bombs (gzip over HTTP and gRPC, arrays of nothing), all the
+//! streams that may be open with nothing on them, calls whose bodies do not come, all the connections that
+//! may be open, events of megabytes, and rejected events that would write to a terminal. The honest sender
+//! sends in an open loop: a request is late from when it was due. Collector, PostgreSQL and both senders
+//! share the machine, so that a part of what is noticed is the processor.
 
 use std::io::Write;
 use std::path::PathBuf;

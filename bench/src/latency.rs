@@ -1,7 +1,9 @@
-//! From a shopper's click to the row that another program can read: tagged orders at random times beside a line at work.
+//! From a shopper's click to the row that another program can read: tagged orders at random times beside a
+//! line at work.
 //!
-//! The times are drawn in advance, and an order counts from its time whether or not the one before it was late (open loop).
-//! Each has a product of its own, whose row in Cassandra is looked for by a client that the line knows nothing of.
+//! The times are drawn in advance, and an order counts from its time whether or not the one before it was
+//! late (open loop). Each has a product of its own, whose row in Cassandra is looked for by a client that the
+//! line knows nothing of.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,7 +40,8 @@ pub(crate) struct Options {
     /// Events a second, one rate after another.
     #[arg(long, value_delimiter = ',', default_value = "100,1000,5000")]
     rates: Vec<u32>,
-    /// Seconds at each rate before its first tagged order; Spark's first minutes are slower than all later ones.
+    /// Seconds at each rate before its first tagged order; Spark's first minutes are slower than all later
+    /// ones.
     #[arg(long, default_value_t = 120)]
     warm: u64,
     /// Seconds for which tagged orders come in at each rate.
@@ -88,7 +91,8 @@ async fn measure(endpoints: &Endpoints, options: &Options) -> anyhow::Result<()>
     report.end()
 }
 
-/// Commits orders at random times, and returns how long each took from its time until it could be read, in ms.
+/// Commits orders at random times, and returns how long each took from its time until it could be read, in
+/// ms.
 async fn tagged(endpoints: &Endpoints, options: &Options, seed: u64) -> anyhow::Result<Vec<f64>> {
     let mut store = Store::connect(&endpoints.pg_url).await?;
     let reader = Arc::new(Reader::connect(endpoints).await?);

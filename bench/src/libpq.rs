@@ -5,7 +5,8 @@ use tokio::process::Command;
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
-/// Adds the database to the arguments and all else to the environment: in the arguments everybody could read the password.
+/// Adds the database to the arguments and all else to the environment: in the arguments everybody could read
+/// the password.
 pub(crate) fn connect_by(command: &mut Command, pg_url: &str) -> anyhow::Result<()> {
     let config: Config = pg_url.parse().context("PG_URL is no URL of PostgreSQL")?;
     let (Some(Host::Tcp(host)), Some(password)) = (config.get_hosts().first(), config.get_password()) else {

@@ -1,4 +1,5 @@
-//! Benchmarks: each measures a part of Storepulse and, in the same run, a limit or a peer, and prints the ratio.
+//! Benchmarks: each measures a part of Storepulse and, in the same run, a limit or a peer, and prints the
+//! ratio.
 //!
 //! Nothing here asserts a time; the figures that were measured, and on what, stand in docs/performance.md.
 
@@ -28,7 +29,8 @@ struct Bench {
     /// Runs of each side; the median is printed, with the smallest and the largest.
     #[arg(long, global = true, default_value_t = 3)]
     runs: usize,
-    /// Events a run; 1,000,000 for ingestion, 500,000 for the relay and 400,000 for the collector where nothing is given.
+    /// Events a run; 1,000,000 for ingestion, 500,000 for the relay and 400,000 for the collector where
+    /// nothing is given.
     #[arg(long, global = true)]
     events: Option<u64>,
 }
@@ -41,7 +43,8 @@ enum What {
     Relay,
     /// The collector over gRPC and HTTP, acknowledging what is committed, against the store alone.
     Collector,
-    /// The collector beside a key that tries whatever it can: what an honest sender notices, and memory. Takes six minutes.
+    /// The collector beside a key that tries whatever it can: what an honest sender notices, and memory.
+    /// Takes six minutes.
     Attack(attacking::Options),
     /// From a tagged order's time to its row in Cassandra, at several rates. Takes ten minutes.
     Latency(latency::Options),

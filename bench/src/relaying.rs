@@ -1,8 +1,8 @@
-//! The relay, exactly once into Kafka, against `pg_recvlogical`, which only receives: the same backlog, in the same run.
-//! Then the relay's memory, and its latency when events come at a rate.
+//! The relay, exactly once into Kafka, against `pg_recvlogical`, which only receives: the same backlog, in
+//! the same run. Then the relay's memory, and its latency when events come at a rate.
 //!
-//! The relay is a process of its own, this program once more, so that its memory is its own; it times itself from its
-//! first row to its last committed record and reports on standard output.
+//! The relay is a process of its own, this program once more, so that its memory is its own; it times itself
+//! from its first row to its last committed record and reports on standard output.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};

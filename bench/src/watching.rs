@@ -1,7 +1,9 @@
-//! The Control Center beside a line at work: what it takes of the machine and of the stores, and how soon an order is shown.
+//! The Control Center beside a line at work: what it takes of the machine and of the stores, and how soon an
+//! order is shown.
 //!
-//! Everything runs as processes in a namespace of its own: relay, job, simulator and console. Readers are streams of the live
-//! page without a browser; what browsers take is measured by `tests/browser/measure`. The limits are those of docs/console.md.
+//! Everything runs as processes in a namespace of its own: relay, job, simulator and console. Readers are
+//! streams of the live page without a browser; what browsers take is measured by `tests/browser/measure`. The
+//! limits are those of docs/console.md.
 
 mod browser;
 mod marked;

@@ -58,11 +58,12 @@ struct ServeArgs {
         env = "STOREPULSE_CONSOLE_LISTEN"
     )]
     listen: SocketAddr,
-    /// The collector whose state is shown, for example http://127.0.0.1:56080. By default no collector is asked.
+    /// The collector whose state is shown, for example http://127.0.0.1:56080. By default no collector is
+    /// asked.
     #[arg(long, value_name = "URL", env = "STOREPULSE_COLLECTOR_URL", hide_env_values = true)]
     collector: Option<Address>,
-    /// The address that browsers use, for example `https://shop.example`, if it differs from the address that the console
-    /// listens on.
+    /// The address that browsers use, for example `https://shop.example`, if it differs from the address that
+    /// the console listens on.
     #[arg(long, value_name = "URL", env = "STOREPULSE_CONSOLE_PUBLIC_URL", hide_env_values = true, value_parser = public_url)]
     public_url: Option<String>,
     /// A further host name to accept, besides localhost and its addresses. The option may be repeated.
@@ -73,7 +74,8 @@ struct ServeArgs {
     time_zone: chrono_tz::Tz,
     #[command(flatten)]
     rates: RatesArgs,
-    /// Do not print a sign-in link for an operator. Use this option if the output is kept where others can read it.
+    /// Do not print a sign-in link for an operator. Use this option if the output is kept where others can
+    /// read it.
     #[arg(long)]
     no_link: bool,
     #[command(flatten)]
@@ -83,7 +85,8 @@ struct ServeArgs {
     no_deliver: bool,
 }
 
-/// Where browsers find the console: scheme and host, and nothing after them. Empty is none: containers cannot leave a variable out.
+/// Where browsers find the console: scheme and host, and nothing after them. Empty is none: containers cannot
+/// leave a variable out.
 fn public_url(text: &str) -> Result<String, String> {
     let url = text.trim_end_matches('/');
     if url.is_empty() {
@@ -154,7 +157,8 @@ pub(crate) async fn invitation(page: &str, pg_url: &str) -> String {
     }
 }
 
-/// A path that lets whoever runs the command in once, as an operator: who can read the stack's secrets is one.
+/// A path that lets whoever runs the command in once, as an operator: who can read the stack's secrets is
+/// one.
 async fn operators_link(pg_url: &str) -> anyhow::Result<String> {
     let made = async {
         let mut client = provision::connect(pg_url).await?;

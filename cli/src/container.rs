@@ -1,4 +1,5 @@
-//! `storepulse stack exec` and `storepulse stack health`: what our images begin with, and what the engine asks them.
+//! `storepulse stack exec` and `storepulse stack health`: what our images begin with, and what the engine
+//! asks them.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,5 @@
-//! What goes with an installed command: completions for shells, and manual pages. Both come from the words of the command itself.
+//! What goes with an installed command: completions for shells, and manual pages. Both come from the words of
+//! the command itself.
 
 use std::fs;
 use std::io::{self, Write as _};

@@ -25,7 +25,8 @@ pub(crate) enum JobCommand {
     Status(StatusArgs),
     /// Stop the job and end its supervisor. Waits until both have ended.
     Stop(StopArgs),
-    /// End the queries, but keep the supervisor. Nothing starts the queries before `job resume`. Waits until they have ended.
+    /// End the queries, but keep the supervisor. Nothing starts the queries before `job resume`. Waits until
+    /// they have ended.
     Hold(WishArgs),
     /// Resume a job on hold. Waits until it runs.
     Resume(WishArgs),
@@ -37,17 +38,20 @@ pub(crate) enum JobCommand {
 
 #[derive(Args)]
 pub(crate) struct RunArgs {
-    /// The address of the Spark Connect server: sc://host:port/;key=value. Any Spark 3.5 cluster with our jars is suitable.
-    /// Everybody on this machine can see the address in the list of processes. If it contains a secret, use --remote-file.
+    /// The address of the Spark Connect server: sc://host:port/;key=value. Any Spark 3.5 cluster with our
+    /// jars is suitable. Everybody on this machine can see the address in the list of processes. If it
+    /// contains a secret, use --remote-file.
     #[arg(long, value_name = "URL")]
     remote: Option<String>,
-    /// A file with the address of the Spark Connect server on one line. The default is the file that SPARK_REMOTE_FILE names.
+    /// A file with the address of the Spark Connect server on one line. The default is the file that
+    /// SPARK_REMOTE_FILE names.
     #[arg(long, value_name = "FILE", conflicts_with = "remote")]
     remote_file: Option<PathBuf>,
     /// The minimum interval between the starts of micro-batches, in ms.
     #[arg(long, default_value_t = 500)]
     trigger_ms: u64,
-    /// The maximum number of records of a micro-batch. The actual number depends on how long earlier micro-batches took.
+    /// The maximum number of records of a micro-batch. The actual number depends on how long earlier
+    /// micro-batches took.
     #[arg(long, default_value_t = 200_000)]
     max_offsets_per_trigger: u64,
     /// The time between micro-batches of all queries except the cube's, in percent of the usual intervals (7
@@ -72,8 +76,8 @@ pub(crate) struct StatusArgs {
 
 #[derive(Args)]
 pub(crate) struct ResetArgs {
-    /// How many tasks the streams of the plan use. The number of cores of the cluster is best. The default keeps the present
-    /// number, which is 2 at first.
+    /// How many tasks the streams of the plan use. The number of cores of the cluster is best. The default
+    /// keeps the present number, which is 2 at first.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
     shuffle_partitions: Option<u32>,
 }
@@ -212,8 +216,8 @@ async fn status(endpoints: &Endpoints, json: bool) -> anyhow::Result<ExitCode> {
     Ok(if active { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Why the job does not run, where it does not. One that is being submitted again has a supervisor too, and figures move only while it
-/// runs; one that is held is as somebody wants it.
+/// Why the job does not run, where it does not. One that is being submitted again has a supervisor too, and
+/// figures move only while it runs; one that is held is as somebody wants it.
 pub(crate) async fn problem(endpoints: &Endpoints) -> anyhow::Result<Option<String>> {
     let client = control::connect(&endpoints.pg_url).await?;
     Ok(match control::latest(&client, CUBE_QUERY).await? {
@@ -249,7 +253,8 @@ async fn stop(endpoints: &Endpoints, timeout: Duration) -> anyhow::Result<ExitCo
     }
 }
 
-/// Records what is wanted and waits until the supervisor has done it; where none is at work, the next one does.
+/// Records what is wanted and waits until the supervisor has done it; where none is at work, the next one
+/// does.
 async fn wish(endpoints: &Endpoints, wish: Wish, args: WishArgs) -> anyhow::Result<ExitCode> {
     let client = control::connect(&endpoints.pg_url).await?;
     let before = control::latest(&client, CUBE_QUERY).await?.filter(control::Run::active);
@@ -282,7 +287,8 @@ async fn wish(endpoints: &Endpoints, wish: Wish, args: WishArgs) -> anyhow::Resu
     }
 }
 
-/// What a killed supervisor left running writes nothing wrong, so a server that does not answer is only told of.
+/// What a killed supervisor left running writes nothing wrong, so a server that does not answer is only told
+/// of.
 async fn stop_remains(endpoints: &Endpoints) {
     match supervisor::stop_remains(endpoints).await {
         Ok(0) => {}

@@ -194,7 +194,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says what is wrong with the words of the command, which may hold an address with its password; help goes where it was asked for.
+/// Says what is wrong with the words of the command, which may hold an address with its password; help goes
+/// where it was asked for.
 fn refuse(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {
         eprintln!("{}", error.render().to_string().trim_end());

@@ -18,14 +18,15 @@ Examples:
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct MetricsArgs {
-    /// The address to listen on. There is no TLS and no password. The metrics contain counts and names of topics, but no events
-    /// or users.
+    /// The address to listen on. There is no TLS and no password. The metrics contain counts and names of
+    /// topics, but no events or users.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:56090")]
     listen: SocketAddr,
     /// Print the metrics once and end.
     #[arg(long, conflicts_with = "listen")]
     once: bool,
-    /// The collector whose state is shown, for example http://127.0.0.1:56080. By default no collector is asked.
+    /// The collector whose state is shown, for example http://127.0.0.1:56080. By default no collector is
+    /// asked.
     #[arg(long, value_name = "URL", env = "STOREPULSE_COLLECTOR_URL", hide_env_values = true)]
     collector: Option<Address>,
 }

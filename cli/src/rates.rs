@@ -13,7 +13,8 @@ pub(crate) struct RatesArgs {
     /// other currencies are then refused.
     #[arg(long, env = "STOREPULSE_RATES", value_name = "FILE")]
     rates: Option<PathBuf>,
-    /// The base currency: amounts are converted into it. The first command that ingests events into a database fixes it.
+    /// The base currency: amounts are converted into it. The first command that ingests events into a
+    /// database fixes it.
     #[arg(long, env = "STOREPULSE_BASE_CURRENCY", default_value = "EUR", value_name = "ISO 4217")]
     base_currency: Currency,
 }

@@ -33,20 +33,20 @@ type Said = Mutex<String>;
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RebuildArgs {
-    /// End the old query at once, not at the cut (the minute from which the new revision owns the windows). For a query whose
-    /// checkpoint is damaged.
+    /// End the old query at once, not at the cut (the minute from which the new revision owns the windows).
+    /// For a query whose checkpoint is damaged.
     #[arg(long)]
     abandon_old: bool,
-    /// The present time of the ingestor, if its clock is simulated (`simulate --start`). Nothing may be ingested while the rebuild
-    /// runs.
+    /// The present time of the ingestor, if its clock is simulated (`simulate --start`). Nothing may be
+    /// ingested while the rebuild runs.
     #[arg(long, value_name = "TIME")]
     at: Option<DateTime<Utc>>,
-    /// How many partitions the new events topic has. The number limits how many tasks read at a time. The default keeps the
-    /// present number.
+    /// How many partitions the new events topic has. The number limits how many tasks read at a time. The
+    /// default keeps the present number.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..=1024))]
     events_partitions: Option<i32>,
-    /// How many tasks the streams of the new plan use. The number of cores of the cluster is best. The default keeps the present
-    /// number.
+    /// How many tasks the streams of the new plan use. The number of cores of the cluster is best. The
+    /// default keeps the present number.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
     shuffle_partitions: Option<u32>,
 }

@@ -161,7 +161,8 @@ pub(crate) async fn problem(endpoints: &Endpoints) -> anyhow::Result<Option<Stri
     })
 }
 
-/// What a relay last reported, and the slot as it is now: the warning holds also where no relay is there to give it.
+/// What a relay last reported, and the slot as it is now: the warning holds also where no relay is there to
+/// give it.
 async fn status(endpoints: &Endpoints, json: bool) -> anyhow::Result<ExitCode> {
     let client = provision::connect(&endpoints.pg_url).await?;
     let slot_name = endpoints.namespace.slot();

@@ -65,7 +65,8 @@ pub(crate) async fn run(args: RetentionArgs) -> anyhow::Result<ExitCode> {
 
 type Offsets = BTreeMap<i32, i64>;
 
-/// How far every query in force has read each topic; nothing for a topic that one has not begun, or whose checkpoint cannot be read here.
+/// How far every query in force has read each topic; nothing for a topic that one has not begun, or whose
+/// checkpoint cannot be read here.
 async fn committed(endpoints: &Endpoints) -> anyhow::Result<BTreeMap<String, Option<Offsets>>> {
     let client = provision::connect(&endpoints.pg_url).await?;
     let plans = "select query, topic_generation, checkpoint from ops.job_plan where retired_at is null";

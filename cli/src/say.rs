@@ -1,8 +1,9 @@
 //! Whatever the command prints for people goes through here.
 //!
-//! What a sender wrote cannot move the cursor of a terminal, whoever prints it: characters that do something else than to show themselves are
-//! written out ([`contracts::printable`]). On standard error and in the log no address shows its password ([`contracts::secret`]). The
-//! two macros stand in front of those of the standard library, so that no line of the command can be printed past them.
+//! What a sender wrote cannot move the cursor of a terminal, whoever prints it: characters that do something
+//! else than to show themselves are written out ([`contracts::printable`]). On standard error and in the log
+//! no address shows its password ([`contracts::secret`]). The two macros stand in front of those of the
+//! standard library, so that no line of the command can be printed past them.
 
 use std::io::{self, Write};
 

@@ -11,7 +11,8 @@ use crate::connect;
 
 #[derive(Subcommand)]
 pub(crate) enum SchemasCommand {
-    /// Check a schema as the next version of a subject, and register nothing. Exits 1 if the schema is refused.
+    /// Check a schema as the next version of a subject, and register nothing. Exits 1 if the schema is
+    /// refused.
     Check(SchemaArgs),
     /// Register the next version of a subject, if a check accepts it. The subject must not belong to the
     /// contract.

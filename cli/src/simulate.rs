@@ -33,7 +33,8 @@ pub(crate) struct SimulateArgs {
     /// The seed. The same seed gives the same events, except for their times.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// The start of simulated time (RFC 3339). The run is as fast as PostgreSQL allows, and its events are always the same.
+    /// The start of simulated time (RFC 3339). The run is as fast as PostgreSQL allows, and its events are
+    /// always the same.
     #[arg(long, value_name = "TIME")]
     start: Option<DateTime<Utc>>,
     /// Percentage of visits that are sent 11 to 40 minutes late.
@@ -57,8 +58,8 @@ pub(crate) struct SimulateArgs {
     /// Send more events by day than by night, instead of an even rate.
     #[arg(long)]
     daily_rhythm: bool,
-    /// Send the events to this collector instead of PostgreSQL, for example grpc://127.0.0.1:56051. The API key is read from
-    /// STOREPULSE_COLLECTOR_KEY, and the users are read from PostgreSQL.
+    /// Send the events to this collector instead of PostgreSQL, for example grpc://127.0.0.1:56051. The API
+    /// key is read from STOREPULSE_COLLECTOR_KEY, and the users are read from PostgreSQL.
     #[arg(long, value_name = "URL", conflicts_with = "start")]
     to: Option<Address>,
     /// Print exact counts of what was sent, as JSON.

@@ -1,7 +1,8 @@
-//! Who may look and who may act: sessions of browsers, links that let in once, keys of programs, and what each of them did.
+//! Who may look and who may act: sessions of browsers, links that let in once, keys of programs, and what
+//! each of them did.
 //!
-//! PostgreSQL holds digests alone. What it said is believed for a few seconds, and for as long as it does not answer: a database that
-//! stands still signs nobody out and holds up no page.
+//! PostgreSQL holds digests alone. What it said is believed for a few seconds, and for as long as it does not
+//! answer: a database that stands still signs nobody out and holds up no page.
 
 pub mod accounts;
 mod act;

@@ -1,7 +1,9 @@
-//! What operators have done: the job held and let go on, figures verified, an event traced, records judged again, schemas
-//! registered, bytes shown, alerts silenced. Each has a row in the log of actions before it begins and one after.
+//! What operators have done: the job held and let go on, figures verified, an event traced, records judged
+//! again, schemas registered, bytes shown, alerts silenced. Each has a row in the log of actions before it
+//! begins and one after.
 //!
-//! What takes longer than a request is an [operation](operations): [runner] has one at a time go on, told live on every page.
+//! What takes longer than a request is an [operation](operations): [runner] has one at a time go on, told
+//! live on every page.
 
 pub(crate) mod bytes;
 mod checks;

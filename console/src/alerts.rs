@@ -1,8 +1,9 @@
-//! Alerts: the console judges a table of rules by what it knows, keeps what fires in PostgreSQL, and tells whom it was told to tell.
+//! Alerts: the console judges a table of rules by what it knows, keeps what fires in PostgreSQL, and tells
+//! whom it was told to tell.
 //!
-//! `rules` look at `signals`, which are functions of the snapshots that `watch` keeps. `state` is one alert's way and `board` all
-//! of them, both pure. `keep` evaluates where this console has the lock, `outbox` has what is still to be told and in which order,
-//! and `post` tells it.
+//! `rules` look at `signals`, which are functions of the snapshots that `watch` keeps. `state` is one alert's
+//! way and `board` all of them, both pure. `keep` evaluates where this console has the lock, `outbox` has
+//! what is still to be told and in which order, and `post` tells it.
 
 mod board;
 pub mod command;

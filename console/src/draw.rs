@@ -16,7 +16,8 @@ pub(crate) fn share(part: Decimal, whole: Decimal) -> f64 {
     part.checked_div(whole).and_then(|share| share.to_f64()).unwrap_or(0.0).clamp(0.0, 1.0)
 }
 
-/// The shade of a share, as the style sheet has it: none for nothing, and at least the lightest for anything at all.
+/// The shade of a share, as the style sheet has it: none for nothing, and at least the lightest for anything
+/// at all.
 fn shade(share: f64) -> &'static str {
     const SHADES: [&str; 7] = ["h1", "h2", "h3", "h4", "h5", "h6", "h7"];
     if share <= 0.0 {

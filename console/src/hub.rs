@@ -1,7 +1,9 @@
-//! Live parts of pages: rendered once, whoever watches, and sent to each viewer when they are newer than what it has.
+//! Live parts of pages: rendered once, whoever watches, and sent to each viewer when they are newer than what
+//! it has.
 //!
-//! A panel has a version, which is one counter for all. A viewer knows the last version it was sent; woken, it is sent every
-//! panel of its pages that is newer, in one event. A slow reader therefore gets fewer and newer events, and no queue grows.
+//! A panel has a version, which is one counter for all. A viewer knows the last version it was sent; woken,
+//! it is sent every panel of its pages that is newer, in one event. A slow reader therefore gets fewer and
+//! newer events, and no queue grows.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +19,8 @@ use crate::watch::{Source, Watch};
 
 /// How often panels are rendered at most.
 const TICK: Duration = Duration::from_millis(250);
-/// A panel that shows ages or stretches of time is rendered anew this often, though no source has told anything.
+/// A panel that shows ages or stretches of time is rendered anew this often, though no source has told
+/// anything.
 const REFRESH_TICKS: u64 = 40;
 /// Of how many time zones and comparisons panels are kept.
 const VIEWINGS: usize = 32;
@@ -46,7 +49,8 @@ pub(crate) struct Hub {
     epoch: String,
     version: watch::Sender<u64>,
     kept: Mutex<BTreeMap<(String, &'static str), Kept>>,
-    /// Held while rendering: two at once would give the same version to two panels, and a viewer would miss one.
+    /// Held while rendering: two at once would give the same version to two panels, and a viewer would miss
+    /// one.
     rendering: Mutex<()>,
 }
 

@@ -1,8 +1,10 @@
-//! The Control Center: the page that analysts and operators look at, its read API and event stream, and `/metrics`.
+//! The Control Center: the page that analysts and operators look at, its read API and event stream, and
+//! `/metrics`.
 //!
-//! Nothing is counted here that a store counts. Relay, supervisor and ingestor report to PostgreSQL, Spark writes the shop's
-//! figures to Cassandra; `watch` reads both once for all viewers, and `hub` hands each of them what has changed.
-//! Data flows one way: `watch` → `figures`, `line`, `topics`, `schemas` → `page` and `api` → `server`.
+//! Nothing is counted here that a store counts. Relay, supervisor and ingestor report to PostgreSQL, Spark
+//! writes the shop's figures to Cassandra; `watch` reads both once for all viewers, and `hub` hands each of
+//! them what has changed. Data flows one way: `watch` → `figures`, `line`, `topics`, `schemas` → `page` and
+//! `api` → `server`.
 
 mod access;
 mod actions;

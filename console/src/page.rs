@@ -1,4 +1,5 @@
-//! Pages: a file a view. What is live in them is a [`Panel`], drawn by the same function for the first answer and for each patch.
+//! Pages: a file a view. What is live in them is a [`Panel`], drawn by the same function for the first answer
+//! and for each patch.
 
 pub(crate) mod actions;
 pub(crate) mod address;

@@ -1,7 +1,8 @@
 //! Figures of every hop in the text format of OpenMetrics 1.0.
 //!
-//! A scrape asks all services at the same time and waits for none longer than [`ANSWER`], which is below Prometheus's own
-//! time-out. Counters are those that the reporting process keeps: they begin at 0 when it starts again, which `rate` allows for.
+//! A scrape asks all services at the same time and waits for none longer than [`ANSWER`], which is below
+//! Prometheus's own time-out. Counters are those that the reporting process keeps: they begin at 0 when it
+//! starts again, which `rate` allows for.
 
 mod cassandra;
 mod kafka;

@@ -1,5 +1,5 @@
-//! Records in quarantine for whoever asks: pages of them, or one. Their bytes are never read here, and of the text that says what
-//! is wrong only the field's name is taken, since the rest may quote the record.
+//! Records in quarantine for whoever asks: pages of them, or one. Their bytes are never read here, and of the
+//! text that says what is wrong only the field's name is taken, since the rest may quote the record.
 
 use std::time::Duration;
 
@@ -15,8 +15,9 @@ use crate::problem::Problem;
 /// How many rows a page has, and at most.
 pub(crate) const PAGE: usize = 50;
 const LARGEST_PAGE: usize = 200;
-/// How long PostgreSQL may look, and how long an answer is waited for, which is more: its own words are the better ones.
-/// Of a source, few pages in many places are cheaper than all of the newest ones: the planner is told so.
+/// How long PostgreSQL may look, and how long an answer is waited for, which is more: its own words are the
+/// better ones. Of a source, few pages in many places are cheaper than all of the newest ones: the planner is
+/// told so.
 const LOOKS: &str = "set local statement_timeout = '3s'; set local random_page_cost = 1.1";
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -71,8 +72,8 @@ pub(crate) struct Records {
     pub(crate) next: Option<String>,
 }
 
-/// Everything but `payload`, which the console's role may not read either. Of `detail` the part before the first colon is
-/// read, which is a field's name where it was the ingestor who refused.
+/// Everything but `payload`, which the console's role may not read either. Of `detail` the part before the
+/// first colon is read, which is a field's name where it was the ingestor who refused.
 const COLUMNS: &str = "source, coordinates, reason, left(split_part(detail, ': ', 1), 64), size_bytes, sha256, \
                        quarantined_at, replayed_at, outcome, outcome_reason";
 
@@ -98,7 +99,8 @@ impl Cursor {
         Self { quarantined_at: *quarantined_at, source: source.clone(), coordinates: coordinates.clone() }
     }
 
-    /// In plain text: when, and where it came from. The source's length stands before it, since it may hold anything.
+    /// In plain text: when, and where it came from. The source's length stands before it, since it may hold
+    /// anything.
     fn text(&self) -> String {
         let at = self.quarantined_at.to_rfc3339_opts(SecondsFormat::Micros, true);
         format!("{at} {} {}{}", self.source.len(), self.source, self.coordinates)

@@ -1,7 +1,7 @@
 //! What changed between versions of a schema, and whether a change may come in.
 //!
-//! `model` reads a schema, `resolve` knows Avro's rules, `meaning` and `text` tell two schemas apart, `check` judges a pasted
-//! one. `client` alone registers, for an action of an operator.
+//! `model` reads a schema, `resolve` knows Avro's rules, `meaning` and `text` tell two schemas apart, `check`
+//! judges a pasted one. `client` alone registers, for an action of an operator.
 
 pub(crate) mod check;
 pub(crate) mod client;

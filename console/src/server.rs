@@ -90,7 +90,8 @@ fn router(app: App) -> Router {
         .layer(from_fn(guard::size))
         .layer(from_fn_with_state(app.clone(), guard::origin))
         .layer(from_fn_with_state(Arc::new(hosts), guard::host));
-    // Health checks of containers and Prometheus come by the service's name, and change and tell nothing personal.
+    // Health checks of containers and Prometheus come by the service's name, and change and tell nothing
+    // personal.
     Router::new()
         .route("/metrics", get(async |State(app): State<App>| openmetrics(metrics(&app).await)))
         .route("/healthz", get(async || "ok\n"))

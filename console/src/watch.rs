@@ -1,7 +1,8 @@
 //! What the console knows of the system: one look at each source for all viewers, and how old it is.
 //!
-//! Each source has a task of its own, so that one that hangs holds up no other. A source that does not answer keeps its last
-//! value, with the time at which it was read and since when and why no newer one comes: what is shown is never silently old.
+//! Each source has a task of its own, so that one that hangs holds up no other. A source that does not answer
+//! keeps its last value, with the time at which it was read and since when and why no newer one comes: what
+//! is shown is never silently old.
 
 pub(crate) mod kafka;
 pub(crate) mod ops;
@@ -190,9 +191,11 @@ pub(crate) struct Pace {
     pub(crate) answer: Duration,
 }
 
-/// Asks a source again and again until the console stops. An answer that does not come in time counts as a refusal.
+/// Asks a source again and again until the console stops. An answer that does not come in time counts as a
+/// refusal.
 ///
-/// A plain closure that returns a future: of an asynchronous one the compiler cannot tell that its task may be spawned.
+/// A plain closure that returns a future: of an asynchronous one the compiler cannot tell that its task may
+/// be spawned.
 pub(crate) async fn keep<T, F>(
     watch: &Watch,
     channel: &watch::Sender<Seen<T>>,

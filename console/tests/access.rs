@@ -158,7 +158,8 @@ async fn a_key_reads_the_api_alone_and_until_it_is_revoked() {
         assert_eq!(page.status(), StatusCode::SEE_OTHER);
         let stream = served.get("/events?pages=live").bearer_auth(&key).send().await.unwrap();
         assert_eq!(stream.status(), StatusCode::UNAUTHORIZED);
-        // Whatever endpoints there are: with the key none of them asks for a sign-in, and without it each does.
+        // Whatever endpoints there are: with the key none of them asks for a sign-in, and without it each
+        // does.
         let api: serde_json::Value = serde_json::from_str(&console::described::render()).unwrap();
         let paths = api["paths"].as_object().unwrap();
         let readable =

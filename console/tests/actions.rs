@@ -1,4 +1,5 @@
-//! Who may act, whatever can be done: driven by the description of the API, so that an endpoint that is added is covered.
+//! Who may act, whatever can be done: driven by the description of the API, so that an endpoint that is added
+//! is covered.
 
 use chrono::{TimeDelta, Utc};
 use console::accounts::{self, Role};

@@ -1,7 +1,8 @@
-//! `/api/v1/shop` against two other ways to the same figures: `audit::figures`, which reads Cassandra, and SQL over `raw.events`.
+//! `/api/v1/shop` against two other ways to the same figures: `audit::figures`, which reads Cassandra, and
+//! SQL over `raw.events`.
 //!
-//! Needs a shop that has run for some hours, at the services that the environment names, and only reads of it:
-//! `cargo test -p console --test main shop -- --ignored`.
+//! Needs a shop that has run for some hours, at the services that the environment names, and only reads of
+//! it: `cargo test -p console --test main shop -- --ignored`.
 
 use std::ops::Range;
 
@@ -23,7 +24,8 @@ fn stretches(now: DateTime<Utc>, first: DateTime<Utc>) -> Vec<Range<DateTime<Utc
     let hour = now.duration_trunc(TimeDelta::hours(1)).unwrap() - TimeDelta::hours(1);
     let minutes = TimeDelta::minutes;
     [
-        // Whole quarters; amid quarters, which are in memory as minutes; days, which are read as hours with minutes at both ends.
+        // Whole quarters; amid quarters, which are in memory as minutes; days, which are read as hours with
+        // minutes at both ends.
         hour - minutes(60)..hour,
         hour - minutes(97)..hour - minutes(11),
         hour - TimeDelta::hours(23)..hour,

@@ -1,9 +1,11 @@
 //! What may come in: nothing from before the retention floor, and nothing of an erased person.
 //!
-//! Persons are known by ids and by e-mail addresses ([`address`]), of which keyed hashes are kept and nothing else.
+//! Persons are known by ids and by e-mail addresses ([`address`]), of which keyed hashes are kept and nothing
+//! else.
 //!
-//! The rules stand in PostgreSQL. Whoever stores records reads them ([`READ`]), judges by them, and hands their version to
-//! `raw.admit` in the transaction that stores: where others are in force by then it fails with [`OUTDATED`].
+//! The rules stand in PostgreSQL. Whoever stores records reads them ([`READ`]), judges by them, and hands
+//! their version to `raw.admit` in the transaction that stores: where others are in force by then it fails
+//! with [`OUTDATED`].
 
 pub mod address;
 
@@ -24,7 +26,8 @@ pub const FLOOR_SETTING: &str = "retention_floor";
 /// The name of what goes up in `ops.setting` whenever somebody is erased.
 pub const ERASURES_SETTING: &str = "erasures";
 
-/// Reads the rules in force: their version, the floor, the hashes of who was erased, and the key where there are any.
+/// Reads the rules in force: their version, the floor, the hashes of who was erased, and the key where there
+/// are any.
 pub const READ: &str = "select raw.admission_rules(),
     (select value::timestamptz from ops.setting where name = 'retention_floor'),
     coalesce((select array_agg(hash) from ops.erasure), '{}'),
@@ -33,8 +36,8 @@ pub const READ: &str = "select raw.admission_rules(),
 /// The code of the error by which `raw.admit` refuses rules that are no longer in force.
 pub const OUTDATED: &str = "SPADM";
 
-/// A condition on `raw.events` that holds where a row belongs to nobody any more: its user was erased, and the id is one of
-/// `raw.nobody()`. Per-user tables have no rows for it.
+/// A condition on `raw.events` that holds where a row belongs to nobody any more: its user was erased, and
+/// the id is one of `raw.nobody()`. Per-user tables have no rows for it.
 pub const BELONGS_TO_NOBODY: &str = "events.user_id between '6e6f626f-6479-8000-8000-000000000000' \
     and '6e6f626f-6479-8fff-8fff-ffffffffffff'";
 
@@ -48,8 +51,9 @@ macro_rules! floor_sql {
 /// The retention floor as SQL: the beginning of all time where there is none.
 pub const FLOOR_SQL: &str = floor_sql!();
 
-/// A condition on `raw.events` that holds from the retention floor on, or where there is none. What lies before it may still be
-/// there, when retention was interrupted or its partition holds newer rows too, and is of no account.
+/// A condition on `raw.events` that holds from the retention floor on, or where there is none. What lies
+/// before it may still be there, when retention was interrupted or its partition holds newer rows too, and is
+/// of no account.
 pub const SINCE_FLOOR: &str = concat!("events.occurred_at >= ", floor_sql!());
 
 /// The write time of a delete that holds for ever: above that of any revision of any window.
@@ -124,8 +128,8 @@ impl Erased {
         hex::encode(user_hash(&self.key, user_id))
     }
 
-    /// Whether bytes hold the e-mail address of an erased person, the id, or the API's id that it follows from: ids as text, or as
-    /// 16 bytes that have the marks of a UUID.
+    /// Whether bytes hold the e-mail address of an erased person, the id, or the API's id that it follows
+    /// from: ids as text, or as 16 bytes that have the marks of a UUID.
     #[must_use]
     pub fn are_mentioned_in(&self, bytes: &[u8]) -> bool {
         let is_erased = |id: Uuid| self.contains(&id) || self.contains(&ids::user_id(&id));
@@ -146,7 +150,8 @@ impl Erased {
     }
 }
 
-/// Whether a user id is one of those that erased persons' events have: it belongs to nobody, and nobody may send it.
+/// Whether a user id is one of those that erased persons' events have: it belongs to nobody, and nobody may
+/// send it.
 #[must_use]
 pub fn is_nobody(user_id: &Uuid) -> bool {
     let bytes = user_id.as_bytes();

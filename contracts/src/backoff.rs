@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Pauses that double with each failure in a row, up to a longest one. Who waits adds jitter, a deadline or an end.
+/// Pauses that double with each failure in a row, up to a longest one. Who waits adds jitter, a deadline or
+/// an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
     first: Duration,

@@ -81,8 +81,8 @@ fn table(keyspace: &str, grouping: &Grouping) -> String {
     cql
 }
 
-/// The CQL type of a key column: day and hour, the instant of the row, an id, a declared start, or another dimension, which is
-/// text.
+/// The CQL type of a key column: day and hour, the instant of the row, an id, a declared start, or another
+/// dimension, which is text.
 #[must_use]
 pub fn key_type(column: Column) -> &'static str {
     if column == CUBE.day {

@@ -2,8 +2,8 @@
 
 use std::error::Error;
 
-/// An error and its causes, in one line. Of a cause its first line is told, for servers append stack traces, and one that the text
-/// before it ends with already is not told again.
+/// An error and its causes, in one line. Of a cause its first line is told, for servers append stack traces,
+/// and one that the text before it ends with already is not told again.
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();

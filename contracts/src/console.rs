@@ -1,7 +1,7 @@
 //! What the Control Center may see in PostgreSQL.
 
-/// The role that it takes on: it reads `ops` and what is not personal of the quarantine, and writes sign-ins, alerts and the
-/// log of what was done. Roles are the cluster's, so that all namespaces share it.
+/// The role that it takes on: it reads `ops` and what is not personal of the quarantine, and writes sign-ins,
+/// alerts and the log of what was done. Roles are the cluster's, so that all namespaces share it.
 pub const ROLE: &str = "storepulse_console";
 
 /// Tables of `ops` that it may not read: who was erased, and the key that recognises them.
@@ -10,8 +10,9 @@ pub const HIDDEN: [&str; 2] = ["erasure", "erasure_key"];
 /// The columns of `raw.quarantine` that it may not read: bytes that may hold anything, and whose they are.
 pub const HIDDEN_OF_QUARANTINE: [&str; 2] = ["payload", "user_id"];
 
-/// What it may do to tables of `ops` beside reading them. Tickets are made by who may read the stack's secrets; here they are
-/// used up. The log is only ever added to. What it wants of the job is the one thing that it tells to another part.
+/// What it may do to tables of `ops` beside reading them. Tickets are made by who may read the stack's
+/// secrets; here they are used up. The log is only ever added to. What it wants of the job is the one thing
+/// that it tells to another part.
 pub const WRITES: [(&str, &str); 8] = [
     ("console_session", "insert, update, delete"),
     ("console_ticket", "delete"),

@@ -36,7 +36,8 @@ columns! {
         write_time,
         /// The day of the window, UTC: bounds the partitions.
         day,
-        /// The hour of the window, UTC, 0 to 23: bounds partitions further where a table has many rows a minute.
+        /// The hour of the window, UTC, 0 to 23: bounds partitions further where a table has many rows a
+        /// minute.
         hour,
         /// The window's start.
         minute,
@@ -54,12 +55,13 @@ pub struct Grouping {
     pub dimensions: &'static [Column],
     /// What it measures.
     pub measures: &'static [Measure],
-    /// The column with the row's instant, the first of the clustering key: of a window its start, unless the family says otherwise.
+    /// The column with the row's instant, the first of the clustering key: of a window its start, unless the
+    /// family says otherwise.
     pub at: Column,
     /// The partition key, from day, hour and dimensions.
     pub partition_key: &'static [Column],
-    /// Whether only events about a product belong to it: those with an `item_id`, whatever else of the product
-    /// is absent. Its first dimension is then of products, and of no table that has other events too.
+    /// Whether only events about a product belong to it: those with an `item_id`, whatever else of the
+    /// product is absent. Its first dimension is then of products, and of no table that has other events too.
     pub only_items: bool,
 }
 

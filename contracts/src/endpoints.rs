@@ -37,7 +37,8 @@ pub mod variable {
     pub const CASSANDRA_CONTACT_POINTS: &str = "CASSANDRA_CONTACT_POINTS";
     /// See [`Endpoints::spark_remote`](super::Endpoints::spark_remote).
     pub const SPARK_REMOTE: &str = "SPARK_REMOTE";
-    /// A file that holds what [`SPARK_REMOTE`] would, and is asked before it: what is in a file shows in no list of processes.
+    /// A file that holds what [`SPARK_REMOTE`] would, and is asked before it: what is in a file shows in no
+    /// list of processes.
     pub const SPARK_REMOTE_FILE: &str = "SPARK_REMOTE_FILE";
     /// See [`Endpoints::checkpoint_root`](super::Endpoints::checkpoint_root).
     pub const CHECKPOINT_ROOT: &str = "STOREPULSE_CHECKPOINT_ROOT";
@@ -75,7 +76,8 @@ pub enum EndpointsError {
     RemoteFileContent(PathBuf),
 }
 
-/// The address of Spark Connect in a file: one line, `sc://host:port/;key=value`. What it holds is in no error.
+/// The address of Spark Connect in a file: one line, `sc://host:port/;key=value`. What it holds is in no
+/// error.
 fn read_remote(path: &Path) -> Result<String, EndpointsError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| EndpointsError::RemoteFile { path: path.to_owned(), source })?;

@@ -16,7 +16,8 @@ pub type Amount = Fixed<14, 2>;
 pub type Rate = Fixed<18, 8>;
 /// A country, ISO 3166 alpha-2.
 pub type Country = Code<2>;
-/// Stands where the country is not known: a code that ISO 3166 leaves to its users, so that it is no country's.
+/// Stands where the country is not known: a code that ISO 3166 leaves to its users, so that it is no
+/// country's.
 pub const UNKNOWN_COUNTRY: Country = Country::constant(*b"ZZ");
 /// A currency, ISO 4217.
 pub type Currency = Code<3>;
@@ -91,7 +92,8 @@ record! {
 }
 
 impl Event {
-    /// An event of nobody in particular that is about nothing, on time: a test sets the fields that it is about.
+    /// An event of nobody in particular that is about nothing, on time: a test sets the fields that it is
+    /// about.
     ///
     /// # Panics
     /// Never: its texts are within their rules.

@@ -1,8 +1,9 @@
 //! The families of metrics: what one plan computes, over which stretches of time, into which tables.
 //!
-//! The [cube](crate::cube) is the first of them. Each family is one streaming query and one batch, from one plan function; what
-//! its tables should hold is said again in SQL by `audit`. A family's **axis** is the time by which its rows are owned, repaired
-//! and cut into pieces: the start of a window, the list start of a visit, the time of an event.
+//! The [cube](crate::cube) is the first of them. Each family is one streaming query and one batch, from one
+//! plan function; what its tables should hold is said again in SQL by `audit`. A family's **axis** is the
+//! time by which its rows are owned, repaired and cut into pieces: the start of a window, the list start of a
+//! visit, the time of an event.
 
 mod list;
 
@@ -18,8 +19,8 @@ pub use list::{CUBE_FAMILY, FAMILIES_BESIDE, HOURS, LIVE, ORDERS, PRODUCTS, REGI
 pub const HOUR_US: i64 = 3_600_000_000;
 /// The gap that ends a session, in µs.
 pub const SESSION_GAP_US: i64 = 30 * 60 * 1_000_000;
-/// How long after a visit's list start its events still count as a session of it, in µs: bounds what has to be read to
-/// compute a session again. Later ones are in every other table.
+/// How long after a visit's list start its events still count as a session of it, in µs: bounds what has to
+/// be read to compute a session again. Later ones are in every other table.
 pub const SESSION_LONGEST_US: i64 = 24 * HOUR_US;
 
 columns! {
@@ -49,8 +50,8 @@ pub enum Geometry {
         /// From a window's start to the instant in a row's key, in µs.
         at_us: i64,
     },
-    /// Sessions: the events of a visit without a gap of [`SESSION_GAP_US`]; the axis is the visit's list start. A visit is
-    /// user, session id and list start in whole ms, which is what a row's key can hold.
+    /// Sessions: the events of a visit without a gap of [`SESSION_GAP_US`]; the axis is the visit's list
+    /// start. A visit is user, session id and list start in whole ms, which is what a row's key can hold.
     Sessions,
     /// Each event a row of its own; the axis is its time.
     Records,
@@ -76,10 +77,11 @@ pub struct Family {
     pub geometry: Geometry,
     /// What it is computed from.
     pub source: Source,
-    /// Whether `orders`, `units` and the like count only what lies at or after the key's instant, and their `previous_`
-    /// counterparts what lies before.
+    /// Whether `orders`, `units` and the like count only what lies at or after the key's instant, and their
+    /// `previous_` counterparts what lies before.
     pub compares: bool,
-    /// Whether its windows are put right later: late records, rebuilds. What is about the present only is not.
+    /// Whether its windows are put right later: late records, rebuilds. What is about the present only is
+    /// not.
     pub repaired: bool,
 }
 
@@ -96,8 +98,8 @@ impl Family {
         self.tables.iter().any(|table| table.partition_key == [EVENT.user_id])
     }
 
-    /// The step and the length of a stretch of the axis, in µs: what is read to compute the rows at `[from, to)`, which are
-    /// whole steps, lies in `[from, to − step + length)`.
+    /// The step and the length of a stretch of the axis, in µs: what is read to compute the rows at
+    /// `[from, to)`, which are whole steps, lies in `[from, to − step + length)`.
     #[must_use]
     pub const fn stretch_us(&self) -> (i64, i64) {
         match self.geometry {
@@ -185,7 +187,8 @@ pub fn counterpart(column: Column) -> Option<Column> {
     counterpart.map(|counterpart| counterpart.aggregate().column())
 }
 
-/// The measure of a table that says how many records are folded into a row: part of its write time. A row without one is one record.
+/// The measure of a table that says how many records are folded into a row: part of its write time. A row
+/// without one is one record.
 #[must_use]
 pub fn folded(grouping: &Grouping) -> Option<Measure> {
     let counts =

@@ -1,15 +1,15 @@
 //! On time is a property of the record, not of the engine.
 //!
-//! A record is on time when −1 min ≤ `ingested_at` − `occurred_at` ≤ 10 min. Every stage applies this one rule,
-//! so the stream's watermark never has to drop a row; later records are left to reconciliation, earlier ones
-//! (from the future) are quarantined at ingest.
+//! A record is on time when −1 min ≤ `ingested_at` − `occurred_at` ≤ 10 min. Every stage applies this one
+//! rule, so the stream's watermark never has to drop a row; later records are left to reconciliation, earlier
+//! ones (from the future) are quarantined at ingest.
 
 use chrono::{DateTime, Utc};
 
 /// The earliest instant that an event may name, in µs since 1970: 1970-01-01.
 pub const EARLIEST_US: i64 = 0;
-/// The latest instant that an event may name, in µs since 1970: 2200-01-01. Beyond these two a window would never
-/// close, and PostgreSQL ends at the year 294276.
+/// The latest instant that an event may name, in µs since 1970: 2200-01-01. Beyond these two a window would
+/// never close, and PostgreSQL ends at the year 294276.
 pub const LATEST_US: i64 = 7_258_118_400_000_000;
 
 /// How far ahead of the ingestor's clock an event may be, in µs.
@@ -18,7 +18,8 @@ pub const MAX_AHEAD_US: i64 = 60 * 1_000_000;
 pub const MAX_LATE_US: i64 = 10 * 60 * 1_000_000;
 /// A record may need this long from the ingestor's clock to its commit, in µs.
 pub const COMMIT_GRACE_US: i64 = 60 * 1_000_000;
-/// So long after its last instant a window is closed, in µs: a record of it would be late by now, however slow its commit.
+/// So long after its last instant a window is closed, in µs: a record of it would be late by now, however
+/// slow its commit.
 pub const CLOSED_AFTER_US: i64 = MAX_LATE_US + COMMIT_GRACE_US;
 /// The stream's watermark delay, in minutes: beyond the rule above, so Spark itself drops nothing.
 pub const WATERMARK_DELAY_MIN: u32 = 20;

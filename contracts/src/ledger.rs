@@ -1,7 +1,7 @@
 //! The ledger: what became of every record, by stage and minute of `ingested_at`.
 //!
-//! At every stage, in = out + repeated + late + quarantined + other, and what one stage gives out the next takes in. Each
-//! stage counts records for itself, where it cannot count wrongly without being wrong:
+//! At every stage, in = out + repeated + late + quarantined + other, and what one stage gives out the next
+//! takes in. Each stage counts records for itself, where it cannot count wrongly without being wrong:
 //!
 //! | stage | counts | where |
 //! |---|---|---|
@@ -131,8 +131,8 @@ pub const PIPELINE_LEDGER: Table = Table {
 /// Every table of the ledger.
 pub const TABLES: &[Table] = &[CUBE_COUNTS, JUDGED_COUNTS, PIPELINE_LEDGER];
 
-/// What the relay counted for one minute since the slot and topic generation began; each record replaces the one
-/// before it.
+/// What the relay counted for one minute since the slot and topic generation began; each record replaces the
+/// one before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelayCount {
     /// The replication slot.

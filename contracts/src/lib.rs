@@ -1,9 +1,10 @@
 //! What every part of Storepulse agrees on.
 //!
-//! Each record's fields are written once, in [`record!`](macro@crate::record) definitions. The Rust type, the Avro
-//! schema, the binary COPY row and the column names used by plans come from that one place; the committed
-//! Avro, CQL and SQL files are held to it by tests that fail on drift. This crate knows no other member of the workspace. It does
-//! no I/O but for the name of the machine ([`process_name`]), the environment, and the file of `SPARK_REMOTE_FILE` ([`endpoints`]).
+//! Each record's fields are written once, in [`record!`](macro@crate::record) definitions. The Rust type, the
+//! Avro schema, the binary COPY row and the column names used by plans come from that one place; the
+//! committed Avro, CQL and SQL files are held to it by tests that fail on drift. This crate knows no other
+//! member of the workspace. It does no I/O but for the name of the machine ([`process_name`]), the
+//! environment, and the file of `SPARK_REMOTE_FILE` ([`endpoints`]).
 
 #![warn(missing_docs)]
 

@@ -1,8 +1,8 @@
 //! Measures: the columns of a table that are not in its key.
 //!
-//! Most are an [`Aggregate`] over the events of a row. A new one is declared and defined here, and computed in two places that
-//! match exhaustively: `jobs::metrics::windowed` as a Spark plan and `audit::expected::measures` as SQL. Tests hold both to
-//! [`Aggregate::over`].
+//! Most are an [`Aggregate`] over the events of a row. A new one is declared and defined here, and computed
+//! in two places that match exhaustively: `jobs::metrics::windowed` as a Spark plan and
+//! `audit::expected::measures` as SQL. Tests hold both to [`Aggregate::over`].
 
 use std::collections::BTreeSet;
 
@@ -66,8 +66,8 @@ macro_rules! measures {
 }
 
 measures! {
-    /// What is said of the events of a row. Sums and counts are exact; `sessions` and `users` are HyperLogLog estimates and must
-    /// not be added up over windows.
+    /// What is said of the events of a row. Sums and counts are exact; `sessions` and `users` are HyperLogLog
+    /// estimates and must not be added up over windows.
     Aggregate, columns MEASURE: MeasureColumns {
         /// All lines.
         Events = events: Count,
@@ -177,7 +177,8 @@ impl Counterpart {
 /// One measure of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measure {
-    /// An aggregate over the events of the row; where the family compares, over those at or after the instant in its key.
+    /// An aggregate over the events of the row; where the family compares, over those at or after the instant
+    /// in its key.
     Of(Aggregate),
     /// The same over the events before that instant.
     Before(Counterpart),

@@ -156,8 +156,8 @@ pub fn amount_base(cost: Cost, quantity: i32, rate: Rate) -> Result<Amount, Mone
     cost.amount(quantity, rate).map_err(|_| MoneyError::Overflow { sum: cost.sum(), quantity, rate })
 }
 
-/// What [`amount_base`] may have given for a line of which the price is known as it is kept, to two digits: its source may
-/// have told more, so that every price that is rounded to it counts.
+/// What [`amount_base`] may have given for a line of which the price is known as it is kept, to two digits:
+/// its source may have told more, so that every price that is rounded to it counts.
 ///
 /// # Errors
 /// [`MoneyError::Overflow`].

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 /// The purpose of the advisory lock that the relay at work holds, and who makes its slot anew.
 pub const RELAY_LOCK: &str = "relay";
-/// The purpose of the advisory lock that repairs hold alone while they write, and readers share who compare the tables.
+/// The purpose of the advisory lock that repairs hold alone while they write, and readers share who compare
+/// the tables.
 pub const REPAIR_LOCK: &str = "repair";
 
 /// The prefix of topics, the keyspace, and the stem of the slot, publications and transactional id.

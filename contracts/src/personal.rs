@@ -1,13 +1,15 @@
 //! Which fields of the contract's records tell of a person, so that whoever shows records knows what to shut.
 //!
-//! Nothing in Kafka names a person, but ids that recur and places tie records to one. A field without a class is shut whole.
+//! Nothing in Kafka names a person, but ids that recur and places tie records to one. A field without a class
+//! is shut whole.
 
 /// What a field tells of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// Nothing: it may be shown.
     Open,
-    /// An id by which records of a person, a visit or an order are tied together: its first characters may be shown.
+    /// An id by which records of a person, a visit or an order are tied together: its first characters may be
+    /// shown.
     Id,
     /// A place by name: it is shut.
     Place,
@@ -15,8 +17,8 @@ pub enum Class {
     Degrees,
 }
 
-/// The class of a field of the contract's records, by its name, which means the same in all of them. Nothing where the contract has no
-/// such field.
+/// The class of a field of the contract's records, by its name, which means the same in all of them. Nothing
+/// where the contract has no such field.
 #[must_use]
 pub fn class(field: &str) -> Option<Class> {
     Some(match field {

@@ -99,7 +99,8 @@ pub fn write_numeric(out: &mut Vec<u8>, unscaled: i64, scale: u8) {
         integer /= NUMERIC_BASE;
         integer_groups += 1;
     }
-    // The weight is the position of the first group relative to the point; zero groups at either end are dropped.
+    // The weight is the position of the first group relative to the point; zero groups at either end are
+    // dropped.
     let mut weight = integer_groups - 1;
     let mut digits = &groups[first..];
     while let [0, rest @ ..] = digits {

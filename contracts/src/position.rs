@@ -20,7 +20,8 @@ pub struct RelayPosition {
     pub topic_generation: i32,
     /// The id of that generation, as carried in every record's header.
     pub generation_id: Uuid,
-    /// End LSN of the last PostgreSQL transaction that is out completely. Everything up to here may be confirmed.
+    /// End LSN of the last PostgreSQL transaction that is out completely. Everything up to here may be
+    /// confirmed.
     pub lsn: u64,
     /// Final (commit) LSN of the transaction that is out only in part; 0 when there is none.
     pub partial_lsn: u64,

@@ -1,7 +1,8 @@
 //! Text of others as it may be printed: on a terminal, in a log, on a page.
 //!
-//! A sender's text may hold what moves a cursor, rings a bell, colours what follows, turns the direction of reading around, or does
-//! not show at all. Such characters are written out as in JSON, `\u001b`, so that printed JSON stays the same JSON.
+//! A sender's text may hold what moves a cursor, rings a bell, colours what follows, turns the direction of
+//! reading around, or does not show at all. Such characters are written out as in JSON, `\u001b`, so that
+//! printed JSON stays the same JSON.
 
 /// The text with every such character written out.
 #[must_use]
@@ -49,8 +50,8 @@ fn escaped(text: &str, max_chars: usize, is_kept: impl Fn(char) -> bool) -> Stri
     shown
 }
 
-/// Whether a character does something else than to show itself: controls, marks of direction, ends of lines, blanks that look like others,
-/// and whatever takes no room.
+/// Whether a character does something else than to show itself: controls, marks of direction, ends of lines,
+/// blanks that look like others, and whatever takes no room.
 #[must_use]
 pub fn is_hidden(c: char) -> bool {
     c.is_control()

@@ -3,7 +3,8 @@
 /// The kernel's name of this machine, or of this container.
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
-/// A process of this machine, as in `pid 4711 on shop-1`: process numbers alone are the same in every container.
+/// A process of this machine, as in `pid 4711 on shop-1`: process numbers alone are the same in every
+/// container.
 #[must_use]
 pub fn of(pid: u32) -> String {
     let host = std::fs::read_to_string(HOST_NAME).unwrap_or_default();

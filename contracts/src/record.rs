@@ -1,7 +1,7 @@
 //! Records whose fields are written once.
 //!
-//! [`record!`](macro@crate::record) turns a list of fields into the Rust struct, its field table ([`Field`]), its
-//! typed column names ([`Column`]), its Avro body and its PostgreSQL binary COPY row.
+//! [`record!`](macro@crate::record) turns a list of fields into the Rust struct, its field table ([`Field`]),
+//! its typed column names ([`Column`]), its Avro body and its PostgreSQL binary COPY row.
 
 mod code;
 mod fixed;
@@ -111,7 +111,8 @@ pub struct Field {
 pub struct Column(&'static str);
 
 impl Column {
-    /// Used by [`record!`](macro@crate::record) and the cube's tables; a column is never made from a loose string.
+    /// Used by [`record!`](macro@crate::record) and the cube's tables; a column is never made from a loose
+    /// string.
     pub(crate) const fn new(name: &'static str) -> Self {
         Self(name)
     }

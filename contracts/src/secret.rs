@@ -1,17 +1,20 @@
 //! Addresses that hold a password, and text that may hold one.
 //!
-//! An [`Address`] shows itself without its password, as an error, a log and `Debug` do; only who asks for the text gets all of it.
-//! [`hidden`] does the same to text of others: a driver's error may quote the address that it was given.
+//! An [`Address`] shows itself without its password, as an error, a log and `Debug` do; only who asks for the
+//! text gets all of it. [`hidden`] does the same to text of others: a driver's error may quote the address
+//! that it was given.
 
 use std::fmt;
 use std::ops::Deref;
 
 /// What stands in place of a password.
 const HIDDEN: &str = "***";
-/// Names whose values are secrets, as in `password=…` of a connection string and in parameters of Spark Connect's address.
+/// Names whose values are secrets, as in `password=…` of a connection string and in parameters of Spark
+/// Connect's address.
 const SECRETS: [&str; 6] = ["password", "passwd", "pwd", "secret", "token", "passphrase"];
 
-/// An address that may hold a password: of PostgreSQL, the registry, Spark Connect, the users' API or a collector.
+/// An address that may hold a password: of PostgreSQL, the registry, Spark Connect, the users' API or a
+/// collector.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Address(String);
 
@@ -55,13 +58,15 @@ impl fmt::Debug for Address {
     }
 }
 
-/// A text without the passwords of the addresses in it, and without the values of what is named like a secret.
+/// A text without the passwords of the addresses in it, and without the values of what is named like a
+/// secret.
 #[must_use]
 pub fn hidden(text: &str) -> String {
     without_values(&without_userinfo(text))
 }
 
-/// `scheme://user:password@host`: what is between the first colon and the last at sign goes, whatever stands in it.
+/// `scheme://user:password@host`: what is between the first colon and the last at sign goes, whatever stands
+/// in it.
 fn without_userinfo(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;

@@ -3,11 +3,12 @@
 /// Log kept for the slot from where on the relay warns, in bytes.
 pub const RETAINED_BYTES: u64 = 1 << 30;
 
-/// Percent of the log that PostgreSQL keeps for a slot at most (`max_slot_wal_keep_size`) that must still be safe to write.
+/// Percent of the log that PostgreSQL keeps for a slot at most (`max_slot_wal_keep_size`) that must still be
+/// safe to write.
 pub const SAFE_PERCENT: u8 = 50;
 
-/// By how much the log that is safe to write exceeds what must be safe beside the log that is kept, both in bytes: negative
-/// when the slot is in danger. Kept and safe log together are all that PostgreSQL keeps.
+/// By how much the log that is safe to write exceeds what must be safe beside the log that is kept, both in
+/// bytes: negative when the slot is in danger. Kept and safe log together are all that PostgreSQL keeps.
 #[must_use]
 pub const fn margin_bytes(safe_bytes: i64, retained_bytes: i64) -> i64 {
     let percent = SAFE_PERCENT as i64;

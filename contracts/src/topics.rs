@@ -11,13 +11,16 @@ use crate::{Event, User, avro};
 
 /// How many days events stay in Kafka; PostgreSQL keeps them all.
 pub const EVENTS_RETENTION_DAYS: u32 = 7;
-/// How many days a user's earlier states stay in Kafka: longer than any record of a topic that [`EVENTS_RETENTION_DAYS`] has not cut
-/// yet, segments of a week included, so that a job which may begin at the topics' start still finds every insert.
+/// How many days a user's earlier states stay in Kafka: longer than any record of a topic that
+/// [`EVENTS_RETENTION_DAYS`] has not cut yet, segments of a week included, so that a job which may begin at
+/// the topics' start still finds every insert.
 pub const USERS_COMPACTION_LAG_DAYS: u32 = 4 * EVENTS_RETENTION_DAYS;
-/// How many days pass at most until they are gone, and all states of a user who was erased: Kafka gives no such promise by itself. Counted
-/// from when a later record comes into the same partition, since it closes no segment that nobody writes to.
+/// How many days pass at most until they are gone, and all states of a user who was erased: Kafka gives no
+/// such promise by itself. Counted from when a later record comes into the same partition, since it closes no
+/// segment that nobody writes to.
 pub const USERS_COMPACTED_WITHIN_DAYS: u32 = USERS_COMPACTION_LAG_DAYS + 1;
-/// Partitions of the events topic, unless set-up or a rebuild is told otherwise: how many tasks can read it at a time.
+/// Partitions of the events topic, unless set-up or a rebuild is told otherwise: how many tasks can read it
+/// at a time.
 pub const EVENTS_PARTITIONS: i32 = 4;
 /// The largest record batch a broker takes, in bytes.
 pub const MAX_MESSAGE_BYTES: u32 = 1_048_576;

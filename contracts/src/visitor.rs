@@ -1,7 +1,7 @@
 //! Who is behind an event and in which visit, as far as its sender tells.
 //!
-//! A sender names people in its own words, which may be an e-mail address. They become UUIDs here, in a namespace of their source, before
-//! an event exists: no word of a sender is in an event.
+//! A sender names people in its own words, which may be an e-mail address. They become UUIDs here, in a
+//! namespace of their source, before an event exists: no word of a sender is in an event.
 
 use std::fmt;
 use std::str::FromStr;
@@ -75,13 +75,14 @@ impl<'de> Deserialize<'de> for SenderId {
 
 /// What of an accepted event its sender left open and PostgreSQL has to tell before it is stored.
 ///
-/// Until then the event has what it would have if nothing were known: the sender's id of the visitor, a visit of its own, and words for
-/// unknown.
+/// Until then the event has what it would have if nothing were known: the sender's id of the visitor, a visit
+/// of its own, and words for unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Open {
     /// The user, where the sender tells one.
     pub user_id: Option<Uuid>,
-    /// The visitor by the browser or the app, where the sender tells one: a user's, once both were told together.
+    /// The visitor by the browser or the app, where the sender tells one: a user's, once both were told
+    /// together.
     pub anonymous_id: Option<Uuid>,
     /// The visit, where the sender tells one; else it is inferred from the time.
     pub session_id: Option<Uuid>,
@@ -93,7 +94,8 @@ pub struct Open {
     pub is_gender_open: bool,
     /// Whether the age is open.
     pub is_age_open: bool,
-    /// Whether country, city and coordinates are open. They are one fact: where some of them are told, the others stay unknown.
+    /// Whether country, city and coordinates are open. They are one fact: where some of them are told, the
+    /// others stay unknown.
     pub is_place_open: bool,
 }
 

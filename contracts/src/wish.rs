@@ -11,7 +11,8 @@ pub enum Wish {
     Restart,
 }
 
-/// Records a wish of a job (`$1`): [wanted](Wish::wanted) (`$2`), [again](Wish::again) (`$3`), by whom (`$4`) and why (`$5`).
+/// Records a wish of a job (`$1`): [wanted](Wish::wanted) (`$2`), [again](Wish::again) (`$3`), by whom (`$4`)
+/// and why (`$5`).
 pub const RECORD: &str = "
     insert into ops.job_wish (job, wanted, restart_no, by_whom, reason) values ($1, $2, $3, $4, $5)
     on conflict (job) do update set wanted = excluded.wanted, by_whom = excluded.by_whom, reason = excluded.reason,

@@ -29,7 +29,8 @@ fn avro_files_are_the_registered_schemas() {
     }
 }
 
-/// What was published stays readable: the registry refuses anything else, and this test says so before it is asked.
+/// What was published stays readable: the registry refuses anything else, and this test says so before it is
+/// asked.
 #[test]
 fn every_published_schema_is_read_by_the_one_of_today() {
     let today = apache_avro::Schema::parse(&topics::event_schema()).unwrap();

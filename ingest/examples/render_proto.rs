@@ -1,5 +1,6 @@
-//! Writes the fields of an event into the definition of the collector's gRPC interface: `cargo run -p ingest --example render_proto`.
-//! It stands here because the collector does not compile while its message lacks a field.
+//! Writes the fields of an event into the definition of the collector's gRPC interface:
+//! `cargo run -p ingest --example render_proto`. It stands here because the collector does not compile while
+//! its message lacks a field.
 
 use std::fs;
 use std::path::Path;

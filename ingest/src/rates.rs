@@ -44,8 +44,8 @@ pub fn built_in() -> Rates {
     Rates::parse(base, MAX_AGE_DAYS, BUILT_IN).expect("the built-in rates parse")
 }
 
-/// Rates from a file into the given base currency. Without a file the built-in ones into EUR, and none into another: a shop
-/// that sells in its base currency alone needs none.
+/// Rates from a file into the given base currency. Without a file the built-in ones into EUR, and none into
+/// another: a shop that sells in its base currency alone needs none.
 ///
 /// # Errors
 /// When the file cannot be read, or a line is wrong.

@@ -54,7 +54,8 @@ async fn what_occurred_before_the_floor_is_set_aside_by_a_store_that_began_befor
         assert_eq!(again, Appended { committed: 0, repeated: 10, refused: 10 });
         assert_eq!(set_aside(database, Reason::BeforeFloor).await, (10, 0));
         assert_eq!(database.ledger().await, [35, 15, 10, 10]);
-        // The first batch was judged by rules that were out of date and has left an empty partition; no other does.
+        // The first batch was judged by rules that were out of date and has left an empty partition; no other
+        // does.
         assert_eq!(store.append(&events(3, at("2026-02-27T10:00:00Z"))).await.unwrap().refused, 3);
         let partition = "select count(*) from pg_class where relname = 'events_20260227'";
         assert_eq!(database.count(partition).await, 0, "no partition is made for what is refused");

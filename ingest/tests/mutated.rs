@@ -1,5 +1,5 @@
-//! A great many spoilt records at the edge: the API's parser and the validation of events say of each what rules written
-//! down a second time say.
+//! A great many spoilt records at the edge: the API's parser and the validation of events say of each what
+//! rules written down a second time say.
 //!
 //! `STOREPULSE_LONG_TESTS=1` runs a million of each; `STOREPULSE_SEED` repeats a run whose seed was printed.
 

@@ -1,4 +1,5 @@
-//! Whose an event is and which visit it belongs to, where its sender does not tell: as PostgreSQL decides it, once.
+//! Whose an event is and which visit it belongs to, where its sender does not tell: as PostgreSQL decides it,
+//! once.
 
 mod model;
 
@@ -68,7 +69,8 @@ async fn append(store: &mut Store, told: &[Told]) -> u64 {
     store.append_rows(rows).await.unwrap().committed
 }
 
-/// What stands of an event: visitor, visit, its start in seconds after noon, and whether there was one before.
+/// What stands of an event: visitor, visit, its start in seconds after noon, and whether there was one
+/// before.
 type Stored = (Uuid, Uuid, i64, bool);
 
 async fn stored(database: &Database) -> BTreeMap<u32, Stored> {

@@ -1,8 +1,8 @@
 //! The batch side of the plan: rows computed again from PostgreSQL, with the function that the stream uses.
 //!
-//! What a snapshot sees is counted, late records included unless they are left out; who calls it chooses rows that are closed. Written twice with one
-//! revision and snapshot it changes nothing, and a higher revision wins over whatever is there, so a batch that died is simply
-//! run again.
+//! What a snapshot sees is counted, late records included unless they are left out; who calls it chooses rows
+//! that are closed. Written twice with one revision and snapshot it changes nothing, and a higher revision
+//! wins over whatever is there, so a batch that died is simply run again.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -28,7 +28,8 @@ use crate::spark::{self, CallError, SHUFFLE_PARTITIONS_SETTING};
 
 /// How long a batch may take.
 const BATCH: Duration = Duration::from_secs(1_800);
-/// Tasks of a batch: short ones, as the stream waits for a core until a task ends, and windows of a slow year may have a row an event.
+/// Tasks of a batch: short ones, as the stream waits for a core until a task ends, and windows of a slow year
+/// may have a row an event.
 const TASKS: i32 = 32;
 /// Rows a round trip: the driver would else take the whole result into memory.
 const FETCH_ROWS: u32 = 10_000;

@@ -1,9 +1,10 @@
 //! Whether a checkpoint can be continued, looked at before a plan is submitted on it.
 //!
-//! Damage is none of the faults that a restart mends: a query would fail on it for ever, or (where Spark reads what is left and
-//! does not notice) go on with wrong figures. So it ends the supervisor, with the way out. A missing newest commit is no damage:
-//! a crash leaves the same, and the batch is written again. The state itself is not read here; Spark checks its files when it
-//! loads them, and [`Damaged::told_by`] recognises what it says then.
+//! Damage is none of the faults that a restart mends: a query would fail on it for ever, or (where Spark
+//! reads what is left and does not notice) go on with wrong figures. So it ends the supervisor, with the way
+//! out. A missing newest commit is no damage: a crash leaves the same, and the batch is written again. The
+//! state itself is not read here; Spark checks its files when it loads them, and [`Damaged::told_by`]
+//! recognises what it says then.
 
 use std::borrow::Cow;
 use std::io::ErrorKind;
@@ -41,8 +42,8 @@ impl Damaged {
     }
 }
 
-/// What a state file that cannot be unpacked is called here: Spark gives the unpacker's words, which a block of a shuffle
-/// may bring forth as well, and only the frames below them tell whose file it was.
+/// What a state file that cannot be unpacked is called here: Spark gives the unpacker's words, which a block
+/// of a shuffle may bring forth as well, and only the frames below them tell whose file it was.
 const STATE_UNREADABLE: &str = "a file of the state is empty or overwritten";
 
 /// The line of a failure that tells of damage; it may be a cause far below the first.
@@ -62,8 +63,8 @@ pub(crate) fn telling_line(failure: &str) -> Option<Cow<'_, str>> {
     })
 }
 
-/// Looks at the newest batch in the logs of the checkpoints of a plan's queries. One that does not exist yet is fine, and so is
-/// one that this program cannot read because it is no folder of this machine.
+/// Looks at the newest batch in the logs of the checkpoints of a plan's queries. One that does not exist yet
+/// is fine, and so is one that this program cannot read because it is no folder of this machine.
 ///
 /// # Errors
 /// [`Damaged`].
@@ -118,7 +119,8 @@ fn logs(folder: &Path, shuffle_partitions: u32) -> Result<(), String> {
     Ok(())
 }
 
-/// The newest batch in a log. Beside the batches lie checksums and files that are still being written, both named otherwise.
+/// The newest batch in a log. Beside the batches lie checksums and files that are still being written, both
+/// named otherwise.
 fn newest(log: &Path) -> Result<Option<u64>, String> {
     let failed = |error: std::io::Error| format!("{} cannot be listed ({error})", log.display());
     let entries = match std::fs::read_dir(log) {

@@ -10,7 +10,8 @@ use contracts::family::{Family, Geometry, SESSION_GAP_US};
 use contracts::lateness::CLOSED_AFTER_US;
 use tokio_postgres::Client;
 
-/// The first window that is not closed at a time: a record of the window before is late by now, however slow its commit.
+/// The first window that is not closed at a time: a record of the window before is late by now, however slow
+/// its commit.
 pub(crate) fn closed_to(now: DateTime<Utc>) -> DateTime<Utc> {
     minute_of(now - TimeDelta::microseconds(CLOSED_AFTER_US))
 }
@@ -33,8 +34,8 @@ pub(crate) fn step_after(family: &Family, at: DateTime<Utc>) -> DateTime<Utc> {
     step_of(family, at + TimeDelta::microseconds(step_us - 1))
 }
 
-/// The range of a family's axis whose rows hold records of some whole minutes and are closed, when all minutes before `closed_to`
-/// are. Sessions are closed as far back as there is none that may still grow.
+/// The range of a family's axis whose rows hold records of some whole minutes and are closed, when all
+/// minutes before `closed_to` are. Sessions are closed as far back as there is none that may still grow.
 pub(crate) async fn closed_rows(
     client: &Client,
     family: &Family,

@@ -193,7 +193,8 @@ pub async fn request_stop(client: &Client, job: &str) -> Result<u64, ControlErro
         .map_err(failed("ask the job to stop"))
 }
 
-/// Whether the job was stopped by `job stop` after a moment of PostgreSQL's clock: who stood by then is meant too.
+/// Whether the job was stopped by `job stop` after a moment of PostgreSQL's clock: who stood by then is meant
+/// too.
 ///
 /// # Errors
 /// When PostgreSQL cannot be asked.

@@ -12,8 +12,8 @@ use crate::metrics;
 use crate::metrics::outcomes::counts_sql;
 use crate::metrics::windowed::{Sets, windowed_sql};
 
-/// SHA-256, hex, of everything the checkpoints of the job's queries depend on: groupings, measures and their order,
-/// lateness, ranges, watermark, shuffle partitions, topic generation.
+/// SHA-256, hex, of everything the checkpoints of the job's queries depend on: groupings, measures and their
+/// order, lateness, ranges, watermark, shuffle partitions, topic generation.
 #[must_use]
 pub fn cube(topic_generation: i32, shuffle_partitions: u32) -> String {
     let mut hasher = Sha256::new();

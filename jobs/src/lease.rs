@@ -1,14 +1,16 @@
 //! Who may submit a job's plan: a lease in PostgreSQL, `ops.job_lease`.
 //!
 //! - A holder renews every [`RENEW_EVERY`]; a lease that was not renewed for [`EXPIRY`] is free for anybody.
-//! - Each new holder has the next fencing number. Who finds another number in the row has lost the job for good.
-//! - Whether a lease is free is judged by PostgreSQL's clock. A holder counts from before it asked, by a clock that does
-//!   not jump, so it stops believing in its lease no later than PostgreSQL does.
-//! - While PostgreSQL is away nobody can take the lease, so what runs may go on; a plan is submitted only right after
-//!   the lease was [renewed](Hold::confirm).
+//! - Each new holder has the next fencing number. Who finds another number in the row has lost the job for
+//!   good.
+//! - Whether a lease is free is judged by PostgreSQL's clock. A holder counts from before it asked, by a
+//!   clock that does not jump, so it stops believing in its lease no later than PostgreSQL does.
+//! - While PostgreSQL is away nobody can take the lease, so what runs may go on; a plan is submitted only
+//!   right after the lease was [renewed](Hold::confirm).
 //!
-//! Spark does not know the number: a holder that is frozen between its renewal and its submission still submits. It
-//! then replaces the next holder's query once, which that one sees as a fault; it finds itself replaced when it looks.
+//! Spark does not know the number: a holder that is frozen between its renewal and its submission still
+//! submits. It then replaces the next holder's query once, which that one sees as a fault; it finds itself
+//! replaced when it looks.
 //!
 //! The row is read, judged here and replaced only if it is still as it was read, so every rule is plain code.
 
@@ -61,7 +63,8 @@ impl Lease {
         })
     }
 
-    /// The same holder's, longer; nothing where it is another's. One that expired and that nobody took goes on.
+    /// The same holder's, longer; nothing where it is another's. One that expired and that nobody took goes
+    /// on.
     #[must_use]
     pub fn renewed(&self, fencing: i64, now: DateTime<Utc>) -> Option<Self> {
         (self.fencing == fencing).then(|| Self { renewed_at: now, expires_at: now + TERM, ..self.clone() })

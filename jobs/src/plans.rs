@@ -1,8 +1,8 @@
 //! Which plan owns which checkpoint and which windows: kept in PostgreSQL.
 //!
-//! One plan of a query is in force, but during a [rebuild](crate::rebuild) two: the old one owns the windows before a cut
-//! minute, the new one those from it on. A window is written by one of them only, so nobody reads a figure of the new
-//! plan that is not complete yet.
+//! One plan of a query is in force, but during a [rebuild](crate::rebuild) two: the old one owns the windows
+//! before a cut minute, the new one those from it on. A window is written by one of them only, so nobody
+//! reads a figure of the new plan that is not complete yet.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::endpoints::Endpoints;
@@ -21,7 +21,8 @@ pub const CUBE_QUERY: &str = "cube";
 /// The name of the query that publishes what was refused.
 pub const REFUSALS_QUERY: &str = "refusals";
 
-/// The windows a plan writes: from the first (inclusive) to the second (exclusive), each open where there is none.
+/// The windows a plan writes: from the first (inclusive) to the second (exclusive), each open where there is
+/// none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Owned {
     /// The first window.
@@ -115,8 +116,8 @@ fn short(fingerprint: &str) -> String {
     fingerprint.chars().take(12).collect()
 }
 
-/// The plans in force for a query, by revision, recording this program's where there is none. `fingerprint` gives the one of
-/// this program's plan over a topic generation, in so many shuffle partitions.
+/// The plans in force for a query, by revision, recording this program's where there is none. `fingerprint`
+/// gives the one of this program's plan over a topic generation, in so many shuffle partitions.
 ///
 /// # Errors
 /// [`PlanError::OtherPlan`] when one of another program is in force.
@@ -149,7 +150,8 @@ pub async fn claim(
     Ok(plans)
 }
 
-/// Into how many tasks a new plan's streams read and shuffle: as many as wanted, else as those of the newest plan before.
+/// Into how many tasks a new plan's streams read and shuffle: as many as wanted, else as those of the newest
+/// plan before.
 #[must_use]
 pub fn shuffle_partitions(before: &[Plan], wanted: Option<u32>) -> u32 {
     wanted.unwrap_or_else(|| before.last().map_or(SHUFFLE_PARTITIONS, |plan| plan.shuffle_partitions))
@@ -195,8 +197,8 @@ pub struct NewPlan<'a> {
     pub shuffle_partitions: u32,
 }
 
-/// Retires the plans in force and records this program's at the next revision, with an empty checkpoint, for the windows of
-/// the newest of them.
+/// Retires the plans in force and records this program's at the next revision, with an empty checkpoint, for
+/// the windows of the newest of them.
 ///
 /// It counts the topic from its start, without late records: repairs of its windows no longer hold.
 ///
@@ -227,8 +229,8 @@ pub async fn renew(client: &mut Client, endpoints: &Endpoints, new: &NewPlan<'_>
     Ok(revision)
 }
 
-/// Records this program's plan at the next revision for the windows from `cut` on. The plans before keep those before the cut,
-/// or are retired at once where they cannot go on.
+/// Records this program's plan at the next revision for the windows from `cut` on. The plans before keep
+/// those before the cut, or are retired at once where they cannot go on.
 ///
 /// # Errors
 /// When PostgreSQL refuses.

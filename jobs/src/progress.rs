@@ -60,8 +60,8 @@ pub struct StateOperator {
 pub struct Source {
     /// Records read. The server leaves the sum over sources out of what it sends over Connect.
     pub num_input_rows: i64,
-    /// Where the micro-batch ended: `{topic: {partition: offset}}` for Kafka, nothing before the first. What the server sends
-    /// over Connect is JSON in a text.
+    /// Where the micro-batch ended: `{topic: {partition: offset}}` for Kafka, nothing before the first. What
+    /// the server sends over Connect is JSON in a text.
     #[serde(deserialize_with = "unpacked")]
     pub end_offset: serde_json::Value,
     /// Kafka's figures, `maxOffsetsBehindLatest` among them.
@@ -151,7 +151,8 @@ impl SparkProgress {
         self.sink.metrics.get(name)?.parse().ok()
     }
 
-    /// How far rows trailed their newest event, median and 99th percentile in ms; nothing where no row carries one.
+    /// How far rows trailed their newest event, median and 99th percentile in ms; nothing where no row
+    /// carries one.
     #[must_use]
     pub fn lag_ms(&self) -> Option<(i64, i64)> {
         (self.sink_metric_ms("lag_count")? > 0)
@@ -242,7 +243,8 @@ pub struct JobProgress {
     pub state_rows: i64,
     /// Rows of state removed since the supervisor started.
     pub state_rows_removed: i64,
-    /// Rows that Spark dropped as too late in any query since the supervisor started; anything but 0 is a fault.
+    /// Rows that Spark dropped as too late in any query since the supervisor started; anything but 0 is a
+    /// fault.
     pub rows_dropped_by_watermark: i64,
 }
 
@@ -276,8 +278,8 @@ impl JobProgress {
         true
     }
 
-    /// Takes in the report of a query that is not the one shown: its figures are its own, but a row that it dropped is the
-    /// same fault.
+    /// Takes in the report of a query that is not the one shown: its figures are its own, but a row that it
+    /// dropped is the same fault.
     ///
     /// Returns whether it was a new one.
     pub fn absorb_beside(&mut self, spark: &SparkProgress, last_seen: &mut Option<DateTime<Utc>>) -> bool {

@@ -1,18 +1,21 @@
 //! Rebuild: every figure computed again from PostgreSQL alone, while the shop goes on.
 //!
-//! It is the way out of a corrupt checkpoint, a changed plan, a lost slot, a wiped Kafka. The steps, each recorded in
-//! PostgreSQL, so that a rebuild that died goes on where it was when it is run again:
+//! It is the way out of a corrupt checkpoint, a changed plan, a lost slot, a wiped Kafka. The steps, each
+//! recorded in PostgreSQL, so that a rebuild that died goes on where it was when it is run again:
 //!
-//! 1. The next generation of the events topic begins. The relay goes over to it at a position, writing both generations from
-//!    there; where slot and position are not whole, the slot is made anew and only the new generation is written.
-//! 2. A **cut minute** is chosen behind everything that is stored by then, so that all records of the windows from the cut on
-//!    are in the new topic. The new plan takes the next revision and those windows.
-//! 3. The old query, where it can go on, keeps the windows before the cut. A window has one writer at a time and the other's rows
-//!    have the higher revision, so no reader sees a figure that is not complete.
-//! 4. Windows before the cut are computed by the plan function in batch, once each, when they are closed: piece by piece, each
-//!    from one snapshot, late records included. The last ones close eleven minutes after the cut.
-//! 5. The families beside the cube follow: what is closed by then is computed in the same way. What lies astride the cut and is
-//!    still open (the hour, the visits of that time) is whole in no stream; reconciliation puts it right once it is closed.
+//! 1. The next generation of the events topic begins. The relay goes over to it at a position, writing both
+//!    generations from there; where slot and position are not whole, the slot is made anew and only the new
+//!    generation is written.
+//! 2. A **cut minute** is chosen behind everything that is stored by then, so that all records of the windows
+//!    from the cut on are in the new topic. The new plan takes the next revision and those windows.
+//! 3. The old query, where it can go on, keeps the windows before the cut. A window has one writer at a time
+//!    and the other's rows have the higher revision, so no reader sees a figure that is not complete.
+//! 4. Windows before the cut are computed by the plan function in batch, once each, when they are closed:
+//!    piece by piece, each from one snapshot, late records included. The last ones close eleven minutes after
+//!    the cut.
+//! 5. The families beside the cube follow: what is closed by then is computed in the same way. What lies
+//!    astride the cut and is still open (the hour, the visits of that time) is whole in no stream;
+//!    reconciliation puts it right once it is closed.
 //! 6. The old plan and the old generation retire.
 
 mod filling;
@@ -38,8 +41,8 @@ use filling::Filling;
 pub struct RebuildConfig {
     /// The services.
     pub endpoints: Endpoints,
-    /// The time by a clock that stands still, for a shop whose ingestor's clock does (`simulate --start`); nothing may be ingested
-    /// meanwhile. Without it the machine's clock.
+    /// The time by a clock that stands still, for a shop whose ingestor's clock does (`simulate --start`);
+    /// nothing may be ingested meanwhile. Without it the machine's clock.
     pub at: Option<DateTime<Utc>>,
     /// Whether the old query must not go on: its checkpoint is corrupt.
     pub abandon_old: bool,
@@ -244,7 +247,8 @@ async fn share_out(
     Ok((cut, revision))
 }
 
-/// A window's start such that everything stored, and everything that may be accepted in the next minute, lies before it.
+/// A window's start such that everything stored, and everything that may be accepted in the next minute, lies
+/// before it.
 fn cut_behind(newest: Option<DateTime<Utc>>, now: DateTime<Utc>) -> DateTime<Utc> {
     let newest = newest.map_or(now, |newest| newest.max(now));
     let window = TimeDelta::microseconds(WINDOW_US);

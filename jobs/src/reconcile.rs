@@ -1,8 +1,9 @@
 //! Reconciliation: closed windows are put right, late records included.
 //!
-//! What a window should hold is said by the independent SQL of [`audit`]; what is written comes from the plan function in
-//! batch, at the next revision and from the same snapshot; and the tables are read again after, so that the two must agree.
-//! What was changed is kept in `ops.repaired_figure`. Running it again changes nothing.
+//! What a window should hold is said by the independent SQL of [`audit`]; what is written comes from the plan
+//! function in batch, at the next revision and from the same snapshot; and the tables are read again after,
+//! so that the two must agree. What was changed is kept in `ops.repaired_figure`. Running it again changes
+//! nothing.
 
 use std::ops::Range;
 

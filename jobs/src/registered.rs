@@ -1,8 +1,8 @@
 //! From records of the users topic to registrations: users that the relay says were inserted.
 //!
-//! An update is no registration, nor is a deletion, which comes without a value. A record that is not the relay's (its wire
-//! format, schema or ranges differ) is none either; unlike an event it is not refused, since the topic's owner is PostgreSQL and
-//! what it should hold is counted there.
+//! An update is no registration, nor is a deletion, which comes without a value. A record that is not the
+//! relay's (its wire format, schema or ranges differ) is none either; unlike an event it is not refused,
+//! since the topic's owner is PostgreSQL and what it should hold is counted there.
 
 use contracts::record::Spelling;
 use contracts::user::USER;
@@ -42,7 +42,8 @@ fn is_insert_sql(user_schema_id: u32) -> String {
     )
 }
 
-/// What would harm: a country that is no code, and a time whose window would never close. What does not decode has neither.
+/// What would harm: a country that is no code, and a time whose window would never close. What does not
+/// decode has neither.
 fn in_range_sql() -> String {
     let letters = User::FIELDS.iter().find(|field| field.name == USER.country.name());
     let pattern = match letters.map(|field| field.spelling) {

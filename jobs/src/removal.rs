@@ -1,7 +1,7 @@
 //! Removing rows that should not be there.
 //!
-//! A delete carries the highest write time of its revision, so it wins over every row of that revision and before, and a
-//! later repair can still bring the row back.
+//! A delete carries the highest write time of its revision, so it wins over every row of that revision and
+//! before, and a later repair can still bring the row back.
 
 use audit::Key;
 use contracts::Namespace;

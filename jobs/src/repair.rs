@@ -1,5 +1,5 @@
-//! What the batch side has written, in `ops.repair`: verification excuses no row that a repair has covered, and a rebuild goes on
-//! behind its last piece.
+//! What the batch side has written, in `ops.repair`: verification excuses no row that a repair has covered,
+//! and a rebuild goes on behind its last piece.
 
 use tokio_postgres::Transaction;
 

@@ -10,7 +10,8 @@ use spark_connect_rs::streaming::DataStreamWriter;
 /// The data source's short name, as registered in the jar.
 pub const FORMAT: &str = "storepulse-cassandra";
 
-/// The Cassandra side of a query. How often a write is tried again the sink says by itself (`SinkOptions.java`).
+/// The Cassandra side of a query. How often a write is tried again the sink says by itself
+/// (`SinkOptions.java`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CassandraSink {
     /// The keyspace.
@@ -18,14 +19,16 @@ pub struct CassandraSink {
 }
 
 impl CassandraSink {
-    /// Sets a streaming writer to this sink, with the tables of the cube and what it counts for the ledger as routes.
+    /// Sets a streaming writer to this sink, with the tables of the cube and what it counts for the ledger as
+    /// routes.
     pub(crate) fn stream(&self, writer: DataStreamWriter) -> DataStreamWriter {
         let options =
             self.options(tables(&CUBE_FAMILY).chain([CUBE_COUNTS.name])).into_iter().chain([event_time()]);
         options.fold(writer.format(FORMAT), |writer, (name, value)| writer.option(name, &value))
     }
 
-    /// Sets a streaming writer to this sink, for a family beside the cube: without a lag, which nobody waits for.
+    /// Sets a streaming writer to this sink, for a family beside the cube: without a lag, which nobody waits
+    /// for.
     pub(crate) fn stream_of(&self, family: &Family, writer: DataStreamWriter) -> DataStreamWriter {
         let options = self.options(tables(family)).into_iter();
         options.fold(writer.format(FORMAT), |writer, (name, value)| writer.option(name, &value))

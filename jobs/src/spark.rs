@@ -9,14 +9,15 @@ use std::time::Duration;
 use spark_connect_rs::{SparkError, SparkSession};
 use uuid::Uuid;
 
-/// Whether a micro-batch without data follows one that moved the watermark; a query keeps what was set when it started.
+/// Whether a micro-batch without data follows one that moved the watermark; a query keeps what was set when
+/// it started.
 pub(crate) const NO_DATA_BATCHES: &str = "spark.sql.streaming.noDataMicroBatches.enabled";
 
 /// Into how many tasks rows are shuffled.
 pub(crate) const SHUFFLE_PARTITIONS_SETTING: &str = "spark.sql.shuffle.partitions";
 
-/// Into how many tasks the streams of a plan read and shuffle unless it says otherwise: one a core. It is frozen into a checkpoint
-/// at its first batch, so that it is the plan's, and its fingerprint covers it.
+/// Into how many tasks the streams of a plan read and shuffle unless it says otherwise: one a core. It is
+/// frozen into a checkpoint at its first batch, so that it is the plan's, and its fingerprint covers it.
 pub const SHUFFLE_PARTITIONS: u32 = 2;
 
 /// A call to Spark that did not succeed.
@@ -89,8 +90,8 @@ pub async fn join(remote: &str, session_id: Uuid) -> Result<SparkSession, CallEr
             ("spark.sql.session.timeZone", "UTC".to_owned()),
             (SHUFFLE_PARTITIONS_SETTING, SHUFFLE_PARTITIONS.to_string()),
             ("spark.sql.streaming.stopTimeout", "10s".to_owned()),
-            // A batch without data would follow every one that moved the watermark, only to evict state, and double the lag
-            // of the next; eviction can wait for the next records.
+            // A batch without data would follow every one that moved the watermark, only to evict state, and
+            // double the lag of the next; eviction can wait for the next records.
             (NO_DATA_BATCHES, "false".to_owned()),
             // Asked for every second, so a few are enough; the server would send a hundred.
             ("spark.sql.streaming.numRecentProgressUpdates", "16".to_owned()),
@@ -109,9 +110,9 @@ pub async fn join(remote: &str, session_id: Uuid) -> Result<SparkSession, CallEr
 /// How long the server gives one answer for, in ms or with a unit.
 const ANSWER_ENDS_AFTER: &str = "spark.connect.execute.reattachable.senderMaxStreamDuration";
 
-/// Whether the server gives an answer for as long as it takes. Otherwise it ends it after some minutes and expects the client to
-/// ask for the rest; client 4.2.0 takes the end of the answer for that of what it asked for, and of what is still being written
-/// nothing is committed.
+/// Whether the server gives an answer for as long as it takes. Otherwise it ends it after some minutes and
+/// expects the client to ask for the rest; client 4.2.0 takes the end of the answer for that of what it asked
+/// for, and of what is still being written nothing is committed.
 ///
 /// # Errors
 /// When the server does not tell.

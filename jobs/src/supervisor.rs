@@ -1,14 +1,15 @@
 //! Keeps the main job running: submits its plan, watches it, and submits it again when it fails or stalls.
 //!
 //! What survives a fault is the checkpoint: a query submitted again with the same one continues where its
-//! last committed micro-batch ended, and the sink's upserts make the repeated one harmless. A query that is busy without
-//! finishing a micro-batch, or at least a task of one, counts as failed: it may wait for a service that never answers.
-//! A restarted server hands out an empty session without an error, so a query id it does not know is a fault too. Damage of the
-//! checkpoint is none that a restart mends: it ends the supervisor.
+//! last committed micro-batch ended, and the sink's upserts make the repeated one harmless. A query that is
+//! busy without finishing a micro-batch, or at least a task of one, counts as failed: it may wait for a
+//! service that never answers. A restarted server hands out an empty session without an error, so a query id
+//! it does not know is a fault too. Damage of the checkpoint is none that a restart mends: it ends the
+//! supervisor.
 //!
-//! Only the holder of the job's [lease] submits. One that finds another holder ends, and leaves alone what that one
-//! submitted; taking over is submitting again with the same checkpoint. While PostgreSQL is away a running query
-//! goes on, and one that failed meanwhile waits for it.
+//! Only the holder of the job's [lease] submits. One that finds another holder ends, and leaves alone what
+//! that one submitted; taking over is submitting again with the same checkpoint. While PostgreSQL is away a
+//! running query goes on, and one that failed meanwhile waits for it.
 
 mod advance;
 mod attempt;
@@ -126,8 +127,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Runs the main job until it is cancelled or asked to stop.
 ///
-/// Progress goes to the channel and, about every second, to `ops.job_run`. One that stands by ends, too, when the
-/// job it waits for is stopped by `job stop`.
+/// Progress goes to the channel and, about every second, to `ops.job_run`. One that stands by ends, too, when
+/// the job it waits for is stopped by `job stop`.
 ///
 /// # Errors
 /// [`JobError`], for what a restart cannot mend.
@@ -167,8 +168,8 @@ pub async fn run(
     outcome
 }
 
-/// Stops what a supervisor that was killed left running, and tells how many queries that were: for a job that nobody is to
-/// take over. Not for one that runs.
+/// Stops what a supervisor that was killed left running, and tells how many queries that were: for a job that
+/// nobody is to take over. Not for one that runs.
 ///
 /// # Errors
 /// When the server does not answer.

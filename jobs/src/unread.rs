@@ -1,7 +1,8 @@
 //! Whether Kafka still has what a plan's queries have not read, looked at when a query has failed.
 //!
-//! Spark refuses to skip records, and advises to let it skip them. Here PostgreSQL has every record, so that a rebuild is the way
-//! out and nothing needs to be skipped. Submitting the plan again would fail for ever, so this ends the supervisor.
+//! Spark refuses to skip records, and advises to let it skip them. Here PostgreSQL has every record, so that
+//! a rebuild is the way out and nothing needs to be skipped. Submitting the plan again would fail for ever,
+//! so this ends the supervisor.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -62,8 +63,8 @@ pub enum Unread {
     },
 }
 
-/// Compares the checkpoints of all queries over events with the topics. What cannot be read, a checkpoint or Kafka, tells nothing.
-/// Blocks for as long as Kafka takes.
+/// Compares the checkpoints of all queries over events with the topics. What cannot be read, a checkpoint or
+/// Kafka, tells nothing. Blocks for as long as Kafka takes.
 ///
 /// # Errors
 /// [`Unread`].

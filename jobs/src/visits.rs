@@ -1,8 +1,9 @@
-//! Closing visits early: when nothing more comes, their sessions need not wait until the watermark has passed them.
+//! Closing visits early: when nothing more comes, their sessions need not wait until the watermark has passed
+//! them.
 //!
-//! The batch side of the plan writes the sessions with the revision in force and with what the stream counts. When a visit goes on
-//! after all, or the stream closes it by itself, its row has as many events or more and the same or a later write time, so it stays
-//! right.
+//! The batch side of the plan writes the sessions with the revision in force and with what the stream counts.
+//! When a visit goes on after all, or the stream closes it by itself, its row has as many events or more and
+//! the same or a later write time, so it stays right.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::endpoints::Endpoints;
@@ -32,8 +33,8 @@ pub enum CloseError {
     Batch(#[from] BatchError),
 }
 
-/// Writes the sessions of the visits that began in a span and had events until now. Without a plan in force, and while a rebuild
-/// has two, it writes nothing.
+/// Writes the sessions of the visits that began in a span and had events until now. Without a plan in force,
+/// and while a rebuild has two, it writes nothing.
 ///
 /// # Errors
 /// [`CloseError`].

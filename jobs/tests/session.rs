@@ -1,4 +1,5 @@
-//! What a Connect server that was restarted says about a query it does not know, and what becomes of one whose context ends.
+//! What a Connect server that was restarted says about a query it does not know, and what becomes of one
+//! whose context ends.
 
 use std::fs;
 use std::process::Command;
@@ -33,7 +34,8 @@ async fn a_restarted_server_knows_no_query_and_one_without_a_context_ends() {
     let asked = query.clone();
     assert!(spark::call("ask", ANSWER, move || asked.is_active()).await.unwrap());
 
-    // Nobody asks while it is away: the next answer is that of a server that is well and has never heard of the query.
+    // Nobody asks while it is away: the next answer is that of a server that is well and has never heard of
+    // the query.
     stack.signal(Service::SparkConnect, Signal::SIGKILL).unwrap();
     stack.start(Service::SparkConnect, Arc::new(Silent)).await.unwrap();
     let began = Instant::now();
@@ -51,7 +53,8 @@ async fn a_restarted_server_knows_no_query_and_one_without_a_context_ends() {
     ends_with_its_context(&stack).await;
 }
 
-/// The master drops an application after ten executors that failed in a row: here the worker has no room for their folders.
+/// The master drops an application after ten executors that failed in a row: here the worker has no room for
+/// their folders.
 async fn ends_with_its_context(stack: &Isolated) {
     let server = stack.process(Service::SparkConnect).unwrap();
     for folder in fs::read_dir(stack.home().join("data/spark-worker")).unwrap() {

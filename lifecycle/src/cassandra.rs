@@ -1,6 +1,7 @@
 //! Deletes in Cassandra that hold for ever: with a write time above that of any revision.
 //!
-//! Which tables there are and what their keys are is read from Cassandra itself, so that a table that is added is not forgotten.
+//! Which tables there are and what their keys are is read from Cassandra itself, so that a table that is
+//! added is not forgotten.
 
 use std::collections::BTreeMap;
 
@@ -149,8 +150,9 @@ impl<'a> Keyspace<'a> {
 
     /// Removes all partitions of a user; the tables it was in, with the rows that were there.
     ///
-    /// The delete is written where nothing is, too: what the stream still writes of the user, from records in Kafka, is covered by it
-    /// for as long as Cassandra keeps it (`gc_grace_seconds`, ten days), and Kafka forgets after seven.
+    /// The delete is written where nothing is, too: what the stream still writes of the user, from records in
+    /// Kafka, is covered by it for as long as Cassandra keeps it (`gc_grace_seconds`, ten days), and Kafka
+    /// forgets after seven.
     pub(crate) async fn remove_user(&self, user: &Uuid) -> Result<BTreeMap<String, u64>, LifecycleError> {
         let mut removed = BTreeMap::new();
         for table in self.tables.iter().filter(|table| table.is_by_user()) {

@@ -1,4 +1,5 @@
-//! Checkpoints of plans that are not in force any more: Spark's state in them holds ids of users and visits, for nobody.
+//! Checkpoints of plans that are not in force any more: Spark's state in them holds ids of users and visits,
+//! for nobody.
 
 use std::io;
 use std::path::{Path, PathBuf};

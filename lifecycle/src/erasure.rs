@@ -1,20 +1,20 @@
 //! Erasure: a person goes, what was counted stays.
 //!
-//! A person may be known by several ids: the user's, and those of browsers and apps that were told together with it. Any of them leads to
-//! all of them.
+//! A person may be known by several ids: the user's, and those of browsers and apps that were told together
+//! with it. Any of them leads to all of them.
 //!
-//! 1. **The door is closed**: keyed hashes of the ids and of the e-mail addresses are recorded, and whatever comes of the person from
-//!    then on is refused.
-//! 2. **PostgreSQL, in one transaction**: the events get one id of nobody in place of each of the ids and one random one in place of each
-//!    session's, so that every count stays what it was; the person's row, facts and visits go, and so do all quarantined records and other
-//!    events about the person. The relay
-//!    turns the deleted row into a tombstone of `shop.users`. Which id took the place of which is written down nowhere.
+//! 1. **The door is closed**: keyed hashes of the ids and of the e-mail addresses are recorded, and whatever
+//!    comes of the person from then on is refused.
+//! 2. **PostgreSQL, in one transaction**: the events get one id of nobody in place of each of the ids and one
+//!    random one in place of each session's, so that every count stays what it was; the person's row, facts
+//!    and visits go, and so do all quarantined records and other events about the person. The relay turns the
+//!    deleted row into a tombstone of `shop.users`. Which id took the place of which is written down nowhere.
 //! 3. **Cassandra**: the partitions of the person. **Checkpoints** of plans that are not in force.
 //! 4. **Last, what links the ids**: until then, who runs this again finds all of them.
 //! 5. What stays for a while is told, with the time until it goes.
 //!
-//! Killed anywhere it is run again, and goes on: what is done already finds nothing. What the stream still writes of the old id is
-//! covered by the delete in Cassandra.
+//! Killed anywhere it is run again, and goes on: what is done already finds nothing. What the stream still
+//! writes of the old id is covered by the delete in Cassandra.
 
 mod about;
 mod links;
@@ -37,7 +37,8 @@ use crate::{LifecycleError, checkpoints, repair_lock};
 /// What was removed of a person. The id of nobody is not told: who has both ids knows whose the events were.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Erased {
-    /// Whether the person was erased before, and that was finished; then this run has only looked for anything left.
+    /// Whether the person was erased before, and that was finished; then this run has only looked for
+    /// anything left.
     pub erased_before: bool,
     /// Events that belong to nobody now.
     pub events: u64,

@@ -14,7 +14,8 @@ use crate::LifecycleError;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Where each partition of a topic begins, and where its first record from an instant on stands (its end where there is none).
+/// Where each partition of a topic begins, and where its first record from an instant on stands (its end
+/// where there is none).
 pub(crate) async fn bounds(
     brokers: &str,
     topic: &str,

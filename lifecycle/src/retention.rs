@@ -1,8 +1,9 @@
 //! Retention: the floor moves up, and what lies before it goes.
 //!
-//! The floor moves no further than what is removed: a shop with nothing that old keeps none, so that its history may still be read.
-//! It moves first. From then on nothing from before it comes in, is repaired, verified or rebuilt, so that whatever a run that was
-//! killed has left behind is of no account until the next one removes it.
+//! The floor moves no further than what is removed: a shop with nothing that old keeps none, so that its
+//! history may still be read. It moves first. From then on nothing from before it comes in, is repaired,
+//! verified or rebuilt, so that whatever a run that was killed has left behind is of no account until the
+//! next one removes it.
 
 mod rows;
 
@@ -36,7 +37,8 @@ pub struct RetentionConfig {
 /// What was removed, or would be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Retained {
-    /// The floor that is in force now; in a dry run, that would be. None where nothing was ever old enough to be removed.
+    /// The floor that is in force now; in a dry run, that would be. None where nothing was ever old enough to
+    /// be removed.
     pub floor: Option<DateTime<Utc>>,
     /// The one before, where there was one.
     pub floor_before: Option<DateTime<Utc>>,
@@ -56,7 +58,8 @@ pub struct Retained {
     pub notes: Vec<String>,
 }
 
-/// Tells up to which offset of each partition all readers of a topic have come; nothing where one has not begun.
+/// Tells up to which offset of each partition all readers of a topic have come; nothing where one has not
+/// begun.
 pub type Committed<'a> = &'a (dyn Fn(&str) -> Option<BTreeMap<i32, i64>> + Sync);
 
 /// The floor that keeps so many whole days before today.
@@ -157,8 +160,8 @@ async fn generations(client: &Client) -> Result<Vec<i32>, LifecycleError> {
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Removes records that were produced before the floor, as far as everybody has read them. Where Kafka has forgotten them by
-/// itself, as its topics do after seven days, nothing is left to remove.
+/// Removes records that were produced before the floor, as far as everybody has read them. Where Kafka has
+/// forgotten them by itself, as its topics do after seven days, nothing is left to remove.
 async fn cut(
     brokers: &str,
     topic: &str,
@@ -201,8 +204,8 @@ fn deletable(
     (offsets, behind)
 }
 
-/// The last day whose partition of `raw.events` holds nothing from the floor on: an event's id may be a minute older than the event, so the
-/// partition of the day before the floor may.
+/// The last day whose partition of `raw.events` holds nothing from the floor on: an event's id may be a
+/// minute older than the event, so the partition of the day before the floor may.
 fn last_day_to_drop(floor: DateTime<Utc>) -> Option<NaiveDate> {
     floor.date_naive().checked_sub_days(Days::new(2))
 }

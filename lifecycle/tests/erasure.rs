@@ -90,7 +90,8 @@ async fn an_erased_person_is_nowhere_and_does_not_come_back() {
         assert_eq!(shop.count(transactions).await, transactions_before, "and so does what snapshots saw");
         let nobodys = format!("select count(*) from raw.events where {BELONGS_TO_NOBODY}");
         assert_eq!(shop.count(&nobodys).await, 14);
-        // What is known of a source's id is what nobody's event has in its own id, so that it counts once for ever.
+        // What is known of a source's id is what nobody's event has in its own id, so that it counts once for
+        // ever.
         assert_eq!(shop.count("select count(*) from raw.event_identity join raw.events using (event_id)").await, 1);
         let again = append_named(&mut store, other.user.user_id, "order 7", midnight(0) + TimeDelta::hours(1)).await;
         assert_eq!((again.repeats.len(), again.refused.len()), (1, 0));

@@ -29,15 +29,18 @@ import org.eclipse.sisu.Priority;
 /**
  * Lets Maven use only files whose SHA-256 a list has: jars, poms and plugins, downloaded now or long ago.
  *
- * <p>Maven 3.9 can do this by itself; Debian 12 has 3.8. {@code services/maven/mvn} compiles it and puts it into Maven's core, where
- * every file goes through it before anything reads or runs it. Without a list nothing is used at all. It bears the name of
- * the resolver that it stands before, which makes Maven choose it.
+ * <p>Maven 3.9 can do this by itself; Debian 12 has 3.8. {@code services/maven/mvn} compiles it and puts it
+ * into Maven's core, where every file goes through it before anything reads or runs it. Without a list
+ * nothing is used at all. It bears the name of the resolver that it stands before, which makes Maven choose
+ * it.
  */
 @Named("default")
 @Singleton
 @Priority(Integer.MAX_VALUE)
 public final class TrustedArtifacts implements ArtifactResolver {
-  /** The property that names the list: a line is a SHA-256, two blanks, and the path in a Maven repository. */
+  /**
+   * The property that names the list: a line is a SHA-256, two blanks, and the path in a Maven repository.
+   */
   static final String LIST = "storepulse.checksums";
 
   /** The property that names a file to write such lines to, instead of comparing. */

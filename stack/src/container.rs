@@ -1,7 +1,7 @@
 //! A container of our images: becomes the service that the container is for, and asks it whether it serves.
 //!
-//! The service takes the place of the process that starts it, so that pid 1 and the engine's signals are its own. What it is started
-//! with is what a stack would start it with; only the [`Site`] is another one.
+//! The service takes the place of the process that starts it, so that pid 1 and the engine's signals are its
+//! own. What it is started with is what a stack would start it with; only the [`Site`] is another one.
 
 mod first;
 #[cfg(test)]
@@ -78,8 +78,8 @@ impl Container {
         })
     }
 
-    /// Renders the configuration of what the first word names, makes what a first start lacks, and becomes it. The other words are
-    /// its own. Returns only where that fails.
+    /// Renders the configuration of what the first word names, makes what a first start lacks, and becomes
+    /// it. The other words are its own. Returns only where that fails.
     ///
     /// # Errors
     /// Whatever stands against it.
@@ -144,8 +144,8 @@ impl Container {
         self.site.client_environment()
     }
 
-    /// Whether a service of this container serves; what is wrong, else. `relay` and `job` are no services: the command itself knows
-    /// of them.
+    /// Whether a service of this container serves; what is wrong, else. `relay` and `job` are no services:
+    /// the command itself knows of them.
     ///
     /// # Errors
     /// Where there is no such service.
@@ -162,8 +162,8 @@ impl Container {
         })
     }
 
-    /// Returns when every broker and every Cassandra node takes connections. How many copies there are is decided by how many nodes
-    /// there are when topics and keyspace are made.
+    /// Returns when every broker and every Cassandra node takes connections. How many copies there are is
+    /// decided by how many nodes there are when topics and keyspace are made.
     ///
     /// # Errors
     /// Where one stays away.

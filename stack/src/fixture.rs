@@ -1,4 +1,5 @@
-//! Stacks for tests: one of their own on free ports, or the warm one that everybody shares; and how tests wait for what runs there.
+//! Stacks for tests: one of their own on free ports, or the warm one that everybody shares; and how tests
+//! wait for what runs there.
 
 use std::fmt::Display;
 use std::fs;

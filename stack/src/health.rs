@@ -184,8 +184,8 @@ async fn spark_master(peer: Peer<'_>, network: &Network) -> Result<(), Problem> 
     }
 }
 
-/// The worker is healthy when the master that leads says so: one that is not registered runs nothing. All are asked at once, since
-/// one that is away may leave the question hanging.
+/// The worker is healthy when the master that leads says so: one that is not registered runs nothing. All are
+/// asked at once, since one that is away may leave the question hanging.
 async fn spark_worker(network: &Network) -> Result<(), Problem> {
     let (host, port) = (network.own(), u64::from(network.ports.spark_worker));
     let ours = |worker: &serde_json::Value| {
@@ -204,8 +204,8 @@ async fn spark_worker(network: &Network) -> Result<(), Problem> {
     select_ok(answers).await.map(|((), _)| ())
 }
 
-/// HTTP/2's opening, to be answered by a SETTINGS frame: gRPC listens. It does so without a Spark context too, which ends with its
-/// page.
+/// HTTP/2's opening, to be answered by a SETTINGS frame: gRPC listens. It does so without a Spark context
+/// too, which ends with its page.
 async fn spark_connect(peer: Peer<'_>, page: Peer<'_>) -> Result<(), Problem> {
     const EMPTY_SETTINGS: [u8; 9] = [0, 0, 0, 0x04, 0, 0, 0, 0, 0];
     let opening = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &EMPTY_SETTINGS].concat();

@@ -1,7 +1,8 @@
 //! Installs what the services run from into `.tools/`, once a version.
 //!
-//! A folder's name carries a digest of all that decides its content, and it appears by a rename when it is complete: a second run
-//! does nothing, a changed version or pom installs anew, and an interrupted run leaves nothing that could be taken for a whole one.
+//! A folder's name carries a digest of all that decides its content, and it appears by a rename when it is
+//! complete: a second run does nothing, a changed version or pom installs anew, and an interrupted run leaves
+//! nothing that could be taken for a whole one.
 
 mod airflow;
 mod programs;
@@ -25,7 +26,8 @@ pub(crate) use programs::{output, run};
 /// The archives unpack to about 1 GiB, and Maven and pip keep their own copies meanwhile.
 const INSTALL_MIB: u64 = 3_000;
 
-/// Part of every digest: what an older installer made was compared with no list, and is not taken for what this one makes.
+/// Part of every digest: what an older installer made was compared with no list, and is not taken for what
+/// this one makes.
 const CHECKED: &str = "every file compared with its digest";
 
 /// Where the installed parts lie. Parts that no chosen service needs are absent.

@@ -1,4 +1,5 @@
-//! How each service is started: its rendered configuration, command line and environment. Nothing is written before it is started.
+//! How each service is started: its rendered configuration, command line and environment. Nothing is written
+//! before it is started.
 
 mod airflow;
 mod cassandra;
@@ -25,7 +26,8 @@ use crate::vault::Secret;
 pub(crate) struct Launch {
     /// Program and arguments.
     pub(crate) words: Vec<String>,
-    /// What its environment has. A stack's service inherits nothing beside, so that a shell's settings change none.
+    /// What its environment has. A stack's service inherits nothing beside, so that a shell's settings change
+    /// none.
     pub(crate) environment: BTreeMap<String, String>,
     /// Its configuration.
     pub(crate) conf: Rendered,
@@ -151,7 +153,8 @@ impl Site {
         let connect = network.address(Service::SparkConnect);
         let variables = [
             ("PG_URL", format!("postgresql://{role}:{password}@{postgres}/{database}")),
-            // The same for PostgreSQL's own programs, which would show an address with a password in the list of processes.
+            // The same for PostgreSQL's own programs, which would show an address with a password in the list
+            // of processes.
             ("PGHOST", network.host(Service::Postgres).to_owned()),
             ("PGPORT", network.ports.postgres.to_string()),
             ("PGUSER", role.to_owned()),

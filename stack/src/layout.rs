@@ -26,7 +26,8 @@ pub struct Checkout {
 }
 
 impl Checkout {
-    /// The checkout named in `STOREPULSE_CHECKOUT`, else the one around the working folder, else the one that this was built in.
+    /// The checkout named in `STOREPULSE_CHECKOUT`, else the one around the working folder, else the one that
+    /// this was built in.
     pub fn find() -> Result<Self, StackError> {
         let from = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         let named = env::var_os("STOREPULSE_CHECKOUT").map(PathBuf::from);
@@ -58,8 +59,9 @@ impl Checkout {
         self.root.join(".tools")
     }
 
-    /// The folder that holds all stacks. PostgreSQL refuses to run as root, so under root its account must be able to reach
-    /// the data: where a private folder is in the way (a checkout in root's home), the data goes to `/var/tmp`.
+    /// The folder that holds all stacks. PostgreSQL refuses to run as root, so under root its account must be
+    /// able to reach the data: where a private folder is in the way (a checkout in root's home), the data
+    /// goes to `/var/tmp`.
     pub(crate) fn stacks(&self) -> PathBuf {
         let blocked = |folder: &Path| {
             folder.ancestors().any(|part| {
@@ -89,7 +91,8 @@ impl Home {
         &self.root
     }
 
-    /// Makes the folders that every service finds there, and the account of PostgreSQL can pass through; `stacks` holds all stacks.
+    /// Makes the folders that every service finds there, and the account of PostgreSQL can pass through;
+    /// `stacks` holds all stacks.
     pub(crate) fn prepare(&self, stacks: &Path) -> Result<(), StackError> {
         let down_to_it: Vec<_> =
             self.root.ancestors().take_while(|folder| folder.starts_with(stacks)).collect();

@@ -1,17 +1,20 @@
-//! Starts the real services as local processes, health-gated; the fixture of every test. In containers it starts the same ones.
+//! Starts the real services as local processes, health-gated; the fixture of every test. In containers it
+//! starts the same ones.
 //!
-//! A [`Stack`] is a set of services with a folder of its own: rendered configuration, data, logs, and a state file that names
-//! every process by pid and start time. It outlives the program that started it; [`Stack::down`] ends it from any other.
+//! A [`Stack`] is a set of services with a folder of its own: rendered configuration, data, logs, and a state
+//! file that names every process by pid and start time. It outlives the program that started it;
+//! [`Stack::down`] ends it from any other.
 //!
-//! A [`Container`] becomes the service that it is for. Stack and container each make a `Site` of what they find, and a launch follows
-//! from the site alone.
+//! A [`Container`] becomes the service that it is for. Stack and container each make a `Site` of what they
+//! find, and a launch follows from the site alone.
 //!
 //! What holds:
 //! - Every port is on 127.0.0.1, except Spark Connect's, which cannot be bound and asks for a secret.
 //! - A service is ready when it answers in its own protocol, and is started only when what it needs is ready.
 //! - A start that fails or is abandoned (its future dropped) stops what it had started.
 //! - A pid is signalled only while it is the process that was started.
-//! - Versions come from `services/versions.toml`, configuration from `services/` and `spark/conf`, as in containers.
+//! - Versions come from `services/versions.toml`, configuration from `services/` and `spark/conf`, as in
+//!   containers.
 
 #![warn(missing_docs)]
 

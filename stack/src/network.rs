@@ -22,7 +22,8 @@ pub(crate) struct Network {
 pub(crate) enum Hosts {
     /// All of them are this machine, and nobody else hears them.
     Loopback,
-    /// Each is a container with the name of its service; a second one of its kind has `-2` behind it, and so on.
+    /// Each is a container with the name of its service; a second one of its kind has `-2` behind it, and so
+    /// on.
     Containers(Containers),
 }
 

@@ -81,7 +81,8 @@ impl Ports {
         console: 56_090,
     };
 
-    /// Those of containers, each of which has an address of its own: what the services' own documentation says.
+    /// Those of containers, each of which has an address of its own: what the services' own documentation
+    /// says.
     pub(crate) const CONTAINERS: Self = Self {
         postgres: 5_432,
         zookeeper: 2_181,

@@ -40,7 +40,8 @@ pub(crate) fn account() -> Result<Option<User>, StackError> {
     user.map(Some).ok_or_else(|| StackError::UserMissing { user: NAME.to_owned() })
 }
 
-/// Lets the account read a folder of configuration, which stays ours: it could put a link where we write next time.
+/// Lets the account read a folder of configuration, which stays ours: it could put a link where we write next
+/// time.
 pub(crate) fn share(folder: &Path, account: &User) -> Result<(), StackError> {
     let doing = || format!("share {}", folder.display());
     let entries = fs::read_dir(folder).doing(doing)?;
@@ -80,8 +81,8 @@ pub(crate) fn initialise(home: &Home, tools: &Tools, secrets: &Secrets) -> Resul
     initdb(&tools.postgres_bin, &data, &home.tmp(), &secrets.postgres_password, account.as_ref())
 }
 
-/// Makes the cluster of a container with what it holds, once. It is made beside and moved into place: a start that is cut short begins
-/// anew.
+/// Makes the cluster of a container with what it holds, once. It is made beside and moved into place: a start
+/// that is cut short begins anew.
 pub(crate) fn initialise_whole(bin: &Path, data: &Path, tmp: &Path, vault: &Vault) -> Result<(), StackError> {
     if is_cluster(data) {
         return Ok(());

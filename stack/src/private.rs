@@ -1,8 +1,8 @@
 //! Folders that hold a stack: ours, and shut to other accounts.
 //!
-//! What stands in a stack's folder is believed: its state file names processes to signal and holds the secrets, and its
-//! `jvm.options` are the words that a JVM starts with. Under root the folder may lie in `/var/tmp`, under a name that anybody
-//! can work out and make first.
+//! What stands in a stack's folder is believed: its state file names processes to signal and holds the
+//! secrets, and its `jvm.options` are the words that a JVM starts with. Under root the folder may lie in
+//! `/var/tmp`, under a name that anybody can work out and make first.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::ErrorKind;
@@ -17,7 +17,8 @@ use crate::error::{Doing, StackError};
 const PASSAGE: u32 = 0o711;
 /// Nobody else enters.
 const CLOSED: u32 = 0o700;
-/// Words that make all that a program and its children write readable by its own account alone; the program takes their place.
+/// Words that make all that a program and its children write readable by its own account alone; the program
+/// takes their place.
 pub(crate) const SHUT_TO_OTHERS: [&str; 4] = ["sh", "-c", "umask 077; exec \"$@\"", "sh"];
 
 /// Refuses what another account has made, or a link to elsewhere. What is not there is not refused.

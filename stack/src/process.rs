@@ -1,4 +1,5 @@
-//! Processes, known by pid **and** start time: a pid that the kernel has given to somebody else is never signalled.
+//! Processes, known by pid **and** start time: a pid that the kernel has given to somebody else is never
+//! signalled.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,8 +42,8 @@ impl ProcessId {
         Self::of(std::process::id().cast_signed())
     }
 
-    /// Whether it still runs. One that has ended and was not collected by its parent does not; but while other threads than the
-    /// first are still ending, its ports and files are not free yet, so it does.
+    /// Whether it still runs. One that has ended and was not collected by its parent does not; but while
+    /// other threads than the first are still ending, its ports and files are not free yet, so it does.
     pub fn is_alive(self) -> bool {
         self.stat().is_some_and(|stat| !matches!(stat.state, 'Z' | 'X') || stat.thread_count > 1)
     }
@@ -68,8 +69,8 @@ impl ProcessId {
         Self::wait(limit, || !self.is_alive())
     }
 
-    /// Waits until it stands still after SIGSTOP, which it does once the kernel gets to it, or the time is up; tells
-    /// whether it does.
+    /// Waits until it stands still after SIGSTOP, which it does once the kernel gets to it, or the time is
+    /// up; tells whether it does.
     pub fn wait_paused(self, limit: Duration) -> bool {
         Self::wait(limit, || self.is_paused())
     }
@@ -104,7 +105,8 @@ impl ProcessId {
         tree
     }
 
-    /// Memory of the process itself in bytes. Pages that several processes share are divided among them, where the kernel tells.
+    /// Memory of the process itself in bytes. Pages that several processes share are divided among them,
+    /// where the kernel tells.
     pub fn memory_bytes(self) -> u64 {
         let of = |file: &str, key: &str| {
             let text = fs::read_to_string(format!("/proc/{}/{file}", self.pid)).ok()?;

@@ -100,7 +100,8 @@ impl Service {
             Self::AirflowApiServer => &[Self::Postgres],
             // The API server makes the metadata database, and hands tasks what they need.
             Self::AirflowScheduler | Self::AirflowDagProcessor => &[Self::Postgres, Self::AirflowApiServer],
-            // It says so itself where they are away, but what comes up with them should not begin by saying so.
+            // It says so itself where they are away, but what comes up with them should not begin by saying
+            // so.
             Self::Console => {
                 &[Self::Postgres, Self::Kafka, Self::SchemaRegistry, Self::Cassandra, Self::SparkConnect]
             }

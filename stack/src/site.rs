@@ -1,4 +1,5 @@
-//! What the launches of services are made of: where programs and files are, where the others listen, and the secrets.
+//! What the launches of services are made of: where programs and files are, where the others listen, and the
+//! secrets.
 //!
 //! It has two origins: the stack on this machine, and a container. A launch does not know which.
 

@@ -1,4 +1,5 @@
-//! Starts a process apart from the command that starts it: in a session of its own, with its output in a file.
+//! Starts a process apart from the command that starts it: in a session of its own, with its output in a
+//! file.
 
 use std::fs::{self, File};
 use std::io;
@@ -30,7 +31,8 @@ impl Spawned {
     }
 }
 
-/// Starts it, as another account where one is named. With `tied`, it is killed when this process ends in whatever way: for stacks that belong to a test.
+/// Starts it, as another account where one is named. With `tied`, it is killed when this process ends in
+/// whatever way: for stacks that belong to a test.
 pub(crate) fn spawn(
     launch: &Launch,
     account: Option<&User>,
@@ -62,8 +64,8 @@ pub(crate) fn spawn(
     command.args(&words[1..]).env_clear().envs(&launch.environment).current_dir(directory);
     command.stdin(Stdio::null()).stdout(output).stderr(error_output);
 
-    // The thread that starts a tied process must live as long: the kernel takes its end for the parent's. It also collects
-    // the process when that ends, so that no zombie is left.
+    // The thread that starts a tied process must live as long: the kernel takes its end for the parent's. It
+    // also collects the process when that ends, so that no zombie is left.
     let exit = Arc::new(OnceLock::new());
     let (sender, receiver) = mpsc::channel::<io::Result<ProcessId>>();
     let thread_exit = Arc::clone(&exit);

@@ -45,7 +45,8 @@ pub struct StackConfig {
     pub services: Vec<Service>,
     /// Where they listen, when the stack is new. One that exists keeps its ports.
     pub ports: Ports,
-    /// Whether `up` restarts a running service whose configuration or version has changed since it was started.
+    /// Whether `up` restarts a running service whose configuration or version has changed since it was
+    /// started.
     pub restart_changed: bool,
     /// The command that serves [`Service::Console`]; needed where that is wanted.
     pub command: Option<PathBuf>,
@@ -201,7 +202,8 @@ impl Stack {
         self.inner.services.iter().copied()
     }
 
-    /// Where a stack of a test looks for the failpoint that the sink in Spark shall reach next; others look nowhere.
+    /// Where a stack of a test looks for the failpoint that the sink in Spark shall reach next; others look
+    /// nowhere.
     pub fn failpoint_file(&self) -> PathBuf {
         self.inner.home.failpoint()
     }
@@ -229,7 +231,8 @@ impl Stack {
         Ok(status::executors(self.process(Service::SparkWorker)?))
     }
 
-    /// Sends a signal to a service. After SIGKILL the process is gone when this returns, after SIGSTOP it stands still.
+    /// Sends a signal to a service. After SIGKILL the process is gone when this returns, after SIGSTOP it
+    /// stands still.
     pub fn signal(&self, service: Service, signal: Signal) -> Result<(), StackError> {
         let process = self.process(service)?;
         if !process.signal(signal) {

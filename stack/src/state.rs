@@ -33,7 +33,8 @@ pub(crate) struct Secrets {
     pub(crate) postgres_password: String,
     pub(crate) registry_password: String,
     pub(crate) connect_secret: String,
-    /// Of the metadata database, the web login and Airflow's signatures. Stacks from before there was Airflow lack it.
+    /// Of the metadata database, the web login and Airflow's signatures. Stacks from before there was Airflow
+    /// lack it.
     #[serde(default = "secret")]
     pub(crate) airflow_password: String,
     #[serde(default = "secret")]

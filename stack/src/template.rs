@@ -20,7 +20,8 @@ impl Values {
         self
     }
 
-    /// Text with every placeholder replaced; one without a value is an error, so that no service starts half configured.
+    /// Text with every placeholder replaced; one without a value is an error, so that no service starts half
+    /// configured.
     pub(crate) fn fill(&self, template: &str, path: &Path) -> Result<String, StackError> {
         let mut filled = String::with_capacity(template.len());
         let mut rest = template;

@@ -28,10 +28,12 @@ class History:
 
     def seed(self):
         """Stores them, in the order in which they happened: what is older than a watermark would be too late."""
-        # Written after the console began to look, like what a line writes that catches up after days without Spark.
+        # Written after the console began to look, like what a line writes that catches up after days without
+        # Spark.
         self.simulate(self.days_ago, timedelta(minutes=30), seed=10)
         yesterday = self.midnight - timedelta(days=1, minutes=5)
-        # An hour further than the clock has come today: only a comparison that stops there gives the right percentage.
+        # An hour further than the clock has come today: only a comparison that stops there gives the right
+        # percentage.
         self.simulate(yesterday, self.began - timedelta(hours=23) - yesterday, seed=11)
         self.simulate(self.midnight, self.began - timedelta(minutes=2) - self.midnight, seed=12)
 

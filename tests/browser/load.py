@@ -77,7 +77,8 @@ def watch(line, pages):
         # A sample at even distances, whatever taking one takes.
         time.sleep(max(0.0, began + (number + 1) * every_s - time.monotonic()))
         measured = [heap.measured() for heap in heaps]
-        # A heap that is collected first has little noise; documents have none but what comes and goes on Live.
+        # A heap that is collected first has little noise; documents have none but what comes and goes on
+        # Live.
         series.setdefault("heaps of the tabs", Series(0.05, TABS * 0.2 * MIB)).values.append(sum(size for size, _ in measured))
         series.setdefault("nodes of the tabs", Series(0.05, 0, unit=1)).values.append(sum(nodes for _, nodes in measured))
         for name, pids in processes(line).items():

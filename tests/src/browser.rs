@@ -1,4 +1,5 @@
-//! The pages in Chromium: `tests/browser`, with a namespace of its own, whose relay, job, simulator and console it starts itself.
+//! The pages in Chromium: `tests/browser`, with a namespace of its own, whose relay, job, simulator and
+//! console it starts itself.
 
 use std::path::Path;
 use std::process::Command;

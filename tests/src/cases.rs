@@ -13,7 +13,8 @@
 //! | 9 | poison records | `poison.rs`, `jobs/tests/refusals.rs` |
 //! | 10 | old batch after a newer write, late data, a key twice | [`replay`]; one key twice in a batch of the sink: `UpsertSinkTest.theHigherWriteTimeStaysInAnyOrder` |
 //!
-//! Cases 4, 5, 7, 8 and 10 take long, 4, 5 and 8 on stacks of their own: they belong to `make test-all`, as does [`overload`].
+//! Cases 4, 5, 7, 8 and 10 take long, 4, 5 and 8 on stacks of their own: they belong to `make test-all`, as
+//! does [`overload`].
 //!
 //! Open: in case 4 a change of leader, which takes a second broker. Erasure: `erasure.rs`.
 

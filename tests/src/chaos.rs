@@ -1,8 +1,9 @@
 //! Chaos: whatever dies or stands still under load, each event counts once.
 //!
-//! A [`Plan`] follows from its seed alone. [`run`] lets it befall a line of processes on a stack of its own, brings back what
-//! a supervisor of processes would bring back, and measures after each fault how long it takes from there until a fresh event
-//! is in Cassandra. At the end everything drains, and [`Verdict`] compares PostgreSQL with Kafka and with Cassandra.
+//! A [`Plan`] follows from its seed alone. [`run`] lets it befall a line of processes on a stack of its own,
+//! brings back what a supervisor of processes would bring back, and measures after each fault how long it
+//! takes from there until a fresh event is in Cassandra. At the end everything drains, and [`Verdict`]
+//! compares PostgreSQL with Kafka and with Cassandra.
 
 mod fault;
 mod flow;

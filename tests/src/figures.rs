@@ -50,8 +50,8 @@ async fn cassandra(line: &Line) -> Session {
     provision::connect_cassandra(&line.endpoints.cassandra_contact_points).await.unwrap()
 }
 
-/// What the supervisor writes for people to look at: the state and the micro-batches of all nine queries. All have read
-/// everything, as the tables were verified.
+/// What the supervisor writes for people to look at: the state and the micro-batches of all nine queries. All
+/// have read everything, as the tables were verified.
 async fn assert_every_query_is_told_of(line: &Line) {
     let read = line.progress().await.input_rows;
     let select = "select q.query, q.state, q.newest, count(b), coalesce(sum(b.rows_in), 0)::bigint, \

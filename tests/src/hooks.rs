@@ -1,5 +1,5 @@
-//! Webhooks of two shops through the whole line: what they told stands in Cassandra once, in whatever order it
-//! came.
+//! Webhooks of two shops through the whole line: what they told stands in Cassandra once, in whatever order
+//! it came.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -150,8 +150,8 @@ async fn tell_shopify(collector: &Collector, at: DateTime<Utc>) {
     }
 }
 
-/// What the other one tells, with the same numbers: an order that grows and of which a sum comes back, and one
-/// that comes back as a whole, with what its shipping cost.
+/// What the other one tells, with the same numbers: an order that grows and of which a sum comes back, and
+/// one that comes back as a whole, with what its shipping cost.
 async fn tell_woo(collector: &Collector, at: DateTime<Utc>) {
     let mut grown = woo_order(1001, "processing", at, 2);
     grown["line_items"][0]["quantity"] = 2.into();

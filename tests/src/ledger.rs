@@ -1,4 +1,5 @@
-//! The ledger of a run: it balances at every stage, says what the simulator knows, and names what was doctored.
+//! The ledger of a run: it balances at every stage, says what the simulator knows, and names what was
+//! doctored.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use contracts::avro::Reader;
@@ -65,7 +66,8 @@ async fn a_clean_run_balances_and_its_last_minute_stays_open() {
     .await;
 }
 
-/// Minutes in the past of this machine's clock, with records of a foreign producer stamped now: neither may push the other out.
+/// Minutes in the past of this machine's clock, with records of a foreign producer stamped now: neither may
+/// push the other out.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dirty_run_is_what_the_simulator_knows_and_what_is_doctored_is_named() {
     on_shared_stack(async |line| {
@@ -199,8 +201,8 @@ async fn doctor(line: &Line, events_topic: &str) {
     assert_eq!(line.pg.execute(gone, &[&at]).await.unwrap(), 1);
     assert_named(line, at, "store: ").await;
 
-    // A forgery that passes every check is one record more than the relay gave. It is of a record that came last: Spark's
-    // watermark is past those of the warm-up, and drops what is forged of them.
+    // A forgery that passes every check is one record more than the relay gave. It is of a record that came
+    // last: Spark's watermark is past those of the warm-up, and drops what is forged of them.
     let good = records(&line.endpoints, events_topic).await;
     let good = good.iter().rfind(|record| record.headers().is_some()).unwrap();
     let brokers = &line.endpoints.kafka_brokers;

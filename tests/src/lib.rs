@@ -1,4 +1,5 @@
-//! What the end-to-end tests and the chaos command share: the line of processes, and the faults that befall it.
+//! What the end-to-end tests and the chaos command share: the line of processes, and the faults that befall
+//! it.
 
 #![expect(
     clippy::unwrap_used,

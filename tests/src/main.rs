@@ -1,7 +1,9 @@
-//! The whole line on the real services: what a shopper did stands in Cassandra, counted once, whatever dies on the way.
+//! The whole line on the real services: what a shopper did stands in Cassandra, counted once, whatever dies
+//! on the way.
 //!
-//! Relay, job, simulator and verification run as `storepulse` processes, as they do in use, each test in a namespace of its own.
-//! The verdict is always `storepulse verify`, which shares nothing with the plans. Build the command first: `make test` does.
+//! Relay, job, simulator and verification run as `storepulse` processes, as they do in use, each test in a
+//! namespace of its own. The verdict is always `storepulse verify`, which shares nothing with the plans.
+//! Build the command first: `make test` does.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! Dirty data through the whole line: what does not pass is kept and named, and comes in once when it is put right.
+//! Dirty data through the whole line: what does not pass is kept and named, and comes in once when it is put
+//! right.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

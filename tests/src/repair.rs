@@ -133,7 +133,8 @@ async fn a_rebuild_killed_half_way_and_run_again_ends_verified() {
         let mut sent = line.simulate(&format!("{MORNING} --late-pct 5")).await;
         line.run("verify").await.succeeded();
 
-        // Held, it keeps the rebuild from its first piece: one that dies while Spark writes a piece has not recorded it yet.
+        // Held, it keeps the rebuild from its first piece: one that dies while Spark writes a piece has not
+        // recorded it yet.
         let lock = line.endpoints.namespace.advisory_lock(REPAIR_LOCK);
         line.pg.execute("select pg_advisory_lock($1)", &[&lock]).await.unwrap();
         let rebuild = line.start(&format!("rebuild {CLOSED}"));
@@ -144,7 +145,8 @@ async fn a_rebuild_killed_half_way_and_run_again_ends_verified() {
         .await;
         rebuild.kill_9().await;
         line.pg.execute("select pg_advisory_unlock($1)", &[&lock]).await.unwrap();
-        // Two plans are in force, each with its windows; figures and records stay right while a rebuild is open.
+        // Two plans are in force, each with its windows; figures and records stay right while a rebuild is
+        // open.
         let plans = plans::in_force(&line.pg, CUBE_QUERY).await.unwrap();
         let [old, new] = plans.as_slice() else { panic!("{plans:?}") };
         assert_eq!((old.generation, new.generation), (1, 2));

@@ -1,4 +1,5 @@
-//! No command shows the password of an address that it was given, and none hands a terminal what a sender wrote.
+//! No command shows the password of an address that it was given, and none hands a terminal what a sender
+//! wrote.
 
 use std::process::Output;
 use std::time::Duration;
@@ -114,8 +115,8 @@ impl Files {
     }
 }
 
-/// Whether a program that runs now has the password in its arguments, which everybody on the machine may read. Those of the
-/// commands that are tried have it where this test gave it to them.
+/// Whether a program that runs now has the password in its arguments, which everybody on the machine may
+/// read. Those of the commands that are tried have it where this test gave it to them.
 fn shown_by_a_process() -> Option<String> {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let arguments = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());

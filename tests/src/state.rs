@@ -24,7 +24,8 @@ async fn past_the_watermark_state_is_removed_and_stops_growing() {
         let progress = line.progress().await;
         assert_eq!(progress.rows_dropped_by_watermark, 0, "{progress:?}");
         assert!(progress.state_rows_removed > 0, "{progress:?}");
-        // Kept: what the last micro-batches brought, and the 20 minutes before. Each half hour makes about as many rows.
+        // Kept: what the last micro-batches brought, and the 20 minutes before. Each half hour makes about as
+        // many rows.
         let a_half_hour = (progress.state_rows + progress.state_rows_removed) / HALF_HOURS;
         for rows in &state_rows {
             assert!(*rows <= 2 * a_half_hour, "{rows} of {state_rows:?} kept, {a_half_hour} made each time");

@@ -3,7 +3,8 @@
 use contracts::event::EVENT;
 use contracts::measure::Aggregate;
 
-/// The SQL of an aggregate over the records that meet a further condition, which begins with ` and` where there is one.
+/// The SQL of an aggregate over the records that meet a further condition, which begins with ` and` where
+/// there is one.
 pub(super) fn aggregate_sql(aggregate: Aggregate, only: &str) -> String {
     let event_name = EVENT.event_name;
     let lines = |name: &str| format!("count(*) filter (where {event_name} = '{name}'{only})");

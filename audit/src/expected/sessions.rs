@@ -1,7 +1,8 @@
-//! Sessions: islands of events between gaps, by window functions. Whether a session is closed is not said here.
+//! Sessions: islands of events between gaps, by window functions. Whether a session is closed is not said
+//! here.
 //!
-//! A visit is user, session id and the ms of the declared start. An event before its declared start belongs to none, as one that
-//! comes too long after it.
+//! A visit is user, session id and the ms of the declared start. An event before its declared start belongs
+//! to none, as one that comes too long after it.
 
 use contracts::cube::{Grouping, NONE};
 use contracts::event::EVENT;

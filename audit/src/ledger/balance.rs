@@ -71,8 +71,9 @@ pub fn judge(minute: &Minute, streamed: bool) -> Vec<Imbalance> {
     imbalances
 }
 
-/// What a stage took from the one before. What Spark refuses is not the relay's: a record of another producer, without the
-/// magic byte, schema id or generation that the relay writes, in the minute of its own Kafka time.
+/// What a stage took from the one before. What Spark refuses is not the relay's: a record of another
+/// producer, without the magic byte, schema id or generation that the relay writes, in the minute of its own
+/// Kafka time.
 const fn taken(minute: &Minute, stage: Stage) -> i64 {
     match stage {
         Stage::Spark => minute.spark.records_in - minute.spark.quarantined,

@@ -70,8 +70,8 @@ pub(super) async fn in_postgres(snapshot: &Transaction<'_>, span: Span) -> Resul
     // The instant at which the snapshot was taken, not at which it is asked.
     let row = snapshot
         .query_one(
-            // What came before the cut may have been stored before the generation, and what came after it until its windows were
-            // closed may lie in windows before it, which are computed in batch.
+            // What came before the cut may have been stored before the generation, and what came after it
+            // until its windows were closed may lie in windows before it, which are computed in batch.
             &format!(
                 "select now(), generation, case when generation > 1 \
                      then coalesce(cut_minute + {CLOSED_AFTER_US} * interval '1 microsecond', '9999-01-01') end \

@@ -1,7 +1,7 @@
 //! The ledger as it is drawn up: `pipeline_ledger`, for readers.
 //!
-//! A row's write time is when its counts were read, in µs: a later reading has counted at least as much, so it stays
-//! whatever the order of writing. Rows that say what is read already are not written again.
+//! A row's write time is when its counts were read, in µs: a later reading has counted at least as much, so
+//! it stays whatever the order of writing. Rows that say what is read already are not written again.
 
 use std::collections::BTreeMap;
 

@@ -243,8 +243,8 @@ pub async fn keys(client: &Client) -> Result<Vec<Key>, AccountError> {
     Ok(rows.iter().map(key).collect())
 }
 
-/// A path of the console that lets somebody in once, within ten minutes. Who is not a user yet becomes one, without a password,
-/// so that they are listed and can be disabled.
+/// A path of the console that lets somebody in once, within ten minutes. Who is not a user yet becomes one,
+/// without a password, so that they are listed and can be disabled.
 ///
 /// # Errors
 /// [`AccountError`].

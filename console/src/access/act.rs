@@ -1,5 +1,5 @@
-//! What an operator sends to have something done: the role is asked for by the handler's type, the form is good once, and it says
-//! why.
+//! What an operator sends to have something done: the role is asked for by the handler's type, the form is
+//! good once, and it says why.
 
 use axum::Form;
 use axum::body::{Body, Bytes};

@@ -69,7 +69,8 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// What somebody does who is nobody yet. Only what can be a name is kept: a password may stand in its place.
+    /// What somebody does who is nobody yet. Only what can be a name is kept: a password may stand in its
+    /// place.
     pub(crate) fn of_stranger(name: &'a str, action: &'a str, phase: Phase, detail: Value) -> Self {
         let name = if super::accounts::is_name(name) { name } else { "" };
         Self { name, role: "none", action, target: "", reason: "", phase, detail, operation: None }

@@ -7,8 +7,8 @@ use super::token::Token;
 
 /// How the session's cookie is named and set.
 ///
-/// Cookies know no port. The name holds the port, so that two consoles of one machine do not sign each other's viewers out;
-/// the cookie is still sent to every program of that host, hence a session's short life.
+/// Cookies know no port. The name holds the port, so that two consoles of one machine do not sign each
+/// other's viewers out; the cookie is still sent to every program of that host, hence a session's short life.
 #[derive(Debug)]
 pub(crate) struct Cookies {
     name: String,

@@ -9,7 +9,8 @@ use super::{Access, Limited, Peer, Role, Visitor, tickets};
 use crate::problem::Problem;
 
 const USER: &str = "select role, password from ops.console_user where name = $1 and disabled_at is null";
-/// The user as it was when the password was checked; one who was disabled or has another password since is not let in.
+/// The user as it was when the password was checked; one who was disabled or has another password since is
+/// not let in.
 const STILL: &str =
     "select from ops.console_user where name = $1 and disabled_at is null and password = $2 and role = $3";
 

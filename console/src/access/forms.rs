@@ -1,7 +1,7 @@
 //! Tokens of forms that act: each is good once, for one address and one session, for a quarter of an hour.
 //!
-//! Nothing is kept of a token before it is used. The key is this process's own, so that forms of an earlier one are refused and
-//! none of them can be sent again after a restart.
+//! Nothing is kept of a token before it is used. The key is this process's own, so that forms of an earlier
+//! one are refused and none of them can be sent again after a restart.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

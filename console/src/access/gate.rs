@@ -195,7 +195,8 @@ fn to_sign_in(access: &Access, parts: &Parts) -> Response {
         return Redirect::to("/sign-in").into_response();
     }
     let here = parts.uri.path_and_query().map_or("/", |here| here.as_str());
-    // A strict cookie is not sent where a link of another site leads here, as one in a chat: the page asks for itself once more.
+    // A strict cookie is not sent where a link of another site leads here, as one in a chat: the page asks
+    // for itself once more.
     let says = |name: &str, word: &str| parts.headers.get(name).is_some_and(|value| value == word);
     let followed = says("sec-fetch-site", "cross-site") && says("sec-fetch-mode", "navigate");
     if followed && access.cookies().read(&parts.headers).is_none() {
@@ -267,7 +268,8 @@ async fn without_form<W: Right>(parts: &Parts, access: &Access) -> Result<W, Pro
 impl<S: Guarded> FromRequestParts<S> for Visitor {
     type Rejection = Problem;
 
-    /// Where something is changed without a form, its token stands in `X-Form-Token`; forms are taken by [`super::Signed`].
+    /// Where something is changed without a form, its token stands in `X-Form-Token`; forms are taken by
+    /// [`super::Signed`].
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         without_form(parts, state.access()).await
     }

@@ -11,7 +11,8 @@ use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLim
 const A_NAME: u32 = 5;
 /// Attempts a minute from one address, whatever the name.
 const AN_ADDRESS: u32 = 20;
-/// Rows a minute that those who are not signed in can make in the log of what was done; more are logged and counted no further.
+/// Rows a minute that those who are not signed in can make in the log of what was done; more are logged and
+/// counted no further.
 const ROWS: u32 = 60;
 /// Names and addresses that are kept before those that have not tried lately are forgotten.
 const KEPT: usize = 4096;

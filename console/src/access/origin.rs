@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use axum::http::{HeaderMap, Uri, header};
 
-/// The host names that it answers to: a page of another name that resolves to this address (DNS rebinding) is refused.
+/// The host names that it answers to: a page of another name that resolves to this address (DNS rebinding) is
+/// refused.
 #[derive(Debug, Clone)]
 pub(crate) struct Hosts(Vec<String>);
 

@@ -1,4 +1,5 @@
-//! What the console may do in PostgreSQL: it takes a role that can read and write little, where set-up has made it.
+//! What the console may do in PostgreSQL: it takes a role that can read and write little, where set-up has
+//! made it.
 
 use std::sync::Once;
 
@@ -12,7 +13,8 @@ use crate::watch::Refused;
 /// Said once: without the role everything works, with the owner's rights.
 static MISSING: Once = Once::new();
 
-/// A database that was set up before there was the role has granted it nothing, though the role is the whole cluster's.
+/// A database that was set up before there was the role has granted it nothing, though the role is the whole
+/// cluster's.
 const MAY: &str = "
     select exists (select from pg_roles where rolname = $1 and pg_has_role(current_user, oid, 'member')
         and coalesce(has_schema_privilege(oid, to_regnamespace('ops')::oid, 'usage'), true))";

@@ -1,4 +1,5 @@
-//! The bytes of a record in quarantine, and the whole text of what is wrong with it: read with the owner's rights, for one who says why.
+//! The bytes of a record in quarantine, and the whole text of what is wrong with it: read with the owner's
+//! rights, for one who says why.
 
 use ingest::quarantine::{Payload, describe};
 use ingest::store::{Filter, Store};

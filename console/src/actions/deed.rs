@@ -1,7 +1,7 @@
 //! One action in the log: what it is to do is written before it begins, what came of it after.
 //!
-//! Its connection holds a lock of its own meanwhile, so that another console can tell an action under way from one whose console
-//! was killed.
+//! Its connection holds a lock of its own meanwhile, so that another console can tell an action under way
+//! from one whose console was killed.
 
 use std::time::Duration;
 

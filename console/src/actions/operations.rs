@@ -1,4 +1,5 @@
-//! What takes longer than a request: it goes on whoever looks, and every page that shows it is told how far it is.
+//! What takes longer than a request: it goes on whoever looks, and every page that shows it is told how far
+//! it is.
 //!
 //! What is kept here is gone with the process; the log of actions stays.
 

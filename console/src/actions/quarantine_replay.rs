@@ -1,4 +1,5 @@
-//! Records in quarantine, judged again: first without changing anything, then in earnest, and only as many as the first time.
+//! Records in quarantine, judged again: first without changing anything, then in earnest, and only as many as
+//! the first time.
 
 use contracts::endpoints::Endpoints;
 use contracts::money::Rates;

@@ -1,4 +1,5 @@
-//! A version of a subject that the contract does not own, registered after a check that found nothing against it.
+//! A version of a subject that the contract does not own, registered after a check that found nothing against
+//! it.
 
 use serde_json::json;
 

@@ -117,7 +117,8 @@ impl Board {
         changes
     }
 
-    /// What is no longer there is no longer bad: a query of an earlier plan, a collector that is not asked any more.
+    /// What is no longer there is no longer bad: a query of an earlier plan, a collector that is not asked
+    /// any more.
     fn end_absent(
         &mut self,
         held: &Held,
@@ -171,7 +172,8 @@ impl Board {
             }
             return;
         }
-        // From ok to firing at once where a rule waits for nothing: the step between belongs to the history too.
+        // From ok to firing at once where a rule waits for nothing: the step between belongs to the history
+        // too.
         if after.state == State::Ok {
             self.alerts.remove(&key);
         } else {
@@ -190,8 +192,9 @@ impl Board {
         })
     }
 
-    /// Whom to tell what, now that signals were looked at. What is held back by a cause or a silence is told when that is over
-    /// and it still goes on. Returns the silences that have kept something back for the first time, too.
+    /// Whom to tell what, now that signals were looked at. What is held back by a cause or a silence is told
+    /// when that is over and it still goes on. Returns the silences that have kept something back for the
+    /// first time, too.
     pub(crate) fn news(
         &mut self,
         rules: &[Held],

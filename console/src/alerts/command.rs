@@ -1,4 +1,5 @@
-//! What `storepulse alerts` does: with the owner's connection, so that who can read the stack's secrets decides.
+//! What `storepulse alerts` does: with the owner's connection, so that who can read the stack's secrets
+//! decides.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -256,7 +257,8 @@ const AT_IT: TimeDelta = TimeDelta::seconds(60);
 pub struct Said {
     /// Who says it, as Airflow.
     pub source: String,
-    /// What it is about: of one incident every target is told once, however often it is said. Said once where there is none.
+    /// What it is about: of one incident every target is told once, however often it is said. Said once where
+    /// there is none.
     pub incident: Option<String>,
     /// An object, or anything else as its `message`.
     pub what: Value,
@@ -282,9 +284,10 @@ impl Said {
     }
 }
 
-/// Tells every target what somebody else has to say, as Airflow of a task that has failed: once here, and where that fails the
-/// console goes on trying. It is written before it is told, where PostgreSQL can be reached: whoever is killed while it tells
-/// leaves it to the console, and whoever says the same again tells nobody.
+/// Tells every target what somebody else has to say, as Airflow of a task that has failed: once here, and
+/// where that fails the console goes on trying. It is written before it is told, where PostgreSQL can be
+/// reached: whoever is killed while it tells leaves it to the console, and whoever says the same again tells
+/// nobody.
 ///
 /// # Errors
 /// [`AlertsError::HttpClient`].

@@ -1,7 +1,8 @@
-//! Evaluates, where this console has the lock: another one that runs beside it shows what this one has written.
+//! Evaluates, where this console has the lock: another one that runs beside it shows what this one has
+//! written.
 //!
-//! What has changed is written before it is told. While PostgreSQL is away the console that had the lock goes on in memory, since
-//! that is what somebody has to be told then; what it has to write waits.
+//! What has changed is written before it is told. While PostgreSQL is away the console that had the lock goes
+//! on in memory, since that is what somebody has to be told then; what it has to write waits.
 
 mod journal;
 
@@ -29,7 +30,8 @@ use crate::watch::{Away, words};
 const LOCK: &str = "alerts";
 /// After a cut connection PostgreSQL may keep its lock for a moment: only then somebody else has taken over.
 const UNSURE: Duration = Duration::from_secs(30);
-/// A console that starts while PostgreSQL is away evaluates after this long all the same: nobody else would say so.
+/// A console that starts while PostgreSQL is away evaluates after this long all the same: nobody else would
+/// say so.
 const ALONE: Duration = Duration::from_secs(60);
 const PRUNED: Duration = Duration::from_secs(3_600);
 

@@ -1,7 +1,7 @@
 //! What is still to be told: in order, again where it failed, and never twice.
 //!
-//! A notice is told by its incident, its news and its target. It stays here until the incident is over, so that the end of an
-//! incident is told only to whom its beginning was.
+//! A notice is told by its incident, its news and its target. It stays here until the incident is over, so
+//! that the end of an incident is told only to whom its beginning was.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,7 +17,8 @@ const TRIED: TimeDelta = TimeDelta::hours(24);
 
 /// The news of what has no end, as a task of Airflow that has failed.
 pub(crate) const ALONE: &str = "event";
-/// So many that are through are remembered, lest PostgreSQL, which may learn of it later, has them told again.
+/// So many that are through are remembered, lest PostgreSQL, which may learn of it later, has them told
+/// again.
 const REMEMBERED: usize = 2_000;
 
 /// What a notice is told by.
@@ -177,7 +178,8 @@ impl Outbox {
             .filter(move |other| other.label.incident == *incident && other.label.target == *target)
     }
 
-    /// What is to be sent to a target now: the oldest first, and nothing before what comes before it in its incident.
+    /// What is to be sent to a target now: the oldest first, and nothing before what comes before it in its
+    /// incident.
     pub(crate) fn due<'a>(&'a self, target: &'a str, now: DateTime<Utc>) -> Option<&'a Delivery> {
         self.heads(target)
             .filter(|delivery| delivery.next_at <= now)

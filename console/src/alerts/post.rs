@@ -1,4 +1,5 @@
-//! Tells targets what the outbox has for them: each in a task of its own, so that one that is slow holds up no other.
+//! Tells targets what the outbox has for them: each in a task of its own, so that one that is slow holds up
+//! no other.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -63,7 +64,8 @@ impl Post {
     }
 }
 
-/// Tells one target until the console stops. What is cut off then is told again by whoever is next, under the same key.
+/// Tells one target until the console stops. What is cut off then is told again by whoever is next, under the
+/// same key.
 pub(super) async fn deliver(app: App, target: Target) {
     loop {
         let came = app.post.came.notified();

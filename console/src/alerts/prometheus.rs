@@ -1,6 +1,7 @@
 //! The same rules for Prometheus: `services/prometheus/alerts.yml`, rendered from the table.
 //!
-//! Prometheus knows no second threshold and no causes: an alert may end there while it goes on here, and effects are told too.
+//! Prometheus knows no second threshold and no causes: an alert may end there while it goes on here, and
+//! effects are told too.
 
 use std::fmt::Write as _;
 

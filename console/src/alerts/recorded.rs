@@ -1,6 +1,8 @@
-//! The same six series for both evaluators: where ours fires, Prometheus fires at the same evaluation, or one beside it.
+//! The same six series for both evaluators: where ours fires, Prometheus fires at the same evaluation, or one
+//! beside it.
 //!
-//! Each series is of ten seconds a step, as Prometheus scrapes. `promtool` is Debian's: where it is missing, its half is skipped.
+//! Each series is of ten seconds a step, as Prometheus scrapes. `promtool` is Debian's: where it is missing,
+//! its half is skipped.
 
 use std::fmt::Write as _;
 use std::process::Command;
@@ -174,7 +176,8 @@ fn recorded() -> Vec<Recorded> {
     ]
 }
 
-/// Whether ours fires, step by step. What is over here and not yet cleared counts: Prometheus keeps firing as long.
+/// Whether ours fires, step by step. What is over here and not yet cleared counts: Prometheus keeps firing as
+/// long.
 fn ours(series: &Recorded) -> Vec<bool> {
     let rules: Vec<Held> = RULES.iter().map(Held::from).collect();
     let key = Key { rule: series.rule.into(), subject: series.subject.into() };
@@ -202,7 +205,8 @@ fn each_series_fires_once_and_is_over() {
     }
 }
 
-/// Where Prometheus is asked: well inside of what fires and of what does not, but for a step on either side of each turn.
+/// Where Prometheus is asked: well inside of what fires and of what does not, but for a step on either side
+/// of each turn.
 fn prometheus_test(series: &Recorded, rules_file: &str) -> String {
     let fires = ours(series);
     let turns = turns(&fires);
@@ -235,7 +239,8 @@ fn prometheus_test(series: &Recorded, rules_file: &str) -> String {
     text
 }
 
-/// promtool compares labels and texts too; here only whether an alert fires is asked, so that its answer is read.
+/// promtool compares labels and texts too; here only whether an alert fires is asked, so that its answer is
+/// read.
 fn unexpected(output: &str) -> Vec<String> {
     // A difference of labels has both sides; one side empty is an alert too many, or one too few.
     output

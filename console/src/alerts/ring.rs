@@ -75,7 +75,8 @@ impl Ring {
             .filter_map(move |sample| Some((sample.at, sample.counts.get(count as usize).copied()??)))
     }
 
-    /// By how much a counter has grown over a stretch that ends now. One that is smaller than before began again.
+    /// By how much a counter has grown over a stretch that ends now. One that is smaller than before began
+    /// again.
     pub(crate) fn increase(&self, count: Count, over_s: i64, now: DateTime<Utc>) -> Option<Grown> {
         let from = now - TimeDelta::seconds(over_s);
         let first = self.of(count).next()?.0;

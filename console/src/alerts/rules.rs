@@ -1,6 +1,7 @@
 //! Every alert there is: on what it looks, when it fires and when it is over, and what to do then.
 //!
-//! `services/prometheus/alerts.yml` is rendered from this table, docs/operations.md has a line for each, and both are held to it.
+//! `services/prometheus/alerts.yml` is rendered from this table, docs/operations.md has a line for each, and
+//! both are held to it.
 
 use contracts::slot;
 
@@ -77,9 +78,11 @@ pub(crate) struct Rule {
     pub(crate) action: &'static str,
     /// The section of docs/operations.md that says more.
     pub(crate) section: &'static str,
-    /// The same condition for Prometheus, `{raise}` being the threshold; none where `/metrics` does not tell the signal.
+    /// The same condition for Prometheus, `{raise}` being the threshold; none where `/metrics` does not tell
+    /// the signal.
     pub(crate) promql: Option<&'static str>,
-    /// Rules of which it is but an effect: while one of these is not well, it is listed under it and not sent.
+    /// Rules of which it is but an effect: while one of these is not well, it is listed under it and not
+    /// sent.
     pub(crate) causes: &'static [&'static str],
 }
 

@@ -152,7 +152,8 @@ mod tests {
         for (command, outcome, answer) in [
             ("grep -q '{\"a\":1}'", Outcome::Delivered, "exit status 0"),
             ("echo token=s3cret >&2; exit 3", Outcome::Again, "exit status: 3"),
-            // As the shell would take it from its arguments, which everybody may read and which do not have it.
+            // As the shell would take it from its arguments, which everybody may read and which do not have
+            // it.
             ("x='a b'; for y in \"$x\"; do [ \"$y\" = 'a b' ]; done", Outcome::Delivered, "exit status 0"),
             ("! tr '\\0' ' ' </proc/$$/cmdline | grep -q s3cret", Outcome::Delivered, "exit status 0"),
             ("[ -z \"${STOREPULSE_TARGET+x}\" ]", Outcome::Delivered, "exit status 0"),

@@ -1,4 +1,5 @@
-//! One alert's way: ok → pending → firing → clearing → ok. A pure step; a signal that is missing moves nothing.
+//! One alert's way: ok → pending → firing → clearing → ok. A pure step; a signal that is missing moves
+//! nothing.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -241,7 +242,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the signal does, states follow each other in their order, and each incident is raised once.
+        /// Whatever the signal does, states follow each other in their order, and each incident is raised
+        /// once.
         #[test]
         fn states_follow_each_other(values in prop::collection::vec(prop::option::of(0.0f64..20.0), 1..400)) {
             let mut before = State::Ok;

@@ -1,4 +1,5 @@
-//! Whom to tell, and what this installation has otherwise than the table of rules: a file that only its operator writes.
+//! Whom to tell, and what this installation has otherwise than the table of rules: a file that only its
+//! operator writes.
 //!
 //! Targets never come from a page, so that nobody who is signed in makes the console call an address.
 
@@ -74,7 +75,8 @@ pub enum SettingsError {
         #[source]
         source: std::io::Error,
     },
-    /// It is no TOML, or has something that is not known. The parser's own words quote the file, which may hold secrets.
+    /// It is no TOML, or has something that is not known. The parser's own words quote the file, which may
+    /// hold secrets.
     #[error("{path} cannot be understood{}: {message}", line.map(|line| format!(" in line {line}")).unwrap_or_default())]
     Syntax { path: PathBuf, line: Option<usize>, message: String },
     /// A target is not whole, or twice there.
@@ -259,7 +261,8 @@ pub fn is_rule(name: &str) -> bool {
     rule(name).is_some()
 }
 
-/// What a parser says, without what it quotes of the file: that may be a secret at the wrong place. The names of our own fields stay.
+/// What a parser says, without what it quotes of the file: that may be a secret at the wrong place. The names
+/// of our own fields stay.
 fn without_values(message: &str) -> String {
     let said = |text: &str| text.split([':', '`', '"']).next().unwrap_or_default().trim().to_owned();
     match message.split_once(", expected ") {

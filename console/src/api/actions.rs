@@ -1,4 +1,5 @@
-//! What operators do. Each is taken as the form of a page, whose token is good once: programs act by the commands of `storepulse`.
+//! What operators do. Each is taken as the form of a page, whose token is good once: programs act by the
+//! commands of `storepulse`.
 //!
 //! A browser is led to where the outcome is seen; a program is told the number of what it began.
 

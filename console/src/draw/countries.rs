@@ -1,7 +1,7 @@
 //! Where each country lies on the tile map, and what it is called.
 //!
-//! Every country is one tile of the same size, so that Singapore is seen as well as Russia. Positions were laid out once from the
-//! countries' middles, each as near to its own place as its neighbours leave it.
+//! Every country is one tile of the same size, so that Singapore is seen as well as Russia. Positions were
+//! laid out once from the countries' middles, each as near to its own place as its neighbours leave it.
 
 use std::sync::OnceLock;
 

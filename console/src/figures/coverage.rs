@@ -1,4 +1,5 @@
-//! Which minutes are known. The tables hold no row for a quiet minute: a missing row is 0 where the figures reach, and unknown elsewhere.
+//! Which minutes are known. The tables hold no row for a quiet minute: a missing row is 0 where the figures
+//! reach, and unknown elsewhere.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
@@ -39,8 +40,8 @@ impl Coverage {
         Ok(())
     }
 
-    /// Whether figures have come to a stretch at all, or why not: 0 of it would be no more than a guess. Right after its
-    /// beginning the newest event may still lie before.
+    /// Whether figures have come to a stretch at all, or why not: 0 of it would be no more than a guess.
+    /// Right after its beginning the newest event may still lie before.
     pub(crate) fn reached(&self, stretch: Stretch) -> Result<(), String> {
         match self.known_to() {
             None => Err("no event has come yet".to_owned()),

@@ -29,8 +29,8 @@ pub(crate) struct Bounds {
     pub(crate) at_most: i64,
 }
 
-/// Whoever was there in one window was there; nobody is counted who was in none. `inside` are the windows that lie whole in the
-/// stretch, `touching` those that lie in it in part as well.
+/// Whoever was there in one window was there; nobody is counted who was in none. `inside` are the windows
+/// that lie whole in the stretch, `touching` those that lie in it in part as well.
 pub(crate) fn bounds(inside: &[Distinct], touching: &[Distinct]) -> Option<Bounds> {
     if touching.is_empty() {
         return None;

@@ -1,4 +1,5 @@
-//! Events per 100 visits, from visit to order. A visit may view many products, so a step can be more than the one before.
+//! Events per 100 visits, from visit to order. A visit may view many products, so a step can be more than the
+//! one before.
 
 use super::sums::Sums;
 use super::view::{Funnel, FunnelStep, Measure};

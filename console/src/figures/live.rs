@@ -29,7 +29,8 @@ const DAY_STEP: TimeDelta = TimeDelta::minutes(10);
 const ROWS: usize = 250;
 const PRODUCT_ROWS: usize = 20;
 
-/// Today in the viewer's zone, against what the viewer has chosen. Each part is made when it is asked for: a panel shows one.
+/// Today in the viewer's zone, against what the viewer has chosen. Each part is made when it is asked for: a
+/// panel shows one.
 pub(crate) struct Live<'a> {
     shop: Arc<Shop>,
     period: Period,

@@ -1,4 +1,5 @@
-//! Stretches of time: what was asked for, what of it is over, and the equal stretch before that it is compared with.
+//! Stretches of time: what was asked for, what of it is over, and the equal stretch before that it is
+//! compared with.
 
 use chrono::{DateTime, Days, DurationRound, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -130,8 +131,8 @@ fn asked(chosen: Chosen, zone: Tz, now: DateTime<Utc>) -> Stretch {
     }
 }
 
-/// The stretch before, of the same length: it ends at the same clock time. Where the clocks were changed between the two, it
-/// begins an hour earlier or later by the clock rather than be longer or shorter.
+/// The stretch before, of the same length: it ends at the same clock time. Where the clocks were changed
+/// between the two, it begins an hour earlier or later by the clock rather than be longer or shorter.
 fn compared(asked: Stretch, closed: Stretch, compare: Compare, zone: Tz) -> Result<Stretch, String> {
     if compare == Compare::Nothing {
         return Err("nothing was asked to compare with".into());
@@ -160,7 +161,8 @@ pub(crate) fn start_of_day(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     on_clock(day.and_time(chrono::NaiveTime::MIN), zone)
 }
 
-/// When a zone's clock shows a time: the earlier moment where it does twice, the moment after the gap where it never does.
+/// When a zone's clock shows a time: the earlier moment where it does twice, the moment after the gap where
+/// it never does.
 pub(crate) fn on_clock(local: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
     let mut skipped = TimeDelta::zero();
     while skipped <= LONGEST_GAP {

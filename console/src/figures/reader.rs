@@ -1,4 +1,5 @@
-//! Figures that are not in memory, from the tables: which table a figure comes from, and how long a stretch may be.
+//! Figures that are not in memory, from the tables: which table a figure comes from, and how long a stretch
+//! may be.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,7 +31,8 @@ use crate::watch::{Refused, words};
 pub(crate) const BY_MINUTE: TimeDelta = TimeDelta::hours(48);
 /// Of the whole shop, added up from hours.
 pub(crate) const BY_HOUR: TimeDelta = TimeDelta::days(400);
-/// By country, category, channel, device, gender or age: a day and its two ends more than a week, for any zone.
+/// By country, category, channel, device, gender or age: a day and its two ends more than a week, for any
+/// zone.
 pub(crate) const BY_DIMENSION: TimeDelta = TimeDelta::hours(7 * 24 + 1);
 /// By product, which have the most rows.
 pub(crate) const BY_PRODUCT: TimeDelta = TimeDelta::hours(49);
@@ -132,7 +134,8 @@ impl Reader {
         Ok(total)
     }
 
-    /// Rows of a stretch of the whole shop: of minutes, or of whole hours where it is long and of minutes at its ends.
+    /// Rows of a stretch of the whole shop: of minutes, or of whole hours where it is long and of minutes at
+    /// its ends.
     async fn rows(&self, stretch: Stretch) -> Result<Rows, Failure> {
         if stretch.length() <= BY_MINUTE {
             return self.of(Kept::Activity.grouping(), stretch).await;

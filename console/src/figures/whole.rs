@@ -123,7 +123,8 @@ impl<'a> Look<'a> {
         Ok(matrix_of(&cells, measure, self.currency(measure)))
     }
 
-    /// Hours on the zone's clock: from minutes where its hours begin amid those of UTC, and without distinct users then.
+    /// Hours on the zone's clock: from minutes where its hours begin amid those of UTC, and without distinct
+    /// users then.
     pub(crate) async fn hours(&self) -> Result<Hours, Failure> {
         self.whole()?;
         let whole = self.period.whole;

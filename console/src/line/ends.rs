@@ -9,7 +9,8 @@ use crate::watch::ops::Query;
 /// Topic, partition, offset behind its last committed record.
 pub(crate) type Ends = BTreeMap<String, BTreeMap<String, i64>>;
 
-/// Where topics end; nothing while Kafka does not answer. What is not committed does not count: it is not read either.
+/// Where topics end; nothing while Kafka does not answer. What is not committed does not count: it is not
+/// read either.
 pub(crate) fn kafka_ends(seen: &Seen<Topics>) -> Option<Ends> {
     let of_topic = |topic: &Topic| {
         let end = |partition: &Partition| Some((partition.id.to_string(), partition.last_stable?));
@@ -34,8 +35,8 @@ fn answered(seen: &Seen<Topics>) -> Option<&Topics> {
     if seen.away.is_some() { None } else { seen.value.as_deref() }
 }
 
-/// Offsets between what a query has read and where its topics end now; by its own last report where these are not known.
-/// Nothing before its first micro-batch.
+/// Offsets between what a query has read and where its topics end now; by its own last report where these are
+/// not known. Nothing before its first micro-batch.
 pub(crate) fn behind(query: &Query, ends: Option<&Ends>) -> Option<i64> {
     let last = query.last()?;
     Some(unread(query, ends).unwrap_or(last.offsets_behind))

@@ -8,9 +8,9 @@ use crate::api::answer::{Freshness, FreshnessState};
 use crate::watch::Snapshot;
 use crate::watch::ops::{Ops, Query};
 
-/// How old a query's figures are. `as_of` is the newest event that is in them, where their tables tell it; otherwise it is
-/// what the query itself last reported. `query` is its name: `cube`, `live`, `hours`, `products`, `sessions`, `orders`,
-/// `registrations`.
+/// How old a query's figures are. `as_of` is the newest event that is in them, where their tables tell it;
+/// otherwise it is what the query itself last reported. `query` is its name: `cube`, `live`, `hours`,
+/// `products`, `sessions`, `orders`, `registrations`.
 pub(crate) fn freshness(
     snapshot: &Snapshot,
     query: &str,

@@ -1,7 +1,8 @@
 //! The hops of the line: how each does, since when, and why it stands still where it does.
 //!
-//! Why is said by the store or part itself; what the console has only seen from outside is told apart. A hop that stands still
-//! makes those behind it wait: they are not to blame. A quiet shop is not a line that stands still.
+//! Why is said by the store or part itself; what the console has only seen from outside is told apart. A hop
+//! that stands still makes those behind it wait: they are not to blame. A quiet shop is not a line that
+//! stands still.
 
 mod parts;
 #[cfg(test)]

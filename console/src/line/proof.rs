@@ -49,15 +49,16 @@ fn state(
     if to > last.snapshot_at { ProofState::NotYet } else { ProofState::Equal }
 }
 
-/// Whether rows of a table differ. Of more differences than are kept, and of one that names no table, any may be the table's.
+/// Whether rows of a table differ. Of more differences than are kept, and of one that names no table, any may
+/// be the table's.
 fn differs(last: &Verification, table: &str) -> bool {
     let kept = i64::try_from(last.differences.len()).unwrap_or(i64::MAX);
     let its = |difference: &Difference| difference.table == table || difference.table.is_empty();
     kept < last.differing.max(1) || last.differences.iter().any(its)
 }
 
-/// How many rows were not equal when their table was last verified, and the first of them; nothing where none ever was. A
-/// verification of other tables, which came later, ends nothing.
+/// How many rows were not equal when their table was last verified, and the first of them; nothing where none
+/// ever was. A verification of other tables, which came later, ends nothing.
 pub(crate) fn differing(standing: &Standing) -> Option<(i64, Option<&Difference>)> {
     let mut judged = BTreeSet::<&str>::new();
     let mut found = None::<(i64, Option<&Difference>)>;

@@ -107,8 +107,8 @@ pub(crate) struct PointView {
     pub(crate) offsets_behind: Option<i64>,
 }
 
-/// What is remembered of a stretch, in steps that are a multiple of ten seconds. Of steps taken together the last value
-/// counts, of lags the largest.
+/// What is remembered of a stretch, in steps that are a multiple of ten seconds. Of steps taken together the
+/// last value counts, of lags the largest.
 pub(crate) fn history(ops: &Ops, from: DateTime<Utc>, to: DateTime<Utc>, step_s: i64) -> HistoryView {
     let floor = |at: DateTime<Utc>| {
         let seconds = at.timestamp();

@@ -1,7 +1,7 @@
 //! Names within addresses.
 
-/// A name as a part of a path or a value of a query: it may hold any character, and those that mean something there, or are not
-/// of ASCII, are written by their bytes.
+/// A name as a part of a path or a value of a query: it may hold any character, and those that mean something
+/// there, or are not of ASCII, are written by their bytes.
 pub(crate) fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

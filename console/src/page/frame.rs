@@ -1,4 +1,5 @@
-//! What stands around every page: navigation, the strip that says in one sentence how the line does, and the viewer's choices.
+//! What stands around every page: navigation, the strip that says in one sentence how the line does, and the
+//! viewer's choices.
 
 mod strip;
 
@@ -189,7 +190,8 @@ impl FromRequestParts<App> for Frame {
 }
 
 impl Frame {
-    /// A whole page: `page` is its id in the navigation; `topics.one` lies below `topics` and has live parts of its own.
+    /// A whole page: `page` is its id in the navigation; `topics.one` lies below `topics` and has live parts
+    /// of its own.
     pub(crate) fn page(&self, app: &App, page: &str, title: &str, body: &Markup) -> Markup {
         let snapshot = app.watch.snapshot();
         html! {

@@ -34,7 +34,8 @@ pub(crate) fn routes() -> Router<App> {
 struct Asked {
     /// Pages whose panels are wanted, separated by commas.
     pages: String,
-    /// The newest event that the page has had; a browser tells it by header only where it connects again by itself.
+    /// The newest event that the page has had; a browser tells it by header only where it connects again by
+    /// itself.
     last: Option<String>,
 }
 

@@ -26,7 +26,8 @@ const SLOT: &str = "
     select (pg_current_wal_lsn() - restart_lsn)::float8, safe_wal_size::float8, active::int::float8
     from pg_replication_slots where slot_name = $1";
 
-/// The newest run of each job; its figures are the supervisor's JSON, as `storepulse job status --json` prints it.
+/// The newest run of each job; its figures are the supervisor's JSON, as `storepulse job status --json`
+/// prints it.
 const JOBS: &str = "
     select distinct on (job) job, (state = 'running')::int::float8,
            extract(epoch from clock_timestamp() - reported_at)::float8, restarts::float8,
@@ -59,7 +60,8 @@ pub(super) struct Kept {
 /// Asks over a connection that is kept while it answers.
 pub(super) async fn ask(kept: &Mutex<Kept>, endpoints: &Endpoints, page: &Page) -> Result<(), Refused> {
     let mut kept = kept.lock().await;
-    // Taken out: whoever is cut off in the middle of an answer leaves no connection behind that still owes it.
+    // Taken out: whoever is cut off in the middle of an answer leaves no connection behind that still owes
+    // it.
     let client = match kept.client.take().filter(|client| !client.is_closed()) {
         Some(client) => client,
         None => access::connect(&endpoints.pg_url).await?,

@@ -1,4 +1,5 @@
-//! Whether a pasted schema may become the next version of a subject: by the registry, and by each version that there is.
+//! Whether a pasted schema may become the next version of a subject: by the registry, and by each version
+//! that there is.
 
 use std::sync::Arc;
 
@@ -69,7 +70,8 @@ impl Against {
 }
 
 impl Checked {
-    /// Whether it may be registered: nothing is against it, the registry would take it, and it is not there already.
+    /// Whether it may be registered: nothing is against it, the registry would take it, and it is not there
+    /// already.
     pub(crate) fn is_green(&self) -> bool {
         self.may_come_in()
             && self.equals.is_none()
@@ -127,7 +129,8 @@ fn whole(what: &str, todo: &str) -> Fault {
     Fault { line: None, column: None, path: String::new(), what: what.into(), todo: todo.into() }
 }
 
-/// The library names the field that it stumbled over in quotes, and not its place: the first field of that name is pointed at.
+/// The library names the field that it stumbled over in quotes, and not its place: the first field of that
+/// name is pointed at.
 fn library_says(what: &str, schema: &Value) -> super::wrong::Wrong {
     let path = named_field(schema, what, &Path::default()).unwrap_or_default();
     let todo = if what.contains("default") {

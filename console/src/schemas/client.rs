@@ -1,5 +1,5 @@
-//! The Schema Registry, through Confluent's API: what it has is read, whether it would take a schema is asked, and what an operator
-//! wants of a subject that is not the contract's is registered.
+//! The Schema Registry, through Confluent's API: what it has is read, whether it would take a schema is
+//! asked, and what an operator wants of a subject that is not the contract's is registered.
 
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
@@ -86,7 +86,8 @@ impl Registry<'_> {
         }
     }
 
-    /// Whether it would take a schema as the next version of a subject, by what it is held to. Registers nothing.
+    /// Whether it would take a schema as the next version of a subject, by what it is held to. Registers
+    /// nothing.
     pub(crate) async fn would_take(&self, subject: &str, schema: &Value) -> Result<Would, Refusal> {
         #[derive(Deserialize)]
         struct Answer {

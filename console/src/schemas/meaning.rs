@@ -1,7 +1,7 @@
 //! What changed between two schemas, change by change, and whether readers of either survive it.
 //!
-//! Backward: a reader with the new schema reads what the old one wrote. Forward: a reader with the old schema reads what the
-//! new one writes.
+//! Backward: a reader with the new schema reads what the old one wrote. Forward: a reader with the old schema
+//! reads what the new one writes.
 
 mod fields;
 
@@ -268,8 +268,8 @@ impl Differ {
         }
     }
 
-    /// A union's branches are told apart by type and name. What breaks within one may be taken by another, so the union is
-    /// judged as a whole.
+    /// A union's branches are told apart by type and name. What breaks within one may be taken by another, so
+    /// the union is judged as a whole.
     fn union(&mut self, (old, before): (In<'_>, &[Node]), (new, after): (In<'_>, &[Node]), path: &str) {
         let first = self.changes.len();
         let find = |branches: &'_ [Node], within: In<'_>, wanted: &str| {

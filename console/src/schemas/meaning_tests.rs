@@ -88,8 +88,9 @@ fn a_nested_change_is_told_at_its_path() {
     );
 }
 
-// Generated pairs: the library's verdict is the oracle. References and named types under an alias are left out, since it compares
-// only what is written inline and knows no aliases of types; unit tests of `resolve` hold those.
+// Generated pairs: the library's verdict is the oracle. References and named types under an alias are left
+// out, since it compares only what is written inline and knows no aliases of types; unit tests of `resolve`
+// hold those.
 
 fn primitive() -> impl Strategy<Value = Value> {
     prop::sample::select(vec![

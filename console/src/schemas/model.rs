@@ -1,4 +1,5 @@
-//! An Avro schema as it was written: docs, aliases, defaults and order are kept, references are looked up by name.
+//! An Avro schema as it was written: docs, aliases, defaults and order are kept, references are looked up by
+//! name.
 
 mod read;
 

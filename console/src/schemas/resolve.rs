@@ -162,7 +162,8 @@ pub(crate) fn source<'a>(reader: &Field, wrote: &'a [Field]) -> Option<&'a Field
         .find_map(|name| wrote.iter().find(|field| field.name == *name))
 }
 
-/// Whether a named type is read as another one: by its name without the namespace, or by an alias of the reader.
+/// Whether a named type is read as another one: by its name without the namespace, or by an alias of the
+/// reader.
 pub(crate) fn same_name(writer: &Node, reader: &Node) -> bool {
     let (Some(wrote), Some(reads)) = (writer.name(), reader.name()) else { return true };
     unqualified(wrote) == unqualified(reads) || reader.aliases.iter().any(|alias| alias == wrote)

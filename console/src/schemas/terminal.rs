@@ -56,8 +56,8 @@ pub async fn check(endpoints: &Endpoints, subject: &str, text: &str) -> Result<J
     Ok(told(&ask(endpoints, subject, text, false).await?))
 }
 
-/// Registers a schema as the next version of a subject that the contract does not own, after a check that finds nothing
-/// against it. Tells the schema's id.
+/// Registers a schema as the next version of a subject that the contract does not own, after a check that
+/// finds nothing against it. Tells the schema's id.
 ///
 /// # Errors
 /// Where the contract owns the subject, the check finds something, or the registry does not answer.

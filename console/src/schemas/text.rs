@@ -25,7 +25,8 @@ pub(crate) enum LineKind {
 /// How many lines stand around a change.
 const CONTEXT: usize = 3;
 
-/// A schema as it is shown: keys in one order, so that two versions differ only where they say something else.
+/// A schema as it is shown: keys in one order, so that two versions differ only where they say something
+/// else.
 pub(crate) fn pretty(schema: &Value) -> String {
     serde_json::to_string_pretty(schema).unwrap_or_default()
 }

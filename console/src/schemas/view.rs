@@ -1,4 +1,5 @@
-//! What pages and API tell of schemas: the same structs for both, read from the snapshot and the schemas that are kept.
+//! What pages and API tell of schemas: the same structs for both, read from the snapshot and the schemas that
+//! are kept.
 
 use std::sync::Arc;
 

@@ -18,7 +18,8 @@ use crate::access::Peer;
 
 /// Open connections at most; further ones wait in the kernel's queue.
 const CONNECTIONS: usize = 256;
-/// How long a client may take to send the head of a request, and how long a connection without one stays open.
+/// How long a client may take to send the head of a request, and how long a connection without one stays
+/// open.
 const HEAD: Duration = Duration::from_secs(15);
 /// What waits for a client, here and as much again in the kernel, and how large a request's head may be. What
 /// waits cannot be replaced by what is newer: who reads slowly would be sent parts that are minutes old.
@@ -28,7 +29,8 @@ const ENDING: Duration = Duration::from_millis(1_500);
 /// How long nothing is accepted after the kernel refused, as where the process has no more descriptors.
 const AFTER_REFUSAL: Duration = Duration::from_millis(200);
 
-/// Answers until the token is cancelled; then idle connections close at once and answers under way have a moment.
+/// Answers until the token is cancelled; then idle connections close at once and answers under way have a
+/// moment.
 pub(super) async fn serve(listener: TcpListener, router: Router, stop: &CancellationToken) {
     let turns = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();

@@ -1,4 +1,5 @@
-//! What every answer wears: the policies that browsers keep to, and errors in a form that whoever asked can read.
+//! What every answer wears: the policies that browsers keep to, and errors in a form that whoever asked can
+//! read.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -38,8 +39,8 @@ pub(super) async fn dress(State(app): State<App>, request: Request, next: Next) 
         );
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Without a referrer browsers send `Origin: null` with forms, and where they do not trust the address no `Sec-Fetch-Site`
-    // either: there a form could not be told from a forged one.
+    // Without a referrer browsers send `Origin: null` with forms, and where they do not trust the address no
+    // `Sec-Fetch-Site` either: there a form could not be told from a forged one.
     let referrer = if trusted { "no-referrer" } else { "same-origin" };
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static(referrer));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -48,7 +49,8 @@ pub(super) async fn dress(State(app): State<App>, request: Request, next: Next) 
     response
 }
 
-/// Draws a problem as whoever asked would rather read it. Errors without one, as those of extractors, become one.
+/// Draws a problem as whoever asked would rather read it. Errors without one, as those of extractors, become
+/// one.
 async fn readable(mut response: Response, as_page: bool, theme: &str, path: &str) -> Response {
     let status = response.status();
     let problem = match response.extensions_mut().remove::<Problem>() {

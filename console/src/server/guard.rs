@@ -16,7 +16,8 @@ use crate::problem::{LARGEST_BODY, Problem};
 
 /// How long an answer may take to begin; streams begin at once.
 const ANSWER: Duration = Duration::from_secs(30);
-/// What is read of a body that is too large before the answer, so that a client that only reads afterwards gets it.
+/// What is read of a body that is too large before the answer, so that a client that only reads afterwards
+/// gets it.
 const DRAINED: usize = 8 * LARGEST_BODY;
 const DRAINING: Duration = Duration::from_secs(2);
 
@@ -31,7 +32,8 @@ pub(super) async fn host(State(hosts): State<Arc<Hosts>>, request: Request, next
 /// Refuses changes that no page of ours asks for, and writes them down.
 pub(super) async fn origin(State(app): State<App>, request: Request, next: Next) -> Response {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    // A key is sent by programs alone, never by a browser of its own accord; it changes nothing, which the gate sees to.
+    // A key is sent by programs alone, never by a browser of its own accord; it changes nothing, which the
+    // gate sees to.
     let by_program = request.headers().contains_key(header::AUTHORIZATION);
     if safe || by_program || same_origin(request.headers(), app.config.public_url.as_deref()) {
         return next.run(request).await;

@@ -1,4 +1,5 @@
-//! What an address asks for: the same words on the page and in the API, so that a search on the page is a link to the API.
+//! What an address asks for: the same words on the page and in the API, so that a search on the page is a
+//! link to the API.
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! Conditions on records: field, operator, value. No language, so that there is nothing to inject.
 //!
-//! What is shut is not told by a filter either: an id is compared whole, since nobody guesses one; a place is compared not at all.
+//! What is shut is not told by a filter either: an id is compared whole, since nobody guesses one; a place is
+//! compared not at all.
 
 use std::cmp::Ordering;
 use std::fmt;

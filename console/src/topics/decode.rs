@@ -1,9 +1,11 @@
-//! The bytes of a record's value: Confluent's wire format with an Avro body, text, nothing, or bytes that nobody understands.
+//! The bytes of a record's value: Confluent's wire format with an Avro body, text, nothing, or bytes that
+//! nobody understands.
 //!
-//! The body is walked along its schema here and not by apache-avro, for three reasons. Bytes are hostile: a schema that refers to
-//! itself is followed so deep only, an array of nothings is counted so far only, and no length is believed that the data do not
-//! have. A record that ends too early is refused, which apache-avro reads as nulls. And nothing is copied, so that a search is fast.
-//! In the tests apache-avro writes what is read here.
+//! The body is walked along its schema here and not by apache-avro, for three reasons. Bytes are hostile: a
+//! schema that refers to itself is followed so deep only, an array of nothings is counted so far only, and no
+//! length is believed that the data do not have. A record that ends too early is refused, which apache-avro
+//! reads as nulls. And nothing is copied, so that a search is fast. In the tests apache-avro writes what is
+//! read here.
 
 use apache_avro::schema::{InnerDecimalSchema, Schema, UuidSchema};
 use contracts::avro::{ReadError, Reader};

@@ -1,5 +1,5 @@
-//! What a search has of each partition, and in which order it is told: partitions are merged by time, and none is told out of its own
-//! order, so that a cursor can say where to go on.
+//! What a search has of each partition, and in which order it is told: partitions are merged by time, and
+//! none is told out of its own order, so that a cursor can say where to go on.
 
 use std::collections::VecDeque;
 

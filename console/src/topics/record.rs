@@ -18,7 +18,8 @@ use super::value::Value;
 const TEXT: usize = 8_192;
 /// How much of an id is shown.
 const OF_AN_ID: usize = 8;
-/// How much is shown of bytes that are not understood: their beginning tells what they are, and of an event not whose.
+/// How much is shown of bytes that are not understood: their beginning tells what they are, and of an event
+/// not whose.
 const OF_BYTES: usize = 16;
 
 /// A record.
@@ -226,7 +227,8 @@ fn beginning(id: &str) -> String {
     }
 }
 
-/// Of the contract's topics keys are ids of users, or names that tell of nobody; of others they may be anything.
+/// Of the contract's topics keys are ids of users, or names that tell of nobody; of others they may be
+/// anything.
 fn shown_key(key: &[u8], ours: bool) -> String {
     match std::str::from_utf8(key) {
         Ok(text) if ours && uuid::Uuid::try_parse(text).is_err() => cut(text),

@@ -1,7 +1,7 @@
 //! A search while it runs, on a thread of its own.
 //!
-//! What is written after the search began is not looked at. Newest first, windows of growing size are read before the last stable
-//! offset, each forwards as Kafka gives it.
+//! What is written after the search began is not looked at. Newest first, windows of growing size are read
+//! before the last stable offset, each forwards as Kafka gives it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -254,7 +254,8 @@ impl Run {
         }
     }
 
-    /// Reads one window of each partition that is still read. Says whether it was read whole; where not, it counts for nothing.
+    /// Reads one window of each partition that is still read. Says whether it was read whole; where not, it
+    /// counts for nothing.
     fn window(
         &mut self,
         reader: &Reader,

@@ -98,7 +98,8 @@ impl Schemas {
         Self { http: reqwest::Client::new(), url: url.to_owned(), kept: Mutex::default() }
     }
 
-    /// The schema of an id, or why there is none. Blocks where it is not known yet: not for the runtime's own threads.
+    /// The schema of an id, or why there is none. Blocks where it is not known yet: not for the runtime's own
+    /// threads.
     pub(crate) fn get(&self, id: u32, runtime: &tokio::runtime::Handle) -> Looked {
         match self.lock().get(&id) {
             Some(Kept::Known(known)) => return Ok(Arc::clone(known)),

@@ -1,6 +1,7 @@
 //! A search: where it begins, what it wants, and why it ended.
 //!
-//! `limit` counts what is found, the budget what is read; whichever ends the search is told, and where to go on from there.
+//! `limit` counts what is found, the budget what is read; whichever ends the search is told, and where to go
+//! on from there.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What comes in, as it comes in: one consumer a topic, however many look, and no more rows than a person can follow.
+//! What comes in, as it comes in: one consumer a topic, however many look, and no more rows than a person can
+//! follow.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -150,7 +151,8 @@ impl Thread {
         }
     }
 
-    /// Gives a record to everybody whose conditions it meets. It is decoded where somebody needs it, and once.
+    /// Gives a record to everybody whose conditions it meets. It is decoded where somebody needs it, and
+    /// once.
     fn take(&mut self, message: &BorrowedMessage<'_>) {
         let mut followed = lock(&self.followed);
         let Some(followers) = followed.get_mut(&self.topic) else { return };

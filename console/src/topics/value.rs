@@ -1,4 +1,5 @@
-//! A decoded value, borrowed from the record and its schema, and how it is written: logical types as what they mean.
+//! A decoded value, borrowed from the record and its schema, and how it is written: logical types as what
+//! they mean.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use serde_json::{Map, Value as Json, json};

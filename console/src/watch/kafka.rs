@@ -1,7 +1,8 @@
-//! The topics: where they begin and end, how large they are, how they are kept, and what their records look like.
+//! The topics: where they begin and end, how large they are, how they are kept, and what their records look
+//! like.
 //!
-//! Offsets are no counts: transaction markers take offsets too, and compaction leaves gaps. Records are counted where the relay
-//! counts them, and where nobody does the offsets are told as what they are.
+//! Offsets are no counts: transaction markers take offsets too, and compaction leaves gaps. Records are
+//! counted where the relay counts them, and where nobody does the offsets are told as what they are.
 
 mod asked;
 mod counts;

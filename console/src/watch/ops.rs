@@ -1,7 +1,7 @@
 //! What relay, supervisor, ingestors and audits report to PostgreSQL, and what PostgreSQL says of the slot.
 //!
-//! A tick is one statement over a connection of its own; what changes seldom is asked when a mark has moved. Times are judged by
-//! PostgreSQL's clock, which the reports bear too.
+//! A tick is one statement over a connection of its own; what changes seldom is asked when a mark has moved.
+//! Times are judged by PostgreSQL's clock, which the reports bear too.
 
 pub(crate) mod history;
 mod ingest;

@@ -1,7 +1,7 @@
 //! Orders as they come in, straight from Kafka: not yet in the figures.
 //!
-//! Read only while somebody looks, and a little longer, so that a reload does not begin anew. Reading begins a little before the
-//! end, so that whoever opens the page sees the last orders at once.
+//! Read only while somebody looks, and a little longer, so that a reload does not begin anew. Reading begins
+//! a little before the end, so that whoever opens the page sees the last orders at once.
 
 mod assembly;
 

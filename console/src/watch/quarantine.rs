@@ -1,8 +1,8 @@
 //! `raw.quarantine`: how much is open and how much has passed, by reason, source and hour.
 //!
-//! Millions may be set aside, so a look reads the last two minutes alone and adds them to what was counted before. All of it is
-//! counted anew, over an index, where PostgreSQL's own counters say that earlier rows were changed: judged again, removed by
-//! retention, or committed after their time was passed over.
+//! Millions may be set aside, so a look reads the last two minutes alone and adds them to what was counted
+//! before. All of it is counted anew, over an index, where PostgreSQL's own counters say that earlier rows
+//! were changed: judged again, removed by retention, or committed after their time was passed over.
 
 pub(crate) mod tally;
 

@@ -1,4 +1,5 @@
-//! The subjects of the Schema Registry: their versions, what they are held to, and which version is in force here.
+//! The subjects of the Schema Registry: their versions, what they are held to, and which version is in force
+//! here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -168,8 +169,8 @@ async fn subject(
     Ok(Some(Subject { name, versions, held_to, held_by_itself, contract }))
 }
 
-/// Ids of versions that were read before. They stay as they are unless a subject was deleted and made anew, which the id of
-/// its newest version tells.
+/// Ids of versions that were read before. They stay as they are unless a subject was deleted and made anew,
+/// which the id of its newest version tells.
 async fn known_ids(
     registry: &Registry<'_>,
     name: &str,

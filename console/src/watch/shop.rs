@@ -1,4 +1,5 @@
-//! The shop's figures, from Cassandra: the newest minutes as they change, and sums of what is over, kept in memory.
+//! The shop's figures, from Cassandra: the newest minutes as they change, and sums of what is over, kept in
+//! memory.
 
 mod fetch;
 mod loads;
@@ -27,7 +28,8 @@ use crate::figures::distinct::Distinct;
 use crate::figures::period::Stretch;
 use crate::figures::sums::Sums;
 
-/// The tables of the cube whose sums are kept. That of products is too large: of it, the newest hour's is read alone.
+/// The tables of the cube whose sums are kept. That of products is too large: of it, the newest hour's is
+/// read alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Kept {
     Activity,
@@ -97,8 +99,8 @@ pub(crate) struct Shop {
     pub(crate) products: Option<Arc<Products>>,
     /// The newest event, where it lies ahead of the clock: a sender's clock is wrong.
     pub(crate) ahead: Option<DateTime<Utc>>,
-    /// Changes with every rebuild, repair, plan and move of the floor, and where the line has caught up on days that were over:
-    /// whatever was made of earlier figures is out of date.
+    /// Changes with every rebuild, repair, plan and move of the floor, and where the line has caught up on
+    /// days that were over: whatever was made of earlier figures is out of date.
     pub(crate) revision: String,
     /// The countries that have rows.
     pub(crate) countries: Arc<[Arc<str>]>,

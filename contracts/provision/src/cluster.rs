@@ -1,8 +1,10 @@
-//! Rows that came from another PostgreSQL cluster, by a dump or a logical copy, and cuts by snapshot over them.
+//! Rows that came from another PostgreSQL cluster, by a dump or a logical copy, and cuts by snapshot over
+//! them.
 //!
-//! Column `tx` has the transaction id that a row was stored with, and a cut counts the rows that its snapshot sees. Another
-//! cluster's ids may lie ahead of this one's, so that snapshots would not see rows that are there. `ensure` shifts the ids of
-//! this cluster above all that is stored (`ops.adopt_rows`); [`snapshot`] refuses to cut where that was not done.
+//! Column `tx` has the transaction id that a row was stored with, and a cut counts the rows that its snapshot
+//! sees. Another cluster's ids may lie ahead of this one's, so that snapshots would not see rows that are
+//! there. `ensure` shifts the ids of this cluster above all that is stored (`ops.adopt_rows`); [`snapshot`]
+//! refuses to cut where that was not done.
 
 use std::ops::Range;
 
@@ -14,7 +16,8 @@ use tokio_postgres::{Client, GenericClient};
 
 use crate::{Outcome, Progress, ProvisionError, Step, postgres};
 
-/// Adopts rows where this is another cluster than the one that is recorded, or where `restored` says that rows came from one.
+/// Adopts rows where this is another cluster than the one that is recorded, or where `restored` says that
+/// rows came from one.
 pub(crate) async fn ensure(
     client: &Client,
     restored: bool,
@@ -44,8 +47,8 @@ pub(crate) async fn ensure(
     Ok(())
 }
 
-/// The snapshot of the statement or, in a transaction that repeats its reads, of the transaction, as text of `pg_snapshot`: a cut
-/// through the records that rows in a range of a family's axis are computed from.
+/// The snapshot of the statement or, in a transaction that repeats its reads, of the transaction, as text of
+/// `pg_snapshot`: a cut through the records that rows in a range of a family's axis are computed from.
 ///
 /// # Errors
 /// When PostgreSQL does not answer, and where it would not see records that are there.
@@ -65,7 +68,8 @@ pub async fn snapshot(
             format!(" and {id} >= '{first}' and {id} < '{behind}'", id = EVENT.event_id)
         }
     };
-    // A row that can be read was committed, so its id lies before the end of the reader's snapshot: unless it is not this cluster's.
+    // A row that can be read was committed, so its id lies before the end of the reader's snapshot: unless it
+    // is not this cluster's.
     let sql = format!(
         "select raw.current_snapshot()::text, exists (
              select from {table} where {axis} >= $1 and {axis} < $2{by_id} and tx >= (select pg_snapshot_xmax(raw.current_snapshot())))"

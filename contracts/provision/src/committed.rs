@@ -1,7 +1,7 @@
 //! Reading a topic of one partition from its first record to its committed end.
 //!
-//! The end is where it was when reading began, and after that wherever nothing more comes: of a topic that is written all the time a
-//! consumer never sees the end.
+//! The end is where it was when reading began, and after that wherever nothing more comes: of a topic that is
+//! written all the time a consumer never sees the end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,8 +53,8 @@ impl CommittedReader {
         Ok(Self { consumer, topic: topic.to_owned(), end, passed, due })
     }
 
-    /// Waits for the next record, or gives nothing at the topic's committed end, for now; may be dropped at any
-    /// await.
+    /// Waits for the next record, or gives nothing at the topic's committed end, for now; may be dropped at
+    /// any await.
     ///
     /// # Errors
     /// When Kafka does not give the topic.

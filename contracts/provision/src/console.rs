@@ -1,7 +1,9 @@
-//! The role of the Control Center: made once a cluster, granted to the owner, and given its rights in each database.
+//! The role of the Control Center: made once a cluster, granted to the owner, and given its rights in each
+//! database.
 //!
-//! An owner who may not make roles is no reason to stop: everything but the page works without, and the page says what is
-//! missing, too. Databases are set up at once, so that another set-up may be a moment ahead at any step.
+//! An owner who may not make roles is no reason to stop: everything but the page works without, and the page
+//! says what is missing, too. Databases are set up at once, so that another set-up may be a moment ahead at
+//! any step.
 
 use contracts::console::{HIDDEN, HIDDEN_OF_QUARANTINE, ROLE, WRITES};
 use tokio_postgres::error::SqlState;

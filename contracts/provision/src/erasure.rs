@@ -1,7 +1,8 @@
 //! Erasures as they are recorded: by keyed hashes, so that whoever comes again is known without being named.
 //!
-//! Nothing beside a hash tells which events were the person's: the id that these get is written down nowhere, and the hashes
-//! are all written anew at each change, so that no order and no transaction joins one to the rows that changed with it.
+//! Nothing beside a hash tells which events were the person's: the id that these get is written down nowhere,
+//! and the hashes are all written anew at each change, so that no order and no transaction joins one to the
+//! rows that changed with it.
 
 use contracts::admission::ERASURES_SETTING;
 use tokio_postgres::{Client, GenericClient};
@@ -23,8 +24,8 @@ pub async fn recorded(client: &Client, hash: &[u8]) -> Result<Option<bool>, toki
     Ok(row.map(|row| row.get(0)))
 }
 
-/// Records hashes of a person whose erasure begins. When this returns, all that was accepted of the person is committed and
-/// nothing more comes in. Those that are recorded already stay as they are.
+/// Records hashes of a person whose erasure begins. When this returns, all that was accepted of the person is
+/// committed and nothing more comes in. Those that are recorded already stay as they are.
 ///
 /// # Errors
 /// When PostgreSQL refuses.

@@ -1,8 +1,9 @@
 //! The next generation of the events topic, and a relay that can begin it.
 //!
-//! A rebuild needs a topic that begins at a known place of PostgreSQL's log. Where slot and position are whole the relay goes
-//! over to the new generation by itself, at a position as any other. Where they are not, the slot is made anew: what was
-//! committed before is only in PostgreSQL then, which is what a rebuild is computed from.
+//! A rebuild needs a topic that begins at a known place of PostgreSQL's log. Where slot and position are
+//! whole the relay goes over to the new generation by itself, at a position as any other. Where they are not,
+//! the slot is made anew: what was committed before is only in PostgreSQL then, which is what a rebuild is
+//! computed from.
 
 use contracts::endpoints::Endpoints;
 use contracts::namespace::RELAY_LOCK;
@@ -17,12 +18,13 @@ use crate::{ProvisionError, Provisioned, kafka, load, position, postgres, slot};
 pub struct NextGeneration {
     /// What stands ready, with the new generation.
     pub provisioned: Provisioned,
-    /// Why the slot had to be made anew; nothing where it was whole, so that the generation before is still written too.
+    /// Why the slot had to be made anew; nothing where it was whole, so that the generation before is still
+    /// written too.
     pub slot_renewed: Option<String>,
 }
 
-/// Begins the next generation for a rebuild, or finds the one that an unfinished rebuild began. May be run again when it died.
-/// The events topic has as many partitions as before unless told.
+/// Begins the next generation for a rebuild, or finds the one that an unfinished rebuild began. May be run
+/// again when it died. The events topic has as many partitions as before unless told.
 ///
 /// # Errors
 /// When a service does not answer, or a relay is at work on a slot that has to be made anew.
@@ -125,7 +127,8 @@ fn differing(
     (position.lsn > end_lsn).then(|| "the position is ahead of postgresql's log".into())
 }
 
-/// Makes the slot anew where that was not done yet, with a first position of the new generation. Returns where it began.
+/// Makes the slot anew where that was not done yet, with a first position of the new generation. Returns
+/// where it began.
 async fn renew(
     client: &mut Client,
     endpoints: &Endpoints,
@@ -156,7 +159,8 @@ async fn renew(
         &provisioned.position_at(created_lsn),
     )
     .await?;
-    // Users in Kafka are the latest state of each: what the lost stretch of the log said of them is said again.
+    // Users in Kafka are the latest state of each: what the lost stretch of the log said of them is said
+    // again.
     client
         .execute("update raw.users set ingested_at = ingested_at", &[])
         .await

@@ -1,5 +1,5 @@
-//! Applies the contract to live services: migrations, publications, the role of the Control Center, topics, schemas, slot, first position,
-//! keyspace and tables.
+//! Applies the contract to live services: migrations, publications, the role of the Control Center, topics,
+//! schemas, slot, first position, keyspace and tables.
 //!
 //! [`apply`] may be run at any time and as often as one likes, also after it died half-way and by several
 //! processes at once (they wait for each other). It creates what is missing, puts back settings where that
@@ -115,7 +115,8 @@ pub type Progress<'a> = &'a (dyn Fn(Step) + Sync);
 pub struct Options {
     /// Partitions of the first generation of the events topic; [`EVENTS_PARTITIONS`] where none are named.
     pub events_partitions: Option<i32>,
-    /// Whether rows may have come from another PostgreSQL cluster though the database knows this one: all of them are read.
+    /// Whether rows may have come from another PostgreSQL cluster though the database knows this one: all of
+    /// them are read.
     pub restored: bool,
 }
 

@@ -11,8 +11,9 @@ use crate::{ProvisionError, Provisioned, load};
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// As [`load`], but waits, for as long as it takes, for services that do [not answer](ProvisionError::is_outage).
-/// `waiting` hears of each attempt that found one away. Nothing is returned where the end was asked for first.
+/// As [`load`], but waits, for as long as it takes, for services that do
+/// [not answer](ProvisionError::is_outage). `waiting` hears of each attempt that found one away. Nothing is
+/// returned where the end was asked for first.
 ///
 /// # Errors
 /// As [`load`], for what waiting does not mend.

@@ -13,8 +13,8 @@ pub async fn floor(client: &impl GenericClient) -> Result<Option<DateTime<Utc>>,
     Ok(client.query_opt(sql, &[&FLOOR_SETTING]).await?.map(|row| row.get(0)))
 }
 
-/// Moves the floor up to an instant, never back, and returns the one in force. When this returns, nothing from before it comes
-/// in any more, and what was accepted before is committed.
+/// Moves the floor up to an instant, never back, and returns the one in force. When this returns, nothing
+/// from before it comes in any more, and what was accepted before is committed.
 ///
 /// # Errors
 /// When PostgreSQL refuses.

@@ -184,8 +184,8 @@ pub(crate) async fn drop_if_there(client: &Client, slot: &str) -> Result<(), tok
     client.execute(sql, &[&slot]).await.map(drop)
 }
 
-/// Drops the slot, where there is one, and creates and records it anew. Returns where it begins. Rows committed before it are
-/// in none of its stream: only a rebuild may do this.
+/// Drops the slot, where there is one, and creates and records it anew. Returns where it begins. Rows
+/// committed before it are in none of its stream: only a rebuild may do this.
 pub(crate) async fn recreate(
     client: &mut Client,
     provisioned: &crate::Provisioned,

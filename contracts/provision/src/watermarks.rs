@@ -12,12 +12,13 @@ use rdkafka::types::RDKafkaErrorCode;
 pub struct Watermarks {
     /// The first offset that is left.
     pub low: i64,
-    /// The offset behind the last record. To a client that reads committed records only, the last stable offset.
+    /// The offset behind the last record. To a client that reads committed records only, the last stable
+    /// offset.
     pub high: i64,
 }
 
-/// The bounds of every partition of a topic; none of a topic that does not exist. Blocks, for `timeout` at most with each request:
-/// one for the topic and one for each partition.
+/// The bounds of every partition of a topic; none of a topic that does not exist. Blocks, for `timeout` at
+/// most with each request: one for the topic and one for each partition.
 ///
 /// # Errors
 /// When Kafka does not answer one of them in time, or cannot tell the topic's partitions at the moment.

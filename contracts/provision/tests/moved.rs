@@ -1,4 +1,5 @@
-//! A database that came to another PostgreSQL cluster: cuts by snapshot see all that is stored, or are refused.
+//! A database that came to another PostgreSQL cluster: cuts by snapshot see all that is stored, or are
+//! refused.
 
 use std::ops::Range;
 use std::process::{Command, Stdio};
@@ -92,7 +93,8 @@ async fn rows_of_a_dump_are_seen_in_a_younger_cluster() {
         let error = cut(&here).await.unwrap_err();
         assert!(error.to_string().contains("storepulse setup --restored"), "{error}");
 
-        // The slot stays behind with the old cluster, which a rebuild is for; the rows are this one's from now on.
+        // The slot stays behind with the old cluster, which a rebuild is for; the rows are this one's from
+        // now on.
         let moved = Endpoints { pg_url: pg_url.into(), ..old };
         provision::apply(&moved).await.unwrap_err();
         let before = cut(&here).await.unwrap();

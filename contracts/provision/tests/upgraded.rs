@@ -1,4 +1,5 @@
-//! A database of before every event could have unknown values: set up anew, it reads as it did, and takes such events.
+//! A database of before every event could have unknown values: set up anew, it reads as it did, and takes
+//! such events.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

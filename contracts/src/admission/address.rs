@@ -8,8 +8,8 @@ const MAX_HOST_CHARS: usize = 255;
 /// How an at sign may be written in JSON and in URLs.
 const AT_SIGNS: [&str; 2] = ["\\u0040", "%40"];
 
-/// Whatever may be an address, in lower case. Where a name could begin at several places (`to=ann@…`, `\nann@…` in JSON) it is
-/// tried from each, so that some are of no address.
+/// Whatever may be an address, in lower case. Where a name could begin at several places (`to=ann@…`,
+/// `\nann@…` in JSON) it is tried from each, so that some are of no address.
 pub fn candidates(bytes: &[u8]) -> impl Iterator<Item = String> {
     let text = read(bytes);
     let ats: Vec<usize> = text.match_indices('@').map(|(at, _)| at).collect();

@@ -1,7 +1,8 @@
 //! Avro's binary encoding, written by hand.
 //!
 //! The relay transcodes PostgreSQL's binary rows straight into Avro, so the primitives here are its hot path;
-//! apache-avro is the oracle they are tested against. Rules: Apache Avro 1.11 specification, "Binary Encoding".
+//! apache-avro is the oracle they are tested against. Rules: Apache Avro 1.11 specification, "Binary
+//! Encoding".
 
 use uuid::Uuid;
 

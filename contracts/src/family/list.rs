@@ -116,7 +116,8 @@ pub const SESSIONS: Family = Family {
     tables: &[Grouping {
         table: "sessions_by_user",
         question: "What did a user do, visit by visit? Written when a visit is closed: 30 minutes after its last event.",
-        // The declared start too: events of one visit that declare different starts are sessions of their own.
+        // The declared start too: events of one visit that declare different starts are sessions of their
+        // own.
         dimensions: &[EVENT.user_id, EVENT.session_id, EVENT.session_started_at],
         measures: &[
             Measure::Visit(VisitMeasure::EndedAt),

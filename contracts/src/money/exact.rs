@@ -122,7 +122,8 @@ impl Cost {
 const LIMB: i128 = 100_000_000_000_000;
 const LIMB_DIGITS: u32 = 14;
 
-/// `sum` × `factor` / 10^`factor_scale` / `divisor`, rounded half up (away from zero) to `S` digits, without any rounding before.
+/// `sum` × `factor` / 10^`factor_scale` / `divisor`, rounded half up (away from zero) to `S` digits, without
+/// any rounding before.
 fn rounded<const P: u8, const S: u8>(
     sum: Exact,
     factor: i128,

@@ -101,7 +101,8 @@ impl<const P: u8, const S: u8> FromStr for Fixed<P, S> {
     }
 }
 
-/// A decimal that stands in digits: no exponent, and nothing between the digits, which the parser of decimals would pass over.
+/// A decimal that stands in digits: no exponent, and nothing between the digits, which the parser of decimals
+/// would pass over.
 ///
 /// # Errors
 /// [`FixedError::NotANumber`], also for one of more digits than can be kept.

@@ -3,8 +3,8 @@
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
-/// The exact value of a number with or without point and exponent: `17850`, `17850.0` and `1.785E+04` are the same. Nothing where
-/// it is none, or has more digits than a decimal keeps.
+/// The exact value of a number with or without point and exponent: `17850`, `17850.0` and `1.785E+04` are the
+/// same. Nothing where it is none, or has more digits than a decimal keeps.
 #[must_use]
 pub fn decimal_number(text: &str) -> Option<Decimal> {
     let (digits, exponent) = match text.split_once(['e', 'E']) {

@@ -63,9 +63,10 @@ impl<const MAX: usize> Text<MAX> {
         Ok(Self(Arc::from(text)))
     }
 
-    /// Takes a text that is only a label, which must not cost the record it stands in: control characters become spaces, spaces
-    /// around it go, what is longer than allowed is cut and ends in `…`, and the reserved word loses its brackets. Where there was
-    /// something and nothing of it shows, U+FFFD stands for it.
+    /// Takes a text that is only a label, which must not cost the record it stands in: control characters
+    /// become spaces, spaces around it go, what is longer than allowed is cut and ends in `…`, and the
+    /// reserved word loses its brackets. Where there was something and nothing of it shows, U+FFFD stands for
+    /// it.
     ///
     /// # Errors
     /// [`TextError::Empty`] where there is nothing but space.

@@ -82,7 +82,8 @@ fn order(event: &Event) -> Result<Option<OrderLine>, Rejection> {
     }
 }
 
-/// A source may have told a price of more digits than are kept, so that the amount is held to what the kept price allows.
+/// A source may have told a price of more digits than are kept, so that the amount is held to what the kept
+/// price allows.
 fn check_money(event: &Event) -> Result<(), Rejection> {
     let disagrees = |detail: String| Err(reject(Reason::Inconsistent, "amount_base", detail));
     match (event.price, event.quantity, event.amount_base, event.rate, event.rate_date) {

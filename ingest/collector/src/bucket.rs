@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A token bucket of one second's worth. A request of more events than that takes what it needs from a full bucket and
-/// leaves a debt, so that large batches pass at the right average instead of never.
+/// A token bucket of one second's worth. A request of more events than that takes what it needs from a full
+/// bucket and leaves a debt, so that large batches pass at the right average instead of never.
 #[derive(Debug)]
 pub(crate) struct TokenBucket {
     per_s: f64,

@@ -80,8 +80,8 @@ impl Remote {
         Ok(Self { client: CollectorClient::new(channel), authorization })
     }
 
-    /// Sends a batch until each of its events has its verdict. A batch whose answer was lost is sent again, so that its
-    /// events count as repeated.
+    /// Sends a batch until each of its events has its verdict. A batch whose answer was lost is sent again,
+    /// so that its events count as repeated.
     ///
     /// # Errors
     /// When the collector refuses it, or is away for a minute.
@@ -129,7 +129,8 @@ impl Courier for Remote {
                 Outcome::Accepted => delivered.appended.committed += 1,
                 Outcome::Repeated => delivered.appended.repeated += 1,
                 Outcome::Rejected => delivered.quarantined += 1,
-                // The simulator names no program; the other is of a newer collector. Neither is accounted for, which the run's report shows.
+                // The simulator names no program; the other is of a newer collector. Neither is accounted
+                // for, which the run's report shows.
                 Outcome::Ignored | Outcome::Unspecified => {}
             }
         }

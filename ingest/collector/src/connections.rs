@@ -40,7 +40,8 @@ impl Port {
         Self { listener, room: Arc::new(Semaphore::new(connections)), idle_within }
     }
 
-    /// The next connection. One for which there is no room is closed at once: waiting, it would look like a port that hangs.
+    /// The next connection. One for which there is no room is closed at once: waiting, it would look like a
+    /// port that hangs.
     pub(crate) async fn next(&mut self) -> (Connection, SocketAddr) {
         loop {
             let (stream, peer) = match self.listener.accept().await {

@@ -1,10 +1,11 @@
 //! GA4's Measurement Protocol: a request's JSON as items.
 //!
-//! GA4 names events as we do. An event about products is a record for each of its items; an event whose name we have no word for is
-//! kept beside the figures. What cannot be translated is set aside with the name that it has there.
+//! GA4 names events as we do. An event about products is a record for each of its items; an event whose name
+//! we have no word for is kept beside the figures. What cannot be translated is set aside with the name that
+//! it has there.
 //!
-//! Whoever has denied consent is counted without being known: everything of one request has one visitor, whose id is random, so that
-//! nothing joins two requests.
+//! Whoever has denied consent is counted without being known: everything of one request has one visitor,
+//! whose id is random, so that nothing joins two requests.
 
 mod debug;
 mod event;
@@ -28,7 +29,8 @@ pub(crate) use debug::{Message, messages};
 pub(crate) const MAX_EVENTS: usize = 25;
 /// How far back an event may be, as Google has it; here it is only late.
 const MAX_AGE: TimeDelta = TimeDelta::hours(72);
-/// A time in microseconds has more digits than this, since 2001: fewer are seconds or milliseconds by mistake.
+/// A time in microseconds has more digits than this, since 2001: fewer are seconds or milliseconds by
+/// mistake.
 const LEAST_MICROS: i64 = 1_000_000_000_000_000;
 
 /// What all events of a request have in common.
@@ -76,7 +78,8 @@ impl<'a> Request<'a> {
     /// Reads a body.
     ///
     /// # Errors
-    /// Where it has more events than a request may have. What cannot be read at all is no error: it is set aside.
+    /// Where it has more events than a request may have. What cannot be read at all is no error: it is set
+    /// aside.
     pub(crate) fn read(body: &'a [u8], source: &'a str, received_at: DateTime<Utc>) -> Result<Self, Refusal> {
         let unreadable = |fault| Self {
             sender: Sender::of(&[], source, received_at),
@@ -172,8 +175,8 @@ impl<'a> Sender<'a> {
         at.map(|at| At { at, is_told: true }).ok_or_else(|| format!("{micros} is after 2200"))
     }
 
-    /// The id of an event, or of the n-th record of one. Where its time is told, the same request again gives the same id; else nothing
-    /// tells two alike events from one that was sent twice, and each is one.
+    /// The id of an event, or of the n-th record of one. Where its time is told, the same request again gives
+    /// the same id; else nothing tells two alike events from one that was sent twice, and each is one.
     fn id(&self, at: At, name: &str, place: usize, line: usize) -> String {
         if !at.is_told {
             return ids::v7(at.at, rand::random()).to_string();

@@ -62,7 +62,8 @@ impl tonic::service::Interceptor for Guard {
     }
 }
 
-/// Lets the body of a call be read only as far as its name has room for it; without a key it is refused before any is read.
+/// Lets the body of a call be read only as far as its name has room for it; without a key it is refused
+/// before any is read.
 pub(crate) fn metered(gate: &Gate, request: http::Request<Body>) -> http::Request<Body> {
     match gate.share(request.headers()) {
         Some(share) => request.map(|body| Body::new(Metered::new(body, share))),

@@ -1,7 +1,8 @@
 //! The file of keys, read again when it changes and on SIGHUP, so that a key is revoked without a restart.
 //!
-//! A change is taken once the file has read the same twice: whoever writes it may be half-way. One that cannot be read, or has a line
-//! that is wrong, leaves the keys in force as they are, and is complained of until it is mended. A file without any key lets nobody in.
+//! A change is taken once the file has read the same twice: whoever writes it may be half-way. One that
+//! cannot be read, or has a line that is wrong, leaves the keys in force as they are, and is complained of
+//! until it is mended. A file without any key lets nobody in.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -50,8 +51,8 @@ pub enum KeyFileError {
 }
 
 impl KeyFile {
-    /// Reads keys from a file, which is to be followed; nothing to be followed where it is no file that could be read twice, such as a
-    /// pipe.
+    /// Reads keys from a file, which is to be followed; nothing to be followed where it is no file that could
+    /// be read twice, such as a pipe.
     ///
     /// # Errors
     /// When it cannot be read, has a wrong line, or no key at all.
@@ -143,7 +144,8 @@ impl Following {
         }
     }
 
-    /// Says it when it is new, when it is asked for, and every minute: a key that was to be revoked is in force still.
+    /// Says it when it is new, when it is asked for, and every minute: a key that was to be revoked is in
+    /// force still.
     fn complain(&mut self, fault: String, is_asked: bool) {
         let is_said = self
             .complained

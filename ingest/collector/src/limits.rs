@@ -13,7 +13,8 @@ pub struct Limits {
     pub event_bytes: usize,
     /// Events that wait for their commit, of all requests: a second of what the store takes, or less.
     pub queued_events: usize,
-    /// Requests at a time, streams included. Each name of a key has an equal share of them, which nobody else can take.
+    /// Requests at a time, streams included. Each name of a key has an equal share of them, which nobody else
+    /// can take.
     pub requests: usize,
     /// Bytes of requests that are not answered yet, shared out in the same way: this bounds memory.
     pub bytes_in_flight: usize,

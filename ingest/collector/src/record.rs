@@ -9,7 +9,8 @@ pub(crate) trait SenderRecord {
     /// Whose it is, where it names somebody by an id of its source.
     fn visitor(&self, source: &str) -> Option<Uuid>;
 
-    /// What it is known by, so that it is set aside once however often it is sent. Else its bytes tell it from others.
+    /// What it is known by, so that it is set aside once however often it is sent. Else its bytes tell it
+    /// from others.
     fn known_by(&self) -> Option<&str> {
         None
     }

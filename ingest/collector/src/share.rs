@@ -1,6 +1,7 @@
 //! What a name may hold of the collector at a time: places for requests, and bytes of theirs.
 //!
-//! Every name has an equal share from the start, so that a sender that holds all that it can keeps nobody else out.
+//! Every name has an equal share from the start, so that a sender that holds all that it can keeps nobody
+//! else out.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

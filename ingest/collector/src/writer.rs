@@ -1,8 +1,8 @@
 //! Group commit: what waits is committed together, one group after another.
 //!
-//! A group is at most a commit's rows. While one is on its way the next gathers, so the more comes the larger the groups.
-//! A small group waits a little after the commit before it, because each commit becomes a transaction of Kafka's too;
-//! after a pause it does not wait at all.
+//! A group is at most a commit's rows. While one is on its way the next gathers, so the more comes the larger
+//! the groups. A small group waits a little after the commit before it, because each commit becomes a
+//! transaction of Kafka's too; after a pause it does not wait at all.
 
 use std::time::Duration;
 
@@ -115,7 +115,8 @@ impl Writer<'_> {
         }
     }
 
-    /// Waits for a request; meanwhile finds out when PostgreSQL is there again, and writes down who was refused.
+    /// Waits for a request; meanwhile finds out when PostgreSQL is there again, and writes down who was
+    /// refused.
     async fn next(&mut self) -> Option<Waiting> {
         loop {
             let is_healthy = *self.healthy.borrow();

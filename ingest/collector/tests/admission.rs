@@ -1,5 +1,5 @@
-//! What the shop keeps out is rejected as such, by a collector that began before: records from before the retention floor, and
-//! those of an erased person, whose bytes are kept nowhere.
+//! What the shop keeps out is rejected as such, by a collector that began before: records from before the
+//! retention floor, and those of an erased person, whose bytes are kept nowhere.
 
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};

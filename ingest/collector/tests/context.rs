@@ -1,4 +1,5 @@
-//! Device, channel and country follow from what a request tells anyway; programs are told apart, and no address is kept.
+//! Device, channel and country follow from what a request tells anyway; programs are told apart, and no
+//! address is kept.
 
 use collector::CollectorConfig;
 use collector::Limits;

@@ -1,4 +1,5 @@
-//! Small files with what other readers take as they like: each is honoured as it says, or refused with a reason.
+//! Small files with what other readers take as they like: each is honoured as it says, or refused with a
+//! reason.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -29,7 +29,8 @@ pub enum Outcome {
     },
 }
 
-/// What would become of a file: `rows` = `accepted` + all of `refused`. Which events are there already only the store knows.
+/// What would become of a file: `rows` = `accepted` + all of `refused`. Which events are there already only
+/// the store knows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Checked {
     /// Rows read.

@@ -1,9 +1,10 @@
 //! Ids of rows that have none of their own.
 //!
-//! Such an id follows from what stands in the row and from how many equal rows stand before it in its file: the same file gives
-//! the same ids again, and a row that stands in two overlapping exports is one event. What counts is what stands in the file,
-//! before words are mapped and defaults filled in, so that a better mapping leaves ids as they are; and what it says, not how
-//! it is written, so that CSV, NDJSON and Parquet agree.
+//! Such an id follows from what stands in the row and from how many equal rows stand before it in its file:
+//! the same file gives the same ids again, and a row that stands in two overlapping exports is one event.
+//! What counts is what stands in the file, before words are mapped and defaults filled in, so that a better
+//! mapping leaves ids as they are; and what it says, not how it is written, so that CSV, NDJSON and Parquet
+//! agree.
 
 use std::collections::HashMap;
 
@@ -43,8 +44,9 @@ fn canonical(rule: &Rule, value: &str) -> Option<String> {
     }
 }
 
-/// A number as ids have read it from the first. It must stay so: what this gives for the rows that are stored decides whether they are
-/// found again. What a row is worth is read by [`crate::value`], which refuses what this would only guess.
+/// A number as ids have read it from the first. It must stay so: what this gives for the rows that are stored
+/// decides whether they are found again. What a row is worth is read by [`crate::value`], which refuses what
+/// this would only guess.
 fn number(text: &str, decimal_comma: bool) -> String {
     if !decimal_comma {
         return text.to_owned();
@@ -59,7 +61,8 @@ fn number(text: &str, decimal_comma: bool) -> String {
 /// Counts equal rows of a file, in their order.
 #[derive(Debug, Default)]
 pub(crate) struct Occurrences {
-    /// By the beginning of the digest: 16 bytes a row. Two rows that share it still have ids of their own, which hold the whole.
+    /// By the beginning of the digest: 16 bytes a row. Two rows that share it still have ids of their own,
+    /// which hold the whole.
     seen: HashMap<u64, u32>,
 }
 

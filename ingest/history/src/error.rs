@@ -4,7 +4,8 @@ use ingest::store::StoreError;
 
 use crate::mapping::MappingError;
 
-/// Why a file could not be replayed to its end. What was committed before stays, and running it again goes on from there.
+/// Why a file could not be replayed to its end. What was committed before stays, and running it again goes on
+/// from there.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     /// The mapping cannot be used.

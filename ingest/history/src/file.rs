@@ -84,8 +84,8 @@ impl Source {
         Ok(self.handle()?.take(self.size_bytes))
     }
 
-    /// Another handle on the same file, at its start, also where it was replaced under its name meanwhile. All handles share a
-    /// place: one at a time is read.
+    /// Another handle on the same file, at its start, also where it was replaced under its name meanwhile.
+    /// All handles share a place: one at a time is read.
     pub(crate) fn handle(&self) -> Result<File, HistoryError> {
         let mut file = self.file.try_clone().map_err(|source| self.unreadable(source))?;
         file.seek(SeekFrom::Start(0)).map_err(|source| self.unreadable(source))?;

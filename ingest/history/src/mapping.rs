@@ -15,36 +15,49 @@
 //! event_id = { columns = ["order", "line"] }
 //! ```
 //!
-//! - **`column`**: a dot leads into a nested value (NDJSON, Parquet). An empty or absent cell is no value; spaces around it are not part of it.
+//! - **`column`**: a dot leads into a nested value (NDJSON, Parquet). An empty or absent cell is no value;
+//!   spaces around it are not part of it.
 //! - **`values`**: their words to ours; a word that is not listed stays as it is, and is judged so.
 //! - **`default`**: where there is no value.
-//! - **`format`** (times): `iso` (the default: RFC 3339, or local in `timezone`), `unix_s`, `unix_ms`, `unix_us`, or a `strftime` pattern. Parquet's
-//!   own timestamps need none. **`timezone`** here is of this column alone, and must be there for INT96, which may be UTC or local.
-//! - **`decimal`** (numbers): `","` where a comma stands before decimals and a point or a space between thousands, `"."` where it
-//!   is a point and a comma. Where it is left out nothing stands between thousands. What separates no groups of three is refused.
+//! - **`format`** (times): `iso` (the default: RFC 3339, or local in `timezone`), `unix_s`, `unix_ms`,
+//!   `unix_us`, or a `strftime` pattern. Parquet's own timestamps need none. **`timezone`** here is of this
+//!   column alone, and must be there for INT96, which may be UTC or local.
+//! - **`decimal`** (numbers): `","` where a comma stands before decimals and a point or a space between
+//!   thousands, `"."` where it is a point and a comma. Where it is left out nothing stands between thousands.
+//!   What separates no groups of three is refused.
 //! - **`unit = "minor"`** (`price`, `amount`): in cents, or what the currency has by ISO 4217.
-//! - **`price`** of one unit or **`amount`** of the line, with any number of digits: the line is rounded once, to the base currency.
-//! - **`negative = "refund"`** (`quantity`, `price`, `amount`): a purchase of less than nothing is a refund of as much.
-//! - **`refund_prefix = "C"`** (`order_id`): a purchase whose order number begins so is a refund; a sign before its quantity says
-//!   the same.
+//! - **`price`** of one unit or **`amount`** of the line, with any number of digits: the line is rounded
+//!   once, to the base currency.
+//! - **`negative = "refund"`** (`quantity`, `price`, `amount`): a purchase of less than nothing is a refund
+//!   of as much.
+//! - **`refund_prefix = "C"`** (`order_id`): a purchase whose order number begins so is a refund; a sign
+//!   before its quantity says the same.
 //! - **`columns`** (ids): the values of several columns together.
-//! - **`as_written = true`** (ids, `item_id`, `order_id`): otherwise `17850`, `17850.0` and `1.785E+04` are one id, as of a file that holds
-//!   numbers; one that may have lost digits is refused, and so are `nan`, `NULL` and their like. An `event_id` is refused in all forms
-//!   but the first, since rows that are stored have it as it was written.
-//! - **`keep = true`** (`user_id`): the column holds our ids. Otherwise a shopper's id is the UUIDv5 of the shop's own, a UUID by the rule
-//!   for those of the users' API, so that shoppers of both are the same.
-//! - **`anonymous_id`**: what the shop remembers a browser by, where nobody signed in; a mapping names it or `user_id`, or both. What else is
-//!   not named is inferred or unknown: visits from pauses of 30 minutes, facts about a user from `raw.users`.
-//! - **`event_id`** may be left out: a row's id then follows from its values in all fields that have a column, or in those of
-//!   `event_id = { content = ["occurred_at", "user_id", …] }`, and from how many equal rows stand before it in its file.
-//! - **`orders = { carry = ["Created at", …], number = true }`**: rows that follow each other with one `order_id` are an order. Where a
-//!   row has no value in a column that is carried, it has that of the order's row before it. Numbered, lines need no `order_line` and
-//!   `order_lines`; refunds are numbered by themselves.
-//! - **`lines = "properties.products"`** (NDJSON, Parquet): a record is a row for each element of this list, and columns lead into the
-//!   element as if it stood in the list's place. A record without elements is one row.
-//! - **`pairs = { event_params = "key" }`** (NDJSON): a list of named values; `event_params.page.value` is of the one that is named `page`.
-//! - **`skip = [{ column = "type", values = ["shipping"] }]`**: rows that are no events; they are counted and not kept. `""` is no value.
-//! - Fields of a product or an order (with their constants and defaults) take part only in rows with an `item_id` or an `order_id`.
+//! - **`as_written = true`** (ids, `item_id`, `order_id`): otherwise `17850`, `17850.0` and `1.785E+04` are
+//!   one id, as of a file that holds numbers; one that may have lost digits is refused, and so are `nan`,
+//!   `NULL` and their like. An `event_id` is refused in all forms but the first, since rows that are stored
+//!   have it as it was written.
+//! - **`keep = true`** (`user_id`): the column holds our ids. Otherwise a shopper's id is the UUIDv5 of the
+//!   shop's own, a UUID by the rule for those of the users' API, so that shoppers of both are the same.
+//! - **`anonymous_id`**: what the shop remembers a browser by, where nobody signed in; a mapping names it or
+//!   `user_id`, or both. What else is not named is inferred or unknown: visits from pauses of 30 minutes,
+//!   facts about a user from `raw.users`.
+//! - **`event_id`** may be left out: a row's id then follows from its values in all fields that have a
+//!   column, or in those of `event_id = { content = ["occurred_at", "user_id", …] }`, and from how many equal
+//!   rows stand before it in its file.
+//! - **`orders = { carry = ["Created at", …], number = true }`**: rows that follow each other with one
+//!   `order_id` are an order. Where a row has no value in a column that is carried, it has that of the
+//!   order's row before it. Numbered, lines need no `order_line` and `order_lines`; refunds are numbered by
+//!   themselves.
+//! - **`lines = "properties.products"`** (NDJSON, Parquet): a record is a row for each element of this list,
+//!   and columns lead into the element as if it stood in the list's place. A record without elements is one
+//!   row.
+//! - **`pairs = { event_params = "key" }`** (NDJSON): a list of named values; `event_params.page.value` is of
+//!   the one that is named `page`.
+//! - **`skip = [{ column = "type", values = ["shipping"] }]`**: rows that are no events; they are counted and
+//!   not kept. `""` is no value.
+//! - Fields of a product or an order (with their constants and defaults) take part only in rows with an
+//!   `item_id` or an `order_id`.
 
 mod checker;
 mod error;
@@ -184,7 +197,8 @@ pub(crate) struct Skip {
 /// What rows that follow each other with one order id have in common.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Orders {
-    /// Columns, as places in [`Mapping::columns`], in which a row without a value has that of the row before it.
+    /// Columns, as places in [`Mapping::columns`], in which a row without a value has that of the row before
+    /// it.
     pub(crate) carry: Vec<usize>,
     /// Whether lines are numbered here.
     pub(crate) number: bool,

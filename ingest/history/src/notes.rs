@@ -21,7 +21,8 @@ pub struct Notes {
     pub of_lists: u64,
     /// Labels that were cut or cleaned, by field: how many, and where the first stands.
     pub labels: BTreeMap<&'static str, (u64, String)>,
-    /// Labels of which some bytes are no text, and stand as U+FFFD, by field: how many, and where the first stands.
+    /// Labels of which some bytes are no text, and stand as U+FFFD, by field: how many, and where the first
+    /// stands.
     pub no_text: BTreeMap<&'static str, (u64, String)>,
     /// Rows in an hour that is there twice, which were taken to be in the first.
     pub taken_first: u64,
@@ -81,7 +82,8 @@ impl Sales {
         }
     }
 
-    /// What to ask of who wrote the mapping, where the orders that are counted are not those that have a number.
+    /// What to ask of who wrote the mapping, where the orders that are counted are not those that have a
+    /// number.
     #[must_use]
     pub fn question(&self) -> Option<String> {
         let (counted, ids) = (self.counted_orders, self.order_ids());

@@ -1,7 +1,9 @@
-//! Rows with what their order gives them: values that stand on its first row only, and the numbers of its lines.
+//! Rows with what their order gives them: values that stand on its first row only, and the numbers of its
+//! lines.
 //!
-//! Rows that follow each other with one order id are an order. How many lines it has is known at its last row, so that pages wait until
-//! the order that their last row is of has ended. Rows that a mapping skips are marked here, and have no number.
+//! Rows that follow each other with one order id are an order. How many lines it has is known at its last
+//! row, so that pages wait until the order that their last row is of has ended. Rows that a mapping skips are
+//! marked here, and have no number.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,7 +1,7 @@
 //! A file as pages of rows, whatever it is written in: values as text, column by column.
 //!
-//! A row that is no row (broken JSON, too few values) is one all the same, with what is wrong with it, and the rows around it
-//! are read as if it were not there.
+//! A row that is no row (broken JSON, too few values) is one all the same, with what is wrong with it, and
+//! the rows around it are read as if it were not there.
 
 mod cells;
 mod columnar;
@@ -72,8 +72,8 @@ impl Page {
         }
     }
 
-    /// A row as it stands in the file, without the end of its line. Parquet has no such form: there it is the columns that were
-    /// read, as JSON.
+    /// A row as it stands in the file, without the end of its line. Parquet has no such form: there it is the
+    /// columns that were read, as JSON.
     pub(crate) fn record(&self, row: &Row, names: &[String]) -> Vec<u8> {
         if !row.bytes.is_empty() {
             let line = &self.bytes[row.bytes.clone()];

@@ -1,4 +1,5 @@
-//! A replay: the file is read and judged on a thread of its own, the store works on this task, a short queue between them.
+//! A replay: the file is read and judged on a thread of its own, the store works on this task, a short queue
+//! between them.
 
 mod reader;
 
@@ -42,7 +43,8 @@ pub struct Shop {
     pub source: SourceName,
     /// What money is converted with.
     pub rates: Rates,
-    /// What lies before it is kept out, as far as that is known; only for [`check()`](crate::check()) to say how much that is.
+    /// What lies before it is kept out, as far as that is known; only for [`check()`](crate::check()) to say
+    /// how much that is.
     pub floor: Option<DateTime<Utc>>,
 }
 
@@ -94,7 +96,8 @@ pub struct Replayed {
     pub refused: BTreeMap<Reason, u64>,
     /// One of each.
     pub examples: BTreeMap<Reason, Example>,
-    /// Rows of this run that the store kept out, from before the retention floor or of an erased person; they are among `rejected`.
+    /// Rows of this run that the store kept out, from before the retention floor or of an erased person; they
+    /// are among `rejected`.
     pub kept_out: u64,
     /// What else is to be said of this run.
     pub notes: Notes,
@@ -108,8 +111,9 @@ pub struct Replayed {
     pub finished_before: Option<DateTime<Utc>>,
 }
 
-/// Replays a file, from where an earlier run has left it, until its end or until it is cancelled; either way what was
-/// read is stored, and the file goes on from there. With `again` one that is done starts over, and what came in before is found repeated.
+/// Replays a file, from where an earlier run has left it, until its end or until it is cancelled; either way
+/// what was read is stored, and the file goes on from there. With `again` one that is done starts over, and
+/// what came in before is found repeated.
 ///
 /// # Errors
 /// [`HistoryError`]; what was committed stays, and running it again goes on.
@@ -162,7 +166,8 @@ pub async fn replay(
         reading.await.map_err(|cause| HistoryError::Reader { path: path.to_owned(), source: cause })?;
     let (rows_before, kept_out) = stored?;
     let Read { refusals, notes, is_at_end } = read?;
-    // A file that gave nothing is not taken for one that was read: it is looked at again, whatever was wrong with it.
+    // A file that gave nothing is not taken for one that was read: it is looked at again, whatever was wrong
+    // with it.
     if is_at_end && state.rows_done > 0 {
         store.finish_file(state.file_id).await?;
     }
@@ -239,7 +244,8 @@ async fn hash(
     hashed.map_err(|cause| HistoryError::Reader { path: source.path.clone(), source: cause })?
 }
 
-/// Commits steps as they come; returns how many rows were done before the first, and how many events the store kept out.
+/// Commits steps as they come; returns how many rows were done before the first, and how many events the
+/// store kept out.
 async fn store_all(
     store: &mut Store,
     steps: &mut mpsc::Receiver<Batch>,

@@ -24,8 +24,8 @@ impl Zone {
         Some(Self::Offset(*at.offset()))
     }
 
-    /// A local time as an instant: of the hour that is there twice when clocks are put back, both. The one that clocks leave out
-    /// when they are put forward does not exist.
+    /// A local time as an instant: of the hour that is there twice when clocks are put back, both. The one
+    /// that clocks leave out when they are put forward does not exist.
     fn instant(self, local: NaiveDateTime) -> Option<Instant> {
         fn all<T: TimeZone>(result: LocalResult<DateTime<T>>) -> Option<Instant> {
             let (first, last) = (result.clone().earliest()?.to_utc(), result.latest()?.to_utc());
@@ -155,7 +155,8 @@ impl TimeFormat {
         &self.name
     }
 
-    /// Reads a time. One that the file holds as such comes `typed`: in the ISO form, whatever the format of texts.
+    /// Reads a time. One that the file holds as such comes `typed`: in the ISO form, whatever the format of
+    /// texts.
     pub(crate) fn read(&self, text: &str, typed: bool) -> Result<Instant, TimeError> {
         let instant = match &self.pattern {
             _ if typed => self.iso(text),
@@ -163,7 +164,8 @@ impl TimeFormat {
             Pattern::Unix { unit_us } => self.unix(text, *unit_us).map(Instant::from),
             Pattern::Strftime(items, rest) => self.strftime(text, items, rest.as_deref()),
         }?;
-        // A sixty-first second is there at the end of a day, and nowhere else; it would become the first of the next minute.
+        // A sixty-first second is there at the end of a day, and nowhere else; it would become the first of
+        // the next minute.
         let (at, is_61st) = (instant.at, instant.at.timestamp_subsec_nanos() >= 1_000_000_000);
         if is_61st && (at.hour(), at.minute()) != (23, 59) {
             return Err(self.form(text));
@@ -187,7 +189,8 @@ impl TimeFormat {
         unix_us.and_then(DateTime::from_timestamp_micros).ok_or_else(|| self.form(text))
     }
 
-    /// Refuses an instant that only a number of another unit gives, or one that is none: of 1970, from a column of numbers.
+    /// Refuses an instant that only a number of another unit gives, or one that is none: of 1970, from a
+    /// column of numbers.
     pub(crate) fn check_unit(&self, text: &str, at: DateTime<Utc>) -> Result<(), TimeError> {
         const EARLY_S: i64 = 365 * 86_400;
         let (text_of, format) = (|| text.to_owned(), || self.name.clone());

@@ -1,4 +1,5 @@
-//! From a row to an event: its cells become a draft in JSON, which is typed and judged by the rules that all drafts are.
+//! From a row to an event: its cells become a draft in JSON, which is typed and judged by the rules that all
+//! drafts are.
 
 mod cells;
 mod fields;
@@ -248,7 +249,8 @@ impl<'a> Translator<'a> {
         Ok(json.end())
     }
 
-    /// A refusal with what the row's time has to do with it, or the line of the mapping that would let it pass.
+    /// A refusal with what the row's time has to do with it, or the line of the mapping that would let it
+    /// pass.
     fn explained(&self, mut rejection: Rejection, cells: &Cells<'_>) -> Rejection {
         let hint = match (rejection.reason, rejection.field) {
             (_, SESSION_STARTED_AT) if self.is_there_twice(cells) => Some(

@@ -87,8 +87,9 @@ const DOUBLE_EXACT_BELOW: u64 = 1 << f64::MANTISSA_DIGITS;
 /// From here on spreadsheets write whole numbers with six digits and an exponent.
 const SHEET_EXACT_BELOW: u64 = 100_000_000_000;
 
-/// An id as one and the same text, whatever tool wrote it: a whole number that passed through a column of floats (`17850.0`) or a
-/// spreadsheet (`1.785E+04`) is that whole number. One that may have lost digits there is refused, and so is a word for none.
+/// An id as one and the same text, whatever tool wrote it: a whole number that passed through a column of
+/// floats (`17850.0`) or a spreadsheet (`1.785E+04`) is that whole number. One that may have lost digits
+/// there is refused, and so is a word for none.
 pub(crate) fn id(text: &str, held: Held) -> Result<Cow<'_, str>, String> {
     if NO_VALUE.contains(&text) {
         return Err(format!(
@@ -128,7 +129,8 @@ pub(crate) fn id(text: &str, held: Held) -> Result<Cow<'_, str>, String> {
     }
 }
 
-/// An id that its file holds as a number with an exponent, `1e5`, which says no more digits than a double has.
+/// An id that its file holds as a number with an exponent, `1e5`, which says no more digits than a double
+/// has.
 pub(crate) fn number_id(text: &str) -> Result<Cow<'_, str>, String> {
     match whole_number(text) {
         Some(value) if value.unsigned_abs() < DOUBLE_EXACT_BELOW => Ok(Cow::Owned(value.to_string())),

@@ -17,7 +17,8 @@ const ROWS: usize = 25_000;
 /// More than are on their way at once, with two transactions to spare.
 const MANY_ROWS: usize = 70_000;
 
-/// A replay that stops after its first commit and waits to be killed; as a test of its own it has nothing to do.
+/// A replay that stops after its first commit and waits to be killed; as a test of its own it has nothing to
+/// do.
 #[tokio::test(flavor = "multi_thread")]
 async fn process() {
     let Ok(setting) = std::env::var(VARIABLE) else { return };
@@ -61,8 +62,8 @@ async fn killed_half_way_and_run_again_each_row_is_there_once() {
     write_csv(&csv, &all);
     write_parquet(&parquet, &all);
     let repeats = ROWS as u64 / 20;
-    // By the rows' own ids, which are passed over, and by their content, which is counted again; another shop's, so that
-    // neither finds the other's events.
+    // By the rows' own ids, which are passed over, and by their content, which is counted again; another
+    // shop's, so that neither finds the other's events.
     let content = MAPPING.replace("\"acme\"", "\"other\"");
     for (path, mapping, repeated) in [(&csv, with_id(), repeats), (&parquet, content, 0)] {
         let before = scene.events().await;

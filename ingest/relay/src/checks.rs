@@ -1,8 +1,8 @@
 //! What must be true before rows may flow.
 //!
-//! PostgreSQL, the slot, the publications and the generation of the events topic must be those that the position
-//! was written under, and nothing may have happened behind its back. Each failure is an error of its own that
-//! says what to do.
+//! PostgreSQL, the slot, the publications and the generation of the events topic must be those that the
+//! position was written under, and nothing may have happened behind its back. Each failure is an error of its
+//! own that says what to do.
 
 use contracts::publications::{self, Publication};
 use contracts::{Namespace, RelayPosition};
@@ -129,8 +129,8 @@ async fn recorded_slot(client: &Client, slot: &str) -> Result<RecordedSlot, Faul
     Ok(RecordedSlot { created: lsn(row.get(0)), system_id: row.get(1), publication_hash: row.get(2) })
 }
 
-/// The position must be of a generation that is written: the newest, or during a rebuild the one before, where the session
-/// that begins now is the first to write both.
+/// The position must be of a generation that is written: the newest, or during a rebuild the one before,
+/// where the session that begins now is the first to write both.
 async fn check_generation(
     client: &Client,
     config: &RelayConfig,

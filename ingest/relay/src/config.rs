@@ -20,8 +20,8 @@ pub struct RelayConfig {
     pub kafka_brokers: String,
     /// Whose slot, publications and topics.
     pub namespace: Namespace,
-    /// What set-up decided. Which generations of the events topic are written is read at the start of a session; the one
-    /// told of here must be known to the database.
+    /// What set-up decided. Which generations of the events topic are written is read at the start of a
+    /// session; the one told of here must be known to the database.
     pub assigned: Assigned,
     /// Sizes and times.
     pub limits: Limits,
@@ -64,23 +64,24 @@ impl RelayConfig {
 /// Sizes and times. The defaults are what was measured to serve both the idle and the backlogged relay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Rows in one Kafka transaction. A commit stands still for some 10 ms whatever its size, so a backlog goes out
-    /// in large ones; a larger PostgreSQL transaction is split.
+    /// Rows in one Kafka transaction. A commit stands still for some 10 ms whatever its size, so a backlog
+    /// goes out in large ones; a larger PostgreSQL transaction is split.
     pub transaction_rows: u64,
     /// Bytes of keys and values in one Kafka transaction.
     pub transaction_bytes: u64,
-    /// How long a Kafka transaction may stay open: readers of committed records see nothing behind it meanwhile.
+    /// How long a Kafka transaction may stay open: readers of committed records see nothing behind it
+    /// meanwhile.
     pub transaction_age: Duration,
-    /// Below this many rows a transaction is committed as soon as the received data is out; above, the relay waits
-    /// briefly for more, as it is working off a backlog.
+    /// Below this many rows a transaction is committed as soon as the received data is out; above, the relay
+    /// waits briefly for more, as it is working off a backlog.
     pub eager_rows: u64,
-    /// After how long without rows a transaction with only a position is written, so that PostgreSQL can let go of
-    /// its log.
+    /// After how long without rows a transaction with only a position is written, so that PostgreSQL can let
+    /// go of its log.
     pub idle_position: Duration,
     /// After how long the broker gives up a transaction whose relay is gone.
     pub transaction_timeout: Duration,
-    /// Records waiting to be sent, in KiB and in number. When full, the relay stops reading, and PostgreSQL stops
-    /// sending.
+    /// Records waiting to be sent, in KiB and in number. When full, the relay stops reading, and PostgreSQL
+    /// stops sending.
     pub queue_kbytes: u32,
     /// See [`queue_kbytes`](Self::queue_kbytes).
     pub queue_messages: u32,

@@ -1,8 +1,8 @@
 //! What the relay counts for the ledger: rows received and records produced, by minute of `ingested_at`.
 //!
-//! The counts of a minute are cumulative, and those that a Kafka transaction changes are written in that transaction,
-//! beside its rows and the position: a count is there exactly if its rows are. A session that failed forgets its
-//! counts; the next reads the topic to its settled end and goes on from what is committed.
+//! The counts of a minute are cumulative, and those that a Kafka transaction changes are written in that
+//! transaction, beside its rows and the position: a count is there exactly if its rows are. A session that
+//! failed forgets its counts; the next reads the topic to its settled end and goes on from what is committed.
 
 use std::collections::BTreeMap;
 
@@ -80,7 +80,8 @@ impl Ledger {
         counts.produced += 1;
     }
 
-    /// A row was set aside; where it has no time of its own, its transaction's commit counts, in µs since 2000.
+    /// A row was set aside; where it has no time of its own, its transaction's commit counts, in µs
+    /// since 2000.
     pub(crate) fn quarantined(&mut self, ingested_at_us: Option<i64>, commit_time_us: i64) {
         let at_us = ingested_at_us.unwrap_or(commit_time_us.saturating_add(PG_EPOCH_UNIX_US));
         let counts = self.counts(at_us);

@@ -6,7 +6,8 @@ use rdkafka::error::KafkaError;
 use crate::pgoutput::Malformed;
 use crate::transcode::ShapeError;
 
-/// Why the relay stopped: going on could lose or repeat rows, or needs a decision. Everything else is retried.
+/// Why the relay stopped: going on could lose or repeat rows, or needs a decision. Everything else is
+/// retried.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RelayError {

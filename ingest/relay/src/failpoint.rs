@@ -1,8 +1,9 @@
 //! Places where a test can make the process die.
 //!
-//! `STOREPULSE_FAILPOINT=<place>` or `<place>:<n>` aborts the process (as `kill -9` would end it) when it reaches
-//! the place for the first, or the n-th, time. Read once when a session starts; without it each place costs one
-//! comparison. What is released is built without the feature `failpoints`: there the variable is not even read.
+//! `STOREPULSE_FAILPOINT=<place>` or `<place>:<n>` aborts the process (as `kill -9` would end it) when it
+//! reaches the place for the first, or the n-th, time. Read once when a session starts; without it each place
+//! costs one comparison. What is released is built without the feature `failpoints`: there the variable is
+//! not even read.
 //!
 //! | place | reached |
 //! |---|---|

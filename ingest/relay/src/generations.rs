@@ -1,8 +1,8 @@
 //! The generations of the events topic that are written.
 //!
-//! Mostly one. During a rebuild two: every event goes to both, in the same Kafka transaction, so that the old stream finishes
-//! its windows while the new one begins. A session knows the generations it began with; when others are in force it ends and
-//! the next one begins with these, at a position as any other.
+//! Mostly one. During a rebuild two: every event goes to both, in the same Kafka transaction, so that the old
+//! stream finishes its windows while the new one begins. A session knows the generations it began with; when
+//! others are in force it ends and the next one begins with these, at a position as any other.
 
 use std::sync::Arc;
 use std::time::Duration;

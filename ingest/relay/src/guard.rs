@@ -1,8 +1,8 @@
 //! Early warning: how much log PostgreSQL keeps for the slot, and how close it is to giving the slot up.
 //!
-//! PostgreSQL keeps its log from `restart_lsn` on, up to `max_slot_wal_keep_size`; past that, a checkpoint removes
-//! log that the slot still needs and the slot is lost, which no relay can mend. An open transaction anywhere in the
-//! cluster holds `restart_lsn` back as much as a relay that does not run.
+//! PostgreSQL keeps its log from `restart_lsn` on, up to `max_slot_wal_keep_size`; past that, a checkpoint
+//! removes log that the slot still needs and the slot is lost, which no relay can mend. An open transaction
+//! anywhere in the cluster holds `restart_lsn` back as much as a relay that does not run.
 
 use std::fmt;
 
@@ -55,7 +55,8 @@ pub struct SlotHealth {
     pub wal_status: WalStatus,
     /// Bytes of log kept for it; nothing when it is lost.
     pub retained_bytes: Option<u64>,
-    /// Bytes of log that may be written before it is in danger, not positive when it is; nothing without a limit.
+    /// Bytes of log that may be written before it is in danger, not positive when it is; nothing without a
+    /// limit.
     pub safe_bytes: Option<i64>,
     /// `max_slot_wal_keep_size`; nothing when unlimited.
     pub keep_bytes: Option<u64>,

@@ -36,7 +36,8 @@ pub(crate) struct Producer {
 }
 
 impl Producer {
-    /// Fences older producers: their open transactions are aborted, those being committed are finished. Blocks.
+    /// Fences older producers: their open transactions are aborted, those being committed are finished.
+    /// Blocks.
     pub(crate) fn open(
         config: &RelayConfig,
         cancel: CancellationToken,
@@ -69,7 +70,8 @@ impl Producer {
         Ok(producer)
     }
 
-    /// Fails where a topic does not exist: the producer would wait for it, and say no more than that nothing is acknowledged. Blocks.
+    /// Fails where a topic does not exist: the producer would wait for it, and say no more than that nothing
+    /// is acknowledged. Blocks.
     pub(crate) fn find(&self, topic: &str) -> Result<(), Interrupted> {
         let metadata = self
             .inner
@@ -84,8 +86,8 @@ impl Producer {
         if unknown { Err(Interrupted::TopicMissing { topic: topic.to_owned() }) } else { Ok(()) }
     }
 
-    /// Hands a record to the producer, beginning a transaction where none is open. Waits while its queue is full:
-    /// the relay then reads no more, and PostgreSQL sends no more.
+    /// Hands a record to the producer, beginning a transaction where none is open. Waits while its queue is
+    /// full: the relay then reads no more, and PostgreSQL sends no more.
     pub(crate) fn send(
         &mut self,
         topic: &str,
@@ -164,8 +166,8 @@ impl Producer {
         }
     }
 
-    /// Serves the producer's events, then lets its threads work. There is no event to wait for: deliveries that succeed
-    /// are not reported, and polling with a time-out below 1 ms spins.
+    /// Serves the producer's events, then lets its threads work. There is no event to wait for: deliveries
+    /// that succeed are not reported, and polling with a time-out below 1 ms spins.
     fn rest(&self) {
         self.inner.poll(Duration::ZERO);
         std::thread::sleep(REST);

@@ -1,19 +1,21 @@
 //! The relay: PostgreSQL's log to Kafka, exactly once.
 //!
-//! Logical replication delivers every committed row of the two publications again from wherever it is asked to
-//! start. The relay writes rows and its [position](contracts::RelayPosition) in the same Kafka transaction, and
-//! confirms to PostgreSQL only what such a transaction holds. Whatever dies, the next start reads the last committed
-//! position and goes on exactly there:
+//! Logical replication delivers every committed row of the two publications again from wherever it is asked
+//! to start. The relay writes rows and its [position](contracts::RelayPosition) in the same Kafka
+//! transaction, and confirms to PostgreSQL only what such a transaction holds. Whatever dies, the next start
+//! reads the last committed position and goes on exactly there:
 //!
 //! - died before the Kafka commit: the transaction is aborted, its rows are delivered again;
 //! - died between the Kafka commit and its confirmation: the position says that the rows are out, PostgreSQL
 //!   delivers from the position on.
 //!
-//! Start order, the same on every (re)start: advisory lock → `init_transactions`, which fences an older relay → read
-//! the positions topic and the ledger's to their ends → [checks] → `START_REPLICATION` at the position. Readers must read committed
-//! records only. Order holds per key: one producer, idempotent, one partition per key.
+//! Start order, the same on every (re)start: advisory lock → `init_transactions`, which fences an older relay
+//! → read the positions topic and the ledger's to their ends → [checks] → `START_REPLICATION` at the
+//! position. Readers must read committed records only. Order holds per key: one producer, idempotent, one
+//! partition per key.
 //!
-//! The session that holds the lock also watches the slot ([guard]) and reports to `ops.relay_status` ([status]).
+//! The session that holds the lock also watches the slot ([guard]) and reports to `ops.relay_status`
+//! ([status]).
 //!
 //! Beside it, [quarantine] keeps the bytes of what Spark refuses.
 //!

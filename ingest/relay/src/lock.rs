@@ -1,8 +1,8 @@
 //! The session that holds the relay's lock.
 //!
-//! A PostgreSQL session of its own takes an advisory lock and keeps it as long as it lives; a second relay waits for it.
-//! It is what keeps two relays apart in the ordinary case. What keeps them apart when the session is cut and
-//! its relay does not know yet is Kafka's fencing.
+//! A PostgreSQL session of its own takes an advisory lock and keeps it as long as it lives; a second relay
+//! waits for it. It is what keeps two relays apart in the ordinary case. What keeps them apart when the
+//! session is cut and its relay does not know yet is Kafka's fencing.
 
 use std::sync::Arc;
 

@@ -6,8 +6,9 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 
-/// The library reports every lost connection, and the end of a partition, as an error of its own. What matters comes
-/// back from the calls and is told in the relay's progress; the rest is for those who look closely.
+/// The library reports every lost connection, and the end of a partition, as an error of its own. What
+/// matters comes back from the calls and is told in the relay's progress; the rest is for those who look
+/// closely.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Quiet;
 

@@ -1,8 +1,9 @@
 //! When a Kafka transaction is committed: at once while the relay is idle, later the larger the backlog.
 //!
-//! A commit costs about the same whatever its size. So one transaction of PostgreSQL after which nothing more has arrived is
-//! committed as it is; rows of a backlog are gathered for as long as half a commit takes. Never is a transaction committed in the
-//! middle of one of PostgreSQL's unless it is full or old, and without rows a position goes out only when the log has moved.
+//! A commit costs about the same whatever its size. So one transaction of PostgreSQL after which nothing more
+//! has arrived is committed as it is; rows of a backlog are gathered for as long as half a commit takes.
+//! Never is a transaction committed in the middle of one of PostgreSQL's unless it is full or old, and
+//! without rows a position goes out only when the log has moved.
 
 use std::time::{Duration, Instant};
 

@@ -60,8 +60,8 @@ pub struct RelayProgress {
 }
 
 impl RelayProgress {
-    /// How long Kafka has acknowledged nothing of what it was sent. The session goes on until its patience ends: nothing
-    /// is known about the open transaction before the start order has run again.
+    /// How long Kafka has acknowledged nothing of what it was sent. The session goes on until its patience
+    /// ends: nothing is known about the open transaction before the start order has run again.
     #[must_use]
     pub fn unacknowledged(&self) -> Option<Duration> {
         self.awaiting_kafka_since.map(|since| since.elapsed())

@@ -1,9 +1,10 @@
 //! What could not be used, into `raw.quarantine` with its bytes.
 //!
 //! Spark publishes what it refuses as reason and coordinates, without the bytes, which may hold anything.
-//! [`run`] reads these refusals, fetches the bytes from the coordinates and stores both. A refusal is passed only after its
-//! row is durable; the coordinates are the key, so a repeat changes nothing. Bytes that retention has
-//! removed meanwhile are stored as absent, and a record that is no refusal is stored itself: nothing is dropped.
+//! [`run`] reads these refusals, fetches the bytes from the coordinates and stores both. A refusal is passed
+//! only after its row is durable; the coordinates are the key, so a repeat changes nothing. Bytes that
+//! retention has removed meanwhile are stored as absent, and a record that is no refusal is stored itself:
+//! nothing is dropped.
 
 mod fetch;
 mod refusal;

@@ -1,7 +1,8 @@
 //! Reading back what the relay itself has written: a compacted topic of one partition, to its settled end.
 //!
-//! The last *committed* record of a key counts, so such a topic is read to its very end: first until no transaction is
-//! open before the high watermark, then up to there. After `init_transactions` none of an older relay is.
+//! The last *committed* record of a key counts, so such a topic is read to its very end: first until no
+//! transaction is open before the high watermark, then up to there. After `init_transactions` none of an
+//! older relay is.
 
 use std::time::{Duration, Instant};
 

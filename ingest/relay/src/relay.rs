@@ -31,8 +31,8 @@ const STATUS_INTERVAL: std::time::Duration = std::time::Duration::from_millis(50
 
 /// Relays until `cancel`, reconnecting through failures, and tells its progress to `progress`.
 ///
-/// On `cancel` the open transaction is committed (or aborted, if Kafka does not answer within seconds) and the lock
-/// is released.
+/// On `cancel` the open transaction is committed (or aborted, if Kafka does not answer within seconds) and
+/// the lock is released.
 ///
 /// # Errors
 /// Only when going on could lose or repeat rows or needs a decision; see [`RelayError`].
@@ -164,7 +164,8 @@ impl Start {
             let mut client = ReplicationClient::connect_gated(replication).await?;
             let server = client.identify_system().await?;
             let (position, generations) = checks::check(&pg, &config, &server, stored).await?;
-            // Only from here on: a beat of PostgreSQL as it was before the checks would hide that it is an older one.
+            // Only from here on: a beat of PostgreSQL as it was before the checks would hide that it is an
+            // older one.
             let beat = watcher.begin_beats().await?;
             client.start().await?;
             client.wait_started().await?;

@@ -1,6 +1,7 @@
 //! Beside a session: looks at the slot every second, warns, and reports.
 //!
-//! It uses the session that holds the lock, so that one relay reports at a time, and notices when that session no longer answers.
+//! It uses the session that holds the lock, so that one relay reports at a time, and notices when that
+//! session no longer answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -86,8 +87,8 @@ impl Drop for SlotWatch {
 }
 
 impl Watcher {
-    /// From now on reports take beats, beginning with one that is committed when this returns: a PostgreSQL put back to
-    /// any state before this session knows of none of its beats.
+    /// From now on reports take beats, beginning with one that is committed when this returns: a PostgreSQL
+    /// put back to any state before this session knows of none of its beats.
     pub(crate) async fn begin_beats(&self) -> Result<Arc<AtomicI64>, Fault> {
         self.beating.store(true, Ordering::Relaxed);
         self.report("").await?;

@@ -1,8 +1,9 @@
 //! What the relay that holds the lock tells other terminals, in `ops.relay_status`.
 //!
-//! Each report of a session that has passed its checks also takes the next *beat*, and every position in Kafka names
-//! the last beat that PostgreSQL had acknowledged before. A PostgreSQL that knows only of an earlier beat than the
-//! position was put back to an earlier state, even if its log has since grown past the position.
+//! Each report of a session that has passed its checks also takes the next *beat*, and every position in
+//! Kafka names the last beat that PostgreSQL had acknowledged before. A PostgreSQL that knows only of an
+//! earlier beat than the position was put back to an earlier state, even if its log has since grown past the
+//! position.
 
 use chrono::{DateTime, Utc};
 use contracts::silence;
@@ -135,7 +136,8 @@ pub struct RelayStatus {
     pub committed_lsn: Option<PgLsn>,
     /// Where PostgreSQL's log ended.
     pub server_lsn: PgLsn,
-    /// For how long Kafka had acknowledged nothing of the open transaction, in ms, where that is worth telling.
+    /// For how long Kafka had acknowledged nothing of the open transaction, in ms, where that is worth
+    /// telling.
     pub unacknowledged_ms: Option<i64>,
     /// Records committed to the events topic by this process.
     pub events_out: i64,

@@ -1,9 +1,10 @@
 //! The session's core: rows in, Kafka transactions out.
 //!
-//! It runs in a thread of its own, as the producer's calls block, and the replication client runs on a small runtime in
-//! the same thread: handing rows over between threads one by one cost more than everything else together. A Kafka
-//! transaction is committed when nothing more has arrived, or when it is full or old; so it is short when the relay is idle and grows with the
-//! backlog, because rows pile up while the previous one is committed.
+//! It runs in a thread of its own, as the producer's calls block, and the replication client runs on a small
+//! runtime in the same thread: handing rows over between threads one by one cost more than everything else
+//! together. A Kafka transaction is committed when nothing more has arrived, or when it is full or old; so it
+//! is short when the relay is idle and grows with the backlog, because rows pile up while the previous one is
+//! committed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -303,7 +304,8 @@ impl Core {
         Ok(())
     }
 
-    /// Commits what is in the transaction together with its counts and the position that says so, then tells PostgreSQL.
+    /// Commits what is in the transaction together with its counts and the position that says so, then tells
+    /// PostgreSQL.
     fn commit(&mut self) -> Result<(), Fault> {
         let began = Instant::now();
         let place = self.tracker.place();

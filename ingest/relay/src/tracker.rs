@@ -1,8 +1,8 @@
 //! Where in the log we are, which rows are to be taken, and which position follows.
 //!
-//! Pure bookkeeping, apart from any service: the heart of "exactly once". Transactions arrive in the order of their
-//! commit records; at most one, the last, can be out in part. It is delivered again from its beginning, and its
-//! first rows are passed over.
+//! Pure bookkeeping, apart from any service: the heart of "exactly once". Transactions arrive in the order of
+//! their commit records; at most one, the last, can be out in part. It is delivered again from its beginning,
+//! and its first rows are passed over.
 
 use pgwire_replication::Lsn;
 
@@ -62,7 +62,8 @@ impl Tracker {
         Ok(())
     }
 
-    /// Counts a row; whether it is to be taken. The row's number in its transaction, from 1, is [`row_number`](Self::row_number).
+    /// Counts a row; whether it is to be taken. The row's number in its transaction, from 1, is
+    /// [`row_number`](Self::row_number).
     #[inline]
     pub(crate) fn row(&mut self) -> Result<bool, RelayError> {
         let Some(current) = &mut self.current else {

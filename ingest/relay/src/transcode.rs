@@ -1,8 +1,8 @@
 //! PostgreSQL's binary row to Avro, bytes to bytes.
 //!
-//! A [`Transcoder`] is made once per table, when the log tells its shape: columns are matched to the contract's fields
-//! by name, and a shape that differs is refused there. After that a row costs no allocation; the caller's buffers
-//! are filled and reused.
+//! A [`Transcoder`] is made once per table, when the log tells its shape: columns are matched to the
+//! contract's fields by name, and a shape that differs is refused there. After that a row costs no
+//! allocation; the caller's buffers are filled and reused.
 
 use contracts::record::{Field, Kind};
 use contracts::wire;

@@ -60,8 +60,8 @@ async fn a_commit_without_an_answer_is_looked_up() {
         assert!(proxy.lost() > 0);
         proxy.lose(Loses::Nothing);
         relay.until_streaming().await;
-        // The first time the next session aborts the transaction and sends its rows again; the second time it did take
-        // place: what no session counted is out all the same.
+        // The first time the next session aborts the transaction and sends its rows again; the second time it
+        // did take place: what no session counted is out all the same.
         let wanted = usize::try_from(restart + 1).unwrap() * 1_000;
         until("every event is committed", async || (scene.committed_events().len() >= wanted).then_some(()))
             .await;

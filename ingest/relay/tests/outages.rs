@@ -10,7 +10,8 @@ use relay::{RelayProgress, RelayState};
 
 use crate::support::{Scene, events};
 
-/// Runs while someone kills and restarts Kafka and PostgreSQL by hand; every row must come out once in the end.
+/// Runs while someone kills and restarts Kafka and PostgreSQL by hand; every row must come out once in the
+/// end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "waits for outages made by hand"]
 async fn outages() {

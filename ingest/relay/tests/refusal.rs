@@ -72,7 +72,8 @@ async fn a_postgresql_that_was_put_back() {
     events::copy(&scene.pg, &events::events(0..10)).await;
     relay.until_events(10).await;
     relay.stop().await;
-    // As a copy of the data would have it that is a moment older and has gone on since: its log is beyond the position.
+    // As a copy of the data would have it that is a moment older and has gone on since: its log is beyond the
+    // position.
     scene.pg.execute("update ops.relay_status set beat = 0", &[]).await.unwrap();
     events::copy(&scene.pg, &events::events(10..20)).await;
     for _ in 0..2 {

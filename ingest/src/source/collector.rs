@@ -1,7 +1,8 @@
-//! What comes through the collector: drafts of [`draft`](super::draft), told by senders that it knows by name.
+//! What comes through the collector: drafts of [`draft`](super::draft), told by senders that it knows by
+//! name.
 //!
-//! Each sender is a source of its own, so that two of them may number their events alike. The server itself is the
-//! crate `collector`.
+//! Each sender is a source of its own, so that two of them may number their events alike. The server itself
+//! is the crate `collector`.
 
 /// What stands before a sender's name.
 const PREFIX: &str = "collector/";

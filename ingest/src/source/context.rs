@@ -1,6 +1,7 @@
 //! What follows from the circumstances of an event: device, channel, and whether a program sent it.
 //!
-//! Pure functions of what browsers and shops tell anyway. Each answers nothing rather than a guess: what nobody knows is stored as unknown.
+//! Pure functions of what browsers and shops tell anyway. Each answers nothing rather than a guess: what
+//! nobody knows is stored as unknown.
 
 mod bot;
 mod channel;
@@ -12,7 +13,8 @@ pub use bot::is_bot;
 pub use channel::{Group, Origin, channel, group};
 pub use device::device;
 
-/// Fills in device and channel, where they are not told and follow from the circumstances. What is told always stands.
+/// Fills in device and channel, where they are not told and follow from the circumstances. What is told
+/// always stands.
 pub fn complete(draft: &mut Draft) {
     let Some(told) = draft.context.as_deref() else { return };
     let visit = &mut draft.visit;
@@ -25,8 +27,8 @@ pub fn complete(draft: &mut Draft) {
     }
 }
 
-/// Takes the user agent that a request came with as that of its event, where the event tells none. Only for requests that browsers and
-/// apps send themselves: that of a server says nothing of the shopper.
+/// Takes the user agent that a request came with as that of its event, where the event tells none. Only for
+/// requests that browsers and apps send themselves: that of a server says nothing of the shopper.
 pub fn sent_by(draft: &mut Draft, user_agent: &str) {
     let told = draft.context.get_or_insert_default();
     if told.user_agent.is_none() {

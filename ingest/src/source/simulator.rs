@@ -1,9 +1,9 @@
 //! A causal, seeded shopper simulator.
 //!
-//! Shoppers come from `raw.users`. A visit starts, looks at lists and products, fills a cart, checks out, pays
-//! and buys (a line a product, sharing the order's id); some lines are paid back in a later visit. The seed
-//! fixes everything but time; ids hold the run's start, and with a virtual clock two runs are identical to
-//! the bit.
+//! Shoppers come from `raw.users`. A visit starts, looks at lists and products, fills a cart, checks out,
+//! pays and buys (a line a product, sharing the order's id); some lines are paid back in a later visit. The
+//! seed fixes everything but time; ids hold the run's start, and with a virtual clock two runs are identical
+//! to the bit.
 //!
 //! The rate is exact: the schedule of events is fixed first, and each slot of it goes to the visit that has
 //! waited longest, or to a new visit when nobody is due. The daily rhythm decides *who* shops, by the local

@@ -1,5 +1,5 @@
-//! Where users come from. A source that speaks the users' API is added in this file alone: a word in `UsersSource::WORDS` and how
-//! it is opened in [`open_at`].
+//! Where users come from. A source that speaks the users' API is added in this file alone: a word in
+//! `UsersSource::WORDS` and how it is opened in [`open_at`].
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,7 +1,9 @@
-//! What a store refuses when it commits: events from before the retention floor, and all that is about an erased person.
+//! What a store refuses when it commits: events from before the retention floor, and all that is about an
+//! erased person.
 //!
-//! The rules are read once and named to PostgreSQL in every transaction, which refuses those that are not in force any more; then they are
-//! read again. Where there is no floor that matters and nobody was erased, rows are not looked at.
+//! The rules are read once and named to PostgreSQL in every transaction, which refuses those that are not in
+//! force any more; then they are read again. Where there is no floor that matters and nobody was erased, rows
+//! are not looked at.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,7 +37,8 @@ impl Store {
         Ok(admission)
     }
 
-    /// Runs statements that may be run twice and that name the rules to PostgreSQL, again with newer ones where it refuses these.
+    /// Runs statements that may be run twice and that name the rules to PostgreSQL, again with newer ones
+    /// where it refuses these.
     pub(super) async fn admitted<T>(
         &mut self,
         what: &'static str,

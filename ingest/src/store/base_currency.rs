@@ -4,11 +4,12 @@ use super::connection::Store;
 use super::error::StoreError;
 
 impl Store {
-    /// Records the base currency where none is recorded, and refuses another one: amounts of two currencies in
-    /// one column would be added up.
+    /// Records the base currency where none is recorded, and refuses another one: amounts of two currencies
+    /// in one column would be added up.
     ///
     /// # Errors
-    /// [`StoreError::BaseCurrency`] when the rows are in another one; else when PostgreSQL stays away or refuses.
+    /// [`StoreError::BaseCurrency`] when the rows are in another one; else when PostgreSQL stays away or
+    /// refuses.
     pub async fn settle_base_currency(&mut self, wanted: Currency) -> Result<(), StoreError> {
         let name = wanted.to_string();
         let recorded: String = self

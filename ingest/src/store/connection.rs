@@ -50,8 +50,8 @@ impl Store {
     /// Connects.
     ///
     /// # Errors
-    /// [`StoreError::Url`], or [`StoreError::Unreachable`] at once when there is no connection: waiting is for
-    /// a server that was there.
+    /// [`StoreError::Url`], or [`StoreError::Unreachable`] at once when there is no connection: waiting is
+    /// for a server that was there.
     pub async fn connect(pg_url: &str) -> Result<Self, StoreError> {
         let mut config: Config = pg_url.parse().map_err(StoreError::Url)?;
         config.application_name("storepulse ingest").connect_timeout(Duration::from_secs(5));

@@ -85,8 +85,8 @@ impl Store {
     /// Finds a file by its bytes and mapping, or records it.
     ///
     /// # Errors
-    /// [`StoreError::OtherIds`] when events of the same bytes have come in by ids that this mapping does not give them; else
-    /// when PostgreSQL stays away or refuses.
+    /// [`StoreError::OtherIds`] when events of the same bytes have come in by ids that this mapping does not
+    /// give them; else when PostgreSQL stays away or refuses.
     pub async fn begin_file(&mut self, key: &FileKey) -> Result<FileState, StoreError> {
         let FileKey { source, sha256, mapping, identity, name } = key;
         let other = "select name from ops.replayed_file
@@ -158,12 +158,12 @@ impl Store {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// Commits the events of a step, sets the other rows aside and moves the file on, in one transaction. The number of events
-    /// is bounded as in [`append_rows`](Self::append_rows).
+    /// Commits the events of a step, sets the other rows aside and moves the file on, in one transaction. The
+    /// number of events is bounded as in [`append_rows`](Self::append_rows).
     ///
     /// # Errors
-    /// [`StoreError::FileElsewhere`] when somebody else has moved the file on; else when PostgreSQL stays away or refuses. Nothing of
-    /// the step is there then.
+    /// [`StoreError::FileElsewhere`] when somebody else has moved the file on; else when PostgreSQL stays
+    /// away or refuses. Nothing of the step is there then.
     pub async fn append_step(&mut self, rows: EncodedRows, step: &FileStep) -> Result<Appended, StoreError> {
         self.append_with(rows, step).await.map_err(|error| match error {
             StoreError::Refused { source, .. } if source.code() == Some(&SqlState::NOT_NULL_VIOLATION) => {

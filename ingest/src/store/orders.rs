@@ -1,9 +1,9 @@
 //! Refunds: PostgreSQL tells what is left of their orders.
 //!
 //! A purchase that is told under the shared id of its order's line ([`contracts::ids::order_line`]) is found
-//! by that id alone: its identity stands in `raw.event_identity`, and names the event. So no table of lines is
-//! needed, and no scan. The first lines are asked for; they tell how many there are. The refunds of an order
-//! are found by an index of their own.
+//! by that id alone: its identity stands in `raw.event_identity`, and names the event. So no table of lines
+//! is needed, and no scan. The first lines are asked for; they tell how many there are. The refunds of an
+//! order are found by an index of their own.
 //!
 //! Refunds are judged before the transaction that stores them, by what was found. That transaction holds
 //! their orders (`raw.hold_refunds`) before it stores anything, and fails where something was added

@@ -112,7 +112,8 @@ const INSERT: &str = "insert into raw.other_events
                          $8::uuid[], $9::uuid[], $10::bytea[])
     on conflict (source, id) do nothing returning received_at";
 
-/// Inserts within a transaction those that are new, and counts them and the others by the minute in which they came.
+/// Inserts within a transaction those that are new, and counts them and the others by the minute in which
+/// they came.
 pub(super) async fn insert(client: &Client, others: &[Kept]) -> Result<Tally, Error> {
     let mut tally = Tally::default();
     if others.is_empty() {
@@ -167,7 +168,8 @@ impl Store {
         Ok(rows.iter().map(names).collect())
     }
 
-    /// The events of a dialect that are kept behind a key, in the order of their keys: source, id, when they happened, payload.
+    /// The events of a dialect that are kept behind a key, in the order of their keys: source, id, when they
+    /// happened, payload.
     ///
     /// # Errors
     /// When PostgreSQL stays away or refuses.

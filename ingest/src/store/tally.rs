@@ -66,8 +66,9 @@ impl Tally {
         total
     }
 
-    /// The statement, with its semicolon, that adds the counts to the writer's own; nothing where nothing was counted. Numbers and a UUID leave nothing to quote, and without
-    /// parameters it can share its way to the server with the commit that follows.
+    /// The statement, with its semicolon, that adds the counts to the writer's own; nothing where nothing was
+    /// counted. Numbers and a UUID leave nothing to quote, and without parameters it can share its way to the
+    /// server with the commit that follows.
     pub(super) fn statement(&self, writer: Uuid) -> String {
         if self.0.is_empty() {
             return String::new();
@@ -99,7 +100,8 @@ fn insert(rows: &str) -> String {
     )
 }
 
-/// The statement that counts what another one, named `fresh`, set aside at `quarantined_at`, for the writer `$1`.
+/// The statement that counts what another one, named `fresh`, set aside at `quarantined_at`, for the writer
+/// `$1`.
 pub(super) fn count_set_aside() -> String {
     insert(&format!(
         "select '{STAGE}', $1::uuid, date_trunc('minute', quarantined_at, 'UTC'), count(*), 0, 0, count(*), 0 \

@@ -1,6 +1,7 @@
 //! Facts about users, and who belongs together, as senders tell them apart from events.
 //!
-//! They are known before the events of the same transaction are filled, so that what a request tells holds for all of it.
+//! They are known before the events of the same transaction are filled, so that what a request tells holds
+//! for all of it.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::admission::Admission;

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::{SOURCE, Told, of_browser};
 
-/// The visits of one visitor under one told id: where each ends, and whether there was one before, by its start.
+/// The visits of one visitor under one told id: where each ends, and whether there was one before, by its
+/// start.
 type Visits = BTreeMap<i64, (i64, bool)>;
 
 /// Visits one event after another, as anybody would write it down.

@@ -111,7 +111,8 @@ enum Standing {
     Lost(Lost),
 }
 
-/// A lease that is being renewed. [Release](Self::release) it; one that is dropped is released in the background.
+/// A lease that is being renewed. [Release](Self::release) it; one that is dropped is released in the
+/// background.
 #[derive(Debug)]
 pub struct Hold {
     fencing: i64,

@@ -1,4 +1,5 @@
-//! Supervisors with clocks and pauses of their own against one row: no two of them ever believe in it at once.
+//! Supervisors with clocks and pauses of their own against one row: no two of them ever believe in it at
+//! once.
 
 use proptest::prelude::*;
 

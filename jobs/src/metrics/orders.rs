@@ -1,5 +1,5 @@
-//! Order lines as they happened, by user: every purchase and refund is a row of its own. There is nothing to aggregate, so no
-//! state and no window: a row that is written again is the same row.
+//! Order lines as they happened, by user: every purchase and refund is a row of its own. There is nothing to
+//! aggregate, so no state and no window: a row that is written again is the same row.
 
 use contracts::cube::{CUBE, NONE, REVISION_STEP};
 use contracts::event::EVENT;

@@ -1,11 +1,12 @@
 //! Sessions: what a user did in one visit, shown when the visit is closed.
 //!
-//! A session is the events of one visit (user, session id and declared start) without a gap of [`SESSION_GAP_US`], and without
-//! those that come more than [`SESSION_LONGEST_US`] after the declared start, or before it. Events that declare different starts
-//! are of different visits, whatever their session id: which of the starts is right nobody can tell, and a row's key holds both.
-//! It holds whole ms, so these tell visits apart. Spark keeps an open session as state and gives it out when the watermark passes
-//! its end (append mode), once. The declared start, which every event carries, decides which plan owns a session: a plan that
-//! begins in the middle of a visit does not see its first events.
+//! A session is the events of one visit (user, session id and declared start) without a gap of
+//! [`SESSION_GAP_US`], and without those that come more than [`SESSION_LONGEST_US`] after the declared start,
+//! or before it. Events that declare different starts are of different visits, whatever their session id:
+//! which of the starts is right nobody can tell, and a row's key holds both. It holds whole ms, so these tell
+//! visits apart. Spark keeps an open session as state and gives it out when the watermark passes its end
+//! (append mode), once. The declared start, which every event carries, decides which plan owns a session: a
+//! plan that begins in the middle of a visit does not see its first events.
 
 use contracts::cube::{CUBE, NONE, REVISION_STEP};
 use contracts::event::EVENT;
@@ -32,8 +33,8 @@ fn view(revision: i64) -> String {
     format!("storepulse_{}_records_r{revision}", SESSIONS.name)
 }
 
-/// Closed sessions of on-time events, as rows of the family's table with `route` and `write_time`. In batch every session counts
-/// as closed: who calls it chooses those that are.
+/// Closed sessions of on-time events, as rows of the family's table with `route` and `write_time`. In batch
+/// every session counts as closed: who calls it chooses those that are.
 ///
 /// # Errors
 /// When the server refuses the view or the query.
@@ -78,7 +79,8 @@ fn sum_of(name: EventName) -> String {
 }
 
 fn aggregates() -> String {
-    // Of several that came at once, the one with the least id: ties must fall the same way wherever they are judged.
+    // Of several that came at once, the one with the least id: ties must fall the same way wherever they are
+    // judged.
     let first = [EVENT.occurred_at, EVENT.event_id, EVENT.country, EVENT.device, EVENT.channel]
         .map(|column| column.to_string())
         .join(", ");

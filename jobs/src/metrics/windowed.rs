@@ -19,9 +19,9 @@ use crate::plans::Owned;
 
 /// The window column inside the plan; not part of the result.
 const WINDOW: &str = "cube_window";
-/// Base-2 logarithm of the buckets of a distinct count's sketch: a standard error of 1.04 / √4096 = 0.016, within the
-/// contract's. `approx_count_distinct` would spread its registers over 400 columns of the aggregation buffer each, and
-/// generating code for them took 70 % of a task.
+/// Base-2 logarithm of the buckets of a distinct count's sketch: a standard error of 1.04 / √4096 = 0.016,
+/// within the contract's. `approx_count_distinct` would spread its registers over 400 columns of the
+/// aggregation buffer each, and generating code for them took 70 % of a task.
 const SKETCH_LG_K: u32 = 12;
 const _: () = assert!(DISTINCT_RSD * DISTINCT_RSD * (1u32 << SKETCH_LG_K) as f64 >= 1.04 * 1.04);
 
@@ -32,9 +32,10 @@ fn view(family: &Family, revision: i64) -> String {
 
 /// Aggregates records into rows of every table of a family of windows.
 ///
-/// `records` has the event's columns and holds on-time events only, or those of the registrations. The result has the columns
-/// of every table, `route` and `write_time`; columns that a route's table lacks are without meaning in its rows.
-/// On a stream the watermark is set here. Rows of windows outside of `owned` are left out, after the aggregation.
+/// `records` has the event's columns and holds on-time events only, or those of the registrations. The result
+/// has the columns of every table, `route` and `write_time`; columns that a route's table lacks are without
+/// meaning in its rows. On a stream the watermark is set here. Rows of windows outside of `owned` are left
+/// out, after the aggregation.
 ///
 /// # Errors
 /// When the server refuses the view or the query.
@@ -47,8 +48,8 @@ pub fn rows(
     aggregate(records, Sets::Tables(family), revision, owned)
 }
 
-/// The [`rows`] of the cube, and in the same query what it folded in by minute of `ingested_at`, for the ledger
-/// ([`CUBE_COUNTS`]).
+/// The [`rows`] of the cube, and in the same query what it folded in by minute of `ingested_at`, for the
+/// ledger ([`CUBE_COUNTS`]).
 ///
 /// # Errors
 /// As [`rows`].
@@ -195,7 +196,8 @@ fn items_only(family: &Family) -> impl Iterator<Item = (&'static str, Column)> {
     of_items.filter_map(|grouping| Some((grouping.table, *grouping.dimensions.first()?)))
 }
 
-/// What is grouped by, in the order of the bits of `grouping_id()`: the window, which every set has, is the highest.
+/// What is grouped by, in the order of the bits of `grouping_id()`: the window, which every set has, is the
+/// highest.
 fn group_keys(sets: Sets<'_>) -> Vec<String> {
     std::iter::once(WINDOW.to_owned()).chain(sets.keys().iter().map(|key| key.to_string())).collect()
 }
@@ -215,8 +217,9 @@ fn aggregates(sets: Sets<'_>) -> String {
     keys.chain(route).chain(measures).collect::<Vec<_>>().join(", ")
 }
 
-/// Tells the groupings apart by `grouping_id()`: one bit a column of `group by`, the first one the highest, set where
-/// the set does not group by it. One number, where `grouping()` of each column would be fifty terms in every task.
+/// Tells the groupings apart by `grouping_id()`: one bit a column of `group by`, the first one the highest,
+/// set where the set does not group by it. One number, where `grouping()` of each column would be fifty terms
+/// in every task.
 fn route_sql(sets: Sets<'_>) -> String {
     let cases = sets.all().into_iter().map(|(keys, route)| {
         let id = sets.keys().into_iter().fold(0_u64, |id, key| id << 1 | u64::from(!keys.contains(&key)));

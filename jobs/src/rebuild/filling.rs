@@ -1,5 +1,5 @@
-//! What lies before a rebuild's cut, computed in batch: closed rows only, piece by piece, each from one snapshot and recorded
-//! with what it wrote, so that a run that died goes on behind its last piece.
+//! What lies before a rebuild's cut, computed in batch: closed rows only, piece by piece, each from one
+//! snapshot and recorded with what it wrote, so that a run that died goes on behind its last piece.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -42,7 +42,8 @@ impl Filling<'_> {
         let mut done_to: Option<DateTime<Utc>> = self.client.query_one(sql, &[]).await?.get(0);
         let mut events = 0;
         loop {
-            // A clock that stands still is taken to have gone on until all is closed: nothing is ingested meanwhile.
+            // A clock that stands still is taken to have gone on until all is closed: nothing is ingested
+            // meanwhile.
             let closed_to =
                 if self.config.at.is_some() { cut } else { closing::closed_to(Utc::now()).min(cut) };
             let from = match done_to {
@@ -73,7 +74,8 @@ impl Filling<'_> {
         }
     }
 
-    /// Writes the rows of the families beside the cube from before the cut, as far as they are closed and not written yet.
+    /// Writes the rows of the families beside the cube from before the cut, as far as they are closed and not
+    /// written yet.
     pub(super) async fn beside(&mut self) -> Result<(), RebuildError> {
         let Some(stored) = closing::stored_windows(self.client, self.cut).await? else { return Ok(()) };
         for family in FAMILIES_BESIDE.iter().filter(|family| family.repaired) {
@@ -95,8 +97,8 @@ impl Filling<'_> {
         Ok(())
     }
 
-    /// Writes a range of a family's axis and tells, before each piece and at the end, to where it is written, how many records
-    /// that were and how many there are. Returns that number.
+    /// Writes a range of a family's axis and tells, before each piece and at the end, to where it is written,
+    /// how many records that were and how many there are. Returns that number.
     async fn pieces(
         &mut self,
         family: &'static Family,

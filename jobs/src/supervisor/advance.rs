@@ -1,7 +1,7 @@
 //! Whether the job gets on: a micro-batch ended, or a task of one did.
 //!
-//! A batch may take long without being stuck, when there is much to read or much else to do, and cutting it off only makes it
-//! begin again. What its tasks do is asked once it has gone on for a while.
+//! A batch may take long without being stuck, when there is much to read or much else to do, and cutting it
+//! off only makes it begin again. What its tasks do is asked once it has gone on for a while.
 
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,8 @@ impl Advance {
         now - self.at >= after && self.looked.is_none_or(|looked| now - looked >= every)
     }
 
-    /// So many tasks of the cubes have finished since they were started; nothing where the server does not tell.
+    /// So many tasks of the cubes have finished since they were started; nothing where the server does not
+    /// tell.
     pub(super) fn looked(&mut self, finished_tasks: Option<i64>, now: Instant) {
         self.looked = Some(now);
         if let (Some(before), Some(finished)) = (self.finished_tasks, finished_tasks)

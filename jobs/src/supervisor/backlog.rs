@@ -1,7 +1,7 @@
 //! What PostgreSQL is to be told about each query: its micro-batches, how it does, and why it ended.
 //!
-//! It is gathered in memory and written once a report, in a statement a table. What PostgreSQL has not taken is kept, within
-//! bounds: the newest is worth the most.
+//! It is gathered in memory and written once a report, in a statement a table. What PostgreSQL has not taken
+//! is kept, within bounds: the newest is worth the most.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -134,8 +134,8 @@ impl Backlog {
         self.lost |= keep_newest(&mut self.faults, FAULTS);
     }
 
-    /// Writes what there is, and forgets what was written. May be dropped at any time: what was written already changes
-    /// nothing when it is written again.
+    /// Writes what there is, and forgets what was written. May be dropped at any time: what was written
+    /// already changes nothing when it is written again.
     pub(super) async fn write(&mut self, client: &Client) -> Result<(), tokio_postgres::Error> {
         if std::mem::take(&mut self.lost) {
             tracing::warn!("not every micro-batch is recorded: postgresql was away for too long");

@@ -1,4 +1,5 @@
-//! The rows that are kept of the queries, and the statements that write them. Each takes all its rows at once, as JSON.
+//! The rows that are kept of the queries, and the statements that write them. Each takes all its rows at
+//! once, as JSON.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;

@@ -1,7 +1,8 @@
 //! The Spark session of a job: the same one for every supervisor that ever runs it.
 //!
-//! A supervisor that was killed leaves its queries running, and a server ends a session only an hour after its last call. In
-//! the job's own session the successor finds them and stops them, before its own share the cluster with a second set of each.
+//! A supervisor that was killed leaves its queries running, and a server ends a session only an hour after
+//! its last call. In the job's own session the successor finds them and stops them, before its own share the
+//! cluster with a second set of each.
 
 use std::time::Duration;
 

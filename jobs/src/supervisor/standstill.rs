@@ -1,5 +1,5 @@
-//! Waiting while somebody wants the job to stand still. The supervisor stays, and keeps the lease, so that whoever starts
-//! processes does not undo it and there is somebody to tell that it may go on.
+//! Waiting while somebody wants the job to stand still. The supervisor stays, and keeps the lease, so that
+//! whoever starts processes does not undo it and there is somebody to tell that it may go on.
 
 use std::time::Duration;
 

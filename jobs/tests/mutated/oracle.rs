@@ -1,7 +1,7 @@
 //! What a record is, by the apache-avro crate and by rules written down a second time.
 //!
-//! The schema is taken apart first: text is read as bytes and logical types are dropped, so that the crate only says
-//! whether the bytes are Avro, and every rule beyond that stands here.
+//! The schema is taken apart first: text is read as bytes and logical types are dropped, so that the crate
+//! only says whether the bytes are Avro, and every rule beyond that stands here.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,5 @@
-//! The ids that a person is known by: the user's, and those of browsers and apps that were told together with it.
+//! The ids that a person is known by: the user's, and those of browsers and apps that were told together with
+//! it.
 
 use tokio_postgres::Client;
 use uuid::Uuid;

@@ -7,7 +7,8 @@ use super::Erased;
 use super::about::Found;
 use crate::LifecycleError;
 
-/// How much a scan of all events reads, for a person to know how long it may take: there is no index on users.
+/// How much a scan of all events reads, for a person to know how long it may take: there is no index on
+/// users.
 pub(super) async fn size(client: &Client) -> Result<String, LifecycleError> {
     let row = client
         .query_one(
@@ -28,7 +29,8 @@ pub(super) async fn profile_addresses(client: &Client, ids: &[Uuid]) -> Result<V
     Ok(addresses.filter(|address| address.contains('@')).collect())
 }
 
-/// Whether there is a row or an event with one of these ids, or a visit that an event was about to be stored for.
+/// Whether there is a row or an event with one of these ids, or a visit that an event was about to be stored
+/// for.
 pub(super) async fn are_known(client: &Client, ids: &[Uuid]) -> Result<bool, LifecycleError> {
     let known = client
         .query_one(
@@ -64,8 +66,8 @@ async fn erase_within(
 ) -> Result<Erased, tokio_postgres::Error> {
     let quoted: Vec<String> = ids.iter().map(|id| format!("'{id}'::uuid")).collect();
     let all = format!("array[{}]", quoted.join(", "));
-    // One scan of everything, which may run in parallel; the rows are found by their key afterwards. Each id has a nobody of its own, since
-    // visitors were counted by them.
+    // One scan of everything, which may run in parallel; the rows are found by their key afterwards. Each id
+    // has a nobody of its own, since visitors were counted by them.
     transaction
         .batch_execute(&format!(
             "create temp table erased_events on commit drop as

@@ -52,7 +52,8 @@ fn format_storage(site: &Site) -> Result<(), StackError> {
     run(&mut command(&["format", "--ignore-formatted", "--config", &file, "--cluster-id", &cluster]))
 }
 
-/// The cluster that a broker's folder belongs to, if any; refuses a folder of a broker whose metadata ZooKeeper keeps.
+/// The cluster that a broker's folder belongs to, if any; refuses a folder of a broker whose metadata
+/// ZooKeeper keeps.
 fn kept_cluster(folder: &Path) -> Result<Option<String>, StackError> {
     let path = folder.join("meta.properties");
     let text = match fs::read_to_string(&path) {

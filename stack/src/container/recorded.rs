@@ -1,9 +1,9 @@
-//! Holds launches in containers to those in `recorded/`. A shell script made these for years, before there was `stack exec`; they were
-//! recorded from it.
+//! Holds launches in containers to those in `recorded/`. A shell script made these for years, before there
+//! was `stack exec`; they were recorded from it.
 //!
-//! A file has what a container finds (its name, what `docker-compose.yml` gives it, the words) and what it becomes: words, what it adds to
-//! the environment, working folder. Of each rendered file it has the lines that no template has (`+`), and those without a placeholder
-//! that the file lacks (`-`).
+//! A file has what a container finds (its name, what `docker-compose.yml` gives it, the words) and what it
+//! becomes: words, what it adds to the environment, working folder. Of each rendered file it has the lines
+//! that no template has (`+`), and those without a placeholder that the file lacks (`-`).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

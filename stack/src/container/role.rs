@@ -63,8 +63,8 @@ impl FromStr for Role {
     }
 }
 
-/// The service that the first process of this container is, for images that serve several; nothing for a command that ends by itself,
-/// of which there is nothing to ask.
+/// The service that the first process of this container is, for images that serve several; nothing for a
+/// command that ends by itself, of which there is nothing to ask.
 pub fn first_process() -> Option<&'static str> {
     let words = fs::read("/proc/1/cmdline").unwrap_or_default();
     let words = String::from_utf8_lossy(&words);

@@ -1,6 +1,7 @@
 //! Spark's home: pyspark's `bin/` and `jars/`, with the connectors and our own jar beside them.
 //!
-//! Only the jars of the class path are there, and executors use the same home, so driver and executors cannot differ.
+//! Only the jars of the class path are there, and executors use the same home, so driver and executors cannot
+//! differ.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,8 @@ pub(super) fn install(installer: &mut Installer<'_>) -> Result<PathBuf, StackErr
     let paths = sources.iter().map(PathBuf::as_path).collect::<Vec<_>>();
     let digest = digest(&paths, &format!("{base_name} {CHECKED}"))?;
     let home_name = format!("spark-home-{}-{digest}", spark.version);
-    // The home is made of hard links into the base, so both stay; asking for the home first spares looking at the base.
+    // The home is made of hard links into the base, so both stay; asking for the home first spares looking at
+    // the base.
     if installer.checkout.tools().join(&home_name).is_dir() {
         return Ok(installer.checkout.tools().join(home_name));
     }
@@ -29,7 +31,8 @@ pub(super) fn install(installer: &mut Installer<'_>) -> Result<PathBuf, StackErr
         let build = to.join("build");
         copy_sources(&installer.checkout.spark(), &sources, &build)?;
         let mut command = installer.maven_command(&build.join("pom.xml"))?;
-        // Its tests run from `make test`; here it is only built, from a copy so that nobody's target folder is in the way.
+        // Its tests run from `make test`; here it is only built, from a copy so that nobody's target folder
+        // is in the way.
         run(command.args(["package", "-Dmaven.test.skip=true"]))?;
         link_all(&base.join("bin"), &to.join("bin"))?;
         link_all(&base.join("jars"), &to.join("jars"))?;

@@ -26,8 +26,8 @@ const HANDED_ON: [&str; 8] = [
 ];
 
 impl Site {
-    /// `storepulse console`, with the services' addresses. The command's digest goes with it: a command that was built anew serves
-    /// anew.
+    /// `storepulse console`, with the services' addresses. The command's digest goes with it: a command that
+    /// was built anew serves anew.
     pub(super) fn console(&self) -> Result<Launch, StackError> {
         let command = self.command.as_ref().ok_or(StackError::NoCommand { service: Service::Console })?;
         let program_digest = digest(command).doing(|| format!("read {}", command.display()))?;

@@ -19,7 +19,8 @@ impl Site {
             if self.keeper == Keeper::Kraft {
                 return Err(StackError::KraftCluster);
             }
-            // Of a setting that stands there twice the later one counts. What is acknowledged is on two brokers.
+            // Of a setting that stands there twice the later one counts. What is acknowledged is on two
+            // brokers.
             let number = self.network.number();
             conf.file(FILE).push_str(&format!(
                 "broker.id={number}\n\

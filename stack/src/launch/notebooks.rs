@@ -1,4 +1,5 @@
-//! `JupyterLab`, or a command of its environment; on this machine `notebooks/open` starts it, and this only in a container.
+//! `JupyterLab`, or a command of its environment; on this machine `notebooks/open` starts it, and this only
+//! in a container.
 
 use std::path::{Path, PathBuf};
 

@@ -11,7 +11,8 @@ use crate::template::Values;
 pub(crate) const PORT: u16 = 9_090;
 
 impl Site {
-    /// `prometheus`, which keeps figures for so long, and sends alerts to an Alertmanager (`HOST:PORT`) where there is one.
+    /// `prometheus`, which keeps figures for so long, and sends alerts to an Alertmanager (`HOST:PORT`) where
+    /// there is one.
     pub(crate) fn prometheus(&self, kept: &str, alertmanager: Option<&str>) -> Result<Launch, StackError> {
         let alerting = match alertmanager {
             None => "{}".to_owned(),

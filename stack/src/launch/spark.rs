@@ -10,8 +10,8 @@ use crate::vault::Secret;
 
 /// Of SimpleSnitch.
 const CASSANDRA_DATACENTER: &str = "datacenter1";
-/// Connect keeps the plans of a stopped query for an hour, 1.5 MiB each: of a supervisor that starts and stops all the time they fill
-/// 1 GiB, and marking that takes a core.
+/// Connect keeps the plans of a stopped query for an hour, 1.5 MiB each: of a supervisor that starts and
+/// stops all the time they fill 1 GiB, and marking that takes a core.
 const DRIVER_MEMORY: &str = "1536m";
 const EXECUTOR_MEMORY: &str = "1g";
 /// Room for one executor with Spark's overhead for it.
@@ -74,7 +74,8 @@ impl Site {
             variables.push(("SPARK_WORKER_OPTS", WORKER_OPTIONS.to_owned()));
         }
         if service == Service::SparkMaster {
-            // Without it a master that was killed forgets its applications, and has their executors end for good.
+            // Without it a master that was killed forgets its applications, and has their executors end for
+            // good.
             let recovery = data.join(RECOVERY);
             let options = if network.hosts(service).len() > 1 {
                 let zookeeper = network.address(Service::Zookeeper);

@@ -1,5 +1,5 @@
-//! The site of a container: what our images hold at fixed places, what `docker-compose.yml` sets, and the secrets that the engine
-//! mounts.
+//! The site of a container: what our images hold at fixed places, what `docker-compose.yml` sets, and the
+//! secrets that the engine mounts.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -46,7 +46,8 @@ impl Surroundings<'static> {
 }
 
 impl Surroundings<'_> {
-    /// A variable of its environment. One that is empty counts as absent: `docker-compose.yml` cannot leave one out.
+    /// A variable of its environment. One that is empty counts as absent: `docker-compose.yml` cannot leave
+    /// one out.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         (self.variable)(name).filter(|value| !value.is_empty())
     }

@@ -145,8 +145,8 @@ fn clear_strays(inner: &Inner, progress: &dyn Progress) -> Result<(), StackError
     Ok(())
 }
 
-/// A master that starts waits a minute for the workers and applications that it knew to answer. Where none of them runs, nobody
-/// will.
+/// A master that starts waits a minute for the workers and applications that it knew to answer. Where none of
+/// them runs, nobody will.
 fn forget_lost_cluster(inner: &Inner, running: &BTreeSet<Service>) -> Result<(), StackError> {
     let cluster = [Service::SparkMaster, Service::SparkWorker, Service::SparkConnect];
     let recovery = inner.home.master_recovery();

@@ -75,7 +75,8 @@ fn one(inner: &Inner, service: Service, progress: &dyn Progress) -> Result<(), S
     })
 }
 
-/// Ends all at once. PostgreSQL gets SIGQUIT, upon which it drops everything but its shared memory, which it removes.
+/// Ends all at once. PostgreSQL gets SIGQUIT, upon which it drops everything but its shared memory, which it
+/// removes.
 pub(super) fn abruptly(inner: &Inner) -> Result<(), StackError> {
     let recorded = inner.state().processes.clone();
     for (service, running) in &recorded {

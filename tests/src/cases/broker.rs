@@ -13,7 +13,8 @@ use uuid::Uuid;
 use super::{IN_MID_STREAM, until_flowing};
 use crate::support::{Line, Sent, on_services, records, until_says};
 
-/// Longer than the broker waits for an open transaction (15 s), so that the relay's is aborted behind its back.
+/// Longer than the broker waits for an open transaction (15 s), so that the relay's is aborted behind its
+/// back.
 const FREEZE: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,8 +50,9 @@ async fn a_broker_killed_and_frozen_keeps_each_users_order_and_repeats_nothing()
     Box::pin(on_services(&stack, test)).await;
 }
 
-/// Committed reads hold every row once, and each user's in the order of the commits: the one writer commits its transactions
-/// in the order of their ids. Within a transaction no order can be read again, since rows fill the gaps of their table.
+/// Committed reads hold every row once, and each user's in the order of the commits: the one writer commits
+/// its transactions in the order of their ids. Within a transaction no order can be read again, since rows
+/// fill the gaps of their table.
 async fn assert_committed_in_order(line: &Line, committed: i64) {
     let rows = line.pg.query("select event_id, tx::text::bigint from raw.events", &[]).await.unwrap();
     let mut transactions: HashMap<Uuid, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();

@@ -82,7 +82,8 @@ async fn back(stack: &Isolated) {
     Box::pin(stack.start(Service::Cassandra, Arc::new(Silent))).await.unwrap();
 }
 
-/// Every write of Cassandra fails from here on, as on a disk without room: no file of its may grow beyond a byte.
+/// Every write of Cassandra fails from here on, as on a disk without room: no file of its may grow beyond a
+/// byte.
 async fn fill_the_disk(stack: &Isolated, line: &Line) {
     let session = provision::connect_cassandra(&line.endpoints.cassandra_contact_points).await.unwrap();
     let pid = stack.process(Service::Cassandra).unwrap().pid.to_string();

@@ -1,4 +1,5 @@
-//! Case 7: the checkpoint is damaged. The job says so and names the way out, which leads back to right figures.
+//! Case 7: the checkpoint is damaged. The job says so and names the way out, which leads back to right
+//! figures.
 
 use std::fs;
 use std::path::Path;
@@ -85,7 +86,8 @@ async fn a_damaged_checkpoint_stops_the_job_and_its_way_out_leads_to_right_figur
             assert_names_the_way_out(&refused);
         }
 
-        // What Spark reads itself: it finds the damage when it loads the state, and the supervisor understands.
+        // What Spark reads itself: it finds the damage when it loads the state, and the supervisor
+        // understands.
         replace(&checkpoint, &kept);
         for partition in 0..2 {
             Damage::Zeroed.befall(&checkpoint.join(format!("state/0/{partition}/{}.delta", offsets + 1)));

@@ -5,7 +5,8 @@ use contracts::lateness::ON_TIME_SQL;
 use super::{folder, plan, replace};
 use crate::support::on_shared_stack;
 
-/// Shoppers of both simulations are in the shop in the same ten minutes, so the second one raises the first one's figures.
+/// Shoppers of both simulations are in the shop in the same ten minutes, so the second one raises the first
+/// one's figures.
 const TEN_MINUTES: &str = "--rate 5 --duration 10m --start 2026-03-02T20:30:00Z";
 const TROUBLE: &str = "--late-pct 5 --repeated-pct 5 --out-of-order-pct 5";
 
@@ -34,7 +35,8 @@ async fn old_batches_written_after_newer_ones_change_nothing_and_late_events_are
         let late = line.count(&format!("select count(*) from raw.events where not ({ON_TIME_SQL})")).await;
         assert!(late > 0);
 
-        // The same records again, in smaller batches: each row is written with figures that its final ones have overtaken.
+        // The same records again, in smaller batches: each row is written with figures that its final ones
+        // have overtaken.
         replace(&checkpoint, &kept);
         let job = line.job_with("--max-offsets-per-trigger 300").await;
         let progress = line.until_read(second.committed).await;

@@ -13,7 +13,8 @@ use crate::support::{Line, Sent, on_services, until};
 /// How soon the supervisor must have submitted the plan again.
 const SUBMITTED_AGAIN: Duration = Duration::from_secs(60);
 
-/// Lets the Connect server die in a micro-batch: at a place of its own, or by `kill -9` while an executor is held at one.
+/// Lets the Connect server die in a micro-batch: at a place of its own, or by `kill -9` while an executor is
+/// held at one.
 async fn connect_dies_at(stack: &Isolated, line: &Line, place: &str) {
     let before = (plan(line).await, line.progress().await);
     let server = stack.process(Service::SparkConnect).unwrap();

@@ -12,8 +12,8 @@ use scylla::value::CqlTimestamp;
 /// A node that takes longer over one small partition is not serving.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Looks into Cassandra. A session that failed is replaced: a driver's own way back to a node may take longer than what is
-/// measured with it.
+/// Looks into Cassandra. A session that failed is replaced: a driver's own way back to a node may take longer
+/// than what is measured with it.
 pub(crate) struct Flow<'a> {
     endpoints: &'a Endpoints,
     session: Option<Session>,

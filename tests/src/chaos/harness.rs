@@ -35,7 +35,8 @@ pub struct Settings {
     pub rate: u32,
 }
 
-/// Runs a plan against a line on a stack of its own, and judges what is left. `tell` hears each line as it is known.
+/// Runs a plan against a line on a stack of its own, and judges what is left. `tell` hears each line as it is
+/// known.
 ///
 /// # Errors
 /// When something does not come back, or there can be no verdict.

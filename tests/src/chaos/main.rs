@@ -20,7 +20,8 @@ Examples:
 
 Exits 0 when no event is lost and none counts twice, 1 when one is or does, 130 after Ctrl-C.";
 
-/// Kills, freezes and interrupts every process of the line under load, and checks that each event counts once.
+/// Kills, freezes and interrupts every process of the line under load, and checks that each event counts
+/// once.
 #[derive(Parser)]
 #[command(name = "chaos", after_help = EXAMPLES)]
 struct Args {

@@ -33,8 +33,8 @@ pub struct Round {
 }
 
 impl Plan {
-    /// The plan of a seed. Kills, failpoints and pauses take turns; within each kind none comes again before all have come,
-    /// so few rounds already show much. A longer plan begins as the shorter one does.
+    /// The plan of a seed. Kills, failpoints and pauses take turns; within each kind none comes again before
+    /// all have come, so few rounds already show much. A longer plan begins as the shorter one does.
     #[must_use]
     pub fn new(seed: u64, rounds: usize) -> Self {
         let mut draws = Draws(ChaCha8Rng::seed_from_u64(seed));
@@ -127,7 +127,8 @@ mod tests {
 
     #[test]
     fn a_seed_means_the_same_for_ever() {
-        // A run that failed years ago can be repeated: change this only together with a reason to forget old seeds.
+        // A run that failed years ago can be repeated: change this only together with a reason to forget old
+        // seeds.
         let told = Plan::new(1, 3).to_string();
         assert_eq!(told, FIRST_OF_SEED_1);
     }

@@ -14,7 +14,8 @@ const GRACE: Duration = Duration::from_secs(60);
 /// How long a command that ends by itself may take.
 const DEADLINE: Duration = Duration::from_secs(300);
 
-/// A running process. Dropped, it is asked to end, so that a failed test leaves no query on the shared cluster.
+/// A running process. Dropped, it is asked to end, so that a failed test leaves no query on the shared
+/// cluster.
 pub struct Process {
     what: String,
     child: Child,
@@ -125,7 +126,8 @@ impl Process {
         self.ended().await
     }
 
-    /// Sends it a signal; one that has ended hears nothing. Frozen by SIGSTOP it must go on before it is asked to end.
+    /// Sends it a signal; one that has ended hears nothing. Frozen by SIGSTOP it must go on before it is
+    /// asked to end.
     pub fn signal(&self, signal: Signal) {
         if let Some(pid) = self.child.id() {
             // It may have ended meanwhile; until it is waited for, its id is nobody else's.

@@ -8,7 +8,8 @@ use crate::alerts::board::Key;
 use crate::alerts::state::Alert;
 use crate::alerts::store::Write;
 
-/// An alert that goes on is written again this often, so that a console that starts knows until when it was looked at.
+/// An alert that goes on is written again this often, so that a console that starts knows until when it was
+/// looked at.
 const AGAIN: TimeDelta = TimeDelta::seconds(20);
 /// Changes of state that wait to be written, at most.
 const WAITING: usize = 5_000;

@@ -106,7 +106,8 @@ fn what_postgresql_learns_late_is_not_told_again() {
 }
 
 proptest! {
-    /// Whatever targets say, and however long they are away: no end before its beginning, and nothing delivered twice.
+    /// Whatever targets say, and however long they are away: no end before its beginning, and nothing
+    /// delivered twice.
     #[test]
     fn order_is_kept(
         outcomes in prop::collection::vec(prop::sample::select(vec![Outcome::Delivered, Outcome::Again, Outcome::Refused]), 1..60),

@@ -1,4 +1,5 @@
-//! How a figure came about: the statements with the values that were bound, what they read, and what computes it again.
+//! How a figure came about: the statements with the values that were bound, what they read, and what computes
+//! it again.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

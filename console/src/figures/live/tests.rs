@@ -34,7 +34,8 @@ fn stored(at: DateTime<Utc>, key: [&str; 2], orders: i64) -> Stored {
     Stored { at, key: key.map(Arc::from), sums, before: Sums::default(), users: None, newest: None }
 }
 
-/// Orders of each minute: 3 from the beginning of `day` on, 2 before, up to and with the open minute of `now`.
+/// Orders of each minute: 3 from the beginning of `day` on, 2 before, up to and with the open minute of
+/// `now`.
 fn snapshot(first: DateTime<Utc>, day: DateTime<Utc>, now: DateTime<Utc>) -> Snapshot {
     let (mut activity, mut countries) = (Vec::new(), Vec::new());
     let mut minute = first;

@@ -1,4 +1,5 @@
-//! The table of rules: when each fires, how its signal stands now, and in which hours of the last day it fired.
+//! The table of rules: when each fires, how its signal stands now, and in which hours of the last day it
+//! fired.
 
 use maud::{Markup, html};
 

@@ -1,4 +1,5 @@
-//! The strip on every page: in one sentence how the line does, how old the newest event is, and whether figures are proved.
+//! The strip on every page: in one sentence how the line does, how old the newest event is, and whether
+//! figures are proved.
 
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};

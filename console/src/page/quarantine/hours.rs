@@ -38,7 +38,8 @@ pub(super) fn panel(seen: &Seen<Summary>, viewing: &Viewing, now: DateTime<Utc>)
     }
 }
 
-/// Reasons in the order in which they are stacked: the most frequent ones, by name, so that a colour seldom changes hands.
+/// Reasons in the order in which they are stacked: the most frequent ones, by name, so that a colour seldom
+/// changes hands.
 fn series(hours: &[Hour]) -> Vec<&str> {
     let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
     for (reason, count) in hours.iter().flat_map(|hour| &hour.by_reason) {
@@ -59,7 +60,8 @@ fn stack(hour: &Hour, series: &[&str]) -> Vec<i64> {
     named.into_iter().chain([rest]).collect()
 }
 
-/// Where each part of a stack lies: its upper edge and its height, of [`HEIGHT`]. What is there is never drawn as nothing.
+/// Where each part of a stack lies: its upper edge and its height, of [`HEIGHT`]. What is there is never
+/// drawn as nothing.
 fn lengths(stack: &[i64], highest: i64) -> Vec<(i64, i64)> {
     let mut below = 0;
     stack

@@ -35,7 +35,8 @@ async fn page(
 ) -> Result<Response, Problem> {
     let snapshot = app.watch.snapshot();
     let known = snapshot.kafka.value.as_deref().map(|topics| topics.get(&name));
-    // Away or not asked yet, a topic may be there; not among those that are known, it may have been made just now.
+    // Away or not asked yet, a topic may be there; not among those that are known, it may have been made just
+    // now.
     if let Some(None) = known
         && !app.browser.has(&name).await?
     {

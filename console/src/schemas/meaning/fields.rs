@@ -1,4 +1,5 @@
-//! What changed of a record's fields: those that both have, those that one has under another name, and those that one lacks.
+//! What changed of a record's fields: those that both have, those that one has under another name, and those
+//! that one lacks.
 
 use std::collections::BTreeSet;
 

@@ -241,7 +241,8 @@ fn strings(value: Option<&Value>) -> Vec<String> {
     list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// A logical type, where it fits the type below; the specification has readers pass over it where it does not.
+/// A logical type, where it fits the type below; the specification has readers pass over it where it does
+/// not.
 fn logical(object: &Map<String, Value>, shape: &Shape) -> Option<Logical> {
     let name = object.get("logicalType")?.as_str()?;
     let digits = if name == "decimal" {

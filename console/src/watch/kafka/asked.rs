@@ -1,5 +1,5 @@
-//! What librdkafka does not ask for, or only as a client that could also write: sizes on disk and settings, over a connection of
-//! our own that sends these two requests and no other.
+//! What librdkafka does not ask for, or only as a client that could also write: sizes on disk and settings,
+//! over a connection of our own that sends these two requests and no other.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

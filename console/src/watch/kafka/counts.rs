@@ -1,4 +1,5 @@
-//! How many records the relay has produced, from its own counts: it writes them in the transaction of what it counts.
+//! How many records the relay has produced, from its own counts: it writes them in the transaction of what it
+//! counts.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -53,7 +54,8 @@ impl Counts {
         produced
     }
 
-    /// Reads what has come since. Blocks. What fails is tried again from the beginning: a count is whole or not told.
+    /// Reads what has come since. Blocks. What fails is tried again from the beginning: a count is whole or
+    /// not told.
     pub(super) fn follow(&mut self) {
         if let Err(error) = self.turn() {
             tracing::debug!(%error, "the relay's counts cannot be read");

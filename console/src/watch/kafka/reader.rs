@@ -1,6 +1,8 @@
-//! A client of Kafka that can read and nothing else: Kafka has no accounts here, so the type is what keeps the console from writing.
+//! A client of Kafka that can read and nothing else: Kafka has no accounts here, so the type is what keeps
+//! the console from writing.
 //!
-//! Partitions are assigned, no group is joined and nothing is committed: to Kafka it leaves no trace. All calls block.
+//! Partitions are assigned, no group is joined and nothing is committed: to Kafka it leaves no trace. All
+//! calls block.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,8 +24,8 @@ pub(crate) type Place = (String, i32, i64);
 pub(crate) struct Reader(BaseConsumer<Quiet>);
 
 impl Reader {
-    /// Does not connect yet. A broker answers a fetch when `wait` is over or `fetch_bytes` have come together: waiting makes fewer
-    /// and fuller answers.
+    /// Does not connect yet. A broker answers a fetch when `wait` is over or `fetch_bytes` have come
+    /// together: waiting makes fewer and fuller answers.
     pub(crate) fn open(brokers: &str, wait: Duration, fetch_bytes: u32) -> KafkaResult<Self> {
         ClientConfig::new()
             .set("bootstrap.servers", brokers)
@@ -68,8 +70,9 @@ impl Reader {
         }
     }
 
-    /// For each partition the first offset whose record is as old as `at` or newer: a time in ms, [`Offset::Beginning`]'s or
-    /// [`Offset::End`]'s number, the last being the last stable offset. One request a broker, however many partitions.
+    /// For each partition the first offset whose record is as old as `at` or newer: a time in ms,
+    /// [`Offset::Beginning`]'s or [`Offset::End`]'s number, the last being the last stable offset. One
+    /// request a broker, however many partitions.
     pub(crate) fn offsets(
         &self,
         partitions: &[(String, i32)],
@@ -112,7 +115,8 @@ impl Reader {
         self.0.pause(&list)
     }
 
-    /// The next record, [`KafkaError::PartitionEOF`] where a partition's end was reached, or nothing within the time.
+    /// The next record, [`KafkaError::PartitionEOF`] where a partition's end was reached, or nothing within
+    /// the time.
     pub(crate) fn poll(&self, timeout: Duration) -> Option<KafkaResult<BorrowedMessage<'_>>> {
         self.0.poll(timeout)
     }

@@ -165,7 +165,8 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// By how much each has grown since an earlier reading; a count that went down was lost with its rows and counts as none.
+    /// By how much each has grown since an earlier reading; a count that went down was lost with its rows and
+    /// counts as none.
     pub(crate) fn grown_since(&self, earlier: &Self) -> Self {
         let grown = |now: i64, then: i64| now.saturating_sub(then).max(0);
         Self {

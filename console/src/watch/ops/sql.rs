@@ -1,6 +1,8 @@
-//! The poller's two statements. Each gives one document, so that a tick is one statement and all of it is of one snapshot.
+//! The poller's two statements. Each gives one document, so that a tick is one statement and all of it is of
+//! one snapshot.
 
-/// What moves all the time. `$1` slot, `$2` job, `$3`–`$5` query, revision and start of the last batch that is known.
+/// What moves all the time. `$1` slot, `$2` job, `$3`–`$5` query, revision and start of the last batch that
+/// is known.
 ///
 /// Every part is an index range or a table of a few rows: none grows with the number of events.
 pub(super) const MOVING: &str = "

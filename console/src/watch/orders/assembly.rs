@@ -12,7 +12,8 @@ use super::Order;
 
 /// How long an order's lines are waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Of how many told orders the ids are remembered, so that a line that comes late does not make a second one of them.
+/// Of how many told orders the ids are remembered, so that a line that comes late does not make a second one
+/// of them.
 const REMEMBERED: usize = 4_096;
 /// As many orders can be incomplete at once; the oldest are told as they are beyond it.
 const OPEN: usize = 4_096;
@@ -40,7 +41,8 @@ struct Open {
 }
 
 impl Assembly {
-    /// Takes an event; gives an order where this was its last line. `cut` says that records before this one were not read.
+    /// Takes an event; gives an order where this was its last line. `cut` says that records before this one
+    /// were not read.
     pub(super) fn take(
         &mut self,
         event: Event,

@@ -14,7 +14,8 @@ use crate::watch::Refused;
 const SETTLES: TimeDelta = TimeDelta::minutes(2);
 /// How soon all is counted anew where earlier rows were changed or removed, as while they are judged again.
 const CHANGED: TimeDelta = TimeDelta::minutes(1);
-/// How soon where the number of rows alone does not add up: PostgreSQL's counters trail by seconds, and count what was rolled back.
+/// How soon where the number of rows alone does not add up: PostgreSQL's counters trail by seconds, and count
+/// what was rolled back.
 const UNEVEN: TimeDelta = TimeDelta::minutes(5);
 /// And how soon in any case.
 const ALWAYS: TimeDelta = TimeDelta::hours(1);

@@ -88,7 +88,8 @@ pub(crate) fn asks(
     asks
 }
 
-/// Visitors of the windows of the last hour. Each event lies in windows that end later: these are of the future yet.
+/// Visitors of the windows of the last hour. Each event lies in windows that end later: these are of the
+/// future yet.
 pub(super) async fn visitors(
     store: &Store,
     now: DateTime<Utc>,

@@ -1,4 +1,5 @@
-//! What PostgreSQL knows of how far the figures reach, in one row: it says when what is kept in memory is out of date.
+//! What PostgreSQL knows of how far the figures reach, in one row: it says when what is kept in memory is out
+//! of date.
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::Pool;

@@ -88,7 +88,8 @@ impl Memory {
         matches!((shop, countries), (Ok(shop), Ok(countries)) if countries < shop)
     }
 
-    /// Stretches that today is compared with end amid a quarter: those of which minutes are needed and not there.
+    /// Stretches that today is compared with end amid a quarter: those of which minutes are needed and not
+    /// there.
     pub(super) fn without_minutes(&self, now: DateTime<Utc>) -> Vec<Load> {
         let mut loads = Vec::new();
         for at in compared_ends(now, self.newest) {
@@ -198,8 +199,8 @@ impl Memory {
         Ok(differ.map(|at| quarter(*at)).collect())
     }
 
-    /// The hours of a stretch of whole hours whose stored sums are not those in memory. Hours that are not in memory are not
-    /// among them.
+    /// The hours of a stretch of whole hours whose stored sums are not those in memory. Hours that are not in
+    /// memory are not among them.
     pub(super) fn differing_hours(&self, rows: &[Stored], stretch: Stretch) -> Vec<Stretch> {
         let stored: BTreeMap<DateTime<Utc>, &Sums> = rows.iter().map(|row| (row.at, &row.sums)).collect();
         let hours = std::iter::successors(Some(stretch.from), |at| Some(*at + TimeDelta::hours(1)));

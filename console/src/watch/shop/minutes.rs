@@ -1,4 +1,5 @@
-//! Of which quarters of an hour the minutes are kept: where a stretch that is shown or compared may begin or end amid one.
+//! Of which quarters of an hour the minutes are kept: where a stretch that is shown or compared may begin or
+//! end amid one.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +11,8 @@ use super::table::quarter;
 /// Minutes of the cube are kept this long: what is compared ends within them.
 const MINUTES_KEPT: TimeDelta = TimeDelta::minutes(45);
 
-/// The quarters in which stretches end that today may be compared with: a day or a week before, give or take the hour by which
-/// clocks may have been changed since.
+/// The quarters in which stretches end that today may be compared with: a day or a week before, give or take
+/// the hour by which clocks may have been changed since.
 pub(super) fn compared_ends(now: DateTime<Utc>, newest: Option<DateTime<Utc>>) -> BTreeSet<DateTime<Utc>> {
     let ends = [Some(now), Some(now + TimeDelta::minutes(2)), newest.map(|newest| newest.min(now))];
     let back = [1, 7].map(TimeDelta::days).into_iter();

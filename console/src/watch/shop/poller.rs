@@ -1,4 +1,5 @@
-//! Looks at the shop's tables: what is new twice a second, what may still grow every ten seconds, what is over once.
+//! Looks at the shop's tables: what is new twice a second, what may still grow every ten seconds, what is
+//! over once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -32,8 +33,8 @@ const GROWING: Duration = Duration::from_secs(10);
 const SLOWER: Duration = Duration::from_secs(5);
 /// Between two looks at PostgreSQL's marker.
 const MARKED: Duration = Duration::from_secs(10);
-/// Between two comparisons of what is stored with what is in memory: a line that catches up after an outage writes rows of days
-/// that are over.
+/// Between two comparisons of what is stored with what is in memory: a line that catches up after an outage
+/// writes rows of days that are over.
 const SWEPT: Duration = Duration::from_secs(60);
 /// Between two looks at which countries and days there are; a shop that has just begun has few.
 const LISTED: Duration = Duration::from_secs(300);
@@ -186,7 +187,8 @@ impl Poller {
         Ok(())
     }
 
-    /// Without PostgreSQL it goes on with what was known, but does not begin: nobody could say how far figures reach.
+    /// Without PostgreSQL it goes on with what was known, but does not begin: nobody could say how far
+    /// figures reach.
     async fn look_at_marker(&mut self, now: DateTime<Utc>) -> Result<(), Refused> {
         if !self.times.due("marked", MARKED) {
             return Ok(());
@@ -266,7 +268,8 @@ impl Poller {
         let to = floor(now) + TimeDelta::minutes(2);
         if self.memory.has_a_gap(now) || self.times.due("grown", GROWING) {
             let from = quarter(self.grown_at.unwrap_or(now).min(now) - STILL_GROWS);
-            // After a long while without a look that is more than is shown: what was loaded then is loaded anew.
+            // After a long while without a look that is more than is shown: what was loaded then is loaded
+            // anew.
             let stretch = Stretch { from: from.max(now - TimeDelta::days(DAYS_KEPT)), to };
             self.memory.read(self.app.shop.store(), &Kept::ALL, stretch, now, true).await?;
             self.grown_at = Some(now);
@@ -284,7 +287,8 @@ impl Poller {
         self.memory.read(self.app.shop.store(), tables, stretch, now, false).await
     }
 
-    /// Takes what was read of a stretch in place of what was known of it, and forgets what is older than it may be.
+    /// Takes what was read of a stretch in place of what was known of it, and forgets what is older than it
+    /// may be.
     fn keep_hours(&mut self, oldest: DateTime<Utc>, stretch: Stretch, rows: Vec<Stored>) {
         let kept = Arc::make_mut(&mut self.hours);
         *kept = kept.split_off(&oldest);
@@ -295,8 +299,8 @@ impl Poller {
         }
     }
 
-    /// Compares what is stored with what is in memory, and reads anew what differs: minutes of yesterday and today, and of
-    /// earlier days their hours, of which there are few.
+    /// Compares what is stored with what is in memory, and reads anew what differs: minutes of yesterday and
+    /// today, and of earlier days their hours, of which there are few.
     async fn sweep(&mut self, now: DateTime<Utc>) -> Result<(), Refused> {
         let today = now.duration_trunc(TimeDelta::days(1)).unwrap_or(now);
         let (oldest, yesterday) = (today - TimeDelta::days(HOUR_DAYS), today - TimeDelta::days(1));

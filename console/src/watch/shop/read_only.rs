@@ -1,4 +1,5 @@
-//! Cassandra, for reading alone. It has no accounts here, so what keeps the console from writing is that nothing else is offered.
+//! Cassandra, for reading alone. It has no accounts here, so what keeps the console from writing is that
+//! nothing else is offered.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -152,7 +153,8 @@ mod tests {
 
     #[test]
     fn nothing_but_reading_is_in_the_sources() {
-        // Every use of the driver's session in the console is in this file or in /metrics, which reads one table.
+        // Every use of the driver's session in the console is in this file or in /metrics, which reads one
+        // table.
         let source = include_str!("read_only.rs");
         let before_tests = source.split("mod tests").next().unwrap();
         for word in ["query_unpaged", "batch(", "insert ", "update ", "delete ", "truncate"] {

@@ -219,8 +219,8 @@ impl Ask {
     }
 }
 
-/// What is read of a table: the key within the partition, what adds up, distinct users and the newest event. Of several
-/// partitions also which one a row is of.
+/// What is read of a table: the key within the partition, what adds up, distinct users and the newest event.
+/// Of several partitions also which one a row is of.
 fn columns(ask: &Ask) -> Vec<Column> {
     let grouping = ask.grouping;
     let several = matches!(ask.rows, Which::BetweenOfSeveral(..));

@@ -1,4 +1,5 @@
-//! A table's sums in memory: by quarter of an hour, because every zone's days begin at one; by minute where that is needed.
+//! A table's sums in memory: by quarter of an hour, because every zone's days begin at one; by minute where
+//! that is needed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -67,8 +68,8 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Takes what was read of a stretch of whole quarters: nothing that was in memory of it stays. Quarters without a row
-    /// are there from then on, as empty.
+    /// Takes what was read of a stretch of whole quarters: nothing that was in memory of it stays. Quarters
+    /// without a row are there from then on, as empty.
     pub(crate) fn replace(
         &mut self,
         stretch: Stretch,
@@ -92,8 +93,8 @@ impl Table {
         }
     }
 
-    /// Takes newer rows: each stands for what was there of its minute and key. Rows of quarters that were not read, or whose
-    /// minutes were not kept, are left out.
+    /// Takes newer rows: each stands for what was there of its minute and key. Rows of quarters that were not
+    /// read, or whose minutes were not kept, are left out.
     pub(crate) fn merge(&mut self, rows: impl IntoIterator<Item = Stored>) {
         let mut newer: BTreeMap<DateTime<Utc>, Vec<Stored>> = BTreeMap::new();
         for row in rows {

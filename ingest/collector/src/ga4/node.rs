@@ -18,7 +18,8 @@ pub(super) enum Node<'a> {
     /// As it is written.
     Number(&'a str),
     Text(String),
-    /// A text with half a character in it, as programs leave that cut a text in its middle: U+FFFD stands for it.
+    /// A text with half a character in it, as programs leave that cut a text in its middle: U+FFFD stands for
+    /// it.
     Halved(String),
     List(Vec<Node<'a>>),
     /// In their order, with names that stand twice.
@@ -92,7 +93,8 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The value for a field that is a text or an id. What is neither stays of another type, so that it is refused by its name.
+    /// The value for a field that is a text or an id. What is neither stays of another type, so that it is
+    /// refused by its name.
     pub(super) fn told(&self) -> Value {
         match self {
             Self::Null => Value::Null,

@@ -1,6 +1,7 @@
 //! Names that Google keeps for itself or does not take, and how long values may be.
 
-/// Names of events that only Google's own programs may send. `session_start` is among them: here it counts as any other.
+/// Names of events that only Google's own programs may send. `session_start` is among them: here it counts as
+/// any other.
 const EVENTS: &[&str] = &[
     "ad_activeview",
     "ad_click",
@@ -64,7 +65,8 @@ fn has_prefix(name: &str) -> bool {
     PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Whether a name begins with a letter, goes on with letters, digits and underscores, and is no longer than that.
+/// Whether a name begins with a letter, goes on with letters, digits and underscores, and is no longer than
+/// that.
 pub(super) fn is_name(name: &str, max_chars: usize) -> bool {
     name.starts_with(|c: char| c.is_alphabetic())
         && name.chars().all(|c| c.is_alphanumeric() || c == '_')

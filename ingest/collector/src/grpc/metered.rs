@@ -1,7 +1,7 @@
 //! The body of a call, of which a message is read only when its name has room for it.
 //!
-//! tonic gathers a message until all of it is there, 8 MB a call. A message says beforehand how long it is, so room is
-//! taken for the whole of it before any of it is gathered: calls that have begun can always end.
+//! tonic gathers a message until all of it is there, 8 MB a call. A message says beforehand how long it is,
+//! so room is taken for the whole of it before any of it is gathered: calls that have begun can always end.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

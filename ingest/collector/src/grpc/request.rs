@@ -1,8 +1,8 @@
 //! The message of a request, whose events are read one by one.
 //!
-//! An empty event takes two bytes in a message and some hundred as a value: 8 MB, of which gzip makes 8 KB, would become
-//! gigabytes. So a message's events are counted before they are cut out, each is a stretch of the message, and no more
-//! than one is a value at a time.
+//! An empty event takes two bytes in a message and some hundred as a value: 8 MB, of which gzip makes 8 KB,
+//! would become gigabytes. So a message's events are counted before they are cut out, each is a stretch of
+//! the message, and no more than one is a value at a time.
 
 use ingest::store::MAX_ROWS_PER_COMMIT;
 use prost::Message;
@@ -38,7 +38,8 @@ pub(super) fn malformed(error: &prost::DecodeError) -> Refusal {
     Refusal::Malformed(error.to_string())
 }
 
-/// Refuses a message with more entries in its list than a commit has rows. What else is wrong with it, decoding says.
+/// Refuses a message with more entries in its list than a commit has rows. What else is wrong with it,
+/// decoding says.
 pub(super) fn refuse_too_many(mut message: &[u8]) -> Result<(), Refusal> {
     let mut entries = 0;
     while message.has_remaining() {

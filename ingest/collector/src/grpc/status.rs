@@ -23,8 +23,8 @@ impl From<Refusal> for Status {
     }
 }
 
-/// A message that is too large has one code, packed or not: gRPC's `RESOURCE_EXHAUSTED`, without a time to retry after.
-/// Tonic has `OUT_OF_RANGE` for one that says so itself.
+/// A message that is too large has one code, packed or not: gRPC's `RESOURCE_EXHAUSTED`, without a time to
+/// retry after. Tonic has `OUT_OF_RANGE` for one that says so itself.
 pub(crate) fn standard_code(status: Status) -> Status {
     if status.code() != Code::OutOfRange {
         return status;

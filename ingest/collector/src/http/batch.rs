@@ -1,7 +1,7 @@
 //! A batch in JSON, whose events are counted before any is kept.
 //!
-//! Four million zeros fit into a body of 8 MB; as values they would take hundreds. So reading ends with the first event
-//! too many, and an event is a stretch of the body.
+//! Four million zeros fit into a body of 8 MB; as values they would take hundreds. So reading ends with the
+//! first event too many, and an event is a stretch of the body.
 
 use std::cell::Cell;
 use std::fmt;

@@ -42,7 +42,8 @@ struct Validated {
     validation_messages: Vec<Message>,
 }
 
-/// Stores a request. Its sender hears nothing of its events, as with Google: those that are refused are in quarantine.
+/// Stores a request. Its sender hears nothing of its events, as with Google: those that are refused are in
+/// quarantine.
 async fn collect(
     State(intake): State<Arc<Intake>>,
     Extension(caller): Extension<Caller>,

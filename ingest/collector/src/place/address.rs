@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::http::{HeaderMap, HeaderName};
 
-/// The last address of the header that is on the internet. Each proxy appends the address that it was asked from, so that the addresses
-/// behind that one are the operator's own proxies, and those before it may be anybody's invention.
+/// The last address of the header that is on the internet. Each proxy appends the address that it was asked
+/// from, so that the addresses behind that one are the operator's own proxies, and those before it may be
+/// anybody's invention.
 pub(super) fn client(headers: &HeaderMap, header: &HeaderName) -> Option<IpAddr> {
     let lines: Vec<&str> =
         headers.get_all(header).iter().map(|line| line.to_str().ok()).collect::<Option<_>>()?;

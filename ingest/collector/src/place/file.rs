@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::CountryError;
 
-/// How often the file is looked at. A change is read once the file was the same for two looks: whoever writes it may be half-way.
+/// How often the file is looked at. A change is read once the file was the same for two looks: whoever writes
+/// it may be half-way.
 const EVERY: Duration = Duration::from_millis(500);
 /// So many networks are looked through for one with a country.
 const SAMPLED_NETWORKS: usize = 10_000;

@@ -13,7 +13,8 @@ use serde_json::value::RawValue;
 /// How deep a message may be nested: what reads it goes down level by level.
 const MAX_DEPTH: usize = 32;
 
-/// An object, by its fields as they are written. One that is there twice is refused: which of the two is meant nobody can tell.
+/// An object, by its fields as they are written. One that is there twice is refused: which of the two is
+/// meant nobody can tell.
 #[derive(Debug, Default)]
 pub(crate) struct Object<'a>(BTreeMap<Cow<'a, str>, &'a RawValue>);
 
@@ -88,7 +89,8 @@ fn is_number(raw: &RawValue) -> bool {
     raw.get().starts_with(|c: char| c == '-' || c.is_ascii_digit())
 }
 
-/// An id, which may be written as a number: its digits are the text. Anything else is given back as it is, to be refused by its name.
+/// An id, which may be written as a number: its digits are the text. Anything else is given back as it is, to
+/// be refused by its name.
 pub(super) fn id(raw: &RawValue) -> Value {
     if is_number(raw) { raw.get().into() } else { any(raw) }
 }
@@ -108,7 +110,8 @@ pub(super) fn whole(raw: &RawValue) -> Value {
     whole.and_then(|whole| i32::try_from(whole).ok()).map_or_else(|| any(raw), Value::from)
 }
 
-/// A value of any type, for whoever refuses it by its type. Half a character makes no text: then it is what was written.
+/// A value of any type, for whoever refuses it by its type. Half a character makes no text: then it is what
+/// was written.
 pub(super) fn any(raw: &RawValue) -> Value {
     serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().into())
 }

@@ -27,8 +27,8 @@ pub struct Replayed {
     pub refused: u64,
 }
 
-/// Translates kept messages again and stores those that have a place now; each of their events counts once. With `dry_run` nothing is
-/// changed.
+/// Translates kept messages again and stores those that have a place now; each of their events counts once.
+/// With `dry_run` nothing is changed.
 ///
 /// # Errors
 /// When PostgreSQL stays away or refuses. What was moved is moved, and running it again goes on.

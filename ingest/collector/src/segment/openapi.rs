@@ -33,7 +33,8 @@ fn reference(part: &str, name: &str) -> Value {
     json!({ "$ref": format!("#/components/{part}/{name}") })
 }
 
-/// The paths, each by its name and by its letter. `preflight` describes that of a path by the id of the operation.
+/// The paths, each by its name and by its letter. `preflight` describes that of a path by the id of the
+/// operation.
 pub(crate) fn paths(preflight: impl Fn(&str) -> Value) -> Map<String, Value> {
     let mut paths = Map::new();
     let options = |path: &str| preflight(&format!("{}Preflight", operation_id(path)));

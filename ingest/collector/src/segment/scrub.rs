@@ -22,8 +22,8 @@ const DROPPED: [&str; 12] = [
     "api_key",
 ];
 
-/// Writes a message anew, with its `type`. A field that is known to hold an address or a credential is left out, and a text that is an
-/// address, or a list of them, is null.
+/// Writes a message anew, with its `type`. A field that is known to hold an address or a credential is left
+/// out, and a text that is an address, or a list of them, is null.
 pub(super) fn scrub(message: &RawValue, kind: &str) -> Vec<u8> {
     let mut kept = Vec::with_capacity(message.get().len());
     let Some(object) = Object::of(message) else { return kept };

@@ -17,7 +17,8 @@ DOCUMENT = Path(os.environ["DOCUMENT"])
 EXAMPLE = EXAMPLE.replace("http://127.0.0.1:56080", COLLECTOR).replace("storepulse_…", KEY)
 PAGE = f"<!doctype html><title>Shop</title><script>{EXAMPLE}</script>"
 
-# Posts as a page does that sets headers, after a preflight; null where the browser lets the page read nothing.
+# Posts as a page does that sets headers, after a preflight; null where the browser lets the page read
+# nothing.
 FETCH = """async ([url, key]) => {
     const event = { source_id: crypto.randomUUID(), event_name: "begin_checkout", occurred_at: new Date(), anonymous_id: "fetch" };
     try {

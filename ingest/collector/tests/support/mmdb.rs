@@ -9,7 +9,8 @@ enum Record {
     Data(usize),
 }
 
-/// The bytes of a file that tells the countries of networks, each as its first address, its bits and a code. Networks do not overlap.
+/// The bytes of a file that tells the countries of networks, each as its first address, its bits and a code.
+/// Networks do not overlap.
 pub(crate) fn countries(networks: &[(&str, u8, &str)]) -> Vec<u8> {
     file(networks, "country")
 }

@@ -127,7 +127,8 @@ fn a_label_costs_no_sale_in_any_format() {
         assert_eq!(rows(&checked, labels), expected);
         assert_eq!((checked.accepted, checked.notes.sales.counted_orders), (8, 8));
         assert_eq!(checked.notes.no_text["item_name"].0, 2);
-        // A terminal's characters are cleaned with a note, but for the last two and what is kept as it was told.
+        // A terminal's characters are cleaned with a note, but for the last two and what is kept as it was
+        // told.
         assert_eq!(checked.notes.labels["brand"].0, 5);
         assert!(checked.notes.lines().iter().any(|line| line.contains("not UTF-8")), "{:?}", checked.notes);
     }

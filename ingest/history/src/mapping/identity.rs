@@ -15,7 +15,8 @@ pub(crate) enum Identity {
 }
 
 impl Identity {
-    /// The file's own id where a column is named for it, else the columns that `content` names, or all of them.
+    /// The file's own id where a column is named for it, else the columns that `content` names, or all of
+    /// them.
     pub(super) fn of(rules: &[Rule], content: Option<Vec<String>>) -> Result<Self, MappingError> {
         let has_column = |rule: &Rule| matches!(rule.from, From::Columns(_));
         if rules.iter().any(|rule| rule.field.kind == Kind::EventId) {
@@ -59,7 +60,8 @@ impl Identity {
                 }
             };
             let time = rule.time.as_ref().map(|time| format!("{:?} in {}", time.name(), time.zone));
-            // Other values than the file's decide the time, but not the content, which is what stands in the file.
+            // Other values than the file's decide the time, but not the content, which is what stands in the
+            // file.
             let changed = is_time.then_some((&rule.values, &rule.default));
             let _ = writeln!(
                 text,

@@ -79,7 +79,8 @@ pub(super) fn unfolded_identity_text(
     if *shape != Shape::default() {
         let _ = writeln!(text, "{shape:?}");
     }
-    // A value that is carried is part of the content of its row, and may decide its time where there is a default.
+    // A value that is carried is part of the content of its row, and may decide its time where there is a
+    // default.
     let is_of_ids = |column: &usize| {
         rules.iter().enumerate().any(|(index, rule)| {
             let From::Columns(of) = &rule.from else { return false };

@@ -77,7 +77,8 @@ impl Column {
         Some(self.texts.value(at).trim()).filter(|text| !text.is_empty())
     }
 
-    /// Any array as text: integers and decimals digit by digit, floats as short as they are exact, times in the ISO form.
+    /// Any array as text: integers and decimals digit by digit, floats as short as they are exact, times in
+    /// the ISO form.
     pub(crate) fn of(array: &ArrayRef) -> Result<Self, ArrowError> {
         match array.data_type() {
             DataType::Utf8 => Ok(Self::held(array.as_string::<i32>().clone(), Held::Text)),

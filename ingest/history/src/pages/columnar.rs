@@ -167,7 +167,8 @@ impl ColumnarPages {
         Ok(Some(Page { rows, columns, bytes: Vec::new(), is_json: false, read_to: self.read_to }))
     }
 
-    /// The next rows by a reader that takes strings for bytes, once; nothing where that fails too, since the file is damaged.
+    /// The next rows by a reader that takes strings for bytes, once; nothing where that fails too, since the
+    /// file is damaged.
     fn next_as_bytes(&mut self) -> Option<RecordBatch> {
         let (file, schema, roots) = self.again.take()?;
         let builder = strings::as_bytes(file, &schema).ok()?;
@@ -181,8 +182,8 @@ impl ColumnarPages {
     }
 }
 
-/// A column of times in Parquet's old form, which are UTC by Spark and Hive and local by others, where the mapping's zone would decide
-/// it without being asked.
+/// A column of times in Parquet's old form, which are UTC by Spark and Hive and local by others, where the
+/// mapping's zone would decide it without being asked.
 fn undecided_times(
     builder: &ParquetRecordBatchReaderBuilder<std::fs::File>,
     mapping: &Mapping,
@@ -200,7 +201,8 @@ fn undecided_times(
     columns.find(|column| old.contains(column)).cloned()
 }
 
-/// A row for each element of a list, which takes its place; and for each the row that it is of, and which element it is.
+/// A row for each element of a list, which takes its place; and for each the row that it is of, and which
+/// element it is.
 fn unfold(batch: &RecordBatch, list: &str) -> Result<(RecordBatch, Vec<(u64, u32)>), ArrowError> {
     let at = batch.schema().index_of(list)?;
     let lists = cast(batch.column(at), &large(batch.column(at).data_type()))?;

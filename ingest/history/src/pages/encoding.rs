@@ -1,9 +1,11 @@
-//! Text that is no UTF-8, or no JSON for what stands in one of its strings, made readable without losing what stood there.
+//! Text that is no UTF-8, or no JSON for what stands in one of its strings, made readable without losing what
+//! stood there.
 //!
-//! While a page is read, each byte that is no UTF-8 stands in its record's text as a character of its own, of the last private plane: so it
-//! is still known which cell holds it and which byte it was. A label that holds one is cleaned, any other cell is refused, and
-//! a record that is set aside has its bytes again. The same way goes a control character within a JSON string, which JSON would have
-//! escaped, and half a character (`\ud83d` alone), which programs leave that cut a text in its middle.
+//! While a page is read, each byte that is no UTF-8 stands in its record's text as a character of its own, of
+//! the last private plane: so it is still known which cell holds it and which byte it was. A label that holds
+//! one is cleaned, any other cell is refused, and a record that is set aside has its bytes again. The same
+//! way goes a control character within a JSON string, which JSON would have escaped, and half a character
+//! (`\ud83d` alone), which programs leave that cut a text in its middle.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -121,7 +123,8 @@ pub(super) fn original(text: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A cell as its decoder gave it, with control characters as they are: what is left marked is what no text has.
+/// A cell as its decoder gave it, with control characters as they are: what is left marked is what no text
+/// has.
 pub(super) fn without_controls(cell: &str) -> Cow<'_, str> {
     if !cell.contains(|c| byte_of(c).is_some_and(|byte| byte < b' ' || byte == HALF)) {
         return Cow::Borrowed(cell);
@@ -169,7 +172,8 @@ pub(crate) fn shown(cell: Cow<'_, str>) -> Cow<'_, str> {
     Cow::Owned(cell.chars().map(text).collect())
 }
 
-/// A cell as it reads once its file is converted from Latin-1, so that an id that follows from it stays what it is.
+/// A cell as it reads once its file is converted from Latin-1, so that an id that follows from it stays what
+/// it is.
 pub(crate) fn as_latin1(cell: Cow<'_, str>) -> Cow<'_, str> {
     if !cell.contains(|c| byte_of(c).is_some()) {
         return cell;
@@ -185,7 +189,8 @@ pub(crate) fn as_latin1(cell: Cow<'_, str>) -> Cow<'_, str> {
 /// Lines that are not UTF-8 before a file is taken for one of another encoding.
 const FOREIGN_LINES: usize = 10;
 
-/// What a whole file is written in by its beginning, and what `iconv` calls that; nothing where it is UTF-8, or but for some lines.
+/// What a whole file is written in by its beginning, and what `iconv` calls that; nothing where it is UTF-8,
+/// or but for some lines.
 pub(super) fn of_file(beginning: &[u8]) -> Option<(&'static str, &'static str)> {
     match beginning {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] | [_, 0, 0, 0, ..] | [0, 0, 0, _, ..] => {

@@ -1,5 +1,5 @@
-//! Whether a JSON record says once what the mapping asks for. Of a key that is there twice arrow takes the last without a word, and it
-//! reads what is no JSON by its own leave: `01`, a comma too many.
+//! Whether a JSON record says once what the mapping asks for. Of a key that is there twice arrow takes the
+//! last without a word, and it reads what is no JSON by its own leave: `01`, a comma too many.
 
 use std::fmt;
 

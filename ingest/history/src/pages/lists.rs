@@ -1,7 +1,7 @@
 //! Lists within JSON records: a row for each element, and lists of pairs as objects.
 //!
-//! A record is unfolded in its text: where the list stands, one element takes its place, so that a column's name leads into the
-//! element as into any other value, and digits stay as they are written.
+//! A record is unfolded in its text: where the list stands, one element takes its place, so that a column's
+//! name leads into the element as into any other value, and digits stay as they are written.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

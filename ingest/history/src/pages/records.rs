@@ -72,8 +72,8 @@ impl std::fmt::Display for Fault {
     }
 }
 
-/// What lines of a text end in, by its beginning: a carriage return alone where the first line does, as some spreadsheets
-/// write; else a line feed, before which a carriage return may stand.
+/// What lines of a text end in, by its beginning: a carriage return alone where the first line does, as some
+/// spreadsheets write; else a line feed, before which a carriage return may stand.
 pub(super) fn terminator(beginning: &[u8], quoting: Option<Quoting>) -> u8 {
     let mut state = State::FieldStart;
     for (at, &byte) in beginning.iter().enumerate() {
@@ -128,8 +128,8 @@ impl<R: BufRead> Records<R> {
         }
     }
 
-    /// Reads on while a quote is open. Where it has no end, or one that is none, the record is its first line alone: the lines after
-    /// it may be rows that the quote had swallowed.
+    /// Reads on while a quote is open. Where it has no end, or one that is none, the record is its first line
+    /// alone: the lines after it may be rows that the quote had swallowed.
     fn read_to_end_of_quotes(
         &mut self,
         quoting: Quoting,
@@ -170,7 +170,8 @@ impl<R: BufRead> Records<R> {
         }
     }
 
-    /// Appends the next line, with its end, and says how long it is where it was cut; nothing when there is none.
+    /// Appends the next line, with its end, and says how long it is where it was cut; nothing when there is
+    /// none.
     #[expect(clippy::option_option, reason = "no line, a whole one, or one that was cut")]
     fn read_line(&mut self, buffer: &mut Vec<u8>) -> io::Result<Option<Option<u64>>> {
         if let Some(Given { bytes, cut }) = self.given_back.pop_front() {
@@ -213,7 +214,8 @@ fn skip_line(input: &mut impl BufRead, terminator: u8) -> io::Result<u64> {
     }
 }
 
-/// Where in a record a byte stands: as the decoder sees it, for which a quote opens a value only at its start.
+/// Where in a record a byte stands: as the decoder sees it, for which a quote opens a value only at its
+/// start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     FieldStart,

@@ -46,7 +46,8 @@ pub(crate) struct TextPages {
     is_first_page: bool,
 }
 
-/// How records become columns of text. Numbers stay as they are written, so that no price goes through a float.
+/// How records become columns of text. Numbers stay as they are written, so that no price goes through a
+/// float.
 enum Decoder {
     Csv { schema: SchemaRef, projection: Vec<usize>, quoting: Quoting },
     Ndjson { schema: SchemaRef, names: Vec<String> },
@@ -197,7 +198,8 @@ impl TextPages {
         Ok(Some(Page { rows: rows.collect(), columns, bytes, is_json, read_to: self.records.read_bytes() }))
     }
 
-    /// Where no record is a row since the mapping names a value and there is a list, the file is refused once and not each row.
+    /// Where no record is a row since the mapping names a value and there is a list, the file is refused once
+    /// and not each row.
     fn refuse_lists(&self, bytes: &[u8], parts: &[lists::Part]) -> Result<(), HistoryError> {
         if !matches!(self.decoder, Decoder::Ndjson { .. }) {
             return Ok(());
@@ -257,7 +259,8 @@ fn nested(names: &[String]) -> Result<Schema, (String, String)> {
 }
 
 impl Decoder {
-    /// Decodes records: a batch of those that are rows, and for each its place in there or what is wrong with it.
+    /// Decodes records: a batch of those that are rows, and for each its place in there or what is wrong with
+    /// it.
     fn decode_all(
         &self,
         bytes: &[u8],
@@ -297,7 +300,8 @@ impl Decoder {
                 };
                 let rows = decode_csv(reader().build_decoder(), bytes, parts);
                 match (rows, parts) {
-                    // A carriage return that ends no row is a part of its cell: were it two rows, it would have too many.
+                    // A carriage return that ends no row is a part of its cell: were it two rows, it would
+                    // have too many.
                     (Err(fault), [one]) if holds_carriage_return(one, bytes) && schema.fields().len() > 1 => {
                         let reader = reader().with_terminator(b'\n');
                         decode_csv(reader.build_decoder(), bytes, parts).map_err(|_| fault)

@@ -1,4 +1,5 @@
-//! The thread that reads a file: rows judged one by one, and handed on in steps that are each one transaction.
+//! The thread that reads a file: rows judged one by one, and handed on in steps that are each one
+//! transaction.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -24,8 +25,8 @@ use crate::translate::{Cells, Refusals, Translator};
 const MAX_SET_ASIDE: usize = 1_000;
 /// Their bytes, but for the last one's.
 const MAX_SET_ASIDE_BYTES: usize = 8 << 20;
-/// Days that the events of one transaction fall into: each is a partition with locks of its own, and PostgreSQL has some
-/// thousands for all.
+/// Days that the events of one transaction fall into: each is a partition with locks of its own, and
+/// PostgreSQL has some thousands for all.
 const MAX_DAYS: usize = 200;
 
 /// Rows on their way to the store, and where reading them ended.

@@ -113,7 +113,8 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// What stands in the row for a rule as ids have taken it from the first: a float of 32 bits as one of 64.
+    /// What stands in the row for a rule as ids have taken it from the first: a float of 32 bits as one
+    /// of 64.
     pub(crate) fn content(&self, rule: &Rule) -> Option<Cow<'a, str>> {
         const SINGLE: Held = Held::Float { exact_below: 1 << f32::MANTISSA_DIGITS };
         let value = self.converted(rule)?;
@@ -158,7 +159,8 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// Whether the row is one that the mapping leaves out. `0` is also meant where a column of decimals has `0.00`.
+    /// Whether the row is one that the mapping leaves out. `0` is also meant where a column of decimals has
+    /// `0.00`.
     pub(crate) fn is_skipped(&self) -> bool {
         fn plain(text: &str) -> Cow<'_, str> {
             value::word(text).unwrap_or(Cow::Borrowed(text))
@@ -178,8 +180,8 @@ impl<'a> Cells<'a> {
         Some(self.id(rule, text).unwrap_or(Cow::Borrowed(text)).into_owned())
     }
 
-    /// Whether a value of the file's own is a float of so great a number that its neighbours lie further apart than one of so many
-    /// parts of 1.
+    /// Whether a value of the file's own is a float of so great a number that its neighbours lie further
+    /// apart than one of so many parts of 1.
     pub(crate) fn is_coarse(&self, rule: &Rule, value: &str, parts: u64) -> bool {
         let From::Columns(columns) = &rule.from else { return false };
         let &[column] = columns.as_slice() else { return false };
@@ -203,8 +205,8 @@ impl<'a> Cells<'a> {
         if !name.is_some_and(|name| matches!(name.as_ref(), "purchase" | "refund")) {
             return Ok(Sign::AsTold);
         }
-        // What comes back as less than nothing each is a sale, whichever of the two the mapping looks at; a line's amount is their
-        // product, and says nothing more.
+        // What comes back as less than nothing each is a sale, whichever of the two the mapping looks at; a
+        // line's amount is their product, and says nothing more.
         if is_negative(QUANTITY) && is_negative(PRICE) {
             return Err(format!(
                 "{QUANTITY} and {PRICE} are less than nothing at once, which would be a sale"

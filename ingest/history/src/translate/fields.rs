@@ -153,8 +153,8 @@ impl Translator<'_> {
         format.read(value, is_typed).map_err(|error| error.to_string())
     }
 
-    /// Refuses an id of the file's own that is none, or that another export writes in another form. It is never put into that form:
-    /// rows that are stored have it as it was written.
+    /// Refuses an id of the file's own that is none, or that another export writes in another form. It is
+    /// never put into that form: rows that are stored have it as it was written.
     pub(super) fn own_id(&self, rule: &Rule, value: &str, cells: &Cells<'_>) -> Result<(), String> {
         let one = cells.id(rule, value)?;
         if one == value {

@@ -1,4 +1,5 @@
-/// A JSON object that is written from its start to its end; its keys are names of fields, which need no escape.
+/// A JSON object that is written from its start to its end; its keys are names of fields, which need no
+/// escape.
 pub(super) struct Object(Vec<u8>);
 
 impl Object {

@@ -9,8 +9,8 @@ use tokio_postgres::Client;
 pub(crate) struct Entry<'a> {
     /// Where it came from.
     pub(crate) source: &'a str,
-    /// Where it stands in there; together with the source the key, so that a repeat changes nothing. Other bytes at the
-    /// same coordinates, as in a topic that was made anew, are kept beside.
+    /// Where it stands in there; together with the source the key, so that a repeat changes nothing. Other
+    /// bytes at the same coordinates, as in a topic that was made anew, are kept beside.
     pub(crate) coordinates: &'a str,
     /// Why it was set aside.
     pub(crate) reason: Reason,
@@ -24,7 +24,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) sha256: &'a str,
 }
 
-/// Stores a record, durable when this returns; whether it was new. Of one about an erased person only that there was one.
+/// Stores a record, durable when this returns; whether it was new. Of one about an erased person only that
+/// there was one.
 pub(crate) async fn store(client: &Client, entry: &Entry<'_>) -> Result<bool, tokio_postgres::Error> {
     loop {
         let row = client.query_one(READ, &[]).await?;

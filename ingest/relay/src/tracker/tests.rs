@@ -26,8 +26,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..200)
 }
 
-/// A log: for each transaction its commit record, its end, its rows. PostgreSQL sends those whose commit record is
-/// not before where it was asked to start.
+/// A log: for each transaction its commit record, its end, its rows. PostgreSQL sends those whose commit
+/// record is not before where it was asked to start.
 fn log(rows: &[u64]) -> Vec<(u64, u64, u64)> {
     (0u64..).zip(rows).map(|(index, rows)| (100 + index * 10, 105 + index * 10, *rows)).collect()
 }

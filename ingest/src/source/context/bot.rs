@@ -22,7 +22,8 @@ fn listed() -> impl Iterator<Item = &'static str> {
     LISTED.lines().filter(|line| !line.starts_with('#'))
 }
 
-/// Whether a user agent is one of a program and not of a person: a search engine, a monitor, a library that fetches pages.
+/// Whether a user agent is one of a program and not of a person: a search engine, a monitor, a library that
+/// fetches pages.
 ///
 /// A program that pretends to be a browser is not recognised. The time grows with the length alone.
 #[must_use]

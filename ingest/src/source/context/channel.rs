@@ -1,8 +1,9 @@
 //! What brought the shopper here, by the default channel groups of Google Analytics 4.
 //!
-//! The rules are public: <https://support.google.com/analytics/answer/9756891>. They judge three texts (source, medium and name of the
-//! campaign), which follow from what was told explicitly, the parameters of the page's address, and the page before it. Our vocabulary has
-//! fewer words than GA4: [`Group::channel`] says which stands for which.
+//! The rules are public: <https://support.google.com/analytics/answer/9756891>. They judge three texts
+//! (source, medium and name of the campaign), which follow from what was told explicitly, the parameters of
+//! the page's address, and the page before it. Our vocabulary has fewer words than GA4: [`Group::channel`]
+//! says which stands for which.
 
 mod clicks;
 mod page;
@@ -14,7 +15,8 @@ use contracts::vocabulary::Channel;
 use page::Page;
 pub use rules::Group;
 
-/// Where a visit comes from, as far as it was told. An empty text counts as not told, except for the referrer.
+/// Where a visit comes from, as far as it was told. An empty text counts as not told, except for the
+/// referrer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Origin<'a> {
     /// The address of the page, with its parameters.
@@ -39,7 +41,8 @@ struct Traffic {
     campaign: String,
 }
 
-/// What brought the shopper here; nothing where that was not told, as on a page that follows another one of the same host.
+/// What brought the shopper here; nothing where that was not told, as on a page that follows another one of
+/// the same host.
 #[must_use]
 pub fn channel(origin: &Origin<'_>) -> Option<Channel> {
     group(origin).map(Group::channel)

@@ -1,7 +1,8 @@
 //! What the shopper used, by the user agent.
 //!
-//! Browsers have frozen what they send: the words below are those that Chrome, Firefox and Safari document, and models of devices are no
-//! longer among them. So a short table says as much as a list of every model, and does not age with the models.
+//! Browsers have frozen what they send: the words below are those that Chrome, Firefox and Safari document,
+//! and models of devices are no longer among them. So a short table says as much as a list of every model,
+//! and does not age with the models.
 
 use contracts::vocabulary::Device;
 

@@ -46,7 +46,8 @@ proptest! {
     }
 }
 
-/// The largest event has 64 KB. Each of these is the worst for some part: words that almost match, and parameters without end.
+/// The largest event has 64 KB. Each of these is the worst for some part: words that almost match, and
+/// parameters without end.
 #[test]
 fn the_largest_texts_take_milliseconds() {
     let of_64_kb = |part: &str| part.repeat(64 * 1024 / part.len());
@@ -70,7 +71,8 @@ fn the_largest_texts_take_milliseconds() {
         for text in [text.clone(), format!("https://a.example/?{text}"), format!("https://{text}/")] {
             every(&text);
         }
-        // Half a second without optimisation on a busy machine; what grew with the square of the length would take minutes.
+        // Half a second without optimisation on a busy machine; what grew with the square of the length would
+        // take minutes.
         assert!(began.elapsed() < Duration::from_secs(2), "{part:?} took {:?}", began.elapsed());
     }
 }

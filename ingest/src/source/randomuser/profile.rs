@@ -31,7 +31,8 @@ fn invalid(field: &'static str, error: &impl std::fmt::Display) -> BadRecord {
     bad(Reason::InvalidField, field, error.to_string())
 }
 
-/// Reads one record of a page, as it came or without its credentials, which are not kept. Unknown fields are kept in the profile; only what the user needs must be there.
+/// Reads one record of a page, as it came or without its credentials, which are not kept. Unknown fields are
+/// kept in the profile; only what the user needs must be there.
 ///
 /// # Errors
 /// Names the first field that is missing or breaks its rule.

@@ -1,10 +1,10 @@
 //! A local server that speaks the API's own JSON (version 1.4): the product's simulated source of users.
 //!
 //! It keeps the documented behaviour, awkward parts included: the same seed, page and filter give the same
-//! users; a page reseeds, so page 2 continues nothing; fewer results are a prefix of more; `gender` is ignored
-//! beside a seed; a number of results out of range becomes 1; one unknown nationality drops the filter; of a
-//! repeated parameter the last one counts; postcodes are integers or text by nationality, coordinates are
-//! strings and ages move with the day. Passwords and their hashes are left out of `login`.
+//! users; a page reseeds, so page 2 continues nothing; fewer results are a prefix of more; `gender` is
+//! ignored beside a seed; a number of results out of range becomes 1; one unknown nationality drops the
+//! filter; of a repeated parameter the last one counts; postcodes are integers or text by nationality,
+//! coordinates are strings and ages move with the day. Passwords and their hashes are left out of `login`.
 //!
 //! [`Fault`]s make the next answers go wrong, each in a way that the API has gone wrong.
 

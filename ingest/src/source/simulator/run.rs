@@ -1,4 +1,5 @@
-//! A run: the generator on a thread of its own, the store or a courier on this task, a short queue between them.
+//! A run: the generator on a thread of its own, the store or a courier on this task, a short queue between
+//! them.
 
 use std::time::{Duration, Instant};
 
@@ -105,8 +106,8 @@ pub async fn run(
     drive(config, Form::Rows, rates, users, clock, cancel, progress, storing).await
 }
 
-/// As [`run`] by the machine's clock, with a courier in the store's place. Records are judged here too, but only for the
-/// truth: what became of them is what the courier says.
+/// As [`run`] by the machine's clock, with a courier in the store's place. Records are judged here too, but
+/// only for the truth: what became of them is what the courier says.
 ///
 /// # Errors
 /// When it cannot start, or the courier gives up.

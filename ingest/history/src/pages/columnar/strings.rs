@@ -1,5 +1,5 @@
-//! A Parquet file whose strings are read as the bytes that they are: some writers put into a column of strings what is no UTF-8, of which
-//! one byte would end the file.
+//! A Parquet file whose strings are read as the bytes that they are: some writers put into a column of
+//! strings what is no UTF-8, of which one byte would end the file.
 
 use std::fs::File;
 use std::sync::Arc;

@@ -15,8 +15,8 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Reads an address, which may lack its host. Of a parameter that is there twice the first one counts; of several marks of a click
-    /// Google's.
+    /// Reads an address, which may lack its host. Of a parameter that is there twice the first one counts; of
+    /// several marks of a click Google's.
     pub(super) fn read(address: &str) -> Self {
         let mut page = Self { host: host(address), ..Self::default() };
         let parameters = address.split_once('?').map_or("", |(_, rest)| rest);

@@ -5,7 +5,8 @@ use contracts::vocabulary::Channel;
 use super::Traffic;
 use super::sources::{Category, category};
 
-/// Declares the groups: GA4's name, our word, and the rule. A rule is a list of conditions that all hold; of each one alternative does.
+/// Declares the groups: GA4's name, our word, and the rule. A rule is a list of conditions that all hold; of
+/// each one alternative does.
 macro_rules! groups {
     ($( $group:ident, $label:literal => $channel:ident, [$([$($condition:expr),+]),+]; )+) => {
         /// A default channel group of GA4.

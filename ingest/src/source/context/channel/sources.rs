@@ -13,8 +13,9 @@ pub(super) enum Category {
     Video,
 }
 
-/// A word without a dot is a source as campaigns call it. One with a dot is a host and all below it. `google.*` is both the word and the
-/// site of that name in any country, as in `google.co.uk`, without what is below it. Of two that fit, the first one counts.
+/// A word without a dot is a source as campaigns call it. One with a dot is a host and all below it.
+/// `google.*` is both the word and the site of that name in any country, as in `google.co.uk`, without what
+/// is below it. Of two that fit, the first one counts.
 const SITES: &[(Category, &[&str])] = &[
     (
         Category::Video,

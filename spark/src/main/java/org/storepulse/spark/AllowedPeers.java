@@ -10,10 +10,11 @@ import java.util.Collections;
 import java.util.List;
 
 /**
- * The addresses that may call: a list of addresses and networks ({@code 10.1.0.0/16}, {@code fd00::/8}), separated by commas.
+ * The addresses that may call: a list of addresses and networks ({@code 10.1.0.0/16}, {@code fd00::/8}),
+ * separated by commas.
  *
- * <p>The word {@value #ATTACHED} stands for the networks that this machine's interfaces are on when the list is read: in a container,
- * those of its compose project, whose numbers nobody knows beforehand.
+ * <p>The word {@value #ATTACHED} stands for the networks that this machine's interfaces are on when the list
+ * is read: in a container, those of its compose project, whose numbers nobody knows beforehand.
  */
 final class AllowedPeers {
   /** Where no list is given: this machine, by the address that its own calls come from. */
@@ -37,7 +38,10 @@ final class AllowedPeers {
 
   private final List<Network> networks = new ArrayList<>();
 
-  /** Throws {@link IllegalArgumentException} for a list that is empty or has a word which is no address and no network. */
+  /**
+   * Throws {@link IllegalArgumentException} for a list that is empty or has a word which is no address and no
+   * network.
+   */
   AllowedPeers(String list) {
     for (String word : list.split(",")) {
       if (word.isBlank()) {

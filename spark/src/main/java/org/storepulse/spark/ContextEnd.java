@@ -9,9 +9,10 @@ import org.slf4j.LoggerFactory;
 /**
  * Ends the Connect server with its Spark context.
  *
- * <p>A context may end while the server lives: the standalone master drops an application after ten executors that
- * failed in a row. Connect 3.5 then goes on answering, and every call fails. Named in {@code spark.extraListeners},
- * this listener ends the process, so that whoever keeps it running starts another.
+ * <p>A context may end while the server lives: the standalone master drops an application after ten executors
+ * that failed in a row. Connect 3.5 then goes on answering, and every call fails. Named in
+ * {@code spark.extraListeners}, this listener ends the process, so that whoever keeps it running starts
+ * another.
  */
 public final class ContextEnd extends SparkListener {
   /** What the process ends with: not a crash of the JVM, and not an end that was asked for. */

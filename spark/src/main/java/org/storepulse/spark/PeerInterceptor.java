@@ -13,10 +13,10 @@ import org.sparkproject.connect.grpc.Status;
 /**
  * Lets only callers from allowed addresses reach the Spark Connect server.
  *
- * <p>Connect 3.5 listens on every interface and has no setting for it. Named in {@code spark.connect.grpc.interceptor.classes}, this
- * interceptor looks where a call comes from before anything else is looked at. The environment variable {@value
- * #ENVIRONMENT_VARIABLE} of the server has the list; without it only this machine may call. A list that cannot be read keeps the
- * server from starting.
+ * <p>Connect 3.5 listens on every interface and has no setting for it. Named in
+ * {@code spark.connect.grpc.interceptor.classes}, this interceptor looks where a call comes from before
+ * anything else is looked at. The environment variable {@value #ENVIRONMENT_VARIABLE} of the server has the
+ * list; without it only this machine may call. A list that cannot be read keeps the server from starting.
  */
 public final class PeerInterceptor implements ServerInterceptor {
   /** Where the server reads who may call. */

@@ -13,9 +13,10 @@ import org.sparkproject.connect.grpc.Status;
  * Lets only callers that know the secret reach the Spark Connect server.
  *
  * <p>Connect 3.5 listens on every interface and authenticates nobody, although a plan can run any code on the
- * cluster. Named in {@code spark.connect.grpc.interceptor.classes}, this interceptor compares the header {@value
- * #HEADER} of every call with the environment variable {@value #ENVIRONMENT_VARIABLE} of the server. Both sides
- * are hashed first, so that the comparison takes the same time whatever the header's content or length.
+ * cluster. Named in {@code spark.connect.grpc.interceptor.classes}, this interceptor compares the header
+ * {@value #HEADER} of every call with the environment variable {@value #ENVIRONMENT_VARIABLE} of the server.
+ * Both sides are hashed first, so that the comparison takes the same time whatever the header's content or
+ * length.
  *
  * <p>Without a usable secret the server does not start: an open server is never the fallback.
  */

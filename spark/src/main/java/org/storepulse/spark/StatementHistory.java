@@ -12,10 +12,11 @@ import org.sparkproject.connect.grpc.ServerInterceptor;
 /**
  * Turns off the list of statements that Spark Connect keeps for its page in the UI.
  *
- * <p>Connect 3.5 forgets a statement only once it has seen it finish, and a question about a streaming query never
- * does: the list grew by every question of the supervisor for as long as the server lived, and was sorted whole at
- * each one. There is no setting for it. Named in {@code spark.connect.grpc.interceptor.classes}, for an interceptor
- * is called once the server is up; the page stays empty.
+ * <p>Connect 3.5 forgets a statement only once it has seen it finish, and a question about a streaming query
+ * never does: the list grew by every question of the supervisor for as long as the server lived, and was
+ * sorted whole at each one. There is no setting for it. Named in
+ * {@code spark.connect.grpc.interceptor.classes}, for an interceptor is called once the server is up; the
+ * page stays empty.
  */
 public final class StatementHistory implements ServerInterceptor {
   private final AtomicBoolean off = new AtomicBoolean();

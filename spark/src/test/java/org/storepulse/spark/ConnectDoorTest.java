@@ -9,7 +9,10 @@ import org.sparkproject.connect.grpc.ManagedChannel;
 import org.sparkproject.connect.grpc.Status;
 import org.sparkproject.connect.grpc.StatusRuntimeException;
 
-/** The Spark Connect server at {@code -Dconnect.port=} on this machine, which nobody may use who does not belong there. */
+/**
+ * The Spark Connect server at {@code -Dconnect.port=} on this machine, which nobody may use who does not
+ * belong there.
+ */
 @EnabledIfSystemProperty(named = "connect.port", matches = "[0-9]+")
 class ConnectDoorTest {
   private static final int PORT = Integer.getInteger("connect.port", 0);

@@ -12,8 +12,8 @@ import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.local.LocalConfigKeys;
 
 /**
- * {@link NoForkLocalFileSystem} as Spark's checkpoints use it, with a checksum beside each file as in Hadoop's own
- * {@code LocalFs}: files written by one are read by the other.
+ * {@link NoForkLocalFileSystem} as Spark's checkpoints use it, with a checksum beside each file as in
+ * Hadoop's own {@code LocalFs}: files written by one are read by the other.
  *
  * <p>Named in {@code spark.hadoop.fs.AbstractFileSystem.file.impl}.
  */

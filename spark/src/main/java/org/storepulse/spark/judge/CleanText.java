@@ -1,6 +1,8 @@
 package org.storepulse.spark.judge;
 
-/** Text that is UTF-8 by Unicode's table of well-formed sequences, without control characters (category Cc). */
+/**
+ * Text that is UTF-8 by Unicode's table of well-formed sequences, without control characters (category Cc).
+ */
 final class CleanText {
   private static final int UNCLEAN = -1;
 

@@ -26,8 +26,9 @@ import scala.collection.Seq;
 /**
  * {@code storepulse_judged(value, headers, rules)}: a Kafka record's fields, and why it is refused.
  *
- * <p>The result is a struct of {@code reason}, null where the record is good, and of the fields that {@code rules}
- * names, all null where it is not. {@code rules} is a constant, the JSON that {@link JudgeRules} reads.
+ * <p>The result is a struct of {@code reason}, null where the record is good, and of the fields that
+ * {@code rules} names, all null where it is not. {@code rules} is a constant, the JSON that
+ * {@link JudgeRules} reads.
  */
 public final class Judged extends Expression implements Serializable {
   private static final long serialVersionUID = 1;

@@ -9,9 +9,10 @@ import org.apache.spark.sql.connector.read.streaming.Offset;
 /**
  * Whether the next micro-batch runs in generated code.
  *
- * <p>Every task writes the source of its projections anew, only to find them compiled: a third of what a small batch
- * takes of an executor. The same expressions interpreted cost a little more a row, and nothing before the first row.
- * Rows are the same bytes either way, so that state may be read by the one and have been written by the other.
+ * <p>Every task writes the source of its projections anew, only to find them compiled: a third of what a
+ * small batch takes of an executor. The same expressions interpreted cost a little more a row, and nothing
+ * before the first row. Rows are the same bytes either way, so that state may be read by the one and have
+ * been written by the other.
  */
 final class CodeGeneration {
   /** From so many records on, generated code is faster: measured with two cores, see docs/performance.md. */

@@ -7,8 +7,8 @@ import java.util.concurrent.TimeUnit;
 /**
  * What the queries of one job know of each other: whether the one that leads has fallen behind.
  *
- * <p>It has when it takes less than what there is. What it said counts for a while only: one that ended says nothing
- * more.
+ * <p>It has when it takes less than what there is. What it said counts for a while only: one that ended says
+ * nothing more.
  */
 final class Lead {
   /** How long what the leading query said counts: longer than any of its batches should take. */

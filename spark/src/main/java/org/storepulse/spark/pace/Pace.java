@@ -1,16 +1,20 @@
 package org.storepulse.spark.pace;
 
 /**
- * How many records the next micro-batch of a query reads: as many as batches of late would take the wanted time for.
+ * How many records the next micro-batch of a query reads: as many as batches of late would take the wanted
+ * time for.
  *
- * <p>A batch has a cost that does not depend on its records, so small ones say little about large ones: only one that was
- * half full at least changes the size, and at most doubles it.
+ * <p>A batch has a cost that does not depend on its records, so small ones say little about large ones: only
+ * one that was half full at least changes the size, and at most doubles it.
  */
 final class Pace {
   /** Enough that the fixed cost of a batch, seconds on a machine that is overloaded, does not decide. */
   static final long LEAST = 10_000;
 
-  /** A query that has not run yet is compiled by its first batches; what a young shop has fits into one all the same. */
+  /**
+   * A query that has not run yet is compiled by its first batches; what a young shop has fits into one all
+   * the same.
+   */
   static final long FIRST = 50_000;
 
   private final long most;

@@ -18,8 +18,9 @@ import org.apache.spark.sql.types.StructType;
 import org.apache.spark.sql.util.CaseInsensitiveStringMap;
 
 /**
- * The data source {@value #SHORT_NAME}, for {@code readStream}: Spark's Kafka source with micro-batches whose size
- * follows what the ones before took. See {@link PaceOptions} for the options that it takes beside Kafka's.
+ * The data source {@value #SHORT_NAME}, for {@code readStream}: Spark's Kafka source with micro-batches whose
+ * size follows what the ones before took. See {@link PaceOptions} for the options that it takes beside
+ * Kafka's.
  *
  * <p>Offsets are those of Spark's source, so that a checkpoint of the one can be continued with the other.
  */

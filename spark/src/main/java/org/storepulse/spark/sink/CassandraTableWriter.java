@@ -25,12 +25,15 @@ import scala.Option;
 import scala.collection.JavaConverters;
 
 /**
- * Writes one table with the connector's own statements: it prepares, converts, binds and groups rows of a partition
- * into unlogged batches. Only sending is ours, see {@link StatementExecutor}; and what is not sent yet is dropped,
- * not flushed, when the task is aborted.
+ * Writes one table with the connector's own statements: it prepares, converts, binds and groups rows of a
+ * partition into unlogged batches. Only sending is ours, see {@link StatementExecutor}; and what is not sent
+ * yet is dropped, not flushed, when the task is aborted.
  */
 final class CassandraTableWriter implements TableWriter {
-  /** What the connector makes of a table takes it longer than a small task's rows, and holds nothing of a task. */
+  /**
+   * What the connector makes of a table takes it longer than a small task's rows, and holds nothing of a
+   * task.
+   */
   private static final Map<Prepared, com.datastax.spark.connector.writer.TableWriter<InternalRow>> PREPARED =
       new ConcurrentHashMap<>();
 
@@ -82,7 +85,10 @@ final class CassandraTableWriter implements TableWriter {
   /** All that the connector makes it of. */
   private record Prepared(CassandraConnectorConf cluster, TableDef table, StructType schema, WriteConf conf) {}
 
-  /** Connects and prepares the statement; a node that is not there is tried again as often as a write would be. */
+  /**
+   * Connects and prepares the statement; a node that is not there is tried again as often as a write would
+   * be.
+   */
   static TableWriter open(TableRoute route, int retries, long writeTimeoutMs) throws IOException {
     for (int earlier = 0; ; earlier++) {
       try {

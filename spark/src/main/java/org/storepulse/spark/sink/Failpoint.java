@@ -8,14 +8,14 @@ import java.nio.file.StandardCopyOption;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * The places between two steps of a commit where a test can let the process die, or hold it until the test has killed
- * another one.
+ * The places between two steps of a commit where a test can let the process die, or hold it until the test
+ * has killed another one.
  *
- * <p>The environment variable {@value #ENVIRONMENT_VARIABLE} names a file; only a stack that belongs to a test sets
- * it. Without it a place costs one comparison. With it, the file arms one place: {@code <place>} halts the process as
- * {@code kill -9} would, {@code <place>:hold} holds the thread for as long as {@code <file>.reached} is there. Whoever
- * reaches the place first takes the file by renaming it to that name, so that one arming has one victim and the process
- * that is started instead does not die as well.
+ * <p>The environment variable {@value #ENVIRONMENT_VARIABLE} names a file; only a stack that belongs to a
+ * test sets it. Without it a place costs one comparison. With it, the file arms one place: {@code <place>}
+ * halts the process as {@code kill -9} would, {@code <place>:hold} holds the thread for as long as
+ * {@code <file>.reached} is there. Whoever reaches the place first takes the file by renaming it to that
+ * name, so that one arming has one victim and the process that is started instead does not die as well.
  */
 enum Failpoint {
   /** Driver: the micro-batch is planned and none of its tasks runs yet. */

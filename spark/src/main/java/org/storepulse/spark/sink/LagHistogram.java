@@ -8,8 +8,9 @@ import java.util.stream.Collectors;
 /**
  * Counts of lags in milliseconds, in buckets that grow with the value; two histograms merge by addition.
  *
- * <p>Exact below 32 ms; above, a bucket is at most 1/16 of its lower bound wide, and a percentile is the upper bound
- * of its bucket, so it is at most 6.25 % too high and never too low. Negative lags, of a clock that is behind, count as zero.
+ * <p>Exact below 32 ms; above, a bucket is at most 1/16 of its lower bound wide, and a percentile is the
+ * upper bound of its bucket, so it is at most 6.25 % too high and never too low. Negative lags, of a clock
+ * that is behind, count as zero.
  */
 final class LagHistogram implements Serializable {
   private static final int EXACT = 32;

@@ -24,8 +24,8 @@ import org.apache.spark.sql.types.StructType;
 import org.apache.spark.sql.util.CaseInsensitiveStringMap;
 
 /**
- * Asks Cassandra for each table and has the connector plan a write to it, so that the connector's settings, type
- * conversions and connections apply.
+ * Asks Cassandra for each table and has the connector plan a write to it, so that the connector's settings,
+ * type conversions and connections apply.
  */
 final class RoutePlanner {
   private static final int MAX_RECONNECTION_DELAY_MS = 5_000;
@@ -69,10 +69,10 @@ final class RoutePlanner {
   }
 
   /**
-   * Plans on a thread of its own, since the driver may never answer: when its control connection is lost while the
-   * schema is read, every later read in that session waits for ever (driver 4.18; the connector keeps sessions for an
-   * hour). Such a session is left behind and the table planned once more in a new one. So is one that does not know the
-   * table: it hears of new ones some seconds late, where there are many.
+   * Plans on a thread of its own, since the driver may never answer: when its control connection is lost
+   * while the schema is read, every later read in that session waits for ever (driver 4.18; the connector
+   * keeps sessions for an hour). Such a session is left behind and the table planned once more in a new one.
+   * So is one that does not know the table: it hears of new ones some seconds late, where there are many.
    */
   private TableRoute planBounded(String route, String table, StructType rows) {
     for (int earlier = 0; ; earlier++) {
@@ -161,8 +161,9 @@ final class RoutePlanner {
     map.put("spark.cassandra.output.ignoreNulls", "true");
     // One place retries and counts: StatementExecutor.
     map.put("spark.cassandra.query.retry.count", "0");
-    // After an outage the connector waits up to a minute before it tries to connect again. The generation only makes
-    // the settings differ, and with them the session: the connector has one for each set of settings.
+    // After an outage the connector waits up to a minute before it tries to connect again. The generation
+    // only makes the settings differ, and with them the session: the connector has one for each set of
+    // settings.
     map.put(
         "spark.cassandra.connection.reconnectionDelayMS.max",
         Integer.toString(MAX_RECONNECTION_DELAY_MS + SESSION_GENERATION.get()));

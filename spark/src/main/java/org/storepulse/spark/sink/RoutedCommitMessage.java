@@ -5,8 +5,8 @@ import java.util.TreeMap;
 import org.apache.spark.sql.connector.write.WriterCommitMessage;
 
 /**
- * What one task wrote: rows by table, and how far they trailed their newest event when Cassandra had them all.
- * Crosses from executor to driver, so it is a class of its own and serializable.
+ * What one task wrote: rows by table, and how far they trailed their newest event when Cassandra had them
+ * all. Crosses from executor to driver, so it is a class of its own and serializable.
  */
 final class RoutedCommitMessage implements WriterCommitMessage {
   private final TreeMap<String, Long> rowsByTable;

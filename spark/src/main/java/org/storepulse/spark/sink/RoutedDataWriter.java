@@ -15,9 +15,9 @@ import org.apache.spark.unsafe.types.UTF8String;
 /**
  * One task: sends each row to the writer of its route, which is opened when its first row comes.
  *
- * <p>A table that fails does not keep the others from being finished: {@link #commit} finishes all, then fails and
- * names every table that did. A row that cannot be right wherever it is written (no or an unknown route, a null in
- * the key) fails the task at once.
+ * <p>A table that fails does not keep the others from being finished: {@link #commit} finishes all, then
+ * fails and names every table that did. A row that cannot be right wherever it is written (no or an unknown
+ * route, a null in the key) fails the task at once.
  */
 final class RoutedDataWriter implements DataWriter<InternalRow> {
   /** Opens the writer of a route. */

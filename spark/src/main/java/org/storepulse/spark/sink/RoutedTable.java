@@ -15,9 +15,9 @@ import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
 
 /**
- * All routed tables together, as the one table that Spark knows of. It lives as long as the query: Spark plans a
- * write for every micro-batch, which reuses the routes planned at the start, and reads the figures of the last
- * committed batch from here into the query's progress.
+ * All routed tables together, as the one table that Spark knows of. It lives as long as the query: Spark
+ * plans a write for every micro-batch, which reuses the routes planned at the start, and reads the figures of
+ * the last committed batch from here into the query's progress.
  */
 final class RoutedTable implements SupportsWrite, ReportsSinkMetrics {
   private final SinkOptions options;
@@ -78,8 +78,8 @@ final class RoutedTable implements SupportsWrite, ReportsSinkMetrics {
   }
 
   /**
-   * The interface tells Spark that update mode may be run as append: every row that comes replaces the one with its
-   * key. Complete mode stays refused, since it would have to truncate the tables.
+   * The interface tells Spark that update mode may be run as append: every row that comes replaces the one
+   * with its key. Complete mode stays refused, since it would have to truncate the tables.
    */
   private static final class UpsertWriteBuilder implements SupportsStreamingUpdateAsAppend {
     private final Write write;

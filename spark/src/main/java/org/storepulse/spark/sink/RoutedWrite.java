@@ -13,8 +13,9 @@ import org.apache.spark.sql.connector.write.streaming.StreamingWrite;
 import org.apache.spark.sql.types.StructType;
 
 /**
- * One write of one plan, batch or micro-batch. Rows are in Cassandra when their task commits; the driver's commit
- * only adds up the figures, and there is nothing that an abort could take back: the next attempt writes over it.
+ * One write of one plan, batch or micro-batch. Rows are in Cassandra when their task commits; the driver's
+ * commit only adds up the figures, and there is nothing that an abort could take back: the next attempt
+ * writes over it.
  */
 final class RoutedWrite implements Write {
   private final SinkOptions options;

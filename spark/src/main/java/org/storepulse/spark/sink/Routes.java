@@ -13,8 +13,9 @@ import java.util.Map;
 /**
  * Which route goes to which table: the value of a row's route column, and the table's name.
  *
- * <p>Written as a JSON object, or as {@code route=table} pairs with commas between. A route named twice, a table
- * with two routes and a map without a pair are refused: each is a mistake that would lose or mix rows silently.
+ * <p>Written as a JSON object, or as {@code route=table} pairs with commas between. A route named twice, a
+ * table with two routes and a map without a pair are refused: each is a mistake that would lose or mix rows
+ * silently.
  */
 final class Routes implements Serializable {
   private static final ObjectMapper JSON =

@@ -8,13 +8,14 @@ import org.apache.spark.sql.connector.write.WriterCommitMessage;
 /**
  * What the query's progress shows under {@code sink.metrics}; all values are text, as Spark wants them.
  *
- * <p>Of the last committed batch: {@code batch_id}, {@code rows}, {@code rows.<table>}, {@code lag_count}, {@code
- * lag_p50_ms}, {@code lag_p99_ms}, {@code lag_max_ms}. Since the query started: the same names with {@code total_} in
- * front, {@code total_batches}, and {@code total_lag_histogram} as {@code upper bound in ms:count} pairs, which can be
- * merged and subtracted where percentiles cannot.
+ * <p>Of the last committed batch: {@code batch_id}, {@code rows}, {@code rows.<table>}, {@code lag_count},
+ * {@code lag_p50_ms}, {@code lag_p99_ms}, {@code lag_max_ms}. Since the query started: the same names with
+ * {@code total_} in front, {@code total_batches}, and {@code total_lag_histogram} as
+ * {@code upper bound in ms:count} pairs, which can be merged and subtracted where percentiles cannot.
  *
- * <p>A row's lag is the moment when its task had every acknowledgement minus its event time. A row that is written
- * again because its window got another event carries its newest event's time, so it counts again with its new lag.
+ * <p>A row's lag is the moment when its task had every acknowledgement minus its event time. A row that is
+ * written again because its window got another event carries its newest event's time, so it counts again with
+ * its new lag.
  */
 final class SinkMetrics {
   private long batchId = -1;

@@ -5,13 +5,16 @@ import java.util.Map;
 import org.apache.spark.sql.util.CaseInsensitiveStringMap;
 
 /**
- * The sink's settings, as the query's options give them. What is not named here goes to the connector as it is.
+ * The sink's settings, as the query's options give them. What is not named here goes to the connector as it
+ * is.
  *
  * @param keyspace {@code keyspace}: of all tables
  * @param routes {@code routes}: which route is which table, see {@link Routes}
  * @param routeColumn {@code route.column}: the string column that names a row's route; not written
- * @param writeTimeColumn {@code writetime.column}: the bigint column with the row's write time in µs; not written
- * @param eventTimeColumn {@code event_time.column}: the timestamp column with the newest event of the row, for the lag
+ * @param writeTimeColumn {@code writetime.column}: the bigint column with the row's write time in µs; not
+ * written
+ * @param eventTimeColumn {@code event_time.column}: the timestamp column with the newest event of the row,
+ * for the lag
  * @param eventTimeRequired whether that column was asked for, or is the default, which rows may lack
  * @param retries {@code retries}: how often one statement is sent again after a time-out, an unavailable or
  *     overloaded node, or when no node can be reached
@@ -41,7 +44,9 @@ record SinkOptions(
   /** With the back-off of {@link StatementExecutor} these take about twenty seconds. */
   static final int DEFAULT_RETRIES = 10;
 
-  /** Longer than all retries take when every answer comes at once, so that retries and not this end a write. */
+  /**
+   * Longer than all retries take when every answer comes at once, so that retries and not this end a write.
+   */
   static final long DEFAULT_WRITE_TIMEOUT_MS = 60_000;
 
   static SinkOptions parse(Map<String, String> properties) {

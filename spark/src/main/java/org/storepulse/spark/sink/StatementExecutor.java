@@ -12,11 +12,12 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 
 /**
- * Sends statements with a bound on how many are under way, how often each is sent again, and how long nothing may
- * be acknowledged.
+ * Sends statements with a bound on how many are under way, how often each is sent again, and how long nothing
+ * may be acknowledged.
  *
- * <p>It stands where the connector has an executor that sends again for ever, and at once, when no node is there.
- * After the first failure that is not overcome nothing more is sent: the batch will be written again as a whole.
+ * <p>It stands where the connector has an executor that sends again for ever, and at once, when no node is
+ * there. After the first failure that is not overcome nothing more is sent: the batch will be written again
+ * as a whole.
  */
 final class StatementExecutor<S> {
   private static final long FIRST_BACK_OFF_MS = 50;

@@ -13,9 +13,9 @@ import org.apache.spark.sql.types.StructType;
 /**
  * Which of a row's columns one table takes.
  *
- * <p>Rows carry the columns of all tables; what a table lacks is left out. Every column of the table must be among
- * the row's: a write replaces the whole row, so a column that no row brings could only keep a stale value. The
- * write time comes last and is not a column of the table.
+ * <p>Rows carry the columns of all tables; what a table lacks is left out. Every column of the table must be
+ * among the row's: a write replaces the whole row, so a column that no row brings could only keep a stale
+ * value. The write time comes last and is not a column of the table.
  */
 final class TableProjection implements Serializable {
   private final String table;
@@ -108,8 +108,8 @@ final class TableProjection implements Serializable {
   }
 
   /**
-   * Refuses a row without a complete key or without its write time. Cassandra would refuse the first, less plainly;
-   * the second it would write with the clock's time, which later figures could not replace.
+   * Refuses a row without a complete key or without its write time. Cassandra would refuse the first, less
+   * plainly; the second it would write with the clock's time, which later figures could not replace.
    */
   void check(InternalRow row) {
     for (int i = 0; i < requiredOrdinals.length; i++) {

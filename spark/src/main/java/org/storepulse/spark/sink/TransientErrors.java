@@ -16,8 +16,9 @@ import java.util.List;
 import java.util.concurrent.CompletionException;
 
 /**
- * Which failures of a write may be gone at the next attempt. Sending again is always safe, since every write carries
- * its own time; this only keeps what can never succeed (a dropped table, a wrong type) from being tried again.
+ * Which failures of a write may be gone at the next attempt. Sending again is always safe, since every write
+ * carries its own time; this only keeps what can never succeed (a dropped table, a wrong type) from being
+ * tried again.
  */
 final class TransientErrors {
   private static final List<Class<? extends Throwable>> TRANSIENT =

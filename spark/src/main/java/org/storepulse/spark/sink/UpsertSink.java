@@ -10,11 +10,13 @@ import org.apache.spark.sql.types.StructType;
 import org.apache.spark.sql.util.CaseInsensitiveStringMap;
 
 /**
- * The data source {@value #SHORT_NAME}: {@code writeStream} in update or append mode, {@code write} in append mode.
+ * The data source {@value #SHORT_NAME}: {@code writeStream} in update or append mode, {@code write} in append
+ * mode.
  *
- * <p>Spark asks for the table while the query is being started, with the rows' schema and the options at hand. All
- * that can be wrong before the first row is found here, so that {@code start} itself fails: see {@link SinkOptions}
- * and {@link TableProjection} for what is refused. Reading is the connector's own data source's business.
+ * <p>Spark asks for the table while the query is being started, with the rows' schema and the options at
+ * hand. All that can be wrong before the first row is found here, so that {@code start} itself fails: see
+ * {@link SinkOptions} and {@link TableProjection} for what is refused. Reading is the connector's own data
+ * source's business.
  */
 public final class UpsertSink implements TableProvider, DataSourceRegister {
   /** The name to give to {@code format}. */

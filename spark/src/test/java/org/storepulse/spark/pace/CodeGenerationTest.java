@@ -31,7 +31,10 @@ class CodeGenerationTest {
               + " d double, money decimal(14,2), wide decimal(38,10), bytes binary, day date,"
               + " visit struct<id: string, money: decimal(30,2), at: timestamp>");
 
-  /** State is found by the bytes of its key: a batch must find what another one wrote, whichever way either ran. */
+  /**
+   * State is found by the bytes of its key: a batch must find what another one wrote, whichever way either
+   * ran.
+   */
   @Test
   void rowsAreTheSameBytesGeneratedAndInterpreted() {
     List<Expression> references = new ArrayList<>();
