@@ -61,11 +61,7 @@ pub(crate) async fn run(services: &Endpoints, options: Options) -> anyhow::Resul
 async fn measure(endpoints: &Endpoints, options: &Options) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let commands = Commands { endpoints, folder: folder.path() };
-    commands.run("setup --quiet").await?;
-    commands.run("users --count 2000 --source simulated").await?;
-    let mut relay = commands.start("relay run")?;
-    relay.says("streaming").await?;
-    let job = commands.start("job run")?;
+    let [relay, job] = commands.line().await?;
     let postgres = provision::connect(&endpoints.pg_url).await?;
     let mut report = Report::new("latency");
     for (index, rate) in options.rates.iter().enumerate() {
@@ -129,7 +125,8 @@ impl Reader {
     async fn connect(endpoints: &Endpoints) -> anyhow::Result<Self> {
         let session = provision::connect_cassandra(&endpoints.cassandra_contact_points).await?;
         let product = format!(
-            "select item_id from {}.sales_by_product where day = ? and hour = ? and minute = ? and item_id = ?",
+            "select item_id from {}.sales_by_product \
+             where day = ? and hour = ? and minute = ? and item_id = ?",
             endpoints.namespace.keyspace()
         );
         Ok(Self { product: session.prepare(product).await?, session })

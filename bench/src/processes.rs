@@ -39,6 +39,15 @@ impl Commands<'_> {
         Ok(command)
     }
 
+    /// Sets up the namespace, with users, and starts the relay and the job of its line.
+    pub(crate) async fn line(&self) -> anyhow::Result<[Process; 2]> {
+        self.run("setup --quiet").await?;
+        self.run("users --count 2000 --source simulated").await?;
+        let mut relay = self.start("relay run")?;
+        relay.says("streaming").await?;
+        Ok([relay, self.start("job run")?])
+    }
+
     /// Runs one to its end and returns what it printed.
     pub(crate) async fn run(&self, words: &str) -> anyhow::Result<String> {
         let output = self.command(words)?.output().await?;

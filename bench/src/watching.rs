@@ -57,11 +57,7 @@ pub(crate) async fn run(services: &Endpoints, options: Options) -> anyhow::Resul
 async fn measure(endpoints: &Endpoints, options: Options) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let commands = Commands { endpoints, folder: folder.path() };
-    commands.run("setup --quiet").await?;
-    commands.run("users --count 2000 --source simulated").await?;
-    let mut relay = commands.start("relay run")?;
-    relay.says("streaming").await?;
-    let job = commands.start("job run")?;
+    let [relay, job] = commands.line().await?;
     let postgres = provision::connect(&endpoints.pg_url).await?;
     if options.days > 0 {
         let start = chrono::Utc::now() - chrono::TimeDelta::days(i64::from(options.days));

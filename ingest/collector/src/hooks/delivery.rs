@@ -5,11 +5,11 @@ use std::str::FromStr as _;
 use chrono::{DateTime, SecondsFormat, Utc};
 use contracts::Reason;
 use contracts::ids;
-use contracts::money::Exact;
+use contracts::money::{Exact, minor_units};
 use contracts::printable::printable_within;
 use contracts::validation::MAX_ORDER_LINES;
 use ingest::store::{OtherEvent, OtherKind, ShopOrder, ShopRefund};
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -186,6 +186,13 @@ pub(super) fn text(value: &Value) -> Value {
 /// The elements of a list.
 pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// A sum with as many decimal places as its currency has, or two where it cannot be read: then it is refused
+/// with its line.
+pub(super) fn rounded(sum: Decimal, currency: &Value) -> Decimal {
+    let places = currency.as_str().and_then(|code| code.parse().ok()).map_or(2, minor_units);
+    sum.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero)
 }
 
 /// An instant as records have it, not after it came: clocks differ.

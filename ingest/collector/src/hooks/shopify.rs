@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use contracts::Reason;
-use contracts::money::minor_units;
-use rust_decimal::{Decimal, RoundingStrategy};
+use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::System;
 use super::delivery::{
-    Delivery, Head, Line, Parts, ToldRefund, id, list, order, refunds_of, sum, text, whole, written,
+    Delivery, Head, Line, Parts, ToldRefund, id, list, order, refunds_of, rounded, sum, text, whole, written,
 };
 use crate::item::Mapped;
 
@@ -109,17 +108,12 @@ fn of_line(line: &Value, currency: &Value, is_cancelled: bool, refunded: &BTreeM
         let current = if is_cancelled { 0 } else { i64::from(current) };
         let sold = i32::try_from((current + back).min(i64::from(units))).unwrap_or(units);
         let share = paid.checked_mul(sold.into())?.checked_div(units.into())?;
-        let places = currency.as_str().and_then(|code| code.parse().ok()).map_or(2, minor_units);
-        let share = if sold == units { paid } else { rounded(share, places) };
+        let share = if sold == units { paid } else { rounded(share, currency) };
         Some((units, sold, share))
     });
     let mut fields = product(line);
     fields.push(("currency", text(currency)));
     Line { key, fields, sums, by_units: true }
-}
-
-fn rounded(sum: Decimal, places: u32) -> Decimal {
-    sum.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero)
 }
 
 fn product(line: &Value) -> Vec<(&'static str, Value)> {

@@ -7,35 +7,32 @@
 
 use chrono::{DateTime, Utc};
 use contracts::Reason;
-use contracts::money::minor_units;
 use ingest::store::ShopRefund;
-use rust_decimal::{Decimal, RoundingStrategy};
+use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::{instant, product};
 use crate::hooks::ToldRefund;
-use crate::hooks::delivery::{Head, id, list, sum, text, whole, written};
+use crate::hooks::delivery::{Head, id, list, rounded, sum, text, whole, written};
 use crate::item::Mapped;
 
 /// What an order costs.
-struct Costs {
+struct Costs<'a> {
     /// Its lines as they are counted, and with their tax.
     products: [Decimal; 2],
     /// Each line with its tax.
     lines: Vec<Decimal>,
     /// Shipping and fees with their tax.
     rest: Option<Decimal>,
-    /// Decimal places of the currency.
-    places: u32,
+    currency: &'a Value,
 }
 
-impl Costs {
+impl<'a> Costs<'a> {
     /// Nothing where a sum of the order cannot be read.
-    fn of(told: &Value) -> Option<Self> {
+    fn of(told: &'a Value) -> Option<Self> {
         let includes_tax = told["prices_include_tax"] == true;
-        // A currency that cannot be read is refused with each line.
-        let places = told["currency"].as_str().and_then(|code| code.parse().ok()).map_or(2, minor_units);
-        let mut costs = Self { products: [Decimal::ZERO; 2], lines: Vec::new(), rest: None, places };
+        let currency = &told["currency"];
+        let mut costs = Self { products: [Decimal::ZERO; 2], lines: Vec::new(), rest: None, currency };
         for line in list(&told["line_items"]) {
             let (total, tax) = (sum(&line["total"])?, sum(&line["total_tax"]).unwrap_or_default());
             let with_tax = total.checked_add(tax)?;
@@ -55,7 +52,7 @@ impl Costs {
         let [counted, with_tax] = self.products;
         let share = sums.checked_mul(counted).and_then(|sums| sums.checked_div(with_tax));
         let share = share.filter(|_| counted != with_tax && with_tax > Decimal::ZERO).unwrap_or(sums);
-        share.round_dp_with_strategy(self.places, RoundingStrategy::MidpointAwayFromZero)
+        rounded(share, self.currency)
     }
 }
 
