@@ -13,6 +13,21 @@ use uuid::Uuid;
 /// it started.
 pub(crate) const NO_DATA_BATCHES: &str = "spark.sql.streaming.noDataMicroBatches.enabled";
 
+/// Where a query keeps its state between micro-batches. Frozen into a checkpoint at its first batch.
+pub(crate) const STATE_STORE: &str = "spark.sql.streaming.stateStore.providerClass";
+
+/// In the executor's heap, twice over while a micro-batch changes it: the fastest for few rows.
+pub(crate) const STATE_IN_HEAP: &str =
+    "org.apache.spark.sql.execution.streaming.state.HDFSBackedStateStoreProvider";
+
+/// On the executor's disk, beside the heap: for as many rows as there are visits within the watermark's delay.
+pub(crate) const STATE_ON_DISK: &str =
+    "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider";
+
+/// What state on disk collects in memory before it writes, in MiB: a task's store has two such buffers. A
+/// limit for all memory that it takes exists, too, but 3.5 fails the task that reaches it.
+const STATE_WRITE_BUFFER_MB: u32 = 32;
+
 /// Into how many tasks rows are shuffled.
 pub(crate) const SHUFFLE_PARTITIONS_SETTING: &str = "spark.sql.shuffle.partitions";
 
@@ -95,6 +110,10 @@ pub async fn join(remote: &str, session_id: Uuid) -> Result<SparkSession, CallEr
             (NO_DATA_BATCHES, "false".to_owned()),
             // Asked for every second, so a few are enough; the server would send a hundred.
             ("spark.sql.streaming.numRecentProgressUpdates", "16".to_owned()),
+            (STATE_STORE, STATE_IN_HEAP.to_owned()),
+            ("spark.sql.streaming.stateStore.rocksdb.writeBufferSizeMB", STATE_WRITE_BUFFER_MB.to_string()),
+            // A micro-batch keeps what it changed, not files of all that there is.
+            ("spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled", "true".to_owned()),
             // Sketches are aggregated as objects; past 128 groups in a task that would fall back to sorting.
             ("spark.sql.objectHashAggregate.sortBased.fallbackThreshold", "100000".to_owned()),
             // A micro-batch is small: coordination between its stages costs more than skew would.

@@ -68,7 +68,9 @@ impl Site {
         } else {
             // Spark would take these for the driver's too, against spark.driver.memory.
             let tmp = self.tmp.display();
-            let small = format!("-XX:+UseSerialGC -Duser.timezone=UTC -Djava.io.tmpdir={tmp}");
+            let small = format!(
+                "-XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Duser.timezone=UTC -Djava.io.tmpdir={tmp}"
+            );
             variables.push(("SPARK_DAEMON_MEMORY", DAEMON_MEMORY.to_owned()));
             variables.push(("SPARK_DAEMON_JAVA_OPTS", small));
             variables.push(("SPARK_WORKER_OPTS", WORKER_OPTIONS.to_owned()));
