@@ -1,15 +1,15 @@
 """
-### Forget who was forgotten
+### Remove the runs of `erase_user`
 
-A run of `erase_user` holds the user's id in its parameters. Once it has succeeded, this removes the run with
-all that Airflow keeps of it, and its logs. What is left is how many there were, here.
+The parameters of an `erase_user` run contain the id of the erased user. After the run has succeeded, this DAG
+deletes the run from Airflow, together with its log. Its task returns the number of deleted runs.
 
-- **Runs by itself** after every `erase_user`. Started by hand it does the same for whatever was left behind.
-- **A run that failed stays**, with its id: the user is not forgotten yet. It is removed after the try that
-  succeeds.
-- **Running it again** finds nothing more to remove.
-- Its password is the one that Airflow's page has for `admin`. It asks Airflow's own API, as somebody at the
-  page would.
+- **Schedule**: Airflow triggers this DAG after every `erase_user` run that succeeds. You can also trigger it
+  manually. It then deletes every successful run that is still there.
+- **Failed runs stay.** The user of a failed run is not erased yet. Clear the task of that run. This DAG
+  deletes the run after it has succeeded.
+- **A second run is safe.** It finds nothing to delete.
+- **Access**: the task logs in to Airflow's REST API as `admin`, with the password of the web page.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ENDS_WITHIN_S = 120
     doc_md=__doc__,
 )
 def erase_traces():
-    @task(doc_md="Removes the runs of `erase_user` that have succeeded, and their logs.")
+    @task(doc_md="Deletes the successful runs of `erase_user` and their logs. Returns the number of deleted runs.")
     def remove() -> int:
         api, removed, until = Api(), 0, time.monotonic() + ENDS_WITHIN_S
         while True:
@@ -51,7 +51,7 @@ def erase_traces():
             if not open_runs:
                 return removed
             if time.monotonic() > until:
-                raise AirflowException(f"{len(open_runs)} runs of {DAG} have not ended: tried again later")
+                raise AirflowException(f"{len(open_runs)} runs of {DAG} have not ended: Airflow retries this task")
             # The API tells no end: the next look is a request away.
             time.sleep(1)
 

@@ -1,17 +1,17 @@
 """
-### Forget one user
+### Erase one user
 
-`storepulse erase` removes a user and all that stands under the user's id from PostgreSQL, Kafka and Cassandra.
-Started by hand, with the user's id (a UUID, as in `raw.users.user_id`). Anything else is refused before a run
-is made.
+The task runs `storepulse erase`. The command deletes a user, and everything stored under the user's id, from
+PostgreSQL, Kafka and Cassandra.
 
-- **Running it again** is safe: what is erased stays erased, and a run that died half way is finished by the
-  next try.
-- The id stands in the run's parameters, and nothing else about the user does. In its log it shows as `***`.
-  After a run that succeeded, `erase_traces` removes the run and its log.
-- Start it on the page or over the API: `airflow dags trigger` writes the words of its command into Airflow's
-  list of events, where they stay.
-- **When it fails** an alert goes out, and the user is not forgotten yet: clear the task.
+- **Schedule**: none. Trigger this DAG manually with the user's id. The id is a UUID from `raw.users.user_id`.
+  Airflow rejects any other value before it creates a run.
+- **A second run is safe.** Erased data stays erased. If a run stops halfway, the next try completes it.
+- **The id is stored in the run's parameters.** Airflow stores no other data about the user. The log shows the
+  id as `***`. After the run has succeeded, `erase_traces` deletes the run and its log.
+- **Trigger the DAG on this page or through the API.** Do not use `airflow dags trigger`: Airflow writes the
+  arguments of that command to its audit log, and nothing deletes them there.
+- **If the task fails**, Airflow sends an alert. The user is not erased yet. Clear the task.
 """
 
 from __future__ import annotations
@@ -36,12 +36,16 @@ UUID = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]
     max_active_runs=1,
     default_args=task_defaults(timedelta(minutes=30)),
     deadline=deadline("erase_user", timedelta(hours=1)),
-    params={"user_id": Param(type="string", pattern=UUID, description="raw.users.user_id of the user to forget")},
+    params={
+        "user_id": Param(
+            type="string", pattern=UUID, description="id of the user to erase, from raw.users.user_id"
+        )
+    },
     tags=["storepulse", "privacy"],
     doc_md=__doc__,
 )
 def erase_user():
-    @task(doc_md="`storepulse erase <user id>`: removes the user everywhere.", outlets=[ERASED])
+    @task(doc_md="Runs `storepulse erase <user id>`. The command deletes the user from every service.", outlets=[ERASED])
     def erase() -> dict[str, Any]:
         user_id = get_current_context()["params"]["user_id"]
         for written in {user_id, user_id.lower()}:

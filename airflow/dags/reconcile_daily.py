@@ -1,16 +1,23 @@
 """
-### Yesterday, put right and proved
+### Repair and verify the last days
 
-`reconcile` computes closed windows again, late records included, and writes where a figure differs; `ledger` asks whether
-every record of the day is accounted for at each stage; `verify` compares every table with SQL over the raw rows.
+The DAG runs three commands, one after another:
 
-- Runs at 00:20 UTC for the day before: windows are closed 11 min after their end. Needs relay and job running.
-- **From the day before yesterday on** (parameter `days`), so that a night that was missed, and late records that came a
-  day later, are made up for by the next one. Longer gaps: trigger it with more `days`; it does not catch up day by day.
-- **Running it again changes nothing**: a repair has a revision of its own and writes only what differs.
-- **When it fails** an alert goes out. `reconcile`: Spark or Cassandra away, try again by clearing the task. `ledger` and
-  `verify` name the stage or the rows; see docs/operations.md. They are tried again once, since a line that is behind
-  may be through by then.
+1. `reconcile` computes closed windows again and includes late records. It writes only the figures that
+   differ.
+2. `ledger` checks that every record of these days is accounted for at each stage.
+3. `verify` compares every table with the result of SQL on the raw rows.
+
+- **Schedule**: daily at 00:20 UTC, for the days before. A window is closed 11 minutes after its end. The
+  relay and the job must be running.
+- **Days**: a run covers the last two days by default. It therefore repairs records that arrived a day late,
+  and it makes up for one missed night. After a longer gap, trigger the DAG with a larger `days`. Airflow does
+  not catch up on missed runs.
+- **A second run changes nothing.** Each repair has its own revision and writes only the figures that differ.
+- **If a task fails**, Airflow sends an alert.
+    - `reconcile` fails if Spark or Cassandra does not answer. Clear the task.
+    - `ledger` names the stage and `verify` names the rows that are wrong. See docs/operations.md. Airflow
+      retries these tasks once, because the line may have caught up by then.
 """
 
 from __future__ import annotations
@@ -37,7 +44,15 @@ def instant(at) -> str:
     max_active_runs=1,
     default_args=task_defaults(timedelta(hours=2), retries=3),
     deadline=deadline("reconcile_daily", timedelta(hours=4)),
-    params={"days": Param(2, type="integer", minimum=1, maximum=400, description="days up to the interval's end")},
+    params={
+        "days": Param(
+            2,
+            type="integer",
+            minimum=1,
+            maximum=400,
+            description="number of days to repair and verify, up to the end of the data interval",
+        )
+    },
     tags=["storepulse", "audit"],
     doc_md=__doc__,
 )
@@ -49,17 +64,17 @@ def reconcile_daily():
         end = end.replace(hour=0, minute=0, second=0, microsecond=0)
         return instant(end - context["params"]["days"] * DAY), instant(end)
 
-    @task(doc_md="`storepulse reconcile`: puts closed windows right.")
+    @task(doc_md="Runs `storepulse reconcile`. The command repairs closed windows.")
     def reconcile() -> None:
         start, end = days()
         storepulse("reconcile", "--from", start, "--to", end)
 
-    @task(doc_md="`storepulse ledger`: fails with the stage where records do not balance.", retries=1)
+    @task(doc_md="Runs `storepulse ledger`. The task fails if records do not balance, and names the stage.", retries=1)
     def ledger() -> None:
         start, end = days()
         storepulse("ledger", "--from", start, "--to", end)
 
-    @task(doc_md="`storepulse verify`: fails with the rows that differ.", retries=1)
+    @task(doc_md="Runs `storepulse verify`. The task fails if rows differ, and names them.", retries=1)
     def verify() -> None:
         storepulse("verify")
 

@@ -1,18 +1,21 @@
 """
-### What is old goes
+### Delete old data
 
-`storepulse retention` drops whole days of `raw.events`, of Kafka's topics and of Cassandra's tables by policy.
-It moves the retention floor, below which `verify` and `reconcile` expect nothing any more.
+The task runs `storepulse retention`. The command drops whole days from `raw.events`, from Kafka's topics and
+from Cassandra's tables. It also moves the retention floor. `verify` and `reconcile` expect no data from
+before the floor.
 
-- **Off until somebody sets it**: the Airflow variable `retention_days`. 400 keeps a year, and a month to
-  compare with the year before. Without it runs are skipped, and nothing is removed. A run can be given a number
-  as parameter `keep_days`.
-- Runs at 02:20 UTC, behind `reconcile_daily`: a day is dropped after its last repair.
-- **Running it again** finds nothing more to drop. The policy counts from today, so an old interval that is run
-  again drops nothing that today's run keeps. It does not catch up: one run does the work of all that were
-  missed.
-- **What was dropped is gone**, and events from before it are not taken any more. A shorter number takes effect
-  with the next run. Try it with `storepulse retention --keep-days N --dry-run` first.
+- **Retention is off by default.** To turn it on, set the Airflow variable `retention_days`. The value 400
+  keeps one year, and one month to compare with the year before. Without the variable, Airflow skips the task
+  and nothing is deleted. The parameter `keep_days` overrides the variable for one run.
+- **Schedule**: daily at 02:20 UTC. `reconcile_daily` has then repaired the day for the last time.
+- **A second run is safe.** It finds nothing more to drop. The number of days counts back from today and not
+  from the data interval, so an old run drops nothing that today's run keeps. Airflow does not catch up on
+  missed runs: one run does the work of all of them.
+- **Dropped data cannot be restored.** Storepulse also rejects new events from before the floor. A smaller
+  number of days takes effect with the next run. Try it first with
+  `storepulse retention --keep-days N --dry-run`.
+- **If the task fails**, Airflow sends an alert. Clear the task: it continues where it stopped.
 """
 
 from __future__ import annotations
@@ -40,18 +43,21 @@ FEWEST_DAYS = 2
     deadline=deadline("retention_daily", timedelta(hours=2)),
     params={
         "keep_days": Param(
-            None, type=["null", "integer"], minimum=FEWEST_DAYS, description="instead of the variable retention_days"
+            None,
+            type=["null", "integer"],
+            minimum=FEWEST_DAYS,
+            description="number of days to keep; overrides the variable retention_days for this run",
         )
     },
     tags=["storepulse", "privacy"],
     doc_md=__doc__,
 )
 def retention_daily():
-    @task(doc_md="`storepulse retention --keep-days N`: drops what is older.")
+    @task(doc_md="Runs `storepulse retention --keep-days N`. The command drops the days before the last N days.")
     def drop_old_days() -> dict[str, Any]:
         keep_days = get_current_context()["params"]["keep_days"] or Variable.get("retention_days", default=None)
         if keep_days is None:
-            raise AirflowSkipException("retention is off: set the variable retention_days to the days that are to be kept")
+            raise AirflowSkipException("retention is off: set the variable retention_days to the number of days to keep")
         if not str(keep_days).isdecimal() or int(keep_days) < FEWEST_DAYS:
             raise AirflowFailException(f"the variable retention_days is {keep_days!r}: set it to {FEWEST_DAYS} or more")
         return storepulse_json("retention", "--keep-days", str(keep_days))

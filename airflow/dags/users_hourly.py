@@ -1,18 +1,21 @@
 """
-### New users every hour
+### Ingest new users every hour
 
-Fetches a page of users from randomuser.me, stores them in `raw.users` and checks what came.
+The DAG fetches one page of users from randomuser.me, stores them in `raw.users` and checks the result.
 
-- **Which page** follows from the data interval alone: the API is asked with the seed `hour-YYYYMMDDHH`, and the same
-  seed gives the same users. A rerun of an old interval therefore adds nobody and changes nothing but ages, which the
-  API computes on request. This holds per source: keep the variable as it is for old intervals.
-- **Source**: the Airflow variable `users_source` is `api` (default) or `simulated` (a local server with the same JSON).
-  There is no `auto` here: an hour that fell back would have other users when it is run again.
-- **When the API fails** nothing of a page is stored that did not come whole; the task is tried again after 1, 2, 4 and
-  8 min, and then alerts. Users have no time of their own, so a missed hour loses nothing and the DAG does not catch
-  up; `airflow backfill create --dag-id users_hourly --from-date … --to-date …` runs hours that are wanted all the same.
-- **Check**: all users stored, no empty fields, ages and countries plausible, at most 5 % set aside. It fails at once, since a
-  second look would see the same. Look at `storepulse quarantine list --summary`, then clear the task.
+- **Page**: the data interval alone determines the page. The task calls the API with the seed
+  `hour-YYYYMMDDHH`, and the API returns the same users for the same seed. If you run an old interval again,
+  no user is added. Only ages can change, because the API computes them at each request.
+- **Source**: the Airflow variable `users_source` is `api` (the default) or `simulated` (a local server with
+  the same JSON). Each source has its own users, so keep the value when you run old intervals again. There is
+  no `auto` here: a run that fell back to the other source would store other users the next time.
+- **If the API fails**, an incomplete page is not stored. Airflow retries the task after 1, 2, 4 and 8
+  minutes. Then it sends an alert. A missed hour loses no data, because users have no time of their own.
+  Airflow therefore does not catch up on missed runs. To run them anyway:
+  `airflow backfill create --dag-id users_hourly --from-date … --to-date …`.
+- **Check**: all users of the page are stored. No field is empty. Ages and countries are plausible. At most
+  5 % of the records are in quarantine. Airflow does not retry a failed check, because the result would be the
+  same. Run `storepulse quarantine list --summary`, then clear the task.
 """
 
 from __future__ import annotations
@@ -38,12 +41,19 @@ SOURCES = ("api", "simulated")
     max_active_runs=1,
     default_args=task_defaults(timedelta(minutes=10)),
     deadline=deadline("users_hourly", timedelta(minutes=45)),
-    params={"users": Param(100, type="integer", minimum=1, maximum=5000, description="users an hour, in one page")},
+    params={
+        "users": Param(
+            100, type="integer", minimum=1, maximum=5000, description="number of users to fetch, in one page"
+        )
+    },
     tags=["storepulse", "ingest"],
     doc_md=__doc__,
 )
 def users_hourly():
-    @task(doc_md="`storepulse ingest users`: extracts the interval's page, loads it, and tells what became of each record.")
+    @task(
+        doc_md="Runs `storepulse ingest users`. The command fetches the page of the interval and stores it. "
+        "The task returns how many records were fetched, stored and set aside."
+    )
     def ingest() -> dict[str, Any]:
         context = get_current_context()
         start, _ = interval(context, timedelta(hours=1))
@@ -53,7 +63,10 @@ def users_hourly():
         words = ["ingest", "users", "--source", source, "--seed", f"hour-{start:%Y%m%d%H}"]
         return storepulse_json(*words, "--count", str(context["params"]["users"]))
 
-    @task(doc_md="Judges counts and rows of the interval; fails with what is wrong.")
+    @task(
+        doc_md="Checks the counts and the stored rows of the interval. The task fails if something is wrong, "
+        "and names it."
+    )
     def check_quality(account: dict[str, Any]) -> None:
         quality.check(account)
 

@@ -73,7 +73,7 @@ async fn measure(endpoints: &Endpoints, options: &Options) -> anyhow::Result<()>
         let (busy, took) = (machine_time()?.saturating_sub(busy), began.elapsed());
         simulator.stop().await?;
         let at = format!("{} tagged orders at {rate} events/s", lags_ms.len());
-        let (p50, p99) = if *rate <= 1_000 { ("<= 700", "<= 1,500") } else { ("-", "<= 3,000") };
+        let (p50, p99) = if *rate <= 1_000 { ("<= 700", "<= 1,500") } else { ("", "<= 3,000") };
         report.once(&format!("{at}: p50"), percentile(&mut lags_ms, 50), "ms", p50);
         report.once(&format!("{at}: p99"), percentile(&mut lags_ms, 99), "ms", p99);
         report.once(&format!("{at}: longest"), percentile(&mut lags_ms, 100), "ms", "");

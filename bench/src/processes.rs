@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use contracts::endpoints::{Endpoints, variable};
+use contracts::endpoints::Endpoints;
 use tokio::process::{Child, Command};
 use tokio_postgres::Client;
 
@@ -26,16 +26,7 @@ impl Commands<'_> {
         let program = std::env::current_exe()?.with_file_name("storepulse");
         ensure!(program.is_file(), "{} is missing: run `make build`", program.display());
         let mut command = Command::new(program);
-        let endpoints = self.endpoints.clone();
-        command.args(words.split(' ')).kill_on_drop(true).envs([
-            (variable::PG_URL, endpoints.pg_url.as_str().to_owned()),
-            (variable::KAFKA_BROKERS, endpoints.kafka_brokers),
-            (variable::SCHEMA_REGISTRY_URL, endpoints.schema_registry_url.as_str().to_owned()),
-            (variable::CASSANDRA_CONTACT_POINTS, endpoints.cassandra_contact_points),
-            (variable::SPARK_REMOTE, endpoints.spark_remote.as_str().to_owned()),
-            (variable::CHECKPOINT_ROOT, endpoints.checkpoint_root),
-            (variable::NAMESPACE, endpoints.namespace.to_string()),
-        ]);
+        command.args(words.split(' ')).kill_on_drop(true).envs(self.endpoints.variables());
         Ok(command)
     }
 

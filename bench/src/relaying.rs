@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use contracts::endpoints::{Endpoints, variable};
+use contracts::endpoints::Endpoints;
 use contracts::{Namespace, User};
 use ingest::clock::Clock;
 use ingest::source::simulator::{
@@ -153,13 +153,7 @@ impl Relay {
     fn start(endpoints: &Endpoints, backlog: u64) -> anyhow::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args([PROCESS, "--events", &backlog.to_string()])
-            .env(variable::PG_URL, endpoints.pg_url.as_str())
-            .env(variable::KAFKA_BROKERS, &endpoints.kafka_brokers)
-            .env(variable::SCHEMA_REGISTRY_URL, endpoints.schema_registry_url.as_str())
-            .env(variable::CASSANDRA_CONTACT_POINTS, &endpoints.cassandra_contact_points)
-            .env(variable::SPARK_REMOTE, endpoints.spark_remote.as_str())
-            .env(variable::CHECKPOINT_ROOT, &endpoints.checkpoint_root)
-            .env(variable::NAMESPACE, endpoints.namespace.to_string())
+            .envs(endpoints.variables())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

@@ -21,8 +21,8 @@ struct Figure {
     median: f64,
     low: f64,
     high: f64,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    limit: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    limit: String,
 }
 
 impl Report {
@@ -43,14 +43,14 @@ impl Report {
     pub(crate) fn runs(&mut self, what: &str, unit: &'static str, values: &mut [f64]) -> f64 {
         let (low, median, high) = crate::spread(values);
         println!("{what:<44} {median:>10.0} {unit}   ({low:.0} to {high:.0})");
-        self.figures.push(Figure { what: what.to_owned(), unit, median, low, high, limit: "" });
+        self.figures.push(Figure { what: what.to_owned(), unit, median, low, high, limit: String::new() });
         median
     }
 
     /// One figure, measured once, and what it should be.
-    pub(crate) fn once(&mut self, what: &str, value: f64, unit: &'static str, limit: &'static str) {
+    pub(crate) fn once(&mut self, what: &str, value: f64, unit: &'static str, limit: &str) {
         println!("{what:<58} {value:>10.2} {unit:<12} {limit}");
-        let what = what.to_owned();
+        let (what, limit) = (what.to_owned(), limit.to_owned());
         self.figures.push(Figure { what, unit, median: value, low: value, high: value, limit });
     }
 

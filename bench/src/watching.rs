@@ -19,6 +19,7 @@ use self::browser::{Stream, Visitor, crowd};
 use self::marked::Marking;
 use crate::percentile;
 use crate::processes::{Commands, drained, memory_mib, processor_time};
+use crate::report::Report;
 
 /// How long the history may take to be worked off.
 const DRAINED: Duration = Duration::from_secs(600);
@@ -76,23 +77,19 @@ async fn measure(endpoints: &Endpoints, options: Options) -> anyhow::Result<()> 
         "http://{}",
         base.context("the console does not say where it listens")?.trim_end_matches('/')
     );
-    let line = Line { commands: &commands, base, pid: console.pid()?, postgres };
+    let report = Report::new("console");
+    let mut line = Line { commands: &commands, base, pid: console.pid()?, postgres, report };
     line.measure(options).await?;
 
     let mut sessions = Vec::new();
     let open = crowd(&commands, &line.base, &mut sessions, 50).await?;
     let ended = console.stop().await?;
     drop(open);
-    row("SIGTERM with 50 open streams", ended.as_secs_f64() * 1_000.0, "ms", "2,000");
+    line.report.once("SIGTERM with 50 open streams", ended.as_secs_f64() * 1_000.0, "ms", "<= 2,000");
     for process in [simulator, job, relay] {
         process.stop().await?;
     }
-    Ok(())
-}
-
-/// One line of the table.
-fn row(what: &str, measured: f64, unit: &str, limit: &str) {
-    println!("{what:<58} {measured:>10.1} {unit:<12} limit {limit}");
+    line.report.end()
 }
 
 /// The console with its line.
@@ -101,6 +98,7 @@ struct Line<'a> {
     base: String,
     pid: u32,
     postgres: Client,
+    report: Report,
 }
 
 /// What a stretch of time came to.
@@ -114,16 +112,16 @@ struct Stretch {
 }
 
 impl Line<'_> {
-    async fn measure(&self, options: Options) -> anyhow::Result<()> {
+    async fn measure(&mut self, options: Options) -> anyhow::Result<()> {
         let mut sessions = vec![Visitor::enter(self.commands, &self.base, "bench-0").await?];
         self.loaded(&sessions[0]).await?;
-        row("memory after the start, all days in memory", memory_mib(self.pid)?, "MiB", "80");
+        self.report.once("memory after the start, all days in memory", memory_mib(self.pid)?, "MiB", "<= 80");
         self.readers(&mut sessions, Duration::from_secs(options.seconds)).await?;
         self.pages(&sessions[0]).await?;
         self.orders(&sessions[0], options.orders).await?;
         self.search(&sessions[0]).await?;
         self.ledger(&sessions[0]).await?;
-        row("memory after searches", memory_mib(self.pid)?, "MiB", "80");
+        self.report.once("memory after searches", memory_mib(self.pid)?, "MiB", "<= 80");
         self.hours(&sessions[0], options.minutes).await
     }
 
@@ -141,17 +139,37 @@ impl Line<'_> {
     }
 
     /// Processor time, queries and drawing, with more and more readers; and what ten of them do to the line.
-    async fn readers(&self, sessions: &mut Vec<Visitor>, over: Duration) -> anyhow::Result<()> {
-        let limits = [(0, "1"), (1, "6"), (10, "7"), (50, "9")];
+    async fn readers(&mut self, sessions: &mut Vec<Visitor>, over: Duration) -> anyhow::Result<()> {
+        let limits = [(0, "<= 1"), (1, "<= 6"), (10, "<= 7"), (50, "<= 9")];
         for (readers, limit) in limits {
             let open = crowd(self.commands, &self.base, sessions, readers).await?;
             let told = self.over(over).await?;
-            row(&format!("processor, {readers} readers"), told.processor_pct, "% of a core", limit);
-            row(&format!("  postgresql, {readers} readers"), told.postgres_per_s, "queries/s", "3");
-            row(&format!("  cassandra, {readers} readers"), told.cassandra_per_s, "queries/s", "20");
-            row(&format!("  kafka, {readers} readers"), told.kafka_per_s, "requests/s", "10");
+            self.report.once(
+                &format!("processor, {readers} readers"),
+                told.processor_pct,
+                "% of a core",
+                limit,
+            );
+            self.report.once(
+                &format!("postgresql, {readers} readers"),
+                told.postgres_per_s,
+                "queries/s",
+                "<= 3",
+            );
+            self.report.once(
+                &format!("cassandra, {readers} readers"),
+                told.cassandra_per_s,
+                "queries/s",
+                "<= 20",
+            );
+            self.report.once(&format!("kafka, {readers} readers"), told.kafka_per_s, "requests/s", "<= 10");
             if readers > 0 {
-                row(&format!("  drawing, {readers} readers"), told.drawing_ms, "ms a tick", "3");
+                self.report.once(
+                    &format!("drawing, {readers} readers"),
+                    told.drawing_ms,
+                    "ms a tick",
+                    "<= 3",
+                );
             }
             drop(open);
         }
@@ -163,8 +181,8 @@ impl Line<'_> {
             drop(open);
         }
         let (without, with) = (percentile(&mut without, 50), percentile(&mut with, 50));
-        row("the line's p50, nobody looking", without, "ms", "-");
-        row("the line's p50, ten readers", with, "ms", &format!("{:.0}", without * 1.05));
+        self.report.once("the line's p50, nobody looking", without, "ms", "");
+        self.report.once("the line's p50, ten readers", with, "ms", &format!("<= {:.0}", without * 1.05));
         Ok(())
     }
 
@@ -210,21 +228,21 @@ impl Line<'_> {
         Ok(told)
     }
 
-    async fn pages(&self, visitor: &Visitor) -> anyhow::Result<()> {
+    async fn pages(&mut self, visitor: &Visitor) -> anyhow::Result<()> {
         visitor.ask("/").await?;
         let mut first_bytes = Vec::with_capacity(PAGES);
         for _ in 0..PAGES {
             first_bytes.push(visitor.ask("/").await?.1.as_secs_f64() * 1_000.0);
         }
-        row("first byte of Live, p50", percentile(&mut first_bytes, 50), "ms", "-");
-        row("first byte of Live, p99", percentile(&mut first_bytes, 99), "ms", "20");
+        self.report.once("first byte of Live, p50", percentile(&mut first_bytes, 50), "ms", "");
+        self.report.once("first byte of Live, p99", percentile(&mut first_bytes, 99), "ms", "<= 20");
         let weight = visitor.weigh("/").await?;
-        row("files of Live, compressed", weight.bytes as f64 / 1_024.0, "KiB", "80");
-        row("files of Live", weight.requests as f64, "requests", "9");
+        self.report.once("files of Live, compressed", weight.bytes as f64 / 1_024.0, "KiB", "<= 80");
+        self.report.once("files of Live", weight.requests as f64, "requests", "<= 9");
         Ok(())
     }
 
-    async fn orders(&self, visitor: &Visitor, orders: usize) -> anyhow::Result<()> {
+    async fn orders(&mut self, visitor: &Visitor, orders: usize) -> anyhow::Result<()> {
         let page: Stream = visitor.watch("live").await?;
         let mut marking = Marking::new(self.commands.endpoints).await?;
         if orders > 0 {
@@ -246,19 +264,49 @@ impl Line<'_> {
         let mut figure = of(|order| order.figure_ms);
         let mut behind = of(|order| order.figure_ms - order.stored_ms);
         println!("{orders} marked orders at {} apart, from their commit", APART.as_secs());
-        row("  among the orders as they come in, p50", percentile(&mut ticker, 50), "ms", "300");
-        row("  among the orders as they come in, p99", percentile(&mut ticker, 99), "ms", "1,000");
-        row("  in Cassandra, the line's own lag, p50", percentile(&mut stored, 50), "ms", "-");
-        row("  in Cassandra, the line's own lag, p99", percentile(&mut stored, 99), "ms", "-");
-        row("  in the figures, p50", percentile(&mut figure, 50), "ms", "-");
-        row("  in the figures, p99", percentile(&mut figure, 99), "ms", "-");
-        row("  in the figures after Cassandra, p50", percentile(&mut behind, 50), "ms", "800");
-        row("  in the figures after Cassandra, p99", percentile(&mut behind, 99), "ms", "800");
+        self.report.once(
+            "marked orders, among those as they come in, p50",
+            percentile(&mut ticker, 50),
+            "ms",
+            "<= 300",
+        );
+        self.report.once(
+            "marked orders, among those as they come in, p99",
+            percentile(&mut ticker, 99),
+            "ms",
+            "<= 1,000",
+        );
+        self.report.once(
+            "marked orders, in Cassandra (the line's own lag), p50",
+            percentile(&mut stored, 50),
+            "ms",
+            "",
+        );
+        self.report.once(
+            "marked orders, in Cassandra (the line's own lag), p99",
+            percentile(&mut stored, 99),
+            "ms",
+            "",
+        );
+        self.report.once("marked orders, in the figures, p50", percentile(&mut figure, 50), "ms", "");
+        self.report.once("marked orders, in the figures, p99", percentile(&mut figure, 99), "ms", "");
+        self.report.once(
+            "marked orders, in the figures after Cassandra, p50",
+            percentile(&mut behind, 50),
+            "ms",
+            "<= 800",
+        );
+        self.report.once(
+            "marked orders, in the figures after Cassandra, p99",
+            percentile(&mut behind, 99),
+            "ms",
+            "<= 800",
+        );
         Ok(())
     }
 
     /// Reads the topic of events without finding anything.
-    async fn search(&self, visitor: &Visitor) -> anyhow::Result<()> {
+    async fn search(&mut self, visitor: &Visitor) -> anyhow::Result<()> {
         let topic = self.commands.endpoints.namespace.events_topic(1);
         let (mut scanned, mut took_ms, mut cursor) = (0.0, 0.0, None::<String>);
         let before = memory_mib(self.pid)?;
@@ -279,19 +327,24 @@ impl Line<'_> {
                 break;
             }
         }
-        row("search without a match", scanned / took_ms * 1_000.0, "records/s", "50,000");
-        row("  memory it adds", largest - before, "MiB", "32");
+        self.report.once("search without a match", scanned / took_ms * 1_000.0, "records/s", ">= 50,000");
+        self.report.once("memory that the search adds", largest - before, "MiB", "<= 32");
         Ok(())
     }
 
-    async fn ledger(&self, visitor: &Visitor) -> anyhow::Result<()> {
+    async fn ledger(&mut self, visitor: &Visitor) -> anyhow::Result<()> {
         let (_, first_byte) = visitor.ask("/api/v1/ledger").await?;
-        row("the ledger of the last minutes", first_byte.as_secs_f64() * 1_000.0, "ms", "1,000");
+        self.report.once(
+            "the ledger of the last minutes",
+            first_byte.as_secs_f64() * 1_000.0,
+            "ms",
+            "<= 1,000",
+        );
         Ok(())
     }
 
     /// Memory over a longer time, with a reader, searches and a tail.
-    async fn hours(&self, visitor: &Visitor, minutes: u64) -> anyhow::Result<()> {
+    async fn hours(&mut self, visitor: &Visitor, minutes: u64) -> anyhow::Result<()> {
         if minutes == 0 {
             return Ok(());
         }
@@ -305,8 +358,8 @@ impl Line<'_> {
             println!("after {minute} min {:.1} MiB", memory_mib(self.pid)?);
         }
         let grown = (memory_mib(self.pid)? - first) / (minutes as f64 / 60.0);
-        row("memory at the end", memory_mib(self.pid)?, "MiB", "80");
-        row("  its slope", grown, "MiB/h", "1");
+        self.report.once("memory at the end", memory_mib(self.pid)?, "MiB", "<= 80");
+        self.report.once("slope of memory", grown, "MiB/h", "<= 1");
         Ok(())
     }
 }

@@ -108,6 +108,30 @@ impl Endpoints {
         address.split(['/', ';']).next().unwrap_or(address)
     }
 
+    /// The environment from which [`from_env`](Self::from_env) reads the same, for a process that is started:
+    /// passwords included, so it is neither printed nor logged.
+    #[must_use]
+    pub fn variables(&self) -> [(&'static str, String); 7] {
+        let Self {
+            pg_url,
+            kafka_brokers,
+            schema_registry_url,
+            cassandra_contact_points,
+            spark_remote,
+            checkpoint_root,
+            namespace,
+        } = self;
+        [
+            (variable::PG_URL, pg_url.as_str().to_owned()),
+            (variable::KAFKA_BROKERS, kafka_brokers.clone()),
+            (variable::SCHEMA_REGISTRY_URL, schema_registry_url.as_str().to_owned()),
+            (variable::CASSANDRA_CONTACT_POINTS, cassandra_contact_points.clone()),
+            (variable::SPARK_REMOTE, spark_remote.as_str().to_owned()),
+            (variable::CHECKPOINT_ROOT, checkpoint_root.clone()),
+            (variable::NAMESPACE, namespace.to_string()),
+        ]
+    }
+
     /// Reads the process's environment.
     ///
     /// # Errors
@@ -220,6 +244,18 @@ mod tests {
         let Endpoints { pg_url, schema_registry_url, spark_remote, .. } = &endpoints;
         let shown = format!("{pg_url} {schema_registry_url} {spark_remote} {pg_url:?} {spark_remote:?}");
         assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn a_process_that_is_started_reads_the_same() {
+        let given = |name: &str| match name {
+            variable::SPARK_REMOTE_FILE => None,
+            variable::NAMESPACE => Some("other".to_owned()),
+            name => Some(format!("x://user:hunter2@{name}/y")),
+        };
+        let endpoints = Endpoints::from_lookup(given).unwrap();
+        let variables = endpoints.variables().map(|(name, value)| (name.to_owned(), value));
+        assert_eq!(Endpoints::from_variables(&variables).unwrap(), endpoints);
     }
 
     #[test]

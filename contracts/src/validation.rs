@@ -23,6 +23,10 @@ use crate::vocabulary::{AgeBand, Channel, Device, EventName, Gender};
 
 /// The highest age accepted, in years.
 pub const MAX_AGE_YEARS: i32 = 130;
+/// How far north or south a place can be, in degrees.
+pub const MAX_LATITUDE_DEGREES: i32 = 90;
+/// How far east or west a place can be, in degrees.
+pub const MAX_LONGITUDE_DEGREES: i32 = 180;
 /// The most units on one line.
 pub const MAX_QUANTITY: i32 = 100_000;
 /// The most lines in one order.
@@ -235,7 +239,10 @@ fn check_shopper(age: Option<i32>, latitude: Option<f64>, longitude: Option<f64>
         let detail = format!("{age} is not between 0 and {MAX_AGE_YEARS}");
         return Err(reject(Reason::InvalidField, "age", detail));
     }
-    for (field, degrees, bound) in [("latitude", latitude, 90.0), ("longitude", longitude, 180.0)] {
+    let coordinates =
+        [("latitude", latitude, MAX_LATITUDE_DEGREES), ("longitude", longitude, MAX_LONGITUDE_DEGREES)];
+    for (field, degrees, bound) in coordinates {
+        let bound = f64::from(bound);
         // Written so that NaN fails too.
         if let Some(degrees) = degrees.filter(|degrees| !(-bound..=bound).contains(degrees)) {
             let detail = format!("{degrees} is not between -{bound} and {bound}");

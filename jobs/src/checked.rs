@@ -10,6 +10,8 @@ mod sql;
 
 use contracts::event::EVENT;
 use contracts::quarantine::REFUSAL;
+use contracts::record::Field;
+use contracts::validation::{MAX_AGE_YEARS, MAX_LATITUDE_DEGREES, MAX_LONGITUDE_DEGREES};
 use contracts::{Event, lateness, ledger, topics, wire};
 use spark_connect_rs::functions::{col, expr, to_avro_with_schema, when};
 use spark_connect_rs::{Column, DataFrame, SparkError, SparkSession};
@@ -48,6 +50,18 @@ impl Judge {
     pub fn of(session: &SparkSession) -> Result<Self, SparkError> {
         let known = session.catalog().function_exists(rules::FUNCTION)?;
         Ok(if known { Self::Function } else { Self::Sql })
+    }
+}
+
+/// The least and the most that a whole number may be, counts having no most of their own, or a number of
+/// degrees.
+fn bounds(field: &Field) -> (i32, i32) {
+    let degrees = |most: i32| (-most, most);
+    match field.name {
+        name if name == EVENT.age.name() => (0, MAX_AGE_YEARS),
+        name if name == EVENT.latitude.name() => degrees(MAX_LATITUDE_DEGREES),
+        name if name == EVENT.longitude.name() => degrees(MAX_LONGITUDE_DEGREES),
+        _ => (1, i32::MAX),
     }
 }
 

@@ -25,7 +25,7 @@ async fn every_dag_runs_and_one_through_the_scheduler() {
         let sent = line.simulate("--rate 200 --duration 5s --late-pct 0").await;
         assert!(sent.committed > 0);
         let mut test = Command::new(checkout.root().join("airflow/test"));
-        test.envs(line.environment())
+        test.envs(line.endpoints.variables())
             .env("AIRFLOW_PYTHON", tools.airflow_python())
             .env("STOREPULSE_BIN", storepulse());
         let ended = tokio::task::spawn_blocking(move || test.output()).await.unwrap().unwrap();

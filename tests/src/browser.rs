@@ -11,7 +11,7 @@ async fn the_pages_show_what_is() {
     let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/run");
     on_shared_stack(async |line| {
         let mut test = Command::new(&run);
-        test.envs(line.environment()).env("STOREPULSE_BIN", storepulse());
+        test.envs(line.endpoints.variables()).env("STOREPULSE_BIN", storepulse());
         let ended = tokio::task::spawn_blocking(move || test.output()).await.unwrap().unwrap();
         let printed = String::from_utf8_lossy(&ended.stdout);
         let errors = String::from_utf8_lossy(&ended.stderr);

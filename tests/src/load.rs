@@ -15,7 +15,7 @@ async fn under_load_no_memory_grows() {
     let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/load");
     on_shared_stack(async |line| {
         let mut load = Command::new(&run);
-        load.envs(line.environment()).env("STOREPULSE_BIN", storepulse());
+        load.envs(line.endpoints.variables()).env("STOREPULSE_BIN", storepulse());
         let ended = tokio::task::spawn_blocking(move || load.output()).await.unwrap().unwrap();
         let printed = String::from_utf8_lossy(&ended.stdout);
         let errors = String::from_utf8_lossy(&ended.stderr);

@@ -1,17 +1,17 @@
+mod verdict;
+
 use std::collections::HashSet;
 use std::pin::pin;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use contracts::admission::Admission;
+use contracts::Event;
 use contracts::ledger::minute_us;
-use contracts::validation::{Accepted, Claim, VisitStart};
-use contracts::{Event, Reason};
+use contracts::validation::Claim;
 use futures::SinkExt;
 use tokio_postgres::{Client, Transaction};
 use uuid::Uuid;
 
-use super::admission;
 use super::connection::Store;
 use super::error::{Failure, StoreError, classify};
 use super::held::Seen;
@@ -21,61 +21,7 @@ use super::rows::EncodedRows;
 use super::tally::{Counts, Tally};
 use super::users::UserRecord;
 
-/// What a quarantined record is by today's rules.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Judgement {
-    /// An event.
-    Event(Box<Accepted>),
-    /// Several events: the lines that are paid back by a refund, or an event and the visit that begins with
-    /// it.
-    Several(Vec<Accepted>),
-    /// A user.
-    User(Box<UserRecord>),
-    /// Still nothing that can be counted.
-    Refused {
-        /// The kind of cause.
-        reason: Reason,
-        /// What is wrong, for a person to read.
-        detail: String,
-    },
-}
-
-impl Judgement {
-    /// The id of the event or user.
-    #[must_use]
-    pub fn record_id(&self) -> Option<Uuid> {
-        match self {
-            Self::User(record) => Some(record.user.user_id),
-            _ => self.events().first().map(|accepted| accepted.event.event_id),
-        }
-    }
-
-    /// The events that it is.
-    #[must_use]
-    pub fn events(&self) -> &[Accepted] {
-        match self {
-            Self::Event(accepted) => std::slice::from_ref(accepted),
-            Self::Several(lines) => lines,
-            Self::User(_) | Self::Refused { .. } => &[],
-        }
-    }
-
-    /// What it claims, where it is events whose ids were made here.
-    pub fn claims(&self) -> impl Iterator<Item = Claim> {
-        self.events().iter().filter_map(|accepted| accepted.claim)
-    }
-}
-
-/// A judgement and the key of the row it is about.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Verdict {
-    /// The row's source.
-    pub source: String,
-    /// The row's coordinates.
-    pub coordinates: String,
-    /// What it is.
-    pub judgement: Judgement,
-}
+pub use verdict::{Judgement, Verdict};
 
 impl Store {
     /// Stores what passed and marks every row, in one transaction; returns the verdicts in their order, those
@@ -114,11 +60,7 @@ impl Store {
         at: DateTime<Utc>,
         writer: Uuid,
     ) -> Result<Vec<(Verdict, Option<Outcome>)>, StoreError> {
-        let open = verdicts.iter_mut().flat_map(|verdict| match &mut verdict.judgement {
-            Judgement::Event(accepted) => std::slice::from_mut(accepted.as_mut()),
-            Judgement::Several(lines) => lines,
-            Judgement::User(_) | Judgement::Refused { .. } => &mut [],
-        });
+        let open = verdicts.iter_mut().flat_map(|verdict| verdict.judgement.events_mut());
         self.tell_open(open, &[]).await?;
         verdicts.iter_mut().for_each(Verdict::add_visit_start);
         self.admitted("replay the quarantine", async |client, admission| {
@@ -161,50 +103,12 @@ impl Store {
     }
 }
 
-impl Verdict {
-    /// Adds the visit that begins with its event.
-    fn add_visit_start(&mut self) {
-        if let Judgement::Event(accepted) = &self.judgement
-            && accepted.visit_start == VisitStart::Beside
-        {
-            self.judgement = Judgement::Several(vec![accepted.as_ref().clone(), accepted.start_of_visit()]);
-        }
-    }
-
-    /// The verdict that the retention floor and erasures leave of this one.
-    fn by(&self, admission: &Admission) -> Self {
-        let allowed = match &self.judgement {
-            Judgement::Event(_) | Judgement::Several(_) => {
-                let mut events = self.judgement.events().iter();
-                events.try_for_each(|accepted| admission::judge(admission, &accepted.event))
-            }
-            Judgement::User(record) => match &admission.erased {
-                Some(erased) if erased.contains(&record.user.user_id) => Err(admission::erased()),
-                _ => Ok(()),
-            },
-            Judgement::Refused { .. } => Ok(()),
-        };
-        let mut verdict = self.clone();
-        if let Err(rejection) = allowed {
-            verdict.judgement =
-                Judgement::Refused { reason: rejection.reason, detail: rejection.to_string() };
-        }
-        verdict
-    }
-}
-
 fn keys(verdicts: &[impl AsRef<Verdict>]) -> (Vec<&str>, Vec<&str>) {
     verdicts
         .iter()
         .map(AsRef::as_ref)
         .map(|verdict| (verdict.source.as_str(), verdict.coordinates.as_str()))
         .unzip()
-}
-
-impl AsRef<Verdict> for Verdict {
-    fn as_ref(&self) -> &Verdict {
-        self
-    }
 }
 
 /// The events that passed, as rows.

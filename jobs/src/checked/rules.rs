@@ -6,7 +6,7 @@
 use contracts::event::EVENT;
 use contracts::quarantine::Reason;
 use contracts::record::{Field, Kind, Spelling};
-use contracts::validation::{EARLIEST_US, LATEST_US, MAX_AGE_YEARS};
+use contracts::validation::{EARLIEST_US, LATEST_US};
 use contracts::{Event, cube, lateness, wire};
 use serde_json::{Value, json};
 use spark_connect_rs::Column;
@@ -55,6 +55,7 @@ pub fn rules(expected: &Expected) -> String {
 }
 
 fn field_rule(field: &Field) -> Value {
+    let (least, most) = super::bounds(field);
     let mut rule = match field.kind {
         Kind::Uuid => json!({"type": "uuid"}),
         Kind::Text { max_chars } => match field.spelling {
@@ -63,14 +64,8 @@ fn field_rule(field: &Field) -> Value {
             Spelling::Free => json!({"type": "text", "max_chars": max_chars, "not": cube::NONE}),
         },
         Kind::Bool => json!({"type": "boolean"}),
-        Kind::Int if field.name == EVENT.age.name() => {
-            json!({"type": "int", "least": 0, "most": MAX_AGE_YEARS})
-        }
-        Kind::Int => json!({"type": "int", "least": 1, "most": i32::MAX}),
-        Kind::Double => {
-            let most = if field.name == EVENT.latitude.name() { 90 } else { 180 };
-            json!({"type": "double", "least": -most, "most": most})
-        }
+        Kind::Int => json!({"type": "int", "least": least, "most": most}),
+        Kind::Double => json!({"type": "double", "least": least, "most": most}),
         Kind::Decimal { precision, scale } => {
             json!({"type": "decimal", "precision": precision, "scale": scale, "least": 0})
         }

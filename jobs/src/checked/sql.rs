@@ -7,7 +7,7 @@
 use contracts::event::EVENT;
 use contracts::quarantine::Reason;
 use contracts::record::{Field, Kind, Spelling};
-use contracts::validation::{EARLIEST_US, LATEST_US, MAX_AGE_YEARS};
+use contracts::validation::{EARLIEST_US, LATEST_US};
 use contracts::{Event, cube, lateness, topics, wire};
 use spark_connect_rs::Column;
 use spark_connect_rs::functions::{expr, from_avro_with_options};
@@ -123,10 +123,10 @@ fn field_in_range_sql(field: &Field) -> Option<String> {
         Kind::TimestampMicros => {
             format!("{name} between timestamp_micros({EARLIEST_US}) and timestamp_micros({LATEST_US})")
         }
-        Kind::Double if field.name == EVENT.latitude.name() => format!("{name} between -90 and 90"),
-        Kind::Double => format!("{name} between -180 and 180"),
-        Kind::Int if field.name == EVENT.age.name() => format!("{name} between 0 and {MAX_AGE_YEARS}"),
-        Kind::Int => format!("{name} >= 1"),
+        Kind::Int | Kind::Double => match super::bounds(field) {
+            (least, i32::MAX) => format!("{name} >= {least}"),
+            (least, most) => format!("{name} between {least} and {most}"),
+        },
         Kind::Decimal { .. } => format!("{name} >= 0"),
         Kind::Date => format!("{name} between date'1970-01-01' and date'2200-01-01'"),
         Kind::Bool => return None,

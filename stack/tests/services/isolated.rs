@@ -118,15 +118,15 @@ async fn an_abandoned_start_leaves_nothing() {
         }
     });
     // As a Ctrl-C does: the future is dropped while it waits for health.
-    tokio::select! {
+    let process = tokio::select! {
         biased;
         result = stack.up(progress) => panic!("up before it was abandoned: {result:?}"),
-        () = async {
+        process = async {
             started.await.unwrap();
-            // From here to the first health check nothing yields, so the process is there by now.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        } => {}
-    }
+            stack::until("a process", Duration::from_secs(10), async || stack.process(Service::Zookeeper)).await
+        } => process,
+    };
+    assert!(!process.is_alive());
     assert_eq!(stack.status().await.unwrap()[0].health, Health::Stopped);
     let error = stack.process(Service::Zookeeper).unwrap_err();
     assert!(matches!(error, StackError::NotRunning { .. }), "{error}");

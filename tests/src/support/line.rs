@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use contracts::endpoints::{Endpoints, variable};
+use contracts::endpoints::Endpoints;
 use jobs::control;
 use jobs::plans::CUBE_QUERY;
 use jobs::progress::JobProgress;
@@ -110,24 +110,10 @@ impl Line {
             .args(words.split(' '))
             .env("STOREPULSE_LOG", "warn,relay=info,jobs=info,rdkafka=off,librdkafka=error")
             .env_remove(relay::failpoint::VARIABLE)
-            .envs(self.environment())
+            .envs(self.endpoints.variables())
             .envs(variables.iter().copied());
         let number = self.processes.fetch_add(1, Ordering::Relaxed);
         Process::spawn(words, command, self.folder.path(), number)
-    }
-
-    /// What tells a command which services and names are this line's.
-    pub fn environment(&self) -> [(&'static str, String); 7] {
-        let endpoints = self.endpoints.clone();
-        [
-            (variable::PG_URL, endpoints.pg_url.as_str().to_owned()),
-            (variable::KAFKA_BROKERS, endpoints.kafka_brokers),
-            (variable::SCHEMA_REGISTRY_URL, endpoints.schema_registry_url.as_str().to_owned()),
-            (variable::CASSANDRA_CONTACT_POINTS, endpoints.cassandra_contact_points),
-            (variable::SPARK_REMOTE, endpoints.spark_remote.as_str().to_owned()),
-            (variable::CHECKPOINT_ROOT, endpoints.checkpoint_root),
-            (variable::NAMESPACE, endpoints.namespace.to_string()),
-        ]
     }
 
     /// Runs a command to its end.

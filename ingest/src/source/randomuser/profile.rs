@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use contracts::event::Country;
 use contracts::record::Text;
 use contracts::user::coarse_degrees;
-use contracts::validation::MAX_AGE_YEARS;
+use contracts::validation::{MAX_AGE_YEARS, MAX_LATITUDE_DEGREES, MAX_LONGITUDE_DEGREES};
 use contracts::vocabulary::{AgeBand, Gender};
 use contracts::{Reason, User, ids};
 use serde_json::{Map, Value};
@@ -72,8 +72,8 @@ fn user(record: &Map<String, Value>, ingested_at: DateTime<Utc>) -> Result<User,
     })?;
     let city = string(record, &["location", "city"], "location.city")?;
     let city: Text<100> = Text::label(city).map_err(|error| invalid("location.city", &error))?;
-    let latitude = degrees(record, "latitude", "location.coordinates.latitude", 90.0)?;
-    let longitude = degrees(record, "longitude", "location.coordinates.longitude", 180.0)?;
+    let latitude = degrees(record, "latitude", "location.coordinates.latitude", MAX_LATITUDE_DEGREES)?;
+    let longitude = degrees(record, "longitude", "location.coordinates.longitude", MAX_LONGITUDE_DEGREES)?;
     let registered = string(record, &["registered", "date"], "registered.date")?;
     let registered_at = DateTime::parse_from_rfc3339(registered)
         .map_err(|error| invalid("registered.date", &error))?
@@ -161,7 +161,7 @@ fn degrees(
     record: &Map<String, Value>,
     axis: &str,
     field: &'static str,
-    bound: f64,
+    bound: i32,
 ) -> Result<f64, BadRecord> {
     let value = at(record, &["location", "coordinates", axis])
         .ok_or_else(|| bad(Reason::MissingField, field, "is missing"))?;
@@ -171,6 +171,7 @@ fn degrees(
         }
         value => value.as_f64().ok_or_else(|| invalid(field, &"is no number"))?,
     };
+    let bound = f64::from(bound);
     // Written so that NaN fails too.
     if !(-bound..=bound).contains(&degrees) {
         return Err(invalid(field, &format!("{degrees} is not between -{bound} and {bound}")));
