@@ -53,10 +53,20 @@ impl Commands<'_> {
 
     /// Starts one that goes on until it is stopped.
     pub(crate) fn start(&self, words: &str) -> anyhow::Result<Process> {
+        self.start_with(words, [])
+    }
+
+    /// The same, with variables of its own.
+    pub(crate) fn start_with<const N: usize>(
+        &self,
+        words: &str,
+        variables: [(&str, &str); N],
+    ) -> anyhow::Result<Process> {
         let output = self.folder.join(words.replace([' ', ':', '/'], "-"));
         let file = File::create(&output)?;
         let child = self
             .command(words)?
+            .envs(variables)
             .stderr(file.try_clone()?)
             .stdout(Stdio::from(file))
             .spawn()

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use clap::Args;
 use contracts::endpoints::Endpoints;
+use stack::CONSOLE_MEMORY;
 use tokio_postgres::Client;
 
 use self::browser::{Stream, Visitor, crowd};
@@ -70,7 +71,7 @@ async fn measure(endpoints: &Endpoints, options: Options) -> anyhow::Result<()> 
     drained(&postgres, DRAINED).await?;
     let simulator =
         commands.start(&format!("simulate --rate {} --duration forever --seed 8", options.rate))?;
-    let mut console = commands.start("console --listen 127.0.0.1:0 --no-link")?;
+    let mut console = commands.start_with("console --listen 127.0.0.1:0 --no-link", CONSOLE_MEMORY)?;
     let printed = console.says("http://").await?;
     let base = printed.split_once("http://").and_then(|(_, rest)| rest.split_whitespace().next());
     let base = format!(

@@ -9,6 +9,8 @@ pub(crate) mod notebooks;
 pub(crate) mod prometheus;
 mod spark;
 
+pub use console::CONSOLE_MEMORY;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -46,6 +46,7 @@ pub use container::{Container, first_process};
 pub use error::StackError;
 pub use fixture::{Isolated, isolated, shared, until};
 pub use install::{Tools, install};
+pub use launch::CONSOLE_MEMORY;
 pub use layout::Checkout;
 pub use nix::sys::signal::Signal;
 pub use ports::Ports;

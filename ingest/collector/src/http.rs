@@ -46,9 +46,6 @@ pub(crate) fn router(intake: &Arc<Intake>) -> Router {
         .merge(ga4::routes(intake))
         .merge(hooks::routes())
         .fallback(nothing_here)
-        // What is limited is the body as it is read, so after unpacking: a small one cannot become a large
-        // one.
-        .layer(DefaultBodyLimit::max(intake.limits.body_bytes))
         .layer(RequestDecompressionLayer::new())
         .with_state(Arc::clone(intake))
 }
@@ -133,8 +130,10 @@ fn is_json(headers: &HeaderMap) -> bool {
     ["application/json", "text/plain"].iter().any(|read| essence.eq_ignore_ascii_case(read))
 }
 
-async fn read(intake: &Intake, request: Request, limit_bytes: usize) -> Result<Bytes, Refusal> {
+async fn read(intake: &Intake, mut request: Request, limit_bytes: usize) -> Result<Bytes, Refusal> {
     let within = intake.limits.body_within;
+    // What is limited is the body as it is read, so after unpacking: a small one cannot become a large one.
+    DefaultBodyLimit::max(limit_bytes).apply(&mut request);
     let body = tokio::time::timeout(within, Bytes::from_request(request, &()));
     match body.await {
         Err(_) => Err(Refusal::TooSlow(within)),

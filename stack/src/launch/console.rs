@@ -25,6 +25,11 @@ const HANDED_ON: [&str; 8] = [
     "STOREPULSE_ALERT_COMMAND",
 ];
 
+/// What the console's memory is given out by. glibc would keep an arena for each thread, and would raise the
+/// size from which on a block goes back to the system: both keep tens of MiB of a search for good.
+pub const CONSOLE_MEMORY: [(&str, &str); 2] =
+    [("MALLOC_ARENA_MAX", "1"), ("MALLOC_MMAP_THRESHOLD_", "131072")];
+
 impl Site {
     /// `storepulse console`, with the services' addresses. The command's digest goes with it: a command that
     /// was built anew serves anew.
@@ -37,6 +42,7 @@ impl Site {
         words.extend(["console", "--no-link", "--listen", &listen].map(str::to_owned));
         let mut launch = self.runs(words, Rendered::default());
         launch.environment.extend(self.client_environment()?);
+        launch.environment.extend(CONSOLE_MEMORY.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let checkout = self.checkout.display().to_string();
         launch.environment.insert("STOREPULSE_CHECKOUT".to_owned(), checkout);
         launch

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Extension, Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
@@ -27,7 +27,6 @@ pub(super) fn routes(intake: &Intake) -> Router<Arc<Intake>> {
     Router::new()
         .route(GA4_PATH, door::guarded(post(collect), intake, API_SECRET))
         .route(GA4_DEBUG_PATH, door::guarded(post(validate), intake, API_SECRET))
-        .layer(DefaultBodyLimit::max(limit_bytes(intake)))
 }
 
 /// How large a body may be: in memory it takes many times as much.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
@@ -36,7 +36,7 @@ pub(super) fn router() -> Router<Arc<Intake>> {
         let handlers = post(handler).options(preflight);
         router = router.route(&long, handlers.clone()).route(&short, handlers);
     }
-    router.layer(DefaultBodyLimit::max(BATCH_BYTES))
+    router
 }
 
 async fn collect(State(intake): State<Arc<Intake>>, request: Request, call: Option<Call>) -> Response {
