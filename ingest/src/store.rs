@@ -61,6 +61,8 @@ pub use refused_requests::RefusedRequests;
 pub use replay::{Judgement, Verdict};
 pub use rows::{EncodedRows, MAX_ROWS_PER_COMMIT};
 pub use shape::UsersShape;
-pub use shop_order::{LineRefund, ShopLine, ShopOrder, ShopRefund, UnreadLine};
+pub use shop_order::{
+    LineRefund, Share, ShopLine, ShopOrder, ShopRefund, ShopSums, UnreadLine, UnreadRefund,
+};
 pub use told::{Told, UserFacts};
 pub use users::{Upserted, UserRecord};

@@ -10,7 +10,7 @@ use ingest::source::context;
 use ingest::source::draft::Fields as _;
 use ingest::store::{
     Committed, EncodedRows, Fresh, Kept, LineRefund, OtherEvent, OtherKind, SetAside, ShopLine, ShopOrder,
-    UnreadLine, kept_once,
+    UnreadLine, UnreadRefund, kept_once,
 };
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -242,11 +242,11 @@ impl Judged {
                 unread.push(UnreadLine { key, place, aside: aside(&purchase, &rejection) });
             }
         }
-        let mut line_refunds = Vec::with_capacity(told.line_refunds.len());
-        for ToldRefund { key, refund } in told.line_refunds {
+        let (mut line_refunds, mut unread_refunds) = (Vec::new(), Vec::new());
+        for ToldRefund { key, of, refund } in told.line_refunds {
             match judge(&refund) {
-                Ok((refund, _)) => line_refunds.push(LineRefund { key, refund }),
-                Err(rejection) => self.set_aside.push(aside(&refund, &rejection)),
+                Ok((refund, _)) => line_refunds.push(LineRefund { key, of, refund }),
+                Err(why) => unread_refunds.push(UnreadRefund { of, aside: aside(&refund, &why) }),
             }
         }
         let order = ShopOrder {
@@ -258,7 +258,8 @@ impl Judged {
             lines,
             unread,
             line_refunds,
-            refunds: told.refunds,
+            unread_refunds,
+            sums: told.sums,
             refund,
             otherwise: Box::new(told.otherwise),
         };

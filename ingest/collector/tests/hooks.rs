@@ -1,5 +1,6 @@
 //! Webhooks of Shopify and WooCommerce: signed, counted once, and right in the end whatever came first.
 
+mod again;
 mod apart;
 mod kept_out;
 mod mutated;

@@ -52,13 +52,29 @@ pub(super) struct Moves {
     before_rank: Vec<Option<i64>>,
     as_of: Vec<DateTime<Utc>>,
     ranks: Vec<i64>,
+    /// As they stand in the table; nothing where they do not, or where a move before made them.
+    before_states: Vec<Option<String>>,
     states: Vec<String>,
 }
 
+/// What an older telling adds to a state has the time of that state: so the state itself is compared, too.
+const MOVE: &str = "select raw.move_shop_orders($1, $2, (
+        select array_agg(case when told.state is null or known.state = told.state::jsonb then told.rank end order by place)
+        from unnest($1::text[], $3::bigint[], $7::text[]) with ordinality told (order_id, rank, state, place)
+        left join raw.shop_order known using (order_id)
+    ), $4, $5, $6)";
+
 impl Moves {
     /// Adds one: the order, the state that it is in by what is known, when it was changed, and its new state.
-    pub(super) fn add(&mut self, order_id: &str, before: Option<StateAt>, at: StateAt, state: String) {
+    pub(super) fn add(
+        &mut self,
+        order_id: &str,
+        (before, stored): (Option<StateAt>, Option<String>),
+        at: StateAt,
+        state: String,
+    ) {
         self.orders.push(order_id.to_owned());
+        self.before_states.push(stored);
         self.before.push(before.map(|at| at.0));
         self.before_rank.push(before.map(|at| at.1));
         self.as_of.push(at.0);
@@ -71,9 +87,8 @@ impl Moves {
         if self.orders.is_empty() {
             return Ok(());
         }
-        let Self { orders, before, before_rank, as_of, ranks, states } = self;
-        let sql = "select raw.move_shop_orders($1, $2, $3, $4, $5, $6)";
-        client.execute(sql, &[orders, before, before_rank, as_of, ranks, states]).await?;
+        let Self { orders, before, before_rank, as_of, ranks, before_states, states } = self;
+        client.execute(MOVE, &[orders, before, before_rank, as_of, ranks, states, before_states]).await?;
         Ok(())
     }
 }

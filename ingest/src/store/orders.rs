@@ -111,13 +111,14 @@ impl Store {
         for (source, mut told) in of_shop {
             let known = found.states.entry(told.order_id.clone()).or_default();
             let order = found.orders.entry(told.order_id.clone()).or_default();
-            if let Err(rejection) = admitted::admit(&mut told, known, order, &admission) {
+            let owner = self.owner(order, &admission).await?;
+            if let Err(rejection) = admitted::admit(&mut told, known, order, owner.as_ref(), &admission) {
                 paid_back.set_aside.push(admitted::refused(source.as_ref(), &told, &rejection));
                 continue;
             }
             let shop::Booked { booked, refused, unread, state } = shop::book(&told, known, order);
             if let Some(state) = state {
-                known.move_on(&told, state, &mut moves);
+                known.move_on(&told.order_id, state, &mut moves);
             }
             let is_other = booked.is_empty() && refused.is_empty();
             paid_back.set_aside.extend(unread);

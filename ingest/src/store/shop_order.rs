@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use contracts::money::Exact;
 use contracts::validation::Accepted;
+use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::other_events::OtherEvent;
 use super::quarantine::SetAside;
@@ -27,8 +28,10 @@ pub struct ShopOrder {
     pub unread: Vec<UnreadLine>,
     /// Refunds that name their lines.
     pub line_refunds: Vec<LineRefund>,
+    /// Lines of refunds that were refused.
+    pub unread_refunds: Vec<UnreadRefund>,
     /// Refunds that name no lines.
-    pub refunds: Vec<ShopRefund>,
+    pub sums: ShopSums,
     /// A refund of the whole order: who, and when. What is taken away is paid back so.
     pub refund: Box<Accepted>,
     /// What is kept where nothing of it is new.
@@ -66,8 +69,30 @@ pub struct UnreadLine {
 pub struct LineRefund {
     /// The shop's id of the line, where that can be read.
     pub key: Option<String>,
+    /// The shop's id of the refund, where it may be told as a sum, too.
+    pub of: Option<String>,
     /// The refund; its line is that of its place in what was told, and of the order once it is booked.
     pub refund: Accepted,
+}
+
+/// A line of a refund that was refused.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnreadRefund {
+    /// The shop's id of the refund, where it may be told as a sum, too.
+    pub of: Option<String>,
+    /// What is set aside of it.
+    pub aside: SetAside,
+}
+
+/// The refunds of an order that are told as sums.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ShopSums {
+    /// Those that name no lines.
+    pub told: Vec<ShopRefund>,
+    /// The ids of those that name their lines, which may be told as sums at another time.
+    pub lined: Vec<String>,
+    /// What of a sum counts.
+    pub share: Share,
 }
 
 /// A refund of a sum, whatever for.
@@ -75,16 +100,47 @@ pub struct LineRefund {
 pub struct ShopRefund {
     /// The shop's id of it.
     pub id: String,
-    /// The sum, in the currency of the purchases. What is more than is left of the lines was for something
-    /// else, such as shipping.
-    pub amount: Exact,
+    /// The sum with tax, in the currency of the purchases. What is more than is left of the lines was for
+    /// something else, such as shipping.
+    pub total: Exact,
+    /// Whether this is exactly what shipping and fees cost, and no line does.
+    pub is_rest: bool,
+}
+
+/// What of sums with tax counts: nothing of the tax, where the shop's prices are without.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Share {
+    /// What the products cost as they are counted, in the currency of the purchases.
+    pub counted: Decimal,
+    /// The same with tax.
+    pub with_tax: Decimal,
+    /// Decimal places of that currency.
+    pub places: u32,
+}
+
+impl Default for Share {
+    /// All of it, in hundredths.
+    fn default() -> Self {
+        Self { counted: Decimal::ZERO, with_tax: Decimal::ZERO, places: 2 }
+    }
+}
+
+impl Share {
+    /// What of sums with tax counts.
+    #[must_use]
+    pub fn of(&self, sums: Decimal) -> Decimal {
+        let Self { counted, with_tax, places } = *self;
+        let share = sums.checked_mul(counted).and_then(|sums| sums.checked_div(with_tax));
+        let share = share.filter(|_| counted != with_tax && with_tax > Decimal::ZERO).unwrap_or(sums);
+        share.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero)
+    }
 }
 
 impl ShopOrder {
     /// How many rows it may become at most.
     #[must_use]
     pub const fn rows(&self) -> usize {
-        Self::rows_of(self.lines.len(), self.refunds.len(), self.line_refunds.len())
+        Self::rows_of(self.lines.len(), self.sums.told.len(), self.line_refunds.len())
     }
 
     /// How many rows an order of so many lines, refunds of sums and refunds of lines may become at most.

@@ -8,7 +8,7 @@ use contracts::ids;
 use contracts::money::{Exact, minor_units};
 use contracts::printable::printable_within;
 use contracts::validation::MAX_ORDER_LINES;
-use ingest::store::{OtherEvent, OtherKind, ShopOrder, ShopRefund};
+use ingest::store::{OtherEvent, OtherKind, ShopOrder, ShopSums};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -67,7 +67,7 @@ pub(crate) struct ToldOrder {
     /// Lines whose ids or sums cannot be read: they stay as they are.
     pub(crate) unread: Vec<ToldUnread>,
     pub(crate) line_refunds: Vec<ToldRefund>,
-    pub(crate) refunds: Vec<ShopRefund>,
+    pub(crate) sums: ShopSums,
     pub(crate) refund: Mapped,
     pub(crate) otherwise: OtherEvent,
 }
@@ -94,13 +94,15 @@ pub(crate) struct ToldUnread {
 #[derive(Debug)]
 pub(crate) struct ToldRefund {
     pub(crate) key: Option<String>,
+    /// The shop's id of the refund, where it may be told as a sum, too.
+    pub(crate) of: Option<String>,
     pub(crate) refund: Mapped,
 }
 
 impl ToldOrder {
     /// How many rows it may become at most.
     pub(crate) const fn rows(&self) -> usize {
-        ShopOrder::rows_of(self.lines.len(), self.refunds.len(), self.line_refunds.len())
+        ShopOrder::rows_of(self.lines.len(), self.sums.told.len(), self.line_refunds.len())
     }
 }
 
@@ -191,8 +193,12 @@ pub(super) fn list(value: &Value) -> &[Value] {
 /// A sum with as many decimal places as its currency has, or two where it cannot be read: then it is refused
 /// with its line.
 pub(super) fn rounded(sum: Decimal, currency: &Value) -> Decimal {
-    let places = currency.as_str().and_then(|code| code.parse().ok()).map_or(2, minor_units);
-    sum.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero)
+    sum.round_dp_with_strategy(places(currency), RoundingStrategy::MidpointAwayFromZero)
+}
+
+/// The decimal places of a currency.
+pub(super) fn places(currency: &Value) -> u32 {
+    currency.as_str().and_then(|code| code.parse().ok()).map_or(2, minor_units)
 }
 
 /// An instant as records have it, not after it came: clocks differ.
@@ -227,15 +233,15 @@ pub(super) struct Line {
 pub(super) fn order(
     parts: Parts<'_>,
     lines: Vec<Line>,
-    refunds: Vec<ShopRefund>,
+    sums: ShopSums,
     line_refunds: Vec<ToldRefund>,
     head: &Head<'_>,
 ) -> Delivery {
     let Parts { system, body, order_id, common, created_at, as_of, rank, is_void } = parts;
     let count = lines.len();
     if count > MAX_ORDER_LINES as usize
-        || refunds.len() > MAX_REFUNDS
-        || (count + 1) * (refunds.len() + 2) + line_refunds.len() > MAX_ROWS
+        || sums.told.len() > MAX_REFUNDS
+        || (count + 1) * (sums.told.len() + 2) + line_refunds.len() > MAX_ROWS
     {
         return Delivery::refused(
             common,
@@ -283,7 +289,7 @@ pub(super) fn order(
         is_void,
         lines: told,
         unread,
-        refunds,
+        sums,
         ..refunds_of(system, body, (order_id, common), as_of, line_refunds, head)
     };
     Delivery { items: Vec::new(), order: Some(Box::new(order)) }
@@ -312,7 +318,7 @@ pub(super) fn refunds_of(
         lines: Vec::new(),
         unread: Vec::new(),
         line_refunds,
-        refunds: Vec::new(),
+        sums: ShopSums::default(),
         refund,
         otherwise: other(system, body, head),
     }

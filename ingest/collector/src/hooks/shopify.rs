@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use contracts::Reason;
+use ingest::store::ShopSums;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
@@ -93,7 +94,7 @@ fn of_order(told: &Value, record: Mapped, body: &[u8], head: &Head<'_>) -> Deliv
         // What is cancelled with refunds is paid back by them.
         is_void: is_cancelled && refunded.is_empty(),
     };
-    order(parts, lines, Vec::new(), line_refunds, head)
+    order(parts, lines, ShopSums::default(), line_refunds, head)
 }
 
 /// A line. What refunds name is paid back by them; units that are gone without one were edited away.
@@ -202,6 +203,6 @@ fn refund_lines<'a>(
         record.set("amount", amount.map_or(Value::Null, |amount| amount.to_string().into()));
         let told = currency.or(money["currency_code"].as_str());
         record.set("currency", told.map_or(Value::Null, Value::from));
-        Some(ToldRefund { key: id(&line["line_item_id"]), refund: record })
+        Some(ToldRefund { key: id(&line["line_item_id"]), of: None, refund: record })
     })
 }

@@ -63,10 +63,10 @@ pub(super) fn translate(body: &[u8], head: &Head<'_>) -> Delivery {
     let lines = list(&told["line_items"]).iter();
     let lines = lines.map(|line| of_line(line, &told["currency"], is_sale, includes_tax)).collect();
     let common = common(&told, record, &order_id);
-    let (refunds, line_refunds) = sums::refunds(&told, &order_id, &common, as_of, head);
+    let (sums, line_refunds) = sums::refunds(&told, &order_id, &common, as_of, head);
     let parts =
         Parts { system: System::Woocommerce, body, common, order_id, created_at, as_of, rank, is_void };
-    order(parts, lines, refunds, line_refunds, head)
+    order(parts, lines, sums, line_refunds, head)
 }
 
 /// In UTC, without saying so.

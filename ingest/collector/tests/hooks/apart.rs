@@ -6,21 +6,22 @@ use serde_json::{Value, json};
 
 use super::{Shop, shopify_order, shopify_refund, start, woo_order};
 
-const LINES: &str = "select concat_ws(' ', event_name, order_line, quantity, amount_base) from raw.events
+pub(super) const LINES: &str =
+    "select concat_ws(' ', event_name, order_line, quantity, amount_base) from raw.events
                      where event_name in ('purchase', 'refund') order by event_name, order_line, amount_base";
 
-const MONEY: &str =
+pub(super) const MONEY: &str =
     "select coalesce(sum(case event_name when 'refund' then -amount_base else amount_base end) * 100, 0)::bigint
      from raw.events";
 
-fn modified(mut order: Value, minutes: i64) -> Value {
+pub(super) fn modified(mut order: Value, minutes: i64) -> Value {
     order["date_modified_gmt"] =
         woo_order(1, "", start(), start() + TimeDelta::minutes(minutes))["date_modified_gmt"].clone();
     order
 }
 
 /// A line of WooCommerce without tax.
-fn woo_line(id: u64, quantity: i64, total: &str) -> Value {
+pub(super) fn woo_line(id: u64, quantity: i64, total: &str) -> Value {
     json!({ "id": id, "name": "Chess", "product_id": id, "quantity": quantity, "total": total, "total_tax": "0.00" })
 }
 
@@ -162,7 +163,7 @@ async fn a_line_without_an_id_keeps_its_place_from_others() {
 }
 
 /// An order whose prices are without tax: 10.00 and 20.00, 20 % on all, and 5.00 for shipping.
-fn taxed(status: &str, refunds: Value) -> Value {
+pub(super) fn taxed(status: &str, refunds: Value) -> Value {
     let mut order = woo_order(9, status, start(), start());
     order["prices_include_tax"] = false.into();
     order["line_items"] = json!([woo_line(1, 1, "10.00"), woo_line(2, 2, "20.00")]);

@@ -50,11 +50,17 @@ async fn an_order_from_before_the_floor_is_refused_and_pays_nothing_back_today()
     shop.collector.stop().await.unwrap();
 }
 
-/// Erases a person as far as `storepulse erase` does it in these tables.
-async fn erase(shop: &Shop, user: &Uuid) {
+/// Records that a person is erased, which is the first thing that `storepulse erase` does.
+async fn begin_to_erase(shop: &Shop, user: &Uuid) {
     let mut client = provision::connect(&shop.scene.url).await.unwrap();
     let key = provision::erasure::key(&client).await.unwrap();
     provision::erasure::record(&mut client, &[contracts::admission::user_hash(&key, user)]).await.unwrap();
+}
+
+/// Erases a person as far as `storepulse erase` does it in these tables.
+async fn erase(shop: &Shop, user: &Uuid) {
+    begin_to_erase(shop, user).await;
+    let client = provision::connect(&shop.scene.url).await.unwrap();
     let sql = "with nobody as materialized (select raw.nobody() as id, gen_random_uuid() as session)
                update raw.events set user_id = nobody.id, session_id = nobody.session from nobody where user_id = $1";
     client.execute(sql, &[user]).await.unwrap();
@@ -107,6 +113,61 @@ async fn an_order_goes_on_after_its_person_was_erased_and_belongs_to_nobody() {
               + (select count(*) from raw.visitor_link where user_id = '{user}')"
     );
     assert_eq!(shop.scene.count(&back).await, 0);
+    shop.scene.ledger().await;
+    shop.collector.stop().await.unwrap();
+}
+
+/// Whose the orders' events are.
+const OWNERS: &str = "select concat_ws(' ', event_name, user_id, amount_base) from raw.events
+                      where order_id is not null order by event_name, order_line";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_comes_alone_is_its_orders_owners() {
+    for is_erased in [true, false] {
+        let (shop, at) = (Shop::new().await, start());
+        let order = shopify_order(7, at);
+        shop.tell("shopify", "orders/create", &order).await;
+        let owner = "select distinct user_id from raw.events where order_id is not null";
+        let owner = async || -> Uuid { shop.scene.client.query_one(owner, &[]).await.unwrap().get(0) };
+        let user = owner().await;
+        if is_erased {
+            erase(&shop, &user).await;
+        }
+        let refund = shopify_refund(&order, 5, 1, 1, "19.00", at + TimeDelta::minutes(1));
+        for _ in 0..2 {
+            shop.tell("shopify", "refunds/create", &refund).await;
+        }
+        assert_eq!(shop.scene.count("select count(*) from raw.events where event_name = 'refund'").await, 1);
+        assert_eq!(owner().await == user, !is_erased);
+        assert_eq!(shop.scene.texts(REASONS).await, Vec::<String>::new());
+        shop.scene.ledger().await;
+        shop.collector.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_of_an_order_while_its_person_is_erased_counts_for_nobody() {
+    let (shop, at) = (Shop::new().await, start());
+    let mut order = shopify_order(7, at);
+    shop.tell("shopify", "orders/create", &order).await;
+    let user = "select distinct user_id from raw.events where order_id is not null";
+    let user: Uuid = shop.scene.client.query_one(user, &[]).await.unwrap().get(0);
+    begin_to_erase(&shop, &user).await;
+    let refund = shopify_refund(&order, 5, 1, 1, "19.00", at + TimeDelta::minutes(1));
+    order["refunds"] = json!([refund]);
+    order["line_items"][1]["current_quantity"] = 0.into();
+    order["updated_at"] = json!(at + TimeDelta::minutes(1));
+    for _ in 0..2 {
+        shop.tell("shopify", "orders/updated", &order).await;
+        shop.tell("shopify", "refunds/create", &refund).await;
+    }
+    let owners = shop.scene.texts(OWNERS).await;
+    let [first, second, refund] = &owners[..] else { panic!("{owners:?}") };
+    assert_eq!([first, second], [&format!("purchase {user} 6.00"), &format!("purchase {user} 19.00")]);
+    assert!(refund.starts_with("refund 6e6f626f-6479-8") && refund.ends_with(" 19.00"), "{refund}");
+    // What is new of the person stays out.
+    shop.tell("shopify", "orders/create", &shopify_order(8, at)).await;
+    assert_eq!(shop.scene.texts(REASONS).await, ["erased"]);
     shop.scene.ledger().await;
     shop.collector.stop().await.unwrap();
 }

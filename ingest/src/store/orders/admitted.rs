@@ -1,44 +1,75 @@
 //! Which orders of shop systems may come in: none from before the retention floor, and of erased persons
 //! only those that are stored.
+//!
+//! An erasure is recorded first, and takes the person out of the events later. In between, an order that is
+//! stored is the person's still. What is told of it then must not be, and belongs to a nobody of its own.
 
 use std::sync::Arc;
 
-use contracts::Event;
 use contracts::admission::Admission;
 use contracts::validation::{Accepted, Rejection};
+use contracts::{Event, ids};
 
 use super::order::Order;
 use super::shop::Known;
 use crate::store::admission;
+use crate::store::connection::Store;
+use crate::store::error::StoreError;
 use crate::store::quarantine::{SetAside, kept_once};
 use crate::store::shop_order::ShopOrder;
 
+impl Store {
+    /// Whose a stored order is, as far as that is known: nobody's, where an erasure is about to make it so.
+    pub(super) async fn owner(
+        &mut self,
+        order: &Order,
+        admission: &Admission,
+    ) -> Result<Option<Event>, StoreError> {
+        let Some(mut owner) = order.first().cloned() else { return Ok(None) };
+        if admission.is_erased(&owner.user_id) {
+            let sql = "select raw.nobody(), gen_random_uuid()";
+            let row =
+                self.repeatable("make a nobody", async |client| client.query_one(sql, &[]).await).await?;
+            (owner.user_id, owner.session_id) = (row.get(0), row.get(1));
+        }
+        Ok(Some(owner))
+    }
+}
+
 /// Lets an order in, or says why not. What is told of an erased person's order that is stored becomes that of
-/// whoever the order belongs to since: nobody.
+/// whoever the order belongs to since: nobody. Refunds that come without their order are its owner's.
 pub(super) fn admit(
     told: &mut ShopOrder,
     known: &Known,
     order: &Order,
+    owner: Option<&Event>,
     admission: &Admission,
 ) -> Result<(), Rejection> {
     let bought_at = told.created_at.or(known.bought_at()).or_else(|| order.sold_at());
     if let Some(bought_at) = bought_at {
         admission::before_floor(admission, bought_at)?;
     }
-    if !admission.is_erased(&told.refund.event.user_id) {
-        return Ok(());
+    let is_erased = admission.is_erased(&told.refund.event.user_id);
+    let is_alone = told.created_at.is_none();
+    let lines = told.lines.iter_mut().map(|line| &mut line.purchase);
+    let refunds = told.line_refunds.iter_mut().map(|line| &mut line.refund);
+    let events = lines.chain(refunds).chain([told.refund.as_mut()]);
+    match owner {
+        Some(owner) if is_erased => events.for_each(|accepted| give(accepted, owner)),
+        None if is_erased => return Err(admission::erased()),
+        Some(owner) if is_alone => events.for_each(|accepted| leave(accepted, owner)),
+        _ => {}
     }
-    match order.first() {
-        Some(purchase) if !admission.is_erased(&purchase.user_id) => {
-            let lines = told.lines.iter_mut().map(|line| &mut line.purchase);
-            let refunds = told.line_refunds.iter_mut().map(|line| &mut line.refund);
-            for accepted in lines.chain(refunds).chain([told.refund.as_mut()]) {
-                give(accepted, purchase);
-            }
-            Ok(())
-        }
-        _ => Err(admission::erased()),
-    }
+    Ok(())
+}
+
+/// Makes an event one of somebody, in a visit of its own.
+fn leave(accepted: &mut Accepted, owner: &Event) {
+    let event = &mut accepted.event;
+    event.user_id = owner.user_id;
+    event.session_id = ids::inferred_visit(&owner.user_id, event.occurred_at);
+    event.session_started_at = event.occurred_at;
+    event.returning = owner.returning;
 }
 
 /// Makes an event one of the visit of another.

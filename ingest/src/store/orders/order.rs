@@ -22,8 +22,8 @@ pub(in super::super) struct Order {
     /// By their identities, so that each stands here once.
     refunds: Vec<Event>,
     known: HashSet<Uuid>,
-    /// Of refunds whose line the shop system tells, by their identities.
-    assigned: HashMap<Uuid, i32>,
+    /// Of refunds whose line the shop system tells, all that this line is here, by the refunds' identities.
+    assigned: HashMap<Uuid, Vec<i32>>,
 }
 
 /// A line of it.
@@ -67,16 +67,10 @@ impl Order {
         self.known.contains(&ids::identity(&refund.event_id))
     }
 
-    /// Says of which lines a refund is that came before they were known; one that names one of them stays.
+    /// Says of which lines a refund is, also one that came before they were known. It comes off others only
+    /// once nothing is left of these.
     pub(super) fn assign(&mut self, refund: &Event, lines: &[i32]) {
-        let identity = ids::identity(&refund.event_id);
-        let stored = self.refunds.iter().find(|stored| ids::identity(&stored.event_id) == identity);
-        if let Some(stored) = stored
-            && !stored.order_line.is_some_and(|line| lines.contains(&line))
-            && let Some(line) = lines.first()
-        {
-            self.assigned.insert(identity, *line);
-        }
+        self.assigned.insert(ids::identity(&refund.event_id), lines.to_vec());
     }
 
     /// Whose it is: a purchase of it.
@@ -248,8 +242,12 @@ impl Order {
             lines = self.lines.keys().copied().collect();
         }
         // Some tell the line of the order, others the place in the refund: so it only says where to begin.
-        let named = self.assigned.get(&identity).copied().or(refund.order_line);
-        lines.sort_by_key(|line| (Some(*line) != named, *line));
+        let own = self.assigned.get(&identity).map_or(&[][..], Vec::as_slice);
+        let told = refund.order_line.filter(|line| own.is_empty() || own.contains(line));
+        let named = told.or(own.first().copied());
+        // What was added last goes first.
+        let place = |line: &i32| own.iter().rev().position(|of| of == line).unwrap_or(own.len());
+        lines.sort_by_key(|line| (Some(*line) != named, place(line), *line));
         lines
     }
 }

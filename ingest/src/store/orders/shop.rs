@@ -5,7 +5,10 @@
 //! The first time each line is a purchase under its shared id, so that a browser may have told it already.
 //! Later, what was added is a further line, and what was taken away is paid back, as far as it is left.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod line;
+mod sums;
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use contracts::ids;
@@ -22,26 +25,21 @@ use crate::store::error::StoreError;
 use crate::store::held::{Moves, StateAt};
 use crate::store::quarantine::SetAside;
 use crate::store::shop_order::{ShopLine, ShopOrder};
+use line::{LineState, Lines};
+use sums::Decisions;
 
 /// What was told of an order before.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
     /// The next line.
     next: i32,
-    lines: BTreeMap<String, LineState>,
+    lines: Lines,
+    /// What its refunds are for.
+    #[serde(default)]
+    refunds: Decisions,
     /// When it was bought.
     #[serde(default)]
     created_at: Option<DateTime<Utc>>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct LineState {
-    /// The lines of the order that it is: more than one where units were added.
-    at: Vec<i32>,
-    units: i32,
-    sum: Decimal,
-    /// Whether a purchase of it was booked.
-    sold: bool,
 }
 
 /// A state and which one it is.
@@ -49,6 +47,8 @@ struct LineState {
 pub(super) struct Known {
     pub(super) at: Option<StateAt>,
     pub(super) state: State,
+    /// The state as it stands in the table.
+    stored: Option<String>,
 }
 
 /// What becomes of an order.
@@ -60,8 +60,8 @@ pub(super) struct Booked {
     pub(super) refused: Vec<(Accepted, Rejection)>,
     /// Lines that were refused, each at its place in the order.
     pub(super) unread: Vec<SetAside>,
-    /// The new state, where it is newer.
-    pub(super) state: Option<State>,
+    /// The new state, and of when it is, where it is another one.
+    pub(super) state: Option<(StateAt, State)>,
 }
 
 impl Known {
@@ -71,10 +71,10 @@ impl Known {
     }
 
     /// Takes the new state over, and moves the stored one on.
-    pub(super) fn move_on(&mut self, order: &ShopOrder, state: State, moves: &mut Moves) {
-        let at = (order.as_of, order.rank);
-        moves.add(&order.order_id, self.at, at, serde_json::to_string(&state).unwrap_or_default());
-        *self = Self { at: Some(at), state };
+    pub(super) fn move_on(&mut self, order_id: &str, (at, state): (StateAt, State), moves: &mut Moves) {
+        let before = (self.at, self.stored.take());
+        moves.add(order_id, before, at, serde_json::to_string(&state).unwrap_or_default());
+        *self = Self { at: Some(at), state, stored: None };
     }
 }
 
@@ -107,25 +107,30 @@ impl Stored {
             column: "state",
             detail: error.to_string(),
         };
-        Ok(Known { at: Some(self.at), state: serde_json::from_str(&self.state).map_err(bad)? })
+        let state = serde_json::from_str(&self.state).map_err(bad)?;
+        Ok(Known { at: Some(self.at), state, stored: Some(self.state.clone()) })
     }
 }
 
 /// Books what changed of an order.
 pub(super) fn book(told: &ShopOrder, known: &Known, order: &mut Order) -> Booked {
     let mut made = Booked::default();
-    let is_newer = told.created_at.is_some() && known.at.is_none_or(|at| at < (told.as_of, told.rank));
+    let told_at = (told.as_of, told.rank);
+    let is_newer = told.created_at.is_some() && known.at.is_none_or(|at| at < told_at);
+    let mut state = known.state.clone();
+    // Refunds only come: also those that an older state tells.
+    sums::decide(&mut state.refunds, told);
     let mut booking = Booking { told, order, made: &mut made };
     if is_newer {
-        let state = booking.state(known);
-        made.state = Some(state);
+        booking.follow(&mut state, known.at.is_none());
     } else {
-        // Refunds only come: also those that an older state tells.
-        booking.pay_lines_back(&known.state);
+        booking.pay_lines_back(&state);
     }
-    for refund in &told.refunds {
-        made.booked.extend(order.sum_back(&told.refund, &refund.id, refund.amount));
+    for (id, counted) in sums::counted(&state.refunds, told) {
+        made.booked.extend(order.sum_back(&told.refund, id, counted.into()));
     }
+    let at = if is_newer { Some(told_at) } else { known.at.filter(|_| state != known.state) };
+    made.state = at.map(|at| (at, state));
     made
 }
 
@@ -137,53 +142,54 @@ struct Booking<'a> {
 
 impl Booking<'_> {
     /// The order as it is told, from what was known of it.
-    fn state(&mut self, known: &Known) -> State {
-        let mut state = known.state.clone();
+    fn follow(&mut self, state: &mut State, is_first: bool) {
         state.created_at = self.told.created_at;
-        let added = self.give_places(&mut state, known.at.is_none());
+        line::adopt_replayed(&mut state.lines, self.told, self.order);
+        let added = self.give_places(state, is_first);
         let lines = state.next - 1;
         // Whatever becomes less, once refunds have taken theirs of it.
         let mut less = Vec::new();
         for line in &self.told.lines {
-            let Some(before) = state.lines.get(&line.key).cloned() else { continue };
+            let Some(before) = state.lines.get_mut(&line.key) else { continue };
             let (units, sum) = (line.quantity - before.units, line.amount.to_decimal() - before.sum);
             if units == 0 && (line.by_units || sum.is_zero()) {
                 // A price that changed by itself is booked with the next change of the units.
                 continue;
             }
-            if let Some(state) = state.lines.get_mut(&line.key) {
-                (state.units, state.sum) = (line.quantity, line.amount.to_decimal());
-            }
+            (before.units, before.sum) = (line.quantity, line.amount.to_decimal());
             if sum > Decimal::ZERO || sum.is_zero() && units > 0 {
+                let Some(more) = before.sold_again(units.max(1), sum, line.purchase.event.rate) else {
+                    continue;
+                };
                 // What was told of and not sold yet, as an order that was not paid, has its line.
                 let at = match before.at.first() {
                     Some(at) if !before.sold => *at,
                     _ => self.free(&mut state.next),
                 };
                 let is_first = !before.sold && !added.contains(&line.key);
-                self.sell(line, at, lines.max(at), (units.max(1), sum), is_first);
-                if let Some(state) = state.lines.get_mut(&line.key) {
-                    state.sold = true;
-                    if !state.at.contains(&at) {
-                        state.at.push(at);
-                    }
+                self.sell(line, at, lines.max(at), more, is_first);
+                before.sold = true;
+                if !before.at.contains(&at) {
+                    before.at.push(at);
                 }
             } else {
-                less.push((before, (-units).max(1), -sum));
+                less.push((line.key.clone(), (-units).max(1), -sum));
             }
         }
-        self.pay_lines_back(&state);
-        let gone = self.gone(&state);
+        self.pay_lines_back(state);
+        let gone = self.gone(state);
         for key in gone {
             let Some(line) = state.lines.get_mut(&key) else { continue };
             if line.units == 0 && line.sum.is_zero() {
                 continue;
             }
-            less.push((line.clone(), line.units, line.sum));
+            less.push((key, line.units, line.sum));
             (line.units, line.sum) = (0, Decimal::ZERO);
         }
-        for (line, units, sum) in less {
-            self.take_away(&line, units, sum);
+        for (key, units, sum) in less {
+            if let Some(line) = state.lines.get_mut(&key) {
+                self.take_away(line, units, sum);
+            }
         }
         if self.told.is_void {
             for at in self.order.line_numbers() {
@@ -196,7 +202,6 @@ impl Booking<'_> {
                 }
             }
         }
-        state
     }
 
     /// Gives each line that is new its place, which it keeps, and sets those that were refused aside under
@@ -208,6 +213,8 @@ impl Booking<'_> {
         let refused = self.told.unread.iter().map(|line| (line.place, line.key.as_ref(), Some(&line.aside)));
         let mut told: Vec<_> = lines.chain(refused).collect();
         told.sort_by_key(|(place, ..)| *place);
+        let keys: Vec<Option<&String>> = told.iter().map(|(_, key, _)| *key).collect();
+        line::renew(&mut state.lines, &keys);
         if is_first {
             // The places of the first time are those that a browser tells.
             state.next = 1 + told.last().map_or(0, |(place, ..)| *place);
@@ -221,13 +228,15 @@ impl Booking<'_> {
                 None => self.free(&mut state.next),
             };
             if let Some(key) = key.filter(|_| known.is_none()) {
-                let unsold = LineState { at: vec![at], units: 0, sum: Decimal::ZERO, sold: false };
-                state.lines.insert(key.clone(), unsold);
+                state.lines.insert(key.clone(), LineState::unsold(at));
                 if !is_first {
                     added.insert(key.clone());
                 }
             }
             if let Some(aside) = aside {
+                if let Some(line) = key.and_then(|key| state.lines.get_mut(key)) {
+                    line.aside = true;
+                }
                 self.made.unread.push(placed::line(aside, &self.told.order_id, at));
             }
         }
@@ -247,6 +256,9 @@ impl Booking<'_> {
     /// Pays back what refunds tell of lines, each of its own line.
     fn pay_lines_back(&mut self, state: &State) {
         let line_of = |key: Option<&String>| key.and_then(|key| state.lines.get(key));
+        let is_of_lines = |id: &Option<String>| sums::is_of_lines(&state.refunds, id.as_ref());
+        let unread = self.told.unread_refunds.iter().filter(|refund| is_of_lines(&refund.of));
+        self.made.unread.extend(unread.map(|refund| refund.aside.clone()));
         // Those that came before their order did not know their lines.
         for refund in &self.told.line_refunds {
             if let Some(line) = line_of(refund.key.as_ref()) {
@@ -254,7 +266,7 @@ impl Booking<'_> {
             }
         }
         for told in &self.told.line_refunds {
-            if self.order.has_refund(&told.refund.event) {
+            if self.order.has_refund(&told.refund.event) || !is_of_lines(&told.of) {
                 continue;
             }
             let mut refund = told.refund.clone();
@@ -321,17 +333,17 @@ impl Booking<'_> {
         }
     }
 
-    /// Pays back what was taken away, as far as it is left, from the last line that it is.
-    fn take_away(&mut self, line: &LineState, units: i32, sum: Decimal) {
+    /// Pays back what was taken away, as far as it is left, from the last line that it is. What refunds had
+    /// taken before is noted.
+    fn take_away(&mut self, line: &mut LineState, units: i32, sum: Decimal) {
         let mut rest: Option<i64> = None;
-        let mut units = units;
+        let (mut units, mut gone) = (units, 0);
         for at in line.at.iter().rev() {
             let Some(purchase) = self.order.purchase(*at) else { continue };
-            let Some(Ok(amount)) = purchase.rate.map(|rate| Cost::Line(sum.into()).amount(1, rate)) else {
-                continue;
-            };
-            let wanted = rest.unwrap_or(amount.unscaled());
+            let Some(amount) = purchase.rate.and_then(|rate| line::hundredths(sum, rate)) else { continue };
+            let wanted = *rest.get_or_insert(amount);
             let (left_units, left) = self.order.left_of(*at);
+            gone += purchase.amount_base.map_or(0, |amount| amount.unscaled() - left);
             let taken = wanted.min(left);
             if taken <= 0 && !(wanted == 0 && left_units > 0) {
                 continue;
@@ -343,6 +355,10 @@ impl Booking<'_> {
             if wanted == taken {
                 break;
             }
+        }
+        let short = rest.unwrap_or(0).min(gone);
+        if short > 0 {
+            line.back = (line.back.0 + units, line.back.1 + short);
         }
     }
 }

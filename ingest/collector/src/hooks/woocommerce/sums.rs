@@ -3,74 +3,69 @@
 //!
 //! A refund that tells its lines pays these back, by their own amounts. Of any other the sum says what it is
 //! for: exactly what shipping and fees cost is for these. Else it is for products, at their part without tax
-//! where the shop's prices have none.
+//! where the shop's prices have none. That is decided where the order is known, once for each refund.
 
 use chrono::{DateTime, Utc};
 use contracts::Reason;
-use ingest::store::ShopRefund;
+use ingest::store::{Share, ShopRefund, ShopSums};
 use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::{instant, product};
 use crate::hooks::ToldRefund;
-use crate::hooks::delivery::{Head, id, list, rounded, sum, text, whole, written};
+use crate::hooks::delivery::{Head, id, list, places, sum, text, whole, written};
 use crate::item::Mapped;
 
 /// What an order costs.
-struct Costs<'a> {
+#[derive(Default)]
+struct Costs {
     /// Its lines as they are counted, and with their tax.
-    products: [Decimal; 2],
+    share: Share,
     /// Each line with its tax.
     lines: Vec<Decimal>,
     /// Shipping and fees with their tax.
     rest: Option<Decimal>,
-    currency: &'a Value,
 }
 
-impl<'a> Costs<'a> {
+impl Costs {
     /// Nothing where a sum of the order cannot be read.
-    fn of(told: &'a Value) -> Option<Self> {
+    fn of(told: &Value) -> Option<Self> {
         let includes_tax = told["prices_include_tax"] == true;
-        let currency = &told["currency"];
-        let mut costs = Self { products: [Decimal::ZERO; 2], lines: Vec::new(), rest: None, currency };
+        let mut costs = Self::default();
         for line in list(&told["line_items"]) {
             let (total, tax) = (sum(&line["total"])?, sum(&line["total_tax"]).unwrap_or_default());
             let with_tax = total.checked_add(tax)?;
             costs.lines.push(with_tax);
             let counted = if includes_tax { with_tax } else { total };
-            for (all, of_line) in costs.products.iter_mut().zip([counted, with_tax]) {
-                *all = all.checked_add(of_line)?;
-            }
+            costs.share.counted = costs.share.counted.checked_add(counted)?;
+            costs.share.with_tax = costs.share.with_tax.checked_add(with_tax)?;
         }
-        let rest = sum(&told["total"]).and_then(|total| total.checked_sub(costs.products[1]));
+        let rest = sum(&told["total"]).and_then(|total| total.checked_sub(costs.share.with_tax));
         costs.rest = rest.filter(|rest| *rest > Decimal::ZERO);
         Some(costs)
     }
 
-    /// What of sums with tax is for products.
-    fn counted(&self, sums: Decimal) -> Decimal {
-        let [counted, with_tax] = self.products;
-        let share = sums.checked_mul(counted).and_then(|sums| sums.checked_div(with_tax));
-        let share = share.filter(|_| counted != with_tax && with_tax > Decimal::ZERO).unwrap_or(sums);
-        rounded(share, self.currency)
+    /// Whether a sum is exactly what shipping and fees cost, and no line does.
+    fn is_rest(&self, total: Decimal) -> bool {
+        self.rest == Some(total) && !self.lines.contains(&total)
     }
 }
 
-/// The refunds of an order: sums of which is known what is for products, and lines.
+/// The refunds of an order: sums, and lines.
 pub(super) fn refunds(
     told: &Value,
     order_id: &str,
     common: &Mapped,
     as_of: DateTime<Utc>,
     head: &Head<'_>,
-) -> (Vec<ShopRefund>, Vec<ToldRefund>) {
-    let costs = Costs::of(told);
-    let (mut sums, mut lines) = (Vec::new(), Vec::new());
+) -> (ShopSums, Vec<ToldRefund>) {
+    let mut costs = Costs::of(told).unwrap_or_default();
+    costs.share.places = places(&told["currency"]);
+    let (mut sums, mut lines) = (ShopSums { share: costs.share, ..ShopSums::default() }, Vec::new());
     let mut refunds: Vec<(String, &Value)> =
         list(&told["refunds"]).iter().filter_map(|refund| Some((id(&refund["id"])?, refund))).collect();
-    // Each as it came: shares are rounded so that all of them come to what all of the sums are.
+    // Each as it came.
     refunds.sort_by_key(|(id, _)| (id.len(), id.clone()));
-    let (mut passed, mut rest_is_paid) = (Decimal::ZERO, false);
     for (id, refund) in refunds {
         let of_lines = list(&refund["line_items"]);
         if !of_lines.is_empty() {
@@ -81,24 +76,11 @@ pub(super) fn refunds(
                 let places = (place, of_lines.len());
                 line_of(told, line, (order_id, &id), common.clone(), places)
             }));
+            sums.lined.push(id);
             continue;
         }
         let Some(total) = sum(&refund["total"]).map(|total| total.abs()) else { continue };
-        let amount = match &costs {
-            Some(Costs { lines, rest: Some(rest), .. })
-                if total == *rest && !rest_is_paid && !lines.contains(rest) =>
-            {
-                rest_is_paid = true;
-                continue;
-            }
-            Some(costs) => {
-                let before = costs.counted(passed);
-                passed = passed.checked_add(total).unwrap_or(passed);
-                costs.counted(passed) - before
-            }
-            None => total,
-        };
-        sums.push(ShopRefund { id, amount: amount.into() });
+        sums.told.push(ShopRefund { id, total: total.into(), is_rest: costs.is_rest(total) });
     }
     (sums, lines)
 }
@@ -140,7 +122,7 @@ fn line_of(
     record.set("quantity", units.as_ref().and_then(whole).unwrap_or(1).max(1));
     record.set("amount", amount.map_or(Value::Null, |amount| amount.to_string().into()));
     record.set("currency", text(&told["currency"]));
-    Some(ToldRefund { key, refund: record })
+    Some(ToldRefund { key, of: Some(refund_id.to_owned()), refund: record })
 }
 
 #[cfg(test)]
@@ -158,8 +140,8 @@ mod tests {
         ] {
             let line = json!({"total": total, "total_tax": tax});
             let told = json!({"currency": currency, "prices_include_tax": false, "line_items": [line]});
-            let costs = Costs::of(&told).unwrap();
-            assert_eq!(costs.counted(refund.parse().unwrap()), counted.parse().unwrap(), "{currency}");
+            let share = Share { places: places(&told["currency"]), ..Costs::of(&told).unwrap().share };
+            assert_eq!(share.of(refund.parse().unwrap()), counted.parse().unwrap(), "{currency}");
         }
     }
 }

@@ -1,0 +1,101 @@
+//! A line of an order as it was told before: its places among the order's, what is sold of it, and what of
+//! that refunds took.
+
+use std::collections::BTreeMap;
+
+use contracts::Event;
+use contracts::event::Rate;
+use contracts::money::Cost;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use super::super::order::Order;
+use crate::store::shop_order::{ShopLine, ShopOrder};
+
+/// Lines by the shop's ids of them.
+pub(super) type Lines = BTreeMap<String, LineState>;
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct LineState {
+    /// The lines of the order that it is: more than one where units were added.
+    pub(super) at: Vec<i32>,
+    pub(super) units: i32,
+    pub(super) sum: Decimal,
+    /// Whether a purchase of it was booked.
+    pub(super) sold: bool,
+    /// Whether it stands in quarantine under its place.
+    #[serde(default)]
+    pub(super) aside: bool,
+    /// What could not be taken away from it, because refunds had taken it: units, and hundredths of the base
+    /// currency. What comes again is first of all this, which stays paid back.
+    #[serde(default)]
+    pub(super) back: (i32, i64),
+}
+
+impl LineState {
+    /// One of which nothing is sold.
+    pub(super) fn unsold(at: i32) -> Self {
+        Self { at: vec![at], ..Self::default() }
+    }
+
+    /// What of units and a sum that come again is sold; nothing where refunds had taken all of it.
+    pub(super) fn sold_again(
+        &mut self,
+        units: i32,
+        sum: Decimal,
+        rate: Option<Rate>,
+    ) -> Option<(i32, Decimal)> {
+        if self.back.1 == 0 {
+            return Some((units, sum));
+        }
+        let known = rate.and_then(|rate| Some((rate, hundredths(sum, rate)?)));
+        let Some((rate, hundredths)) = known else { return Some((units, sum)) };
+        let taken = (self.back.0.min(units), self.back.1.min(hundredths));
+        self.back = (self.back.0 - taken.0, self.back.1 - taken.1);
+        let rest = Decimal::new(hundredths - taken.1, 2).checked_div(rate.to_decimal())?;
+        (rest > Decimal::ZERO).then_some(((units - taken.0).max(1), rest))
+    }
+
+    /// Takes a purchase over that came in by its place in quarantine, and not by the order: from now on it is
+    /// what was told of the line before.
+    fn adopt(&mut self, purchase: &Event, told: Option<&ShopLine>) {
+        let (Some(units), Some(amount), Some(rate)) =
+            (purchase.quantity, purchase.amount_base, purchase.rate)
+        else {
+            return;
+        };
+        // Where the line is told as it is stored, its sum was not rounded.
+        let told = told.map(|line| line.amount.to_decimal());
+        let told = told.filter(|sum| hundredths(*sum, rate) == Some(amount.unscaled()));
+        let Some(sum) = told.or_else(|| amount.to_decimal().checked_div(rate.to_decimal())) else { return };
+        (self.units, self.sum, self.sold) = (units, sum, true);
+    }
+}
+
+/// Hundredths of the base currency that a sum comes to.
+pub(super) fn hundredths(sum: Decimal, rate: Rate) -> Option<i64> {
+    Some(Cost::Line(sum.into()).amount(1, rate).ok()?.unscaled())
+}
+
+/// Takes over what of refused lines was replayed meanwhile.
+pub(super) fn adopt_replayed(lines: &mut Lines, told: &ShopOrder, order: &Order) {
+    for (key, line) in lines.iter_mut().filter(|(_, line)| line.aside && !line.sold) {
+        if let Some(purchase) = line.at.first().and_then(|at| order.purchase(*at)) {
+            line.adopt(&purchase, told.lines.iter().find(|told| told.key == *key));
+        }
+    }
+}
+
+/// Gives lines that were made anew the places of those before. WooCommerce does so with all lines, in their
+/// order, when a customer pays again: nothing was sold of those that went. A page that told the order has
+/// their places.
+pub(super) fn renew(lines: &mut Lines, told: &[Option<&String>]) {
+    let is_new = |key: &Option<&String>| key.is_some_and(|key| !lines.contains_key(key));
+    let are_unsold = lines.values().all(|line| !line.sold);
+    if told.len() != lines.len() || !told.iter().all(is_new) || !are_unsold {
+        return;
+    }
+    let mut before: Vec<LineState> = std::mem::take(lines).into_values().collect();
+    before.sort_by_key(|line| line.at.first().copied());
+    lines.extend(told.iter().filter_map(|key| key.map(String::clone)).zip(before));
+}

@@ -1,0 +1,81 @@
+//! What refunds of sums are for. It is decided once for each of them, by the order as it was told then, and
+//! kept: what is edited later does not change it.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::store::shop_order::{ShopOrder, ShopRefund};
+
+/// Refunds by the shop's ids of them.
+pub(super) type Decisions = BTreeMap<String, Decision>;
+
+/// What a refund is for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Decision {
+    /// Shipping and fees, which count nowhere.
+    Rest,
+    /// Products: the sum with tax, and what of it counts.
+    Products { total: Decimal, counted: Decimal },
+    /// The lines that it tells.
+    Lines,
+}
+
+/// Decides what refunds are for that are told the first time.
+///
+/// One whose sum counts stays a sum, though it tells its lines later, and one of lines stays that. Only where
+/// nothing of it was counted its lines know better.
+pub(super) fn decide(known: &mut Decisions, told: &ShopOrder) {
+    for id in &told.sums.lined {
+        let decision = known.entry(id.clone()).or_insert(Decision::Lines);
+        if *decision == Decision::Rest {
+            *decision = Decision::Lines;
+        }
+    }
+    for ShopRefund { id, total, is_rest } in &told.sums.told {
+        if known.contains_key(id) {
+            continue;
+        }
+        let is_paid = known.values().any(|decision| *decision == Decision::Rest);
+        let decision = if *is_rest && !is_paid {
+            Decision::Rest
+        } else {
+            let total = total.to_decimal();
+            let passed: Decimal = known.values().map(Decision::total).sum();
+            // Shares are rounded so that all of them come to what all of the sums are.
+            let share = told.sums.share;
+            let counted = share.of(passed.saturating_add(total)) - share.of(passed);
+            Decision::Products { total, counted }
+        };
+        known.insert(id.clone(), decision);
+    }
+}
+
+/// Of the refunds that are told, also with their lines, those that count as sums, and how much of each.
+pub(super) fn counted<'a>(
+    known: &'a Decisions,
+    told: &'a ShopOrder,
+) -> impl Iterator<Item = (&'a str, Decimal)> {
+    let ids = told.sums.told.iter().map(|refund| &refund.id).chain(&told.sums.lined);
+    ids.filter_map(|id| match known.get(id)? {
+        Decision::Products { counted, .. } => Some((id.as_str(), *counted)),
+        Decision::Rest | Decision::Lines => None,
+    })
+}
+
+/// Whether the lines of a refund count, and not its sum.
+pub(super) fn is_of_lines(known: &Decisions, id: Option<&String>) -> bool {
+    !id.and_then(|id| known.get(id)).is_some_and(|decision| matches!(decision, Decision::Products { .. }))
+}
+
+impl Decision {
+    /// The sum with tax, where it is for products.
+    fn total(&self) -> Decimal {
+        match self {
+            Self::Products { total, .. } => *total,
+            Self::Rest | Self::Lines => Decimal::ZERO,
+        }
+    }
+}
