@@ -52,7 +52,7 @@ pub(super) struct Moves {
     before_rank: Vec<Option<i64>>,
     as_of: Vec<DateTime<Utc>>,
     ranks: Vec<i64>,
-    /// As they stand in the table; nothing where they do not, or where a move before made them.
+    /// As they stand in the table; nothing where they do not.
     before_states: Vec<Option<String>>,
     states: Vec<String>,
 }
@@ -66,6 +66,7 @@ const MOVE: &str = "select raw.move_shop_orders($1, $2, (
 
 impl Moves {
     /// Adds one: the order, the state that it is in by what is known, when it was changed, and its new state.
+    /// Several of one order are one move: from the state before the first to that of the last.
     pub(super) fn add(
         &mut self,
         order_id: &str,
@@ -73,6 +74,10 @@ impl Moves {
         at: StateAt,
         state: String,
     ) {
+        if let Some(place) = self.orders.iter().position(|order| order == order_id) {
+            (self.as_of[place], self.ranks[place], self.states[place]) = (at.0, at.1, state);
+            return;
+        }
         self.orders.push(order_id.to_owned());
         self.before_states.push(stored);
         self.before.push(before.map(|at| at.0));
@@ -90,5 +95,25 @@ impl Moves {
         let Self { orders, before, before_rank, as_of, ranks, before_states, states } = self;
         client.execute(MOVE, &[orders, before, before_rank, as_of, ranks, states, before_states]).await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moves_of_one_order_are_one_from_its_first_state_to_its_last() {
+        let at = |minute: i64| (DateTime::from_timestamp(60 * minute, 0).unwrap(), minute);
+        let mut moves = Moves::default();
+        moves.add("a", (None, None), at(1), "1".to_owned());
+        moves.add("b", (Some(at(0)), Some("0".to_owned())), at(1), "1".to_owned());
+        moves.add("a", (Some(at(1)), None), at(1), "2".to_owned());
+        moves.add("b", (Some(at(1)), None), at(3), "3".to_owned());
+        assert_eq!(moves.orders, ["a", "b"]);
+        assert_eq!(moves.before, [None, Some(at(0).0)]);
+        assert_eq!(moves.before_states, [None, Some("0".to_owned())]);
+        assert_eq!((moves.as_of, moves.ranks), (vec![at(1).0, at(3).0], vec![1, 3]));
+        assert_eq!(moves.states, ["2", "3"]);
     }
 }
