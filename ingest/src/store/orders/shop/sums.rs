@@ -43,7 +43,7 @@ pub(super) fn decide(known: &mut Decisions, told: &ShopOrder) {
             Decision::Rest
         } else {
             let total = total.to_decimal();
-            let passed: Decimal = known.values().map(Decision::total).sum();
+            let passed = known.values().map(Decision::total).fold(Decimal::ZERO, Decimal::saturating_add);
             // Shares are rounded so that all of them come to what all of the sums are.
             let share = told.sums.share;
             let counted = share.of(passed.saturating_add(total)) - share.of(passed);
