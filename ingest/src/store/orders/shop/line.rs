@@ -77,11 +77,17 @@ pub(super) fn hundredths(sum: Decimal, rate: Rate) -> Option<i64> {
     Some(Cost::Line(sum.into()).amount(1, rate).ok()?.unscaled())
 }
 
-/// Takes over what of refused lines was replayed meanwhile.
+/// Takes over what of refused lines was replayed meanwhile. One that is refused again stays as it is.
 pub(super) fn adopt_replayed(lines: &mut Lines, told: &ShopOrder, order: &Order) {
     for (key, line) in lines.iter_mut().filter(|(_, line)| line.aside && !line.sold) {
-        if let Some(purchase) = line.at.first().and_then(|at| order.purchase(*at)) {
-            line.adopt(&purchase, told.lines.iter().find(|told| told.key == *key));
+        if told.unread.iter().any(|unread| unread.key.as_ref() == Some(key)) {
+            continue;
+        }
+        let Some(purchase) = line.at.first().and_then(|at| order.purchase(*at)) else { continue };
+        let told = told.lines.iter().find(|told| told.key == *key);
+        // A page that tells its lines in another order has another product there.
+        if told.is_none_or(|told| told.purchase.event.item_id == purchase.item_id) {
+            line.adopt(&purchase, told);
         }
     }
 }
