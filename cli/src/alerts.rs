@@ -150,7 +150,7 @@ pub(crate) async fn run(command: AlertsCommand) -> anyhow::Result<ExitCode> {
         }
         AlertsCommand::Send(args) => send(args).await,
         AlertsCommand::Render(args) => {
-            print!("{}", ::console::alerts::render(&args.settings()?));
+            crate::say::out(::console::alerts::render(&args.settings()?).trim_end());
             Ok(ExitCode::SUCCESS)
         }
     }

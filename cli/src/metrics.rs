@@ -34,7 +34,7 @@ pub(crate) struct MetricsArgs {
 pub(crate) async fn run(args: MetricsArgs) -> anyhow::Result<ExitCode> {
     let scraper = Scraper::new(connect::endpoints()?, args.collector)?;
     if args.once {
-        std::print!("{}", scraper.scrape().await);
+        crate::say::out(scraper.scrape().await.trim_end());
         return Ok(ExitCode::SUCCESS);
     }
     let stop = interrupt::token()?;

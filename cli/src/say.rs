@@ -12,13 +12,21 @@ use contracts::secret::hidden;
 use tracing_subscriber::fmt::MakeWriter;
 
 macro_rules! println {
-    () => { std::println!() };
-    ($($words:tt)*) => { std::println!("{}", contracts::printable::printable_lines(&std::format!($($words)*))) };
+    () => { crate::say::out("") };
+    ($($words:tt)*) => { crate::say::out(&contracts::printable::printable_lines(&std::format!($($words)*))) };
 }
 
 macro_rules! eprintln {
     () => { std::eprintln!() };
     ($($words:tt)*) => { std::eprintln!("{}", crate::say::shown(&std::format!($($words)*))) };
+}
+
+/// Prints a line. Who reads may have enough of it, as `head` has: the command goes on to its end.
+pub(crate) fn out(text: &str) {
+    match writeln!(io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => panic!("cannot print: {error}"),
+        _ => {}
+    }
 }
 
 /// A text of several lines as it may be shown.

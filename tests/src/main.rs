@@ -24,6 +24,7 @@ mod hold_and_resume;
 mod hooks;
 mod ledger;
 mod load;
+mod piped;
 mod poison;
 mod quarantine;
 mod repair;

@@ -218,6 +218,15 @@ async fn only_what_its_secret_signed_comes_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_is_limited_to_what_the_answer_says() {
+    let shop = Shop::new().await;
+    for (bytes, status) in [(4 << 20, 401), ((4 << 20) + 1, 413)] {
+        let body = vec![b' '; bytes];
+        assert_eq!(shop.post("shopify", "orders/create", &body, Some("wrong")).await, status, "{bytes}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_order_of_shopify_counts_once_and_its_refund_too() {
     let (shop, at) = (Shop::new().await, start());
     let mut order = shopify_order(7, at);
