@@ -38,9 +38,9 @@ impl Reader {
             .set("enable.partition.eof", "true")
             // A place that retention has removed meanwhile is an error, not a jump to somewhere else.
             .set("auto.offset.reset", "error")
-            .set("queued.max.messages.kbytes", "2048")
-            .set("fetch.max.bytes", (1 << 19).to_string())
-            .set("fetch.message.max.bytes", (1 << 19).to_string())
+            .set("queued.max.messages.kbytes", "4096")
+            .set("fetch.max.bytes", (1 << 20).to_string())
+            .set("fetch.message.max.bytes", (1 << 20).to_string())
             .set("fetch.wait.max.ms", wait.as_millis().to_string())
             .set("fetch.min.bytes", fetch_bytes.to_string())
             .set("fetch.error.backoff.ms", "50")
