@@ -126,12 +126,13 @@ impl Default for Share {
 }
 
 impl Share {
-    /// What of sums with tax counts.
+    /// What of sums with tax counts. All of it, where the products' costs are none that a tax explains.
     #[must_use]
     pub fn of(&self, sums: Decimal) -> Decimal {
         let Self { counted, with_tax, places } = *self;
         let share = sums.checked_mul(counted).and_then(|sums| sums.checked_div(with_tax));
-        let share = share.filter(|_| counted != with_tax && with_tax > Decimal::ZERO).unwrap_or(sums);
+        let is_part = !counted.is_sign_negative() && counted < with_tax;
+        let share = share.filter(|_| is_part).unwrap_or(sums);
         share.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero)
     }
 }

@@ -240,7 +240,7 @@ pub(super) fn order(
     let Parts { system, body, order_id, common, created_at, as_of, rank, is_void } = parts;
     let count = lines.len();
     if count > MAX_ORDER_LINES as usize
-        || sums.told.len() > MAX_REFUNDS
+        || sums.told.len() + sums.lined.len() > MAX_REFUNDS
         || (count + 1) * (sums.told.len() + 2) + line_refunds.len() > MAX_ROWS
     {
         return Delivery::refused(

@@ -102,9 +102,11 @@ fn of_line(line: &Value, currency: &Value, is_cancelled: bool, refunded: &BTreeM
     let key = id(&line["id"]);
     let back = key.as_ref().and_then(|key| refunded.get(key)).copied().unwrap_or(0);
     let sums = whole(&line["quantity"]).filter(|units| *units > 0).and_then(|units| {
-        let discount: Option<Decimal> =
-            list(&line["discount_allocations"]).iter().map(|allocation| sum(&allocation["amount"])).sum();
-        let paid = sum(&line["price"])?.checked_mul(units.into())?.checked_sub(discount?)?;
+        let allocations = list(&line["discount_allocations"]);
+        let discount = allocations
+            .iter()
+            .try_fold(Decimal::ZERO, |all, allocation| all.checked_add(sum(&allocation["amount"])?))?;
+        let paid = sum(&line["price"])?.checked_mul(units.into())?.checked_sub(discount)?;
         let current = whole(&line["current_quantity"]).unwrap_or(units);
         let current = if is_cancelled { 0 } else { i64::from(current) };
         let sold = i32::try_from((current + back).min(i64::from(units))).unwrap_or(units);

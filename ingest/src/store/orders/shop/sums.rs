@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::store::shop_order::{ShopOrder, ShopRefund};
+use crate::store::shop_order::{ShopOrder, ShopRefund, ShopSums};
 
 /// Refunds by the shop's ids of them.
 pub(super) type Decisions = BTreeMap<String, Decision>;
@@ -27,14 +27,14 @@ pub(super) enum Decision {
 ///
 /// One whose sum counts stays a sum, though it tells its lines later, and one of lines stays that. Only where
 /// nothing of it was counted its lines know better.
-pub(super) fn decide(known: &mut Decisions, told: &ShopOrder) {
-    for id in &told.sums.lined {
+pub(super) fn decide(known: &mut Decisions, sums: &ShopSums) {
+    for id in &sums.lined {
         let decision = known.entry(id.clone()).or_insert(Decision::Lines);
         if *decision == Decision::Rest {
             *decision = Decision::Lines;
         }
     }
-    for ShopRefund { id, total, is_rest } in &told.sums.told {
+    for ShopRefund { id, total, is_rest } in &sums.told {
         if known.contains_key(id) {
             continue;
         }
@@ -45,8 +45,9 @@ pub(super) fn decide(known: &mut Decisions, told: &ShopOrder) {
             let total = total.to_decimal();
             let passed = known.values().map(Decision::total).fold(Decimal::ZERO, Decimal::saturating_add);
             // Shares are rounded so that all of them come to what all of the sums are.
-            let share = told.sums.share;
-            let counted = share.of(passed.saturating_add(total)) - share.of(passed);
+            let share = sums.share;
+            let counted =
+                share.of(passed.saturating_add(total)).checked_sub(share.of(passed)).unwrap_or(total);
             Decision::Products { total, counted }
         };
         known.insert(id.clone(), decision);
@@ -76,6 +77,36 @@ impl Decision {
         match self {
             Self::Products { total, .. } => *total,
             Self::Rest | Self::Lines => Decimal::ZERO,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::shop_order::Share;
+
+    #[test]
+    fn no_sum_that_a_sender_writes_is_too_large_to_subtract() {
+        let sums = ["7900000000000000000000000000", "1000000000000000000000000000"];
+        let refund = |(id, total): (usize, &str)| ShopRefund {
+            id: id.to_string(),
+            total: total.parse::<Decimal>().unwrap().into(),
+            is_rest: false,
+        };
+        for (counted, with_tax) in [("-10", "1"), ("1", "-10"), ("10", "1"), ("0.1", "1"), ("0", "1")] {
+            let share =
+                Share { counted: counted.parse().unwrap(), with_tax: with_tax.parse().unwrap(), places: 2 };
+            let told = sums.into_iter().enumerate().map(refund).collect();
+            let mut known = Decisions::new();
+            decide(&mut known, &ShopSums { told, share, ..ShopSums::default() });
+            assert!(
+                known.values().all(|decision| matches!(
+                    decision,
+                    Decision::Products { total, counted } if counted <= total && !counted.is_sign_negative()
+                )),
+                "{counted} of {with_tax}: {known:?}"
+            );
         }
     }
 }
