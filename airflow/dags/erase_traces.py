@@ -40,7 +40,9 @@ ENDS_WITHIN_S = 120
     doc_md=__doc__,
 )
 def erase_traces():
-    @task(doc_md="Deletes the successful runs of `erase_user` and their logs. Returns the number of deleted runs.")
+    @task(
+        doc_md="Deletes the successful runs of `erase_user` and their logs. Returns the number of deleted runs."
+    )
     def remove() -> int:
         api, removed, until = Api(), 0, time.monotonic() + ENDS_WITHIN_S
         while True:
@@ -51,7 +53,8 @@ def erase_traces():
             if not open_runs:
                 return removed
             if time.monotonic() > until:
-                raise AirflowException(f"{len(open_runs)} runs of {DAG} have not ended: Airflow retries this task")
+                told = f"{len(open_runs)} runs of {DAG} have not ended"
+                raise AirflowException(f"{told}: Airflow retries this task")
             # The API tells no end: the next look is a request away.
             time.sleep(1)
 

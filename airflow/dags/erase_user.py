@@ -45,7 +45,10 @@ UUID = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]
     doc_md=__doc__,
 )
 def erase_user():
-    @task(doc_md="Runs `storepulse erase <user id>`. The command deletes the user from every service.", outlets=[ERASED])
+    @task(
+        doc_md="Runs `storepulse erase <user id>`. The command deletes the user from every service.",
+        outlets=[ERASED],
+    )
     def erase() -> dict[str, Any]:
         user_id = get_current_context()["params"]["user_id"]
         for written in {user_id, user_id.lower()}:

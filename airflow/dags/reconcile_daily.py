@@ -69,7 +69,10 @@ def reconcile_daily():
         start, end = days()
         storepulse("reconcile", "--from", start, "--to", end)
 
-    @task(doc_md="Runs `storepulse ledger`. The task fails if records do not balance, and names the stage.", retries=1)
+    @task(
+        doc_md="Runs `storepulse ledger`. The task fails if records do not balance, and names the stage.",
+        retries=1,
+    )
     def ledger() -> None:
         start, end = days()
         storepulse("ledger", "--from", start, "--to", end)

@@ -53,11 +53,15 @@ FEWEST_DAYS = 2
     doc_md=__doc__,
 )
 def retention_daily():
-    @task(doc_md="Runs `storepulse retention --keep-days N`. The command drops the days before the last N days.")
+    @task(
+        doc_md="Runs `storepulse retention --keep-days N`. The command drops the days before the last N days."
+    )
     def drop_old_days() -> dict[str, Any]:
         keep_days = get_current_context()["params"]["keep_days"] or Variable.get("retention_days", default=None)
         if keep_days is None:
-            raise AirflowSkipException("retention is off: set the variable retention_days to the number of days to keep")
+            raise AirflowSkipException(
+                "retention is off: set the variable retention_days to the number of days to keep"
+            )
         if not str(keep_days).isdecimal() or int(keep_days) < FEWEST_DAYS:
             raise AirflowFailException(f"the variable retention_days is {keep_days!r}: set it to {FEWEST_DAYS} or more")
         return storepulse_json("retention", "--keep-days", str(keep_days))

@@ -53,20 +53,16 @@ impl Commands<'_> {
 
     /// Starts one that goes on until it is stopped.
     pub(crate) fn start(&self, words: &str) -> anyhow::Result<Process> {
-        self.start_with(words, [])
+        self.start_with(words, &[])
     }
 
     /// The same, with variables of its own.
-    pub(crate) fn start_with<const N: usize>(
-        &self,
-        words: &str,
-        variables: [(&str, &str); N],
-    ) -> anyhow::Result<Process> {
+    pub(crate) fn start_with(&self, words: &str, variables: &[(&str, &str)]) -> anyhow::Result<Process> {
         let output = self.folder.join(words.replace([' ', ':', '/'], "-"));
         let file = File::create(&output)?;
         let child = self
             .command(words)?
-            .envs(variables)
+            .envs(variables.iter().copied())
             .stderr(file.try_clone()?)
             .stdout(Stdio::from(file))
             .spawn()

@@ -47,6 +47,14 @@ impl Report {
         median
     }
 
+    /// Two percentiles of what was measured often, in ms, and what each should be.
+    pub(crate) fn percentiles(&mut self, what: &str, values_ms: &mut [f64], limits: [&str; 2]) {
+        for (percent, limit) in [50, 99].into_iter().zip(limits) {
+            let value_ms = crate::percentile(values_ms, percent);
+            self.once(&format!("{what}, p{percent}"), value_ms, "ms", limit);
+        }
+    }
+
     /// One figure, measured once, and what it should be.
     pub(crate) fn once(&mut self, what: &str, value: f64, unit: &'static str, limit: &str) {
         println!("{what:<58} {value:>10.2} {unit:<12} {limit}");

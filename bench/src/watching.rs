@@ -71,7 +71,7 @@ async fn measure(endpoints: &Endpoints, options: Options) -> anyhow::Result<()> 
     drained(&postgres, DRAINED).await?;
     let simulator =
         commands.start(&format!("simulate --rate {} --duration forever --seed 8", options.rate))?;
-    let mut console = commands.start_with("console --listen 127.0.0.1:0 --no-link", CONSOLE_MEMORY)?;
+    let mut console = commands.start_with("console --listen 127.0.0.1:0 --no-link", &CONSOLE_MEMORY)?;
     let printed = console.says("http://").await?;
     let base = printed.split_once("http://").and_then(|(_, rest)| rest.split_whitespace().next());
     let base = format!(
@@ -145,32 +145,17 @@ impl Line<'_> {
         for (readers, limit) in limits {
             let open = crowd(self.commands, &self.base, sessions, readers).await?;
             let told = self.over(over).await?;
-            self.report.once(
-                &format!("processor, {readers} readers"),
-                told.processor_pct,
-                "% of a core",
-                limit,
-            );
-            self.report.once(
-                &format!("postgresql, {readers} readers"),
-                told.postgres_per_s,
-                "queries/s",
-                "<= 3",
-            );
-            self.report.once(
-                &format!("cassandra, {readers} readers"),
-                told.cassandra_per_s,
-                "queries/s",
-                "<= 20",
-            );
-            self.report.once(&format!("kafka, {readers} readers"), told.kafka_per_s, "requests/s", "<= 10");
-            if readers > 0 {
-                self.report.once(
-                    &format!("drawing, {readers} readers"),
-                    told.drawing_ms,
-                    "ms a tick",
-                    "<= 3",
-                );
+            let figures = [
+                ("processor", told.processor_pct, "% of a core", limit),
+                ("postgresql", told.postgres_per_s, "queries/s", "<= 3"),
+                ("cassandra", told.cassandra_per_s, "queries/s", "<= 20"),
+                ("kafka", told.kafka_per_s, "requests/s", "<= 10"),
+                ("drawing", told.drawing_ms, "ms a tick", "<= 3"),
+            ];
+            // Nothing is drawn for nobody.
+            let shown = if readers > 0 { &figures[..] } else { &figures[..4] };
+            for (what, value, unit, limit) in shown {
+                self.report.once(&format!("{what}, {readers} readers"), *value, unit, limit);
             }
             drop(open);
         }
@@ -235,8 +220,7 @@ impl Line<'_> {
         for _ in 0..PAGES {
             first_bytes.push(visitor.ask("/").await?.1.as_secs_f64() * 1_000.0);
         }
-        self.report.once("first byte of Live, p50", percentile(&mut first_bytes, 50), "ms", "");
-        self.report.once("first byte of Live, p99", percentile(&mut first_bytes, 99), "ms", "<= 20");
+        self.report.percentiles("first byte of Live", &mut first_bytes, ["", "<= 20"]);
         let weight = visitor.weigh("/").await?;
         self.report.once("files of Live, compressed", weight.bytes as f64 / 1_024.0, "KiB", "<= 80");
         self.report.once("files of Live", weight.requests as f64, "requests", "<= 9");
@@ -259,50 +243,18 @@ impl Line<'_> {
         if all.is_empty() {
             return Ok(());
         }
-        let of = |figure: fn(&marked::Followed) -> f64| all.iter().map(figure).collect::<Vec<_>>();
-        let mut ticker = of(|order| order.ticker_ms);
-        let mut stored = of(|order| order.stored_ms);
-        let mut figure = of(|order| order.figure_ms);
-        let mut behind = of(|order| order.figure_ms - order.stored_ms);
         println!("{orders} marked orders at {} apart, from their commit", APART.as_secs());
-        self.report.once(
-            "marked orders, among those as they come in, p50",
-            percentile(&mut ticker, 50),
-            "ms",
-            "<= 300",
-        );
-        self.report.once(
-            "marked orders, among those as they come in, p99",
-            percentile(&mut ticker, 99),
-            "ms",
-            "<= 1,000",
-        );
-        self.report.once(
-            "marked orders, in Cassandra (the line's own lag), p50",
-            percentile(&mut stored, 50),
-            "ms",
-            "",
-        );
-        self.report.once(
-            "marked orders, in Cassandra (the line's own lag), p99",
-            percentile(&mut stored, 99),
-            "ms",
-            "",
-        );
-        self.report.once("marked orders, in the figures, p50", percentile(&mut figure, 50), "ms", "");
-        self.report.once("marked orders, in the figures, p99", percentile(&mut figure, 99), "ms", "");
-        self.report.once(
-            "marked orders, in the figures after Cassandra, p50",
-            percentile(&mut behind, 50),
-            "ms",
-            "<= 800",
-        );
-        self.report.once(
-            "marked orders, in the figures after Cassandra, p99",
-            percentile(&mut behind, 99),
-            "ms",
-            "<= 800",
-        );
+        let of = |figure: fn(&marked::Followed) -> f64| all.iter().map(figure).collect::<Vec<_>>();
+        let behind = of(|order| order.figure_ms - order.stored_ms);
+        let figures = [
+            ("among those as they come in", of(|order| order.ticker_ms), ["<= 300", "<= 1,000"]),
+            ("in Cassandra (the line's own lag)", of(|order| order.stored_ms), [""; 2]),
+            ("in the figures", of(|order| order.figure_ms), [""; 2]),
+            ("in the figures after Cassandra", behind, ["<= 800"; 2]),
+        ];
+        for (what, mut values_ms, limits) in figures {
+            self.report.percentiles(&format!("marked orders, {what}"), &mut values_ms, limits);
+        }
         Ok(())
     }
 

@@ -10,6 +10,8 @@ use anyhow::Context as _;
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
+use crate::say::as_far_as_read;
+
 use crate::Cli;
 
 /// Its options.
@@ -29,11 +31,7 @@ pub(crate) struct CompletionsArgs {
 pub(crate) fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "storepulse", &mut script);
-    match io::stdout().write_all(&script) {
-        // Who reads only the beginning has what he wanted.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        written => written.context("could not print the completions")?,
-    }
+    as_far_as_read(io::stdout().write_all(&script)).context("could not print the completions")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -21,11 +21,18 @@ macro_rules! eprintln {
     ($($words:tt)*) => { std::eprintln!("{}", crate::say::shown(&std::format!($($words)*))) };
 }
 
-/// Prints a line. Who reads may have enough of it, as `head` has: the command goes on to its end.
+/// Prints a line.
 pub(crate) fn out(text: &str) {
-    match writeln!(io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => panic!("cannot print: {error}"),
-        _ => {}
+    if let Err(error) = as_far_as_read(writeln!(io::stdout().lock(), "{text}")) {
+        panic!("cannot print: {error}");
+    }
+}
+
+/// Who reads may have enough of what is printed, as `head` has: the command goes on to its end.
+pub(crate) fn as_far_as_read(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
 }
 

@@ -20,7 +20,8 @@ pub(crate) const STATE_STORE: &str = "spark.sql.streaming.stateStore.providerCla
 pub(crate) const STATE_IN_HEAP: &str =
     "org.apache.spark.sql.execution.streaming.state.HDFSBackedStateStoreProvider";
 
-/// On the executor's disk, beside the heap: for as many rows as there are visits within the watermark's delay.
+/// On the executor's disk, beside the heap: for as many rows as there are visits within the watermark's
+/// delay.
 pub(crate) const STATE_ON_DISK: &str =
     "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider";
 

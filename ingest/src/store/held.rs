@@ -59,7 +59,8 @@ pub(super) struct Moves {
 
 /// What an older telling adds to a state has the time of that state: so the state itself is compared, too.
 const MOVE: &str = "select raw.move_shop_orders($1, $2, (
-        select array_agg(case when told.state is null or known.state = told.state::jsonb then told.rank end order by place)
+        select array_agg(
+            case when told.state is null or known.state = told.state::jsonb then told.rank end order by place)
         from unnest($1::text[], $3::bigint[], $7::text[]) with ordinality told (order_id, rank, state, place)
         left join raw.shop_order known using (order_id)
     ), $4, $5, $6)";

@@ -57,3 +57,20 @@ fn digest(file: &Path) -> io::Result<String> {
     io::copy(&mut File::open(file)?, &mut hash)?;
     Ok(hex::encode(hash.finalize()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::Checkout;
+
+    #[test]
+    fn containers_give_out_memory_in_the_same_way() {
+        let compose = Checkout::find().unwrap().root().join("docker-compose.yml");
+        let compose = std::fs::read_to_string(compose).unwrap();
+        let (_, console) = compose.split_once("\n  console:\n").unwrap();
+        let (console, _) = console.split_once("\n\n").unwrap();
+        for (name, value) in CONSOLE_MEMORY {
+            assert!(console.contains(&format!("\n      {name}: {value}\n")), "{name}");
+        }
+    }
+}

@@ -121,15 +121,19 @@ async fn an_order_goes_on_after_its_person_was_erased_and_belongs_to_nobody() {
 const OWNERS: &str = "select concat_ws(' ', event_name, user_id, amount_base) from raw.events
                       where order_id is not null order by event_name, order_line";
 
+/// Whose all events of orders are.
+async fn owner(shop: &Shop) -> Uuid {
+    let owner = "select distinct user_id from raw.events where order_id is not null";
+    shop.scene.client.query_one(owner, &[]).await.unwrap().get(0)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refund_that_comes_alone_is_its_orders_owners() {
     for is_erased in [true, false] {
         let (shop, at) = (Shop::new().await, start());
         let order = shopify_order(7, at);
         shop.tell("shopify", "orders/create", &order).await;
-        let owner = "select distinct user_id from raw.events where order_id is not null";
-        let owner = async || -> Uuid { shop.scene.client.query_one(owner, &[]).await.unwrap().get(0) };
-        let user = owner().await;
+        let user = owner(&shop).await;
         if is_erased {
             erase(&shop, &user).await;
         }
@@ -138,7 +142,7 @@ async fn a_refund_that_comes_alone_is_its_orders_owners() {
             shop.tell("shopify", "refunds/create", &refund).await;
         }
         assert_eq!(shop.scene.count("select count(*) from raw.events where event_name = 'refund'").await, 1);
-        assert_eq!(owner().await == user, !is_erased);
+        assert_eq!(owner(&shop).await == user, !is_erased);
         assert_eq!(shop.scene.texts(REASONS).await, Vec::<String>::new());
         shop.scene.ledger().await;
         shop.collector.stop().await.unwrap();
@@ -150,8 +154,7 @@ async fn what_changes_of_an_order_while_its_person_is_erased_counts_for_nobody()
     let (shop, at) = (Shop::new().await, start());
     let mut order = shopify_order(7, at);
     shop.tell("shopify", "orders/create", &order).await;
-    let user = "select distinct user_id from raw.events where order_id is not null";
-    let user: Uuid = shop.scene.client.query_one(user, &[]).await.unwrap().get(0);
+    let user = owner(&shop).await;
     begin_to_erase(&shop, &user).await;
     let refund = shopify_refund(&order, 5, 1, 1, "19.00", at + TimeDelta::minutes(1));
     order["refunds"] = json!([refund]);

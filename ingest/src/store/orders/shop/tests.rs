@@ -93,6 +93,17 @@ struct Books {
 }
 
 impl Books {
+    /// A purchase that comes in by itself under the shared id of the order's first line: of a page, or out of
+    /// quarantine. Returns its identity.
+    fn comes_in(&mut self, purchase: Accepted) -> Uuid {
+        let event_id = ids::rekeyed(at(0), ids::SHARED, &ids::order_line("o-1", 1));
+        let event = Event { event_id, ..purchase.event };
+        self.order.sell(1, event.clone());
+        let identity = ids::identity(&event_id);
+        self.booked.insert(identity, event);
+        identity
+    }
+
     /// Books a state; how much was new.
     fn take(&mut self, told: &ShopOrder) -> usize {
         let before = self.booked.len();
@@ -228,11 +239,7 @@ fn a_line_that_is_replayed_or_told_again_counts_once() {
     first.lines.remove(0);
     first.unread.push(unread("0", 1));
     assert_eq!(books.take(&first), 1);
-    let replayed = purchase(0, (1, 310), [1, 2]);
-    let shared = ids::rekeyed(at(0), ids::SHARED, &ids::order_line("o-1", 1));
-    let event = Event { event_id: shared, ..replayed.event };
-    books.order.sell(1, event.clone());
-    books.booked.insert(ids::identity(&shared), event);
+    let shared = books.comes_in(purchase(0, (1, 310), [1, 2]));
     // Told again it is the same line.
     assert_eq!(books.take(&told(2, &[Some((1, 310)), Some((2, 500))], &[])), 0);
     let wanted = BTreeMap::from([("item-0".to_owned(), 310), ("item-1".to_owned(), 500)]);
@@ -241,7 +248,7 @@ fn a_line_that_is_replayed_or_told_again_counts_once() {
     let mut books = Books::default();
     books.take(&first);
     assert_eq!(books.take(&told(2, &[Some((1, 310)), Some((2, 500))], &[])), 1);
-    assert!(books.booked.contains_key(&ids::identity(&shared)));
+    assert!(books.booked.contains_key(&shared));
     assert_eq!(books.left(), wanted);
 }
 
@@ -268,12 +275,8 @@ fn a_page_that_told_more_lines_has_them_for_itself_and_loses_them_where_the_orde
 #[test]
 fn an_order_that_a_page_told_and_that_failed_first_counts_where_it_is_paid_at_last() {
     let mut books = Books::default();
-    let event = purchase(0, (1, 310), [1, 1]).event;
-    let event_id = ids::rekeyed(at(0), ids::SHARED, &ids::order_line("o-1", 1));
-    let event = Event { event_id, ..event };
     assert_eq!(books.take(&told(1, &[Some((0, 0))], &[])), 0);
-    books.order.sell(1, event.clone());
-    books.booked.insert(ids::identity(&event_id), event);
+    books.comes_in(purchase(0, (1, 310), [1, 1]));
     let failed = ShopOrder { is_void: true, ..told(2, &[Some((0, 0))], &[]) };
     assert_eq!(books.take(&failed), 1);
     assert_eq!(books.take(&told(3, &[Some((1, 310))], &[])), 1);

@@ -130,10 +130,7 @@ fn lines_that_are_made_anew_before_anything_is_sold_have_the_places_of_those_bef
 #[test]
 fn lines_that_are_made_anew_after_the_page_was_paid_back_are_others() {
     let mut books = Books::default();
-    let event_id = ids::rekeyed(at(0), ids::SHARED, &ids::order_line("o-1", 1));
-    let event = Event { event_id, ..purchase(0, (1, 310), [1, 1]).event };
-    books.order.sell(1, event.clone());
-    books.booked.insert(ids::identity(&event_id), event);
+    books.comes_in(purchase(0, (1, 310), [1, 1]));
     books.take(&ShopOrder { is_void: true, ..told(1, &[Some((0, 0))], &[]) });
     assert_eq!(total(&books), 0);
     books.take(&anew(told(2, &[Some((1, 310))], &[])));
@@ -151,10 +148,7 @@ fn a_line_that_is_replayed_and_then_edited_has_the_units_that_it_was_told_with_l
         first.lines.remove(0);
         first.unread.push(unread("0", 1));
         books.take(&first);
-        let event_id = ids::rekeyed(at(0), ids::SHARED, &ids::order_line("o-1", 1));
-        let event = Event { event_id, ..purchase(0, (2, 1_000), [1, 2]).event };
-        books.order.sell(1, event.clone());
-        books.booked.insert(ids::identity(&event_id), event);
+        books.comes_in(purchase(0, (2, 1_000), [1, 2]));
         let edited = told(2, &[edited, Some((1, 70))], &[]);
         books.take(&edited);
         assert_eq!(total(&books), left + 70, "{edited:?}");
@@ -200,10 +194,7 @@ fn an_order_that_was_paid_back_as_a_whole_and_reopened_is_worth_nothing() {
 #[test]
 fn what_a_page_told_otherwise_is_no_refund() {
     let mut books = Books::default();
-    let event_id = ids::rekeyed(at(0), ids::SHARED, &ids::order_line("o-1", 1));
-    let event = Event { event_id, ..purchase(0, (1, 300), [1, 1]).event };
-    books.order.sell(1, event.clone());
-    books.booked.insert(ids::identity(&event_id), event);
+    books.comes_in(purchase(0, (1, 300), [1, 1]));
     books.take(&told(1, &[Some((1, 310))], &[]));
     assert_eq!(total(&books), 300);
     books.take(&ShopOrder { is_void: true, ..told(2, &[Some((0, 0))], &[]) });
