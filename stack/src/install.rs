@@ -6,6 +6,7 @@
 
 mod airflow;
 mod programs;
+mod spark_classes;
 mod spark_home;
 
 use std::fs::{self, File};
@@ -45,6 +46,8 @@ pub struct Tools {
     pub(crate) schema_registry: PathBuf,
     /// Spark with the connectors and our own jar.
     pub(crate) spark_home: PathBuf,
+    /// The archive of the classes that it loads.
+    pub(crate) spark_classes: Option<PathBuf>,
     /// Airflow's Python environment.
     pub(crate) airflow: PathBuf,
 }
@@ -94,6 +97,7 @@ pub fn install(
     }
     if needs(&[Service::SparkMaster, Service::SparkWorker, Service::SparkConnect]) {
         tools.spark_home = spark_home::install(&mut installer)?;
+        tools.spark_classes = spark_classes::install(&mut installer, &tools.spark_home)?;
     }
     Ok(tools)
 }

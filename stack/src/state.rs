@@ -43,7 +43,8 @@ pub(crate) struct Secrets {
     pub(crate) airflow_signing_key: String,
 }
 
-fn secret() -> String {
+/// A new secret.
+pub(crate) fn secret() -> String {
     Alphanumeric.sample_string(&mut rand::rng(), SECRET_LENGTH)
 }
 

@@ -38,6 +38,7 @@ impl Site {
             .set("UI_PORT", network.ports.spark_ui)
             .set("CONNECT_PORT", network.ports.spark_connect)
             .set("CONF_DIR", &folder)
+            .set("CLASS_ARCHIVE", self.class_archive())
             .set("CASSANDRA_HOST", network.hosts(Service::Cassandra).join(","))
             .set("CASSANDRA_PORT", network.ports.cassandra)
             .set("CASSANDRA_DC", CASSANDRA_DATACENTER);
@@ -52,7 +53,6 @@ impl Site {
         let mut variables = vec![
             ("JAVA_HOME", self.tools.java_home.display().to_string()),
             ("SPARK_HOME", self.tools.spark_home.display().to_string()),
-            ("SPARK_CONF_DIR", folder),
             // What binds every interface unless told otherwise, such as the pages, binds this one.
             ("SPARK_LOCAL_IP", network.listen().to_owned()),
             ("SPARK_LOCAL_DIRS", self.tmp.display().to_string()),
@@ -67,9 +67,10 @@ impl Site {
             variables.extend(self.connect_peers.clone().map(|peers| (CONNECT_PEERS, peers)));
         } else {
             // Spark would take these for the driver's too, against spark.driver.memory.
-            let tmp = self.tmp.display();
+            let (tmp, archive) = (self.tmp.display(), self.class_archive());
             let small = format!(
-                "-XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Duser.timezone=UTC -Djava.io.tmpdir={tmp}"
+                "-XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError{archive} -Duser.timezone=UTC -Djava.io.tmpdir={tmp} \
+                 -Dlog4j2.configurationFile=file:{folder}/log4j2.properties"
             );
             variables.push(("SPARK_DAEMON_MEMORY", DAEMON_MEMORY.to_owned()));
             variables.push(("SPARK_DAEMON_JAVA_OPTS", small));
@@ -95,12 +96,33 @@ impl Site {
         Ok(launch)
     }
 
+    /// The options of the JVM that name the archive of classes, with a space before them. At an address of its
+    /// own choice each JVM would have a copy of it, 170 MiB; at the archive's own they share its pages.
+    fn class_archive(&self) -> String {
+        let archive = self.tools.spark_classes.as_ref();
+        let options = archive.map(|file| {
+            let file = file.display();
+            format!(
+                " -XX:+UnlockDiagnosticVMOptions -XX:ArchiveRelocationMode=0 -XX:SharedArchiveFile={file}"
+            )
+        });
+        options.unwrap_or_default()
+    }
+
+    /// The file of settings. Spark would find it by itself in a folder of the class path; an archive of classes
+    /// allows no folder in there.
+    fn settings(&self) -> String {
+        self.conf.join("spark/spark-defaults.conf").display().to_string()
+    }
+
     /// The program that starts a class, the class, and where it listens.
     fn daemon_words(&self, service: Service, class: &str, page: u16) -> Vec<String> {
         let program = self.tools.spark_home.join("bin/spark-class").display().to_string();
         let port = self.network.ports.of(service).to_string();
         let page = page.to_string();
+        let settings = self.settings();
         let words = [class, "--host", self.network.own(), "--port", &port, "--webui-port", &page];
+        let words = words.into_iter().chain(["--properties-file", &settings]);
         std::iter::once(program).chain(words.map(str::to_owned)).collect()
     }
 
@@ -123,7 +145,8 @@ impl Site {
     fn connect_words(&self) -> Vec<String> {
         let program = self.tools.spark_home.join("bin/spark-submit").display().to_string();
         let class = "org.apache.spark.sql.connect.service.SparkConnectServer";
-        let words = ["--class", class, "--name", "storepulse-connect"];
+        let settings = self.settings();
+        let words = ["--properties-file", &settings, "--class", class, "--name", "storepulse-connect"];
         std::iter::once(program).chain(words.map(str::to_owned)).collect()
     }
 

@@ -104,6 +104,7 @@ impl Surroundings<'_> {
                 cassandra: image.join("cassandra"),
                 schema_registry: image.join("schema-registry"),
                 spark_home: image.join("spark"),
+                spark_classes: None,
                 airflow: image.join("airflow"),
             },
             checkout: image.to_owned(),
