@@ -116,12 +116,13 @@ impl Store {
                 paid_back.set_aside.push(admitted::refused(source.as_ref(), &told, &rejection));
                 continue;
             }
-            let shop::Booked { booked, refused, unread, state } = shop::book(&told, known, order);
+            let shop::Booked { booked, refused, unread, unsold, state } = shop::book(&told, known, order);
             if let Some(state) = state {
                 known.move_on(&told.order_id, state, &mut moves);
             }
-            let is_other = booked.is_empty() && refused.is_empty();
+            let is_other = booked.is_empty() && refused.is_empty() && unsold.is_empty();
             paid_back.set_aside.extend(unread);
+            paid_back.set_aside.extend(unsold.iter().map(|unsold| unsold.aside(source.as_ref())));
             for (refund, rejection) in refused {
                 paid_back.refuse(source.as_ref(), &refund, rejection);
             }

@@ -88,6 +88,11 @@ impl Order {
         self.lines.keys().copied().collect()
     }
 
+    /// Whether a purchase of a line is known.
+    pub(super) fn has_line(&self, line: i32) -> bool {
+        self.lines.contains_key(&line)
+    }
+
     /// The purchase of a line.
     pub(super) fn purchase(&self, line: i32) -> Option<Event> {
         self.lines.get(&line).map(|sold| sold.purchase.clone())

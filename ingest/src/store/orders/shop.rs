@@ -6,50 +6,25 @@
 //! Later, what was added is a further line, and what was taken away is paid back, as far as it is left.
 
 mod line;
+mod places;
+mod state;
 mod sums;
 
-use std::collections::BTreeSet;
-
-use chrono::{DateTime, Utc};
-use contracts::ids;
 use contracts::money::Cost;
 use contracts::validation::{Accepted, Claim, MAX_ORDER_LINES, Rejection};
+use contracts::{Reason, ids};
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
-use tokio_postgres::{Client, Error, Row};
 
 use super::back::line_back;
 use super::order::Order;
-use super::placed;
-use crate::store::error::StoreError;
-use crate::store::held::{Moves, StateAt};
+use super::placed::{self, Unsold};
+use crate::store::held::StateAt;
 use crate::store::quarantine::SetAside;
 use crate::store::shop_order::{ShopLine, ShopOrder};
-use line::{LineState, Lines};
-use sums::Decisions;
+use line::LineState;
+use state::State;
 
-/// What was told of an order before.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct State {
-    /// The next line.
-    next: i32,
-    lines: Lines,
-    /// What its refunds are for.
-    #[serde(default)]
-    refunds: Decisions,
-    /// When it was bought.
-    #[serde(default)]
-    created_at: Option<DateTime<Utc>>,
-}
-
-/// A state and which one it is.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Known {
-    pub(super) at: Option<StateAt>,
-    pub(super) state: State,
-    /// The state as it stands in the table.
-    stored: Option<String>,
-}
+pub(super) use state::{Known, Stored, known};
 
 /// What becomes of an order.
 #[derive(Debug, Default)]
@@ -60,56 +35,10 @@ pub(super) struct Booked {
     pub(super) refused: Vec<(Accepted, Rejection)>,
     /// Lines that were refused, each at its place in the order.
     pub(super) unread: Vec<SetAside>,
+    /// What of lines is told and cannot be sold. The state goes on without it.
+    pub(super) unsold: Vec<Unsold>,
     /// The new state, and of when it is, where it is another one.
     pub(super) state: Option<(StateAt, State)>,
-}
-
-impl Known {
-    /// When the order was bought, where that was told.
-    pub(super) fn bought_at(&self) -> Option<DateTime<Utc>> {
-        self.state.created_at
-    }
-
-    /// Takes the new state over, and moves the stored one on.
-    pub(super) fn move_on(&mut self, order_id: &str, (at, state): (StateAt, State), moves: &mut Moves) {
-        let before = (self.at, self.stored.take());
-        moves.add(order_id, before, at, serde_json::to_string(&state).unwrap_or_default());
-        *self = Self { at: Some(at), state, stored: None };
-    }
-}
-
-/// A state as it is stored.
-pub(super) struct Stored {
-    pub(super) order_id: String,
-    at: StateAt,
-    /// The place of its last line.
-    pub(super) last: i32,
-    state: String,
-}
-
-/// What is known of orders.
-pub(super) async fn known(client: &Client, orders: &[String]) -> Result<Vec<Stored>, Error> {
-    let sql = "select order_id, as_of, rank, (state->>'next')::int4 - 1, state::text \
-               from raw.shop_order where order_id = any($1)";
-    let rows = client.query(sql, &[&orders]).await?;
-    let stored = |row: &Row| {
-        let at = (row.try_get(1)?, row.try_get(2)?);
-        Ok(Stored { order_id: row.try_get(0)?, at, last: row.try_get(3)?, state: row.try_get(4)? })
-    };
-    rows.iter().map(stored).collect()
-}
-
-impl Stored {
-    /// Reads it.
-    pub(super) fn read(&self) -> Result<Known, StoreError> {
-        let bad = |error: serde_json::Error| StoreError::BadRow {
-            table: "raw.shop_order",
-            column: "state",
-            detail: error.to_string(),
-        };
-        let state = serde_json::from_str(&self.state).map_err(bad)?;
-        Ok(Known { at: Some(self.at), state, stored: Some(self.state.clone()) })
-    }
 }
 
 /// Books what changed of an order.
@@ -150,12 +79,18 @@ impl Booking<'_> {
         // Whatever becomes less, once refunds have taken theirs of it.
         let mut less = Vec::new();
         for line in &self.told.lines {
-            let Some(before) = state.lines.get_mut(&line.key) else { continue };
+            let Some(before) = state.lines.get_mut(&line.key) else {
+                if line.quantity > 0 || !line.amount.to_decimal().is_zero() {
+                    self.refuse(line, (line.quantity.max(1), line.amount.to_decimal()), no_place());
+                }
+                continue;
+            };
             let (units, sum) = (line.quantity - before.units, line.amount.to_decimal() - before.sum);
             if units == 0 && (line.by_units || sum.is_zero()) {
                 // A price that changed by itself is booked with the next change of the units.
                 continue;
             }
+            let booked = before.clone();
             (before.units, before.sum) = (line.quantity, line.amount.to_decimal());
             if sum > Decimal::ZERO || sum.is_zero() && units > 0 {
                 let Some(more) = before.sold_again(units.max(1), sum, line.purchase.event.rate) else {
@@ -163,14 +98,25 @@ impl Booking<'_> {
                 };
                 // What was told of and not sold yet, as an order that was not paid, has its line.
                 let at = match before.at.first() {
-                    Some(at) if !before.sold => *at,
-                    _ => self.free(&mut state.next),
+                    Some(at) if !before.sold => Some(*at),
+                    _ => places::free(self.order, &mut state.next),
                 };
                 let is_first = !before.sold && !added.contains(&line.key);
-                self.sell(line, at, lines.max(at), more, is_first);
-                before.sold = true;
-                if !before.at.contains(&at) {
-                    before.at.push(at);
+                let sold = at.ok_or_else(no_place).and_then(|at| {
+                    self.sell(line, at, lines.max(at), more, is_first)?;
+                    Ok(at)
+                });
+                match sold {
+                    Ok(at) => {
+                        before.sold = true;
+                        if !before.at.contains(&at) {
+                            before.at.push(at);
+                        }
+                    }
+                    Err(rejection) => {
+                        *before = booked;
+                        self.refuse(line, more, rejection);
+                    }
                 }
             } else {
                 less.push((line.key.clone(), (-units).max(1), -sum));
@@ -202,55 +148,6 @@ impl Booking<'_> {
                 }
             }
         }
-    }
-
-    /// Gives each line that is new its place, which it keeps, and sets those that were refused aside under
-    /// theirs: what stands in quarantine is sold there, whenever it is replayed. Returns the lines that are
-    /// new in an order that is not.
-    fn give_places(&mut self, state: &mut State, is_first: bool) -> BTreeSet<String> {
-        let place = |line: &ShopLine| line.purchase.event.order_line.unwrap_or(1);
-        let lines = self.told.lines.iter().map(|line| (place(line), Some(&line.key), None::<&SetAside>));
-        let refused = self.told.unread.iter().map(|line| (line.place, line.key.as_ref(), Some(&line.aside)));
-        let mut told: Vec<_> = lines.chain(refused).collect();
-        told.sort_by_key(|(place, ..)| *place);
-        let keys: Vec<Option<&String>> = told.iter().map(|(_, key, _)| *key).collect();
-        line::renew(&mut state.lines, &keys);
-        if is_first {
-            // The places of the first time are those that a browser tells.
-            state.next = 1 + told.last().map_or(0, |(place, ..)| *place);
-        }
-        let mut added = BTreeSet::new();
-        for (place, key, aside) in told {
-            let known = key.and_then(|key| state.lines.get(key)).and_then(|line| line.at.first().copied());
-            let at = match known {
-                Some(at) => at,
-                None if is_first => place,
-                None => self.free(&mut state.next),
-            };
-            if let Some(key) = key.filter(|_| known.is_none()) {
-                state.lines.insert(key.clone(), LineState::unsold(at));
-                if !is_first {
-                    added.insert(key.clone());
-                }
-            }
-            if let Some(aside) = aside {
-                if let Some(line) = key.and_then(|key| state.lines.get_mut(key)) {
-                    line.aside = true;
-                }
-                self.made.unread.push(placed::line(aside, &self.told.order_id, at));
-            }
-        }
-        added
-    }
-
-    /// Lines that are told no more. Where the id of one cannot be read, it may be any of them.
-    fn gone(&self, state: &State) -> Vec<String> {
-        let mut keys: BTreeSet<&String> = self.told.lines.iter().map(|line| &line.key).collect();
-        for line in &self.told.unread {
-            let Some(key) = &line.key else { return Vec::new() };
-            keys.insert(key);
-        }
-        state.lines.keys().filter(|key| !keys.contains(key)).cloned().collect()
     }
 
     /// Pays back what refunds tell of lines, each of its own line.
@@ -294,19 +191,18 @@ impl Booking<'_> {
         Err(super::unknown(format!("no purchase of order {order_id} is stored; replay it once there is one")))
     }
 
-    /// The next line that nobody has told of: a page may tell an order in more lines than its shop system.
-    fn free(&self, next: &mut i32) -> i32 {
-        loop {
-            let at = *next;
-            *next = at.saturating_add(1);
-            if at > MAX_ORDER_LINES || self.order.purchase(at).is_none() {
-                return at;
-            }
-        }
-    }
-
     /// A purchase of some units of a line, at a line of the order.
-    fn sell(&mut self, line: &ShopLine, at: i32, lines: i32, (units, sum): (i32, Decimal), is_first: bool) {
+    ///
+    /// # Errors
+    /// Where what they cost cannot be told.
+    fn sell(
+        &mut self,
+        line: &ShopLine,
+        at: i32,
+        lines: i32,
+        (units, sum): (i32, Decimal),
+        is_first: bool,
+    ) -> Result<(), Rejection> {
         let mut purchase = line.purchase.clone();
         let event = &mut purchase.event;
         // What is added later is added then, at the rate of the order.
@@ -317,7 +213,8 @@ impl Booking<'_> {
         let rate = event.rate;
         let (Ok(price), Some(Ok(amount))) = (cost.price(units), rate.map(|rate| cost.amount(units, rate)))
         else {
-            return;
+            let detail = format!("{sum} for {units} units is more than is kept of a line");
+            return Err(Rejection { reason: Reason::AmountOverflow, field: "line_items", detail });
         };
         event.event_id =
             ids::rekeyed(event.occurred_at, ids::SHARED, &ids::order_line(&self.told.order_id, at));
@@ -327,10 +224,17 @@ impl Booking<'_> {
         event.order_line = Some(at);
         event.order_lines = Some(lines);
         purchase.claim = Some(Claim { event_id: event.event_id, told: None });
-        if at <= MAX_ORDER_LINES {
-            self.order.sell(at, purchase.event.clone());
-            self.made.booked.push(purchase);
-        }
+        self.order.sell(at, purchase.event.clone());
+        self.made.booked.push(purchase);
+        Ok(())
+    }
+
+    /// Notes what of a line cannot be sold: it is refused once for each size that the line is told in.
+    fn refuse(&mut self, line: &ShopLine, more: (i32, Decimal), rejection: Rejection) {
+        let ShopLine { key, quantity, amount, purchase, .. } = line;
+        let amount = amount.to_decimal().normalize();
+        let known_by = format!("order/{}/line-{key}/{quantity}-{amount}", self.told.order_id);
+        self.made.unsold.push(Unsold { purchase: purchase.event.clone(), more, known_by, rejection });
     }
 
     /// Pays back what was taken away, as far as it is left, from the last line that it is. What refunds had
@@ -374,6 +278,12 @@ impl Booking<'_> {
             self.made.booked.push(refund);
         }
     }
+}
+
+/// Why a line is refused that has no place in its order.
+fn no_place() -> Rejection {
+    let detail = format!("the order has {MAX_ORDER_LINES} lines before it, as many as are kept of one");
+    Rejection { reason: Reason::InvalidField, field: "line_items", detail }
 }
 
 #[cfg(test)]

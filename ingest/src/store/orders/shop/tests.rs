@@ -1,8 +1,9 @@
 mod again;
+mod places;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use contracts::Event;
 use contracts::event::Amount;
 use contracts::money::Rates;
@@ -13,6 +14,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::source::draft;
+use crate::store::held::Moves;
 use crate::store::other_events::{OtherEvent, OtherKind};
 use crate::store::shop_order::{LineRefund, ShopRefund, ShopSums, UnreadLine};
 
@@ -90,6 +92,7 @@ struct Books {
     booked: BTreeMap<Uuid, Event>,
     refused: Vec<contracts::Reason>,
     unread: Vec<SetAside>,
+    unsold: Vec<Unsold>,
 }
 
 impl Books {
@@ -107,9 +110,10 @@ impl Books {
     /// Books a state; how much was new.
     fn take(&mut self, told: &ShopOrder) -> usize {
         let before = self.booked.len();
-        let Booked { booked, refused, unread, state } = book(told, &self.known, &mut self.order);
+        let Booked { booked, refused, unread, unsold, state } = book(told, &self.known, &mut self.order);
         self.refused.extend(refused.into_iter().map(|(_, rejection)| rejection.reason));
         self.unread.extend(unread);
+        self.unsold.extend(unsold);
         if let Some(state) = state {
             self.known.move_on(&told.order_id, state, &mut Moves::default());
         }

@@ -1,0 +1,81 @@
+//! What was told of an order before: how it is kept, and how it moves on.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tokio_postgres::{Client, Error, Row};
+
+use super::line::Lines;
+use super::sums::Decisions;
+use crate::store::error::StoreError;
+use crate::store::held::{Moves, StateAt};
+
+/// What was told of an order before.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(in super::super) struct State {
+    /// The next line.
+    pub(super) next: i32,
+    pub(super) lines: Lines,
+    /// What its refunds are for.
+    #[serde(default)]
+    pub(super) refunds: Decisions,
+    /// When it was bought.
+    #[serde(default)]
+    pub(super) created_at: Option<DateTime<Utc>>,
+}
+
+/// A state and which one it is.
+#[derive(Debug, Clone, Default)]
+pub(in super::super) struct Known {
+    pub(in super::super) at: Option<StateAt>,
+    pub(in super::super) state: State,
+    /// The state as it stands in the table.
+    stored: Option<String>,
+}
+
+impl Known {
+    /// When the order was bought, where that was told.
+    pub(in super::super) fn bought_at(&self) -> Option<DateTime<Utc>> {
+        self.state.created_at
+    }
+
+    /// Takes the new state over, and moves the stored one on.
+    pub(in super::super) fn move_on(&mut self, order_id: &str, (at, state): (StateAt, State), moves: &mut Moves) {
+        let before = (self.at, self.stored.take());
+        moves.add(order_id, before, at, serde_json::to_string(&state).unwrap_or_default());
+        *self = Self { at: Some(at), state, stored: None };
+    }
+}
+
+/// A state as it is stored.
+pub(in super::super) struct Stored {
+    pub(in super::super) order_id: String,
+    at: StateAt,
+    /// The place of its last line.
+    pub(in super::super) last: i32,
+    state: String,
+}
+
+/// What is known of orders.
+pub(in super::super) async fn known(client: &Client, orders: &[String]) -> Result<Vec<Stored>, Error> {
+    let sql = "select order_id, as_of, rank, (state->>'next')::int4 - 1, state::text \
+               from raw.shop_order where order_id = any($1)";
+    let rows = client.query(sql, &[&orders]).await?;
+    let stored = |row: &Row| {
+        let at = (row.try_get(1)?, row.try_get(2)?);
+        Ok(Stored { order_id: row.try_get(0)?, at, last: row.try_get(3)?, state: row.try_get(4)? })
+    };
+    rows.iter().map(stored).collect()
+}
+
+impl Stored {
+    /// Reads it.
+    pub(in super::super) fn read(&self) -> Result<Known, StoreError> {
+        let bad = |error: serde_json::Error| StoreError::BadRow {
+            table: "raw.shop_order",
+            column: "state",
+            detail: error.to_string(),
+        };
+        let state = serde_json::from_str(&self.state).map_err(bad)?;
+        Ok(Known { at: Some(self.at), state, stored: Some(self.state.clone()) })
+    }
+}

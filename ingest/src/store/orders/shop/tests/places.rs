@@ -1,0 +1,50 @@
+//! The places of lines: what has none left, and how few are given.
+
+use super::*;
+
+fn of(hundredths: i64) -> BTreeMap<String, i64> {
+    BTreeMap::from([("item-0".to_owned(), hundredths)])
+}
+
+#[test]
+fn what_has_no_place_left_is_refused_by_name_and_never_taken_for_sold() {
+    let mut books = Books::default();
+    books.take(&told(1, &[Some((1, 100))], &[]));
+    books.known.state.next = MAX_ORDER_LINES;
+    // The last place, and then none.
+    assert_eq!(books.take(&told(2, &[Some((2, 200))], &[])), 1);
+    for minutes in [3, 4] {
+        assert_eq!(books.take(&told(minutes, &[Some((3, 310)), Some((1, 70))], &[])), 0);
+    }
+    assert_eq!(books.left(), of(200));
+    let refused: BTreeMap<String, String> = books
+        .unsold
+        .iter()
+        .map(|unsold| unsold.aside(None))
+        .map(|aside| (aside.coordinates, format!("{} {}", aside.reason, String::from_utf8(aside.payload).unwrap())))
+        .collect();
+    assert_eq!(refused.len(), 2, "once for each line: {refused:?}");
+    for (item, amount) in [("item-0", "1.10"), ("item-1", "0.70")] {
+        let is_of = |text: &&String| text.contains(item) && text.contains(&format!("\"amount\":\"{amount}\""));
+        assert!(refused.values().any(|text| text.starts_with("invalid_field") && is_of(&text)), "{refused:?}");
+        assert!(refused.values().all(|text| draft::read(text.split_once(' ').unwrap().1.as_bytes()).is_err()));
+    }
+    // What was not sold is not paid back either, and the rest is.
+    assert_eq!(books.take(&told(5, &[Some((2, 200))], &[])), 0);
+    assert_eq!(books.left(), of(200));
+    books.take(&told(6, &[Some((1, 100))], &[]));
+    assert_eq!(books.left(), of(100));
+    assert_eq!(books.known.state.next, MAX_ORDER_LINES + 1, "no place is counted that there is not");
+}
+
+#[test]
+fn more_money_than_is_kept_of_a_line_is_refused_by_name() {
+    let mut books = Books::default();
+    books.take(&told(1, &[Some((1, 100))], &[]));
+    // A thousand units cost so much that the price of one is kept, and the one that is more does not.
+    let mut grown = told(2, &[Some((1_000, 10_000_000_000_000))], &[]);
+    grown.lines[0].quantity = 2;
+    assert_eq!(books.take(&grown), 0);
+    let reasons: Vec<_> = books.unsold.iter().map(|unsold| unsold.rejection.reason).collect();
+    assert_eq!((books.left(), reasons), (of(100), vec![contracts::Reason::AmountOverflow]));
+}
