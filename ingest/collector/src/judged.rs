@@ -243,10 +243,13 @@ impl Judged {
             }
         }
         let (mut line_refunds, mut unread_refunds) = (Vec::new(), Vec::new());
-        for ToldRefund { key, of, refund } in told.line_refunds {
+        for ToldRefund { key, of, is_whole, refund } in told.line_refunds {
             match judge(&refund) {
                 Ok((refund, _)) => line_refunds.push(LineRefund { key, of, refund }),
-                Err(why) => unread_refunds.push(UnreadRefund { of, aside: aside(&refund, &why) }),
+                Err(why) => {
+                    let aside = aside(&refund, &why);
+                    unread_refunds.push(UnreadRefund { of, is_whole, aside });
+                }
             }
         }
         let order = ShopOrder {

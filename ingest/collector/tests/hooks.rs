@@ -4,6 +4,7 @@ mod again;
 mod apart;
 mod kept_out;
 mod mutated;
+mod unread;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -28,7 +28,7 @@ pub struct ShopOrder {
     pub unread: Vec<UnreadLine>,
     /// Refunds that name their lines.
     pub line_refunds: Vec<LineRefund>,
-    /// Lines of refunds that were refused.
+    /// Refunds and lines of them that were refused.
     pub unread_refunds: Vec<UnreadRefund>,
     /// Refunds that name no lines.
     pub sums: ShopSums,
@@ -75,11 +75,13 @@ pub struct LineRefund {
     pub refund: Accepted,
 }
 
-/// A line of a refund that was refused.
+/// A refund, or a line of one, that was refused.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UnreadRefund {
     /// The shop's id of the refund, where it may be told as a sum, too.
     pub of: Option<String>,
+    /// Whether it is all of the refund. One that was decided on before counts as it was told then.
+    pub is_whole: bool,
     /// What is set aside of it.
     pub aside: SetAside,
 }

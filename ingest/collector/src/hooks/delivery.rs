@@ -96,6 +96,8 @@ pub(crate) struct ToldRefund {
     pub(crate) key: Option<String>,
     /// The shop's id of the refund, where it may be told as a sum, too.
     pub(crate) of: Option<String>,
+    /// Whether it is all of a refund, which cannot be read.
+    pub(crate) is_whole: bool,
     pub(crate) refund: Mapped,
 }
 
@@ -239,8 +241,9 @@ pub(super) fn order(
 ) -> Delivery {
     let Parts { system, body, order_id, common, created_at, as_of, rank, is_void } = parts;
     let count = lines.len();
+    let unread = line_refunds.iter().filter(|refund| refund.is_whole).count();
     if count > MAX_ORDER_LINES as usize
-        || sums.told.len() + sums.lined.len() > MAX_REFUNDS
+        || sums.told.len() + sums.lined.len() + unread > MAX_REFUNDS
         || (count + 1) * (sums.told.len() + 2) + line_refunds.len() > MAX_ROWS
     {
         return Delivery::refused(

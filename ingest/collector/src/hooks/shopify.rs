@@ -205,6 +205,6 @@ fn refund_lines<'a>(
         record.set("amount", amount.map_or(Value::Null, |amount| amount.to_string().into()));
         let told = currency.or(money["currency_code"].as_str());
         record.set("currency", told.map_or(Value::Null, Value::from));
-        Some(ToldRefund { key: id(&line["line_item_id"]), of: None, refund: record })
+        Some(ToldRefund { key: id(&line["line_item_id"]), of: None, is_whole: false, refund: record })
     })
 }

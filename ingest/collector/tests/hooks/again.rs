@@ -2,7 +2,7 @@
 //! at the second try, lines that are replayed, and orders that are reopened.
 
 use ingest::clock::Clock;
-use ingest::quarantine::{Plan, Rules, replay};
+use ingest::quarantine::{Plan, Replayed, Rules, replay};
 use ingest::store::{Filter, Store};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -10,6 +10,14 @@ use tokio_util::sync::CancellationToken;
 use super::apart::{LINES, MONEY, modified, taxed, woo_line};
 use super::{Shop, start, woo_order};
 use crate::segment::{product, track};
+
+/// Judges all that is in quarantine again.
+pub(super) async fn replay_all(shop: &Shop) -> Replayed {
+    let mut store = Store::connect(&shop.scene.url).await.unwrap();
+    let rules = Rules { namespace: contracts::Namespace::default(), rates: ingest::rates::built_in() };
+    let plan = Plan { filter: Filter::default(), rules, dry_run: false };
+    replay(&mut store, &plan, &Clock::wall(), &CancellationToken::new(), |_| {}).await.unwrap()
+}
 
 const STATES: &str = "select (state -> 'refunds')::text from raw.shop_order";
 
@@ -111,11 +119,7 @@ async fn a_line_that_is_replayed_and_then_made_smaller_loses_its_units() {
     let cured = "update raw.quarantine set payload = convert_to(
                      (convert_from(payload, 'UTF8')::jsonb || '{\"amount\": \"10.00\", \"quantity\": 2}')::text, 'UTF8')";
     assert_eq!(shop.scene.client.execute(cured, &[]).await.unwrap(), 1);
-    let mut store = Store::connect(&shop.scene.url).await.unwrap();
-    let rules = Rules { namespace: contracts::Namespace::default(), rates: ingest::rates::built_in() };
-    let plan = Plan { filter: Filter::default(), rules, dry_run: false };
-    let replayed =
-        replay(&mut store, &plan, &Clock::wall(), &CancellationToken::new(), |_| {}).await.unwrap();
+    let replayed = replay_all(&shop).await;
     assert_eq!(replayed.accepted, 1, "{replayed:?}");
     assert_eq!(shop.scene.count(MONEY).await, 3_000);
     for _ in 0..2 {

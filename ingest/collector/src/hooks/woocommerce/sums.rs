@@ -4,12 +4,16 @@
 //! A refund that tells its lines pays these back, by their own amounts. Of any other the sum says what it is
 //! for: exactly what shipping and fees cost is for these. Else it is for products, at their part without tax
 //! where the shop's prices have none. That is decided where the order is known, once for each refund.
+//!
+//! A refund that cannot be read is refused by name, and so is a sum where what the order costs cannot be read:
+//! what it is for would be a guess.
 
 use chrono::{DateTime, Utc};
 use contracts::Reason;
 use ingest::store::{Share, ShopRefund, ShopSums};
 use rust_decimal::Decimal;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::{instant, product};
 use crate::hooks::ToldRefund;
@@ -33,15 +37,15 @@ impl Costs {
         let includes_tax = told["prices_include_tax"] == true;
         let mut costs = Self::default();
         for line in list(&told["line_items"]) {
-            let (total, tax) = (sum(&line["total"])?, sum(&line["total_tax"]).unwrap_or_default());
+            let (total, tax) = (sum(&line["total"])?, sum(&line["total_tax"])?);
             let with_tax = total.checked_add(tax)?;
             costs.lines.push(with_tax);
             let counted = if includes_tax { with_tax } else { total };
             costs.share.counted = costs.share.counted.checked_add(counted)?;
             costs.share.with_tax = costs.share.with_tax.checked_add(with_tax)?;
         }
-        let rest = sum(&told["total"]).and_then(|total| total.checked_sub(costs.share.with_tax));
-        costs.rest = rest.filter(|rest| *rest > Decimal::ZERO);
+        let rest = sum(&told["total"])?.checked_sub(costs.share.with_tax)?;
+        costs.rest = Some(rest).filter(|rest| *rest > Decimal::ZERO);
         Some(costs)
     }
 
@@ -51,7 +55,7 @@ impl Costs {
     }
 }
 
-/// The refunds of an order: sums, and lines.
+/// The refunds of an order: sums, and lines. Among the lines is what cannot be read, to be refused.
 pub(super) fn refunds(
     told: &Value,
     order_id: &str,
@@ -59,30 +63,81 @@ pub(super) fn refunds(
     as_of: DateTime<Utc>,
     head: &Head<'_>,
 ) -> (ShopSums, Vec<ToldRefund>) {
-    let mut costs = Costs::of(told).unwrap_or_default();
-    costs.share.places = places(&told["currency"]);
-    let (mut sums, mut lines) = (ShopSums { share: costs.share, ..ShopSums::default() }, Vec::new());
-    let mut refunds: Vec<(String, &Value)> =
-        list(&told["refunds"]).iter().filter_map(|refund| Some((id(&refund["id"])?, refund))).collect();
+    let costs = Costs::of(told);
+    let share = Share {
+        places: places(&told["currency"]),
+        ..costs.as_ref().map(|costs| costs.share).unwrap_or_default()
+    };
+    let (mut sums, mut lines) = (ShopSums { share, ..ShopSums::default() }, Vec::new());
+    let of = |refund: &Value| {
+        let at = instant(&refund["date_created_gmt"]).unwrap_or(as_of);
+        let mut record = common.clone();
+        record.set("occurred_at", written(at, head));
+        record
+    };
+    if !told["refunds"].is_null() && !told["refunds"].is_array() {
+        lines.push(unread(&told["refunds"], order_id, of(told), "they are no list"));
+    }
+    let mut refunds: Vec<(String, &Value)> = Vec::new();
+    for refund in list(&told["refunds"]) {
+        match id(&refund["id"]) {
+            Some(id) => refunds.push((id, refund)),
+            None => lines.push(unread(refund, order_id, of(refund), "it has no id")),
+        }
+    }
     // Each as it came.
     refunds.sort_by_key(|(id, _)| (id.len(), id.clone()));
     for (id, refund) in refunds {
+        if !refund["line_items"].is_null() && !refund["line_items"].is_array() {
+            lines.push(unread(refund, order_id, of(refund), "its lines are no list"));
+            continue;
+        }
         let of_lines = list(&refund["line_items"]);
         if !of_lines.is_empty() {
-            let at = instant(&refund["date_created_gmt"]).unwrap_or(as_of);
-            let mut common = common.clone();
-            common.set("occurred_at", written(at, head));
             lines.extend(of_lines.iter().zip(1..).filter_map(|(line, place)| {
                 let places = (place, of_lines.len());
-                line_of(told, line, (order_id, &id), common.clone(), places)
+                line_of(told, line, (order_id, &id), of(refund), places)
             }));
             sums.lined.push(id);
             continue;
         }
-        let Some(total) = sum(&refund["total"]).map(|total| total.abs()) else { continue };
-        sums.told.push(ShopRefund { id, total: total.into(), is_rest: costs.is_rest(total) });
+        match (sum(&refund["total"]).map(|total| total.abs()), &costs) {
+            (None, _) => lines.push(unread(refund, order_id, of(refund), "its sum cannot be read")),
+            (Some(total), None) if !total.is_zero() => {
+                let why = "what its order costs cannot be read, and so not what it is for";
+                lines.push(unread(refund, order_id, of(refund), why));
+            }
+            (Some(total), costs) => {
+                let is_rest = costs.as_ref().is_some_and(|costs| costs.is_rest(total));
+                sums.told.push(ShopRefund { id, total: total.into(), is_rest });
+            }
+        }
     }
     (sums, lines)
+}
+
+/// A refund that cannot be read. What is kept of it is one of a line, so that no replay takes it for one of
+/// the whole order, and has the id of its first share, so that it never counts beside its sum.
+fn unread(refund: &Value, order_id: &str, mut record: Mapped, why: &str) -> ToldRefund {
+    let of = id(&refund["id"]).filter(|_| refund.is_object());
+    record.set("event_name", "refund");
+    record.set("order_id", order_id);
+    record.set("order_line", 1);
+    record.set("order_lines", 1);
+    record.set("amount", id(&refund["total"]));
+    match &of {
+        Some(id) => {
+            let shared = format!("refund/{order_id}/sum-{id}/1");
+            record.set_known_by(format!("woocommerce/{shared}"));
+            record.set("shared_id", shared);
+        }
+        None => {
+            let digest = hex::encode(Sha256::digest(refund.to_string()));
+            record.set_known_by(format!("woocommerce/refund/{order_id}/{digest}"));
+        }
+    }
+    record.refuse(Reason::InvalidField, "refunds", why);
+    ToldRefund { key: None, of, is_whole: true, refund: record }
 }
 
 /// The refund of a line; nothing where no money of it goes back.
@@ -94,8 +149,9 @@ fn line_of(
     (place, places): (usize, usize),
 ) -> Option<ToldRefund> {
     let includes_tax = told["prices_include_tax"] == true;
-    let tax = if includes_tax { sum(&line["total_tax"]).unwrap_or_default() } else { Decimal::ZERO };
-    let amount = sum(&line["total"]).and_then(|total| total.checked_add(tax)).map(|amount| amount.abs());
+    let tax = if includes_tax { sum(&line["total_tax"]) } else { Some(Decimal::ZERO) };
+    let total = sum(&line["total"]).zip(tax).and_then(|(total, tax)| total.checked_add(tax));
+    let amount = total.map(|amount| amount.abs());
     if amount.is_some_and(|amount| amount.is_zero()) {
         return None;
     }
@@ -122,7 +178,7 @@ fn line_of(
     record.set("quantity", units.as_ref().and_then(whole).unwrap_or(1).max(1));
     record.set("amount", amount.map_or(Value::Null, |amount| amount.to_string().into()));
     record.set("currency", text(&told["currency"]));
-    Some(ToldRefund { key, of: Some(refund_id.to_owned()), refund: record })
+    Some(ToldRefund { key, of: Some(refund_id.to_owned()), is_whole: false, refund: record })
 }
 
 #[cfg(test)]

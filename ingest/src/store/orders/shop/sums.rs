@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::store::shop_order::{ShopOrder, ShopRefund, ShopSums};
+use crate::store::shop_order::{ShopOrder, ShopRefund, ShopSums, UnreadRefund};
 
 /// Refunds by the shop's ids of them.
 pub(super) type Decisions = BTreeMap<String, Decision>;
@@ -54,16 +54,27 @@ pub(super) fn decide(known: &mut Decisions, sums: &ShopSums) {
     }
 }
 
-/// Of the refunds that are told, also with their lines, those that count as sums, and how much of each.
+/// Of the refunds that are told, also with their lines or so that they cannot be read any more, those that
+/// count as sums, and how much of each.
 pub(super) fn counted<'a>(
     known: &'a Decisions,
     told: &'a ShopOrder,
 ) -> impl Iterator<Item = (&'a str, Decimal)> {
+    let unread = told.unread_refunds.iter().filter(|refund| refund.is_whole);
     let ids = told.sums.told.iter().map(|refund| &refund.id).chain(&told.sums.lined);
+    let ids = ids.chain(unread.filter_map(|refund| refund.of.as_ref()));
     ids.filter_map(|id| match known.get(id)? {
         Decision::Products { counted, .. } => Some((id.as_str(), *counted)),
         Decision::Rest | Decision::Lines => None,
     })
+}
+
+/// Whether it is open what becomes of a refund, or of a line of one, that cannot be read.
+pub(super) fn is_open(known: &Decisions, refund: &UnreadRefund) -> bool {
+    match &refund.of {
+        Some(id) if refund.is_whole => !known.contains_key(id),
+        id => is_of_lines(known, id.as_ref()),
+    }
 }
 
 /// Whether the lines of a refund count, and not its sum.

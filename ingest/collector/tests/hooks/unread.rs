@@ -1,0 +1,101 @@
+//! What of an order cannot be read or kept is refused by its name, and never counts as something else.
+
+use serde_json::{Value, json};
+
+use super::again::replay_all;
+use super::apart::{MONEY, modified, taxed};
+use super::{Shop, start, woo_order};
+
+const REASONS: &str = "select concat_ws(' ', reason, detail) from raw.quarantine order by detail";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_cannot_be_read_is_refused_by_name_and_counts_once_it_can() {
+    let shop = Shop::new().await;
+    shop.tell("woocommerce", "order.created", &taxed("processing", json!([]))).await;
+    // Of these the last one can be read: 12.00 with tax are 10.00.
+    let mut refunds = json!([
+        { "id": 1, "total": "much" }, { "total": "-6.06" }, { "id": 3, "total": "-12.00", "line_items": "?" },
+        { "id": 4, "total": "-12.00" },
+    ]);
+    for minutes in [1, 2] {
+        shop.tell("woocommerce", "order.updated", &modified(taxed("processing", refunds.clone()), minutes)).await;
+        assert_eq!(shop.scene.count(MONEY).await, 2_000);
+    }
+    let reasons =
+        ["it has no id", "its lines are no list", "its sum cannot be read"].map(|why| format!("invalid_field refunds: {why}"));
+    assert_eq!(shop.scene.texts(REASONS).await, reasons);
+    let replayed = replay_all(&shop).await;
+    assert_eq!((replayed.judged, replayed.refused_total()), (3, 3), "{replayed:?}");
+    assert_eq!(shop.scene.count(MONEY).await, 2_000, "no replay takes one for the refund of the whole order");
+    refunds[0]["total"] = "-6.00".into();
+    refunds[2]["line_items"] = json!([]);
+    for minutes in [3, 4] {
+        shop.tell("woocommerce", "order.updated", &modified(taxed("processing", refunds.clone()), minutes)).await;
+        assert_eq!(shop.scene.count(MONEY).await, 1_000, "6.00 are what shipping costs");
+    }
+    // One that counts already is no other one where it cannot be read any more.
+    refunds[3]["total"] = Value::Null;
+    shop.tell("woocommerce", "order.updated", &modified(taxed("processing", refunds), 5)).await;
+    assert_eq!(shop.scene.texts(REASONS).await, reasons);
+    // What is no list at all.
+    shop.tell("woocommerce", "order.updated", &modified(taxed("processing", json!("-12.00")), 6)).await;
+    assert!(shop.scene.texts(REASONS).await.contains(&"invalid_field refunds: they are no list".to_owned()));
+    assert_eq!(shop.scene.count(MONEY).await, 1_000);
+    shop.scene.ledger().await;
+    shop.collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_sum_is_for_is_not_guessed_where_the_costs_of_its_order_cannot_be_read() {
+    let shop = Shop::new().await;
+    let shipping = json!([{ "id": 1, "total": "-6.00" }]);
+    shop.tell("woocommerce", "order.created", &taxed("processing", json!([]))).await;
+    for (minutes, field) in [(1, "total"), (2, "total_tax")] {
+        let mut told = modified(taxed("processing", shipping.clone()), minutes);
+        if field == "total" {
+            told["total"] = "much".into();
+        } else {
+            told["line_items"][0]["total_tax"] = "much".into();
+        }
+        shop.tell("woocommerce", "order.updated", &told).await;
+        assert_eq!(shop.scene.count(MONEY).await, 3_000, "{field}");
+    }
+    let why = "what its order costs cannot be read, and so not what it is for";
+    assert_eq!(shop.scene.texts(REASONS).await, [format!("invalid_field refunds: {why}")]);
+    shop.tell("woocommerce", "order.updated", &modified(taxed("processing", shipping), 3)).await;
+    assert_eq!(shop.scene.count(MONEY).await, 3_000);
+    shop.scene.ledger().await;
+    shop.collector.stop().await.unwrap();
+}
+
+/// A line of so many that the order has no place for another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_has_no_place_left_is_in_quarantine_with_its_money() {
+    let (shop, at) = (Shop::new().await, start());
+    let of = |units: i64, total: &str, minutes: i64| {
+        let mut order = woo_order(9, "processing", at, at);
+        let line = |id: i64| {
+            json!({ "id": id, "name": "Chess", "product_id": id, "quantity": 1, "total": "1.00", "total_tax": "0.00" })
+        };
+        let mut lines: Vec<Value> = (1..=1_000).map(line).collect();
+        lines[6]["quantity"] = units.into();
+        lines[6]["total"] = total.into();
+        order["line_items"] = lines.into();
+        modified(order, minutes)
+    };
+    shop.tell("woocommerce", "order.created", &of(1, "1.00", 0)).await;
+    assert_eq!(shop.scene.count(MONEY).await, 100_000);
+    for minutes in [1, 2] {
+        shop.tell("woocommerce", "order.updated", &of(3, "3.50", minutes)).await;
+    }
+    assert_eq!(shop.scene.count(MONEY).await, 100_000);
+    let aside = "select concat_ws(' ', reason, payload ->> 'item_id', payload ->> 'quantity', payload ->> 'amount')
+                 from (select reason, convert_from(payload, 'utf8')::jsonb as payload from raw.quarantine) aside";
+    assert_eq!(shop.scene.texts(aside).await, ["invalid_field 7 2 2.50"]);
+    assert_eq!(replay_all(&shop).await.refused_total(), 1);
+    // The line is as it was, so that nothing is paid back.
+    shop.tell("woocommerce", "order.updated", &of(1, "1.00", 3)).await;
+    assert_eq!(shop.scene.count(MONEY).await, 100_000);
+    shop.scene.ledger().await;
+    shop.collector.stop().await.unwrap();
+}
