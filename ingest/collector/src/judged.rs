@@ -233,13 +233,16 @@ impl Judged {
                 Err(rejection) => {
                     let place: Option<i32> = purchase.optional("order_line").ok().flatten();
                     let (key, place) = (Some(key), place.unwrap_or(1));
-                    unread.push(UnreadLine { key, place, aside: aside(&purchase, &rejection) });
+                    let is_sold = quantity > 0 || !amount.to_decimal().is_zero();
+                    let aside = is_sold.then(|| aside(&purchase, &rejection));
+                    unread.push(UnreadLine { key, place, aside });
                 }
             }
         }
-        for ToldUnread { key, place, purchase } in told.unread {
+        for ToldUnread { key, place, is_sold, purchase } in told.unread {
             if let Err(rejection) = judge(&purchase) {
-                unread.push(UnreadLine { key, place, aside: aside(&purchase, &rejection) });
+                let aside = is_sold.then(|| aside(&purchase, &rejection));
+                unread.push(UnreadLine { key, place, aside });
             }
         }
         let (mut line_refunds, mut unread_refunds) = (Vec::new(), Vec::new());

@@ -24,7 +24,7 @@ pub struct ShopOrder {
     pub is_void: bool,
     /// Its lines, also those of which nothing is sold any more.
     pub lines: Vec<ShopLine>,
-    /// Lines that were refused: they stay as they are.
+    /// Lines that were refused: they stay as they are, unless nothing of them is sold.
     pub unread: Vec<UnreadLine>,
     /// Refunds that name their lines.
     pub line_refunds: Vec<LineRefund>,
@@ -60,8 +60,9 @@ pub struct UnreadLine {
     pub key: Option<String>,
     /// Where it stands among those that are told.
     pub place: i32,
-    /// What is set aside of it, once its place in the order is known.
-    pub aside: SetAside,
+    /// What is set aside of it, once its place in the order is known; nothing where nothing of it is sold, as of
+    /// an order that is not paid.
+    pub aside: Option<SetAside>,
 }
 
 /// A refund of a line.

@@ -87,6 +87,8 @@ pub(crate) struct ToldLine {
 pub(crate) struct ToldUnread {
     pub(crate) key: Option<String>,
     pub(crate) place: i32,
+    /// Whether anything of it is sold, as far as that is known.
+    pub(crate) is_sold: bool,
     pub(crate) purchase: Mapped,
 }
 
@@ -269,6 +271,7 @@ pub(super) fn order(
         let known_by = line.key.as_ref().map_or_else(|| place.to_string(), |key| format!("line-{key}"));
         purchase.set_known_by(format!("{}/order/{order_id}/{known_by}", system.name()));
         let units = line.sums.map_or(0, |(units, ..)| units);
+        let is_sold = line.sums.is_none_or(|(_, units, sum)| units > 0 || !sum.is_zero());
         purchase.set("quantity", units.max(1));
         match (line.key, line.sums) {
             (Some(key), Some((_, quantity, amount))) if !amount.is_sign_negative() || amount.is_zero() => {
@@ -282,7 +285,7 @@ pub(super) fn order(
                     "line_items",
                     "its id, its units or its sums cannot be read",
                 );
-                unread.push(ToldUnread { key, place, purchase });
+                unread.push(ToldUnread { key, place, is_sold, purchase });
             }
         }
     }

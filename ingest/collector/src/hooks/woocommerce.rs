@@ -5,6 +5,7 @@ mod sums;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use contracts::Reason;
+use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::System;
@@ -76,11 +77,13 @@ fn instant(value: &Value) -> Option<DateTime<Utc>> {
 }
 
 fn of_line(line: &Value, currency: &Value, is_sale: bool, includes_tax: bool) -> Line {
-    let sums = whole(&line["quantity"]).and_then(|units| {
-        let tax = if includes_tax { sum(&line["total_tax"])? } else { rust_decimal::Decimal::ZERO };
-        let paid = sum(&line["total"])?.checked_add(tax)?;
-        Some(if is_sale { (units, units, paid) } else { (units, 0, rust_decimal::Decimal::ZERO) })
-    });
+    let sold = || {
+        let units = whole(&line["quantity"])?;
+        let tax = if includes_tax { sum(&line["total_tax"])? } else { Decimal::ZERO };
+        Some((units, units, sum(&line["total"])?.checked_add(tax)?))
+    };
+    // Of an order that is not paid nothing is sold, whatever of its lines can be read.
+    let sums = if is_sale { sold() } else { Some((whole(&line["quantity"]).unwrap_or(1), 0, Decimal::ZERO)) };
     let mut fields = product(line);
     fields.push(("currency", text(currency)));
     Line { key: id(&line["id"]), fields, sums, by_units: false }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::again::replay_all;
-use super::apart::{MONEY, modified, taxed};
+use super::apart::{LINES, MONEY, modified, taxed, woo_line};
 use super::{Shop, start, woo_order};
 
 const REASONS: &str = "select concat_ws(' ', reason, detail) from raw.quarantine order by detail";
@@ -96,6 +96,49 @@ async fn a_line_that_has_no_place_left_is_in_quarantine_with_its_money() {
     // The line is as it was, so that nothing is paid back.
     shop.tell("woocommerce", "order.updated", &of(1, "1.00", 3)).await;
     assert_eq!(shop.scene.count(MONEY).await, 100_000);
+    shop.scene.ledger().await;
+    shop.collector.stop().await.unwrap();
+}
+
+const ASIDE: &str =
+    "select concat_ws(' ', reason, payload ->> 'order_line', payload ->> 'quantity', payload ->> 'amount')
+     from (select reason, convert_from(payload, 'utf8')::jsonb as payload from raw.quarantine) aside";
+
+/// Cures the product's id of what is in quarantine, which is too long, and judges it again.
+async fn cure(shop: &Shop) {
+    let cured = "update raw.quarantine set payload = convert_to(
+                     (convert_from(payload, 'UTF8')::jsonb || '{\"item_id\": \"7\"}')::text, 'UTF8')";
+    shop.scene.client.execute(cured, &[]).await.unwrap();
+    replay_all(shop).await;
+}
+
+/// An order of two lines, of which the first has a product that is refused.
+fn refused(status: &str, units: i64, total: &str, minutes: i64) -> Value {
+    let mut order = woo_order(9, status, start(), start());
+    order["line_items"] = json!([woo_line(1, units, total), woo_line(2, 1, "20.00")]);
+    order["line_items"][0]["product_id"] = "x".repeat(65).into();
+    modified(order, minutes)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_is_refused_before_its_order_is_paid_is_set_aside_with_its_money_once_it_is() {
+    let shop = Shop::new().await;
+    shop.tell("woocommerce", "order.created", &refused("pending", 2, "10.00", 0)).await;
+    // One whose sums cannot be read either: nothing is sold of it.
+    shop.tell("woocommerce", "order.updated", &refused("pending", 2, "much", 1)).await;
+    assert_eq!(shop.scene.texts(ASIDE).await, Vec::<String>::new());
+    cure(&shop).await;
+    assert_eq!(shop.scene.texts(LINES).await, Vec::<String>::new(), "nothing is sold yet");
+    for minutes in [2, 3] {
+        shop.tell("woocommerce", "order.updated", &refused("processing", 2, "10.00", minutes)).await;
+    }
+    assert_eq!(shop.scene.texts(ASIDE).await, ["invalid_field 1 2 10.00"]);
+    cure(&shop).await;
+    assert_eq!(shop.scene.texts(LINES).await, ["purchase 1 2 10.00", "purchase 2 1 20.00"]);
+    // It is no sale any more, though the line is refused still.
+    shop.tell("woocommerce", "order.updated", &refused("pending", 2, "10.00", 4)).await;
+    assert_eq!(shop.scene.count(MONEY).await, 0);
+    assert_eq!(shop.scene.count("select count(*) from raw.quarantine").await, 1);
     shop.scene.ledger().await;
     shop.collector.stop().await.unwrap();
 }

@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::super::order::Order;
-use crate::store::shop_order::{ShopLine, ShopOrder};
+use crate::store::shop_order::{ShopLine, ShopOrder, UnreadLine};
 
 /// Lines by the shop's ids of them.
 pub(super) type Lines = BTreeMap<String, LineState>;
@@ -80,7 +80,8 @@ pub(super) fn hundredths(sum: Decimal, rate: Rate) -> Option<i64> {
 /// Takes over what of refused lines was replayed meanwhile. One that is refused again stays as it is.
 pub(super) fn adopt_replayed(lines: &mut Lines, told: &ShopOrder, order: &Order) {
     for (key, line) in lines.iter_mut().filter(|(_, line)| line.aside && !line.sold) {
-        if told.unread.iter().any(|unread| unread.key.as_ref() == Some(key)) {
+        let is_of = |unread: &UnreadLine| unread.key.as_ref() == Some(key) && unread.aside.is_some();
+        if told.unread.iter().any(is_of) {
             continue;
         }
         let Some(purchase) = line.at.first().and_then(|at| order.purchase(*at)) else { continue };

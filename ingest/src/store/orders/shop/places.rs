@@ -32,7 +32,7 @@ impl Booking<'_> {
     pub(super) fn give_places(&mut self, state: &mut State, is_first: bool) -> BTreeSet<String> {
         let place = |line: &ShopLine| line.purchase.event.order_line.unwrap_or(1);
         let lines = self.told.lines.iter().map(|line| (place(line), Some(&line.key), None::<&SetAside>));
-        let refused = self.told.unread.iter().map(|line| (line.place, line.key.as_ref(), Some(&line.aside)));
+        let refused = self.told.unread.iter().map(|line| (line.place, line.key.as_ref(), line.aside.as_ref()));
         let mut told: Vec<_> = lines.chain(refused).collect();
         told.sort_by_key(|(place, ..)| *place);
         let keys: Vec<Option<&String>> = told.iter().map(|(_, key, _)| *key).collect();
@@ -65,10 +65,11 @@ impl Booking<'_> {
         added
     }
 
-    /// Lines that are told no more. Where the id of one cannot be read, it may be any of them.
+    /// Lines that are told no more, or of which nothing is sold any more and the rest cannot be read. Where the
+    /// id of one cannot be read, it may be any of them.
     pub(super) fn gone(&self, state: &State) -> Vec<String> {
         let mut keys: BTreeSet<&String> = self.told.lines.iter().map(|line| &line.key).collect();
-        for line in &self.told.unread {
+        for line in self.told.unread.iter().filter(|line| line.aside.is_some()) {
             let Some(key) = &line.key else { return Vec::new() };
             keys.insert(key);
         }

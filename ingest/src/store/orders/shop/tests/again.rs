@@ -70,7 +70,7 @@ fn a_refund_that_is_told_as_a_sum_and_with_its_lines_counts_once() {
     let mut lined = told(2, &lines, &[]);
     lined.sums.lined = vec!["1".to_owned()];
     lined.line_refunds = vec![LineRefund { of: Some("1".to_owned()), ..of_line(7, 0, 1_000) }];
-    let aside = unread("0", 1).aside;
+    let aside = unread("0", 1).aside.unwrap();
     lined.unread_refunds = vec![UnreadRefund { of: Some("1".to_owned()), is_whole: false, aside }];
     // First as a sum: its lines are a repeat, also those that are refused.
     let mut books = Books::default();

@@ -48,3 +48,25 @@ fn more_money_than_is_kept_of_a_line_is_refused_by_name() {
     let reasons: Vec<_> = books.unsold.iter().map(|unsold| unsold.rejection.reason).collect();
     assert_eq!((books.left(), reasons), (of(100), vec![contracts::Reason::AmountOverflow]));
 }
+
+/// A refused line of which nothing is sold: of an order that is not paid, or taken off it.
+#[test]
+fn a_refused_line_of_which_nothing_is_sold_keeps_its_place_and_is_not_set_aside() {
+    let of_none = |minutes| {
+        let mut order = told(minutes, &[Some((0, 0)), Some((0, 0))], &[]);
+        order.lines.remove(0);
+        order.unread.push(UnreadLine { aside: None, ..unread("0", 1) });
+        order
+    };
+    let paid = |minutes| told(minutes, &[Some((1, 310)), Some((2, 500))], &[]);
+    let mut books = Books::default();
+    books.take(&of_none(1));
+    books.take(&paid(2));
+    let places: Vec<Option<i32>> = books.booked.values().map(|event| event.order_line).collect();
+    assert_eq!((books.left().values().sum::<i64>(), places.len()), (810, 2));
+    assert!(places.contains(&Some(1)) && places.contains(&Some(2)));
+    // What was sold of it goes back where nothing of it is sold any more.
+    books.take(&of_none(3));
+    assert_eq!(books.left(), BTreeMap::new());
+    assert!(books.unread.is_empty());
+}
