@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::again::replay_all;
 use super::apart::{LINES, MONEY, modified, taxed, woo_line};
 use super::{Shop, start, woo_order};
+use crate::segment::{product, track};
 
 const REASONS: &str = "select concat_ws(' ', reason, detail) from raw.quarantine order by detail";
 
@@ -139,6 +140,21 @@ async fn a_line_that_is_refused_before_its_order_is_paid_is_set_aside_with_its_m
     shop.tell("woocommerce", "order.updated", &refused("pending", 2, "10.00", 4)).await;
     assert_eq!(shop.scene.count(MONEY).await, 0);
     assert_eq!(shop.scene.count("select count(*) from raw.quarantine").await, 1);
+    shop.scene.ledger().await;
+    shop.collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_page_told_of_a_refused_line_counts_as_of_any_other() {
+    let shop = Shop::new().await;
+    shop.tell("woocommerce", "order.created", &refused("processing", 1, "10.00", 0)).await;
+    let products = [product("1", 9.0, 1), product("2", 20.0, 1)];
+    let told = json!({ "order_id": "woo/9", "currency": "EUR", "products": products });
+    shop.scene.batch(&shop.collector, &[track("m-1", "Order Completed", told)]).await;
+    let mut cured = refused("processing", 1, "10.00", 1);
+    cured["line_items"][0]["product_id"] = 1.into();
+    shop.tell("woocommerce", "order.updated", &cured).await;
+    assert_eq!(shop.scene.texts(LINES).await, ["purchase 1 1 9.00", "purchase 2 1 20.00"]);
     shop.scene.ledger().await;
     shop.collector.stop().await.unwrap();
 }

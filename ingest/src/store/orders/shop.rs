@@ -24,7 +24,7 @@ use crate::store::shop_order::{ShopLine, ShopOrder};
 use line::LineState;
 use state::State;
 
-pub(super) use state::{Known, Stored, known};
+pub(super) use state::{Known, Stored, known, replayed};
 
 /// What becomes of an order.
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ pub(super) fn book(told: &ShopOrder, known: &Known, order: &mut Order) -> Booked
     sums::decide(&mut state.refunds, &told.sums);
     let mut booking = Booking { told, order, made: &mut made };
     if is_newer {
-        booking.follow(&mut state, known.at.is_none());
+        booking.follow(&mut state, known);
     } else {
         booking.pay_lines_back(&state);
     }
@@ -71,9 +71,10 @@ struct Booking<'a> {
 
 impl Booking<'_> {
     /// The order as it is told, from what was known of it.
-    fn follow(&mut self, state: &mut State, is_first: bool) {
+    fn follow(&mut self, state: &mut State, known: &Known) {
+        let is_first = known.at.is_none();
         state.created_at = self.told.created_at;
-        line::adopt_replayed(&mut state.lines, self.told, self.order);
+        line::adopt_replayed(&mut state.lines, self.told, self.order, &known.replayed);
         let added = self.give_places(state, is_first);
         let lines = state.next - 1;
         // Whatever becomes less, once refunds have taken theirs of it.

@@ -1,13 +1,14 @@
 //! A line of an order as it was told before: its places among the order's, what is sold of it, and what of
 //! that refunds took.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use contracts::Event;
 use contracts::event::Rate;
 use contracts::money::Cost;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::super::order::Order;
 use crate::store::shop_order::{ShopLine, ShopOrder, UnreadLine};
@@ -26,6 +27,9 @@ pub(super) struct LineState {
     /// Whether it stands in quarantine under its place.
     #[serde(default)]
     pub(super) aside: bool,
+    /// Where it stands there: sources and coordinates. Earlier commits did not note that.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) kept: BTreeSet<(String, String)>,
     /// What could not be taken away from it, because refunds had taken it: units, and hundredths of the base
     /// currency. What comes again is first of all this, which stays paid back.
     #[serde(default)]
@@ -77,8 +81,12 @@ pub(super) fn hundredths(sum: Decimal, rate: Rate) -> Option<i64> {
     Some(Cost::Line(sum.into()).amount(1, rate).ok()?.unscaled())
 }
 
-/// Takes over what of refused lines was replayed meanwhile. One that is refused again stays as it is.
-pub(super) fn adopt_replayed(lines: &mut Lines, told: &ShopOrder, order: &Order) {
+/// Takes over what of refused lines was replayed meanwhile. One that is refused again stays as it is, and what
+/// a page has told at the place of one is the page's, which counts as it is.
+///
+/// What was replayed and is of another product than the line is now was of a line that is told no more.
+pub(super) fn adopt_replayed(lines: &mut Lines, told: &ShopOrder, order: &Order, replayed: &HashSet<Uuid>) {
+    let mut others = Vec::new();
     for (key, line) in lines.iter_mut().filter(|(_, line)| line.aside && !line.sold) {
         let is_of = |unread: &UnreadLine| unread.key.as_ref() == Some(key) && unread.aside.is_some();
         if told.unread.iter().any(is_of) {
@@ -86,9 +94,23 @@ pub(super) fn adopt_replayed(lines: &mut Lines, told: &ShopOrder, order: &Order)
         }
         let Some(purchase) = line.at.first().and_then(|at| order.purchase(*at)) else { continue };
         let told = told.lines.iter().find(|told| told.key == *key);
-        // A page that tells its lines in another order has another product there.
-        if told.is_none_or(|told| told.purchase.event.item_id == purchase.item_id) {
-            line.adopt(&purchase, told);
+        let is_of_product = told.is_none_or(|told| told.purchase.event.item_id == purchase.item_id);
+        if line.kept.is_empty() {
+            // Nothing tells what was replayed from what a page told, unless the product does.
+            if is_of_product {
+                line.adopt(&purchase, told);
+            }
+        } else if replayed.contains(&purchase.event_id) {
+            line.adopt(&purchase, told.filter(|_| is_of_product));
+            if !is_of_product {
+                others.push(key.clone());
+            }
+        }
+    }
+    for key in others {
+        if let Some(line) = lines.remove(&key) {
+            let at = line.at.first().copied().unwrap_or_default();
+            lines.insert(format!("replayed at {at}"), line);
         }
     }
 }

@@ -58,6 +58,7 @@ impl Booking<'_> {
             if let Some(aside) = aside {
                 if let Some(line) = key.and_then(|key| state.lines.get_mut(key)) {
                     line.aside = true;
+                    line.kept.insert((aside.source.clone(), aside.coordinates.clone()));
                 }
                 self.made.unread.push(placed::line(aside, &self.told.order_id, at));
             }

@@ -1,8 +1,11 @@
 //! What was told of an order before: how it is kept, and how it moves on.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Error, Row};
+use uuid::Uuid;
 
 use super::line::Lines;
 use super::sums::Decisions;
@@ -28,6 +31,8 @@ pub(in super::super) struct State {
 pub(in super::super) struct Known {
     pub(in super::super) at: Option<StateAt>,
     pub(in super::super) state: State,
+    /// Purchases of its lines that were refused and replayed meanwhile.
+    pub(in super::super) replayed: HashSet<Uuid>,
     /// The state as it stands in the table.
     stored: Option<String>,
 }
@@ -42,7 +47,7 @@ impl Known {
     pub(in super::super) fn move_on(&mut self, order_id: &str, (at, state): (StateAt, State), moves: &mut Moves) {
         let before = (self.at, self.stored.take());
         moves.add(order_id, before, at, serde_json::to_string(&state).unwrap_or_default());
-        *self = Self { at: Some(at), state, stored: None };
+        (self.at, self.state, self.stored) = (Some(at), state, None);
     }
 }
 
@@ -67,6 +72,18 @@ pub(in super::super) async fn known(client: &Client, orders: &[String]) -> Resul
     rows.iter().map(stored).collect()
 }
 
+/// The purchases that orders' lines became which were refused and replayed.
+pub(in super::super) async fn replayed(
+    client: &Client,
+    orders: &[String],
+) -> Result<Vec<(String, Uuid)>, Error> {
+    let sql = "select known.order_id, q.record_id from raw.shop_order known,
+                   jsonb_each(known.state->'lines') line, jsonb_array_elements(line.value->'kept') kept
+               join raw.quarantine q on q.source = kept.value->>0 and q.coordinates = kept.value->>1
+               where known.order_id = any($1) and q.outcome = 'accepted' and q.record_id is not null";
+    client.query(sql, &[&orders]).await?.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
 impl Stored {
     /// Reads it.
     pub(in super::super) fn read(&self) -> Result<Known, StoreError> {
@@ -76,6 +93,7 @@ impl Stored {
             detail: error.to_string(),
         };
         let state = serde_json::from_str(&self.state).map_err(bad)?;
-        Ok(Known { at: Some(self.at), state, stored: Some(self.state.clone()) })
+        let replayed = HashSet::new();
+        Ok(Known { at: Some(self.at), state, replayed, stored: Some(self.state.clone()) })
     }
 }

@@ -148,7 +148,7 @@ fn a_line_that_is_replayed_and_then_edited_has_the_units_that_it_was_told_with_l
         first.lines.remove(0);
         first.unread.push(unread("0", 1));
         books.take(&first);
-        books.comes_in(purchase(0, (2, 1_000), [1, 2]));
+        books.is_replayed(purchase(0, (2, 1_000), [1, 2]));
         let edited = told(2, &[edited, Some((1, 70))], &[]);
         books.take(&edited);
         assert_eq!(total(&books), left + 70, "{edited:?}");

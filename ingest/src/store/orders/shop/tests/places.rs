@@ -70,3 +70,27 @@ fn a_refused_line_of_which_nothing_is_sold_keeps_its_place_and_is_not_set_aside(
     assert_eq!(books.left(), BTreeMap::new());
     assert!(books.unread.is_empty());
 }
+
+/// What a page told counts as it is, whether the shop's line was refused first or not.
+#[test]
+fn what_a_page_told_at_the_place_of_a_refused_line_was_not_replayed() {
+    let mut books = Books::default();
+    let mut first = told(1, &[Some((1, 310)), Some((2, 500))], &[]);
+    first.lines.remove(0);
+    first.unread.push(unread("0", 1));
+    books.take(&first);
+    books.comes_in(purchase(0, (1, 300), [1, 2]));
+    assert_eq!(books.take(&told(2, &[Some((1, 310)), Some((2, 500))], &[])), 0);
+    assert_eq!(books.left().get("item-0"), Some(&300));
+}
+
+/// A refused line has gone, and the one in its place is another product's when the first is replayed.
+#[test]
+fn what_is_replayed_of_a_line_that_is_told_no_more_goes_back() {
+    let mut books = Books::default();
+    books.take(&ShopOrder { unread: vec![unread("0", 1)], ..told(1, &[], &[]) });
+    books.take(&told(2, &[None, None, Some((0, 0))], &[]));
+    books.is_replayed(purchase(0, (1, 310), [1, 1]));
+    books.take(&told(3, &[None, None, Some((1, 500))], &[]));
+    assert_eq!(books.left(), BTreeMap::from([("item-2".to_owned(), 500)]));
+}
