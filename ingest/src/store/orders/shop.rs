@@ -72,9 +72,9 @@ struct Booking<'a> {
 impl Booking<'_> {
     /// The order as it is told, from what was known of it.
     fn follow(&mut self, state: &mut State, known: &Known) {
-        let is_first = known.at.is_none();
         state.created_at = self.told.created_at;
         line::adopt_replayed(&mut state.lines, self.told, self.order, &known.replayed);
+        let is_first = known.at.is_none() || state.is_untouched() && !self.order.is_known();
         let added = self.give_places(state, is_first);
         let lines = state.next - 1;
         // Whatever becomes less, once refunds have taken theirs of it.

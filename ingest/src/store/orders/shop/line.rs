@@ -115,16 +115,17 @@ pub(super) fn adopt_replayed(lines: &mut Lines, told: &ShopOrder, order: &Order,
     }
 }
 
-/// Gives lines that were made anew the places of those before. WooCommerce does so with all lines, in their
-/// order, when a customer pays again: nothing was sold of those that went. A page that told the order has
-/// their places.
-pub(super) fn renew(lines: &mut Lines, told: &[Option<&String>]) {
-    let is_new = |key: &Option<&String>| key.is_some_and(|key| !lines.contains_key(key));
-    let are_unsold = lines.values().all(|line| !line.sold);
-    if told.len() != lines.len() || !told.iter().all(is_new) || !are_unsold {
+/// Gives lines that were made anew the places of those before, as far as there are some. WooCommerce does so
+/// with all lines, in their order, when a customer pays again: nothing was sold of those that went. A page
+/// that told the order has their places.
+pub(super) fn renew(lines: &mut Lines, told: &[&String]) {
+    let are_new = told.iter().all(|key| !lines.contains_key(*key));
+    if told.is_empty() || !are_new || lines.values().any(|line| line.sold) {
         return;
     }
-    let mut before: Vec<LineState> = std::mem::take(lines).into_values().collect();
-    before.sort_by_key(|line| line.at.first().copied());
-    lines.extend(told.iter().filter_map(|key| key.map(String::clone)).zip(before));
+    let mut before: Vec<(String, LineState)> = std::mem::take(lines).into_iter().collect();
+    before.sort_by_key(|(_, line)| line.at.first().copied());
+    // Those behind keep their places: they may be in quarantine.
+    lines.extend(before.split_off(told.len().min(before.len())));
+    lines.extend(told.iter().map(|key| (*key).clone()).zip(before.into_iter().map(|(_, line)| line)));
 }

@@ -35,10 +35,11 @@ impl Booking<'_> {
         let refused = self.told.unread.iter().map(|line| (line.place, line.key.as_ref(), line.aside.as_ref()));
         let mut told: Vec<_> = lines.chain(refused).collect();
         told.sort_by_key(|(place, ..)| *place);
-        let keys: Vec<Option<&String>> = told.iter().map(|(_, key, _)| *key).collect();
+        let keys: Vec<&String> = told.iter().filter_map(|(_, key, _)| *key).collect();
         line::renew(&mut state.lines, &keys);
         if is_first {
             // The places of the first time are those that a browser tells.
+            state.lines.clear();
             state.next = 1 + told.last().map_or(0, |(place, ..)| *place);
         }
         let mut added = BTreeSet::new();

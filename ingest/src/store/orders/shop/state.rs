@@ -37,6 +37,13 @@ pub(in super::super) struct Known {
     stored: Option<String>,
 }
 
+impl State {
+    /// Whether nothing of it was sold yet or set aside: then nobody knows its lines by their places.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.lines.values().all(|line| !line.sold && !line.aside)
+    }
+}
+
 impl Known {
     /// When the order was bought, where that was told.
     pub(in super::super) fn bought_at(&self) -> Option<DateTime<Utc>> {

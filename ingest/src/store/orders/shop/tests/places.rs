@@ -94,3 +94,54 @@ fn what_is_replayed_of_a_line_that_is_told_no_more_goes_back() {
     books.take(&told(3, &[None, None, Some((1, 500))], &[]));
     assert_eq!(books.left(), BTreeMap::from([("item-2".to_owned(), 500)]));
 }
+
+/// The customer pays again with another basket: the page tells it, and the shop tells it with new ids.
+#[test]
+fn lines_that_are_made_anew_have_the_places_of_those_before_however_many_there_are() {
+    let none = |minutes, keys: std::ops::Range<usize>, aside: bool| {
+        let lines: Vec<Option<Line>> = (0..keys.end).map(|key| keys.contains(&key).then_some((0, 0))).collect();
+        let mut order = told(minutes, &lines, &[]);
+        if aside {
+            order.lines.remove(0);
+            order.unread.push(unread(&keys.start.to_string(), 1));
+        }
+        order
+    };
+    for (before, is_aside, is_known) in
+        [(1, false, false), (2, false, true), (3, true, false), (4, false, false), (5, true, true)]
+    {
+        let of_page = |books: &mut Books| {
+            for (key, line) in (10..13).zip(1..) {
+                let event_id = ids::rekeyed(at(0), ids::SHARED, &ids::order_line("o-1", line));
+                let event = Event { event_id, ..purchase(key, (1, 100), [1, 3]).event };
+                books.order.sell(line, event.clone());
+                books.booked.entry(ids::identity(&event_id)).or_insert(event);
+            }
+        };
+        let mut books = Books::default();
+        books.take(&none(1, 0..before, is_aside));
+        books.take(&ShopOrder { is_void: true, ..none(2, 0..before, false) });
+        if is_known {
+            of_page(&mut books);
+        }
+        books.take(&none(3, 10..13, false));
+        let mut paid = none(4, 10..13, false);
+        for line in &mut paid.lines {
+            (line.quantity, line.amount) = (1, Decimal::ONE.into());
+        }
+        books.take(&paid);
+        of_page(&mut books);
+        assert_eq!(books.left().values().sum::<i64>(), 300, "{before} lines before, {is_aside}, {is_known}");
+        assert_eq!(books.take(&paid), 0);
+    }
+}
+
+/// One line of an order that is not paid is taken off, and the page tells what is left.
+#[test]
+fn lines_of_which_nothing_is_sold_yet_have_the_places_that_they_are_told_at() {
+    let mut books = Books::default();
+    books.take(&told(1, &[Some((0, 0)), Some((0, 0)), Some((0, 0))], &[]));
+    books.take(&told(2, &[None, Some((1, 310)), Some((2, 500))], &[]));
+    books.comes_in(purchase(1, (1, 310), [1, 2]));
+    assert_eq!(books.left().values().sum::<i64>(), 810);
+}
