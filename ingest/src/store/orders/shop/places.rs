@@ -44,17 +44,28 @@ impl Booking<'_> {
         }
         let mut added = BTreeSet::new();
         for (place, key, aside) in told {
-            let known = key.and_then(|key| state.lines.get(key)).and_then(|line| line.at.first().copied());
+            let known = match key {
+                Some(key) => state.lines.get(key).and_then(|line| line.at.first()),
+                None => state.keyless.get(&place),
+            };
+            let known = known.copied();
+            if key.is_none() && aside.is_none() {
+                continue;
+            }
             let at = match known {
                 Some(at) => Some(at),
                 None if is_first => Some(place),
                 None => free(self.order, &mut state.next),
             };
-            if let (Some(key), Some(at)) = (key.filter(|_| known.is_none()), at) {
-                state.lines.insert(key.clone(), LineState::unsold(at));
-                if !is_first {
-                    added.insert(key.clone());
+            match (key, at.filter(|_| known.is_none())) {
+                (Some(key), Some(at)) => {
+                    state.lines.insert(key.clone(), LineState::unsold(at));
+                    if !is_first {
+                        added.insert(key.clone());
+                    }
                 }
+                (None, Some(at)) => _ = state.keyless.insert(place, at),
+                (_, None) => {}
             }
             if let Some(aside) = aside {
                 if let Some(line) = key.and_then(|key| state.lines.get_mut(key)) {

@@ -1,6 +1,6 @@
 //! What was told of an order before: how it is kept, and how it moves on.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,10 @@ pub(in super::super) struct State {
     /// The next line.
     pub(super) next: i32,
     pub(super) lines: Lines,
+    /// The places of lines without an id that are in quarantine, by where they are told: that is all they are
+    /// known by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) keyless: BTreeMap<i32, i32>,
     /// What its refunds are for.
     #[serde(default)]
     pub(super) refunds: Decisions,
@@ -40,7 +44,7 @@ pub(in super::super) struct Known {
 impl State {
     /// Whether nothing of it was sold yet or set aside: then nobody knows its lines by their places.
     pub(super) fn is_untouched(&self) -> bool {
-        self.lines.values().all(|line| !line.sold && !line.aside)
+        self.keyless.is_empty() && self.lines.values().all(|line| !line.sold && !line.aside)
     }
 }
 

@@ -145,3 +145,41 @@ fn lines_of_which_nothing_is_sold_yet_have_the_places_that_they_are_told_at() {
     books.comes_in(purchase(1, (1, 310), [1, 2]));
     assert_eq!(books.left().values().sum::<i64>(), 810);
 }
+
+#[test]
+fn a_line_without_an_id_has_one_place_however_often_it_is_told() {
+    let mut books = Books::default();
+    let without_id = |minutes, place| {
+        let line = UnreadLine { key: None, ..unread(&format!("at {place}"), place) };
+        ShopOrder { unread: vec![line], ..told(minutes, &[Some((1, 100))], &[]) }
+    };
+    books.take(&without_id(0, 2));
+    for minutes in 1..50 {
+        books.take(&without_id(minutes, if minutes < 25 { 2 } else { 3 }));
+    }
+    assert_eq!(books.known.state.next, 4);
+    let places: BTreeSet<(String, i64)> = books
+        .unread
+        .iter()
+        .map(|aside| (aside.coordinates.clone(), serde_json::from_slice::<Value>(&aside.payload).unwrap()))
+        .map(|(coordinates, payload)| (coordinates, payload["order_line"].as_i64().unwrap()))
+        .collect();
+    assert_eq!(places, BTreeSet::from([("at 2".to_owned(), 2), ("at 3".to_owned(), 3)]));
+    // And so it is once the state was stored and read.
+    let stored = serde_json::to_string(&books.known.state).unwrap();
+    assert_eq!(serde_json::from_str::<State>(&stored).unwrap(), books.known.state);
+}
+
+/// What is sold again after its order was reopened is a sale of its own, as far as there is place.
+#[test]
+fn an_order_that_is_reopened_without_an_end_is_refused_by_name_at_last() {
+    let mut books = Books::default();
+    books.take(&told(0, &[Some((1, 100))], &[]));
+    books.known.state.next = MAX_ORDER_LINES - 1;
+    for minutes in 1..20 {
+        books.take(&told(minutes, &[Some(if minutes % 2 == 0 { (1, 100) } else { (0, 0) })], &[]));
+    }
+    assert_eq!(books.left(), BTreeMap::new());
+    assert_eq!((books.known.state.next, books.unsold.len()), (MAX_ORDER_LINES + 1, 7));
+    assert!(books.known.state.lines["0"].at.len() == 3);
+}
