@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use contracts::Event;
 use contracts::event::Rate;
 use contracts::money::Cost;
+use contracts::validation::MAX_ORDER_LINES;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -115,17 +116,21 @@ pub(super) fn adopt_replayed(lines: &mut Lines, told: &ShopOrder, order: &Order,
     }
 }
 
-/// Gives lines that were made anew the places of those before, as far as there are some. WooCommerce does so
+/// Gives lines that were made anew the places of those before, and then the next ones. WooCommerce does so
 /// with all lines, in their order, when a customer pays again: nothing was sold of those that went. A page
 /// that told the order has their places.
-pub(super) fn renew(lines: &mut Lines, told: &[&String]) {
+pub(super) fn renew(lines: &mut Lines, told: &[&String], next: &mut i32) {
     let are_new = told.iter().all(|key| !lines.contains_key(*key));
-    if told.is_empty() || !are_new || lines.values().any(|line| line.sold) {
+    if told.is_empty() || lines.is_empty() || !are_new || lines.values().any(|line| line.sold) {
         return;
     }
     let mut before: Vec<(String, LineState)> = std::mem::take(lines).into_iter().collect();
     before.sort_by_key(|(_, line)| line.at.first().copied());
     // Those behind keep their places: they may be in quarantine.
     lines.extend(before.split_off(told.len().min(before.len())));
-    lines.extend(told.iter().map(|key| (*key).clone()).zip(before.into_iter().map(|(_, line)| line)));
+    let further = (*next..=MAX_ORDER_LINES).map(LineState::unsold);
+    let more = told.len() - before.len();
+    *next = next.saturating_add(i32::try_from(more).unwrap_or(0)).min(MAX_ORDER_LINES + 1).max(*next);
+    let places = before.into_iter().map(|(_, line)| line).chain(further);
+    lines.extend(told.iter().map(|key| (*key).clone()).zip(places));
 }

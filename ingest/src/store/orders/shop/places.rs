@@ -36,11 +36,12 @@ impl Booking<'_> {
         let mut told: Vec<_> = lines.chain(refused).collect();
         told.sort_by_key(|(place, ..)| *place);
         let keys: Vec<&String> = told.iter().filter_map(|(_, key, _)| *key).collect();
-        line::renew(&mut state.lines, &keys);
         if is_first {
             // The places of the first time are those that a browser tells.
             state.lines.clear();
             state.next = 1 + told.last().map_or(0, |(place, ..)| *place);
+        } else {
+            line::renew(&mut state.lines, &keys, &mut state.next);
         }
         let mut added = BTreeSet::new();
         for (place, key, aside) in told {
