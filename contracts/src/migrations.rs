@@ -43,4 +43,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "V24__browser_keys", sql: include_str!("../migrations/V24__browser_keys.sql") },
     Migration { name: "V25__refunds", sql: include_str!("../migrations/V25__refunds.sql") },
     Migration { name: "V26__shop_orders", sql: include_str!("../migrations/V26__shop_orders.sql") },
+    Migration {
+        name: "V27__shop_order_states",
+        sql: include_str!("../migrations/V27__shop_order_states.sql"),
+    },
 ];

@@ -57,14 +57,6 @@ pub(super) struct Moves {
     states: Vec<String>,
 }
 
-/// What an older telling adds to a state has the time of that state: so the state itself is compared, too.
-const MOVE: &str = "select raw.move_shop_orders($1, $2, (
-        select array_agg(
-            case when told.state is null or known.state = told.state::jsonb then told.rank end order by place)
-        from unnest($1::text[], $3::bigint[], $7::text[]) with ordinality told (order_id, rank, state, place)
-        left join raw.shop_order known using (order_id)
-    ), $4, $5, $6)";
-
 impl Moves {
     /// Adds one: the order, the state that it is in by what is known, when it was changed, and its new state.
     /// Several of one order are one move: from the state before the first to that of the last.
@@ -94,7 +86,8 @@ impl Moves {
             return Ok(());
         }
         let Self { orders, before, before_rank, as_of, ranks, before_states, states } = self;
-        client.execute(MOVE, &[orders, before, before_rank, as_of, ranks, states, before_states]).await?;
+        let sql = "select raw.move_shop_orders($1, $2, $3, $4, $5, $6, $7)";
+        client.execute(sql, &[orders, before, before_rank, before_states, as_of, ranks, states]).await?;
         Ok(())
     }
 }
