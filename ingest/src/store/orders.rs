@@ -13,6 +13,7 @@ mod admitted;
 mod back;
 mod found;
 mod order;
+mod owner;
 mod placed;
 mod shop;
 

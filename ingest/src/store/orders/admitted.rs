@@ -13,28 +13,8 @@ use contracts::{Event, ids};
 use super::order::Order;
 use super::shop::Known;
 use crate::store::admission;
-use crate::store::connection::Store;
-use crate::store::error::StoreError;
 use crate::store::quarantine::{SetAside, kept_once};
 use crate::store::shop_order::ShopOrder;
-
-impl Store {
-    /// Whose a stored order is, as far as that is known: nobody's, where an erasure is about to make it so.
-    pub(super) async fn owner(
-        &mut self,
-        order: &Order,
-        admission: &Admission,
-    ) -> Result<Option<Event>, StoreError> {
-        let Some(mut owner) = order.first().cloned() else { return Ok(None) };
-        if admission.is_erased(&owner.user_id) {
-            let sql = "select raw.nobody(), gen_random_uuid()";
-            let row =
-                self.repeatable("make a nobody", async |client| client.query_one(sql, &[]).await).await?;
-            (owner.user_id, owner.session_id) = (row.get(0), row.get(1));
-        }
-        Ok(Some(owner))
-    }
-}
 
 /// Lets an order in, or says why not. What is told of an erased person's order that is stored becomes that of
 /// whoever the order belongs to since: nobody. Refunds that come without their order are its owner's.
