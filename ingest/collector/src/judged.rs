@@ -12,6 +12,7 @@ use ingest::store::{
     Committed, EncodedRows, Fresh, Kept, LineRefund, OtherEvent, OtherKind, SetAside, ShopLine, ShopOrder,
     UnreadLine, UnreadRefund, kept_once,
 };
+use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -235,14 +236,15 @@ impl Judged {
                     let (key, place) = (Some(key), place.unwrap_or(1));
                     let is_sold = quantity > 0 || !amount.to_decimal().is_zero();
                     let aside = is_sold.then(|| aside(&purchase, &rejection));
-                    unread.push(UnreadLine { key, place, aside });
+                    unread.push(UnreadLine { key, place, sold: Some((quantity, amount)), aside });
                 }
             }
         }
         for ToldUnread { key, place, is_sold, purchase } in told.unread {
             if let Err(rejection) = judge(&purchase) {
                 let aside = is_sold.then(|| aside(&purchase, &rejection));
-                unread.push(UnreadLine { key, place, aside });
+                let sold = (!is_sold).then_some((0, Decimal::ZERO.into()));
+                unread.push(UnreadLine { key, place, sold, aside });
             }
         }
         let (mut line_refunds, mut unread_refunds) = (Vec::new(), Vec::new());

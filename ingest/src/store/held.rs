@@ -57,7 +57,21 @@ pub(super) struct Moves {
     states: Vec<String>,
 }
 
+impl Seen {
+    /// Holds the orders of these states, too.
+    pub(super) fn and_of(mut self, moves: &Moves) -> Self {
+        self.orders.extend(moves.orders.iter().cloned());
+        self.refunds.resize(self.orders.len(), None);
+        self
+    }
+}
+
 impl Moves {
+    /// Whether there are none.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.orders.is_empty()
+    }
+
     /// Adds one: the order, the state that it is in by what is known, when it was changed, and its new state.
     /// Several of one order are one move: from the state before the first to that of the last.
     pub(super) fn add(
@@ -82,7 +96,7 @@ impl Moves {
 
     /// Moves them; fails where somebody else has.
     pub(super) async fn apply(&self, client: &Client) -> Result<(), Error> {
-        if self.orders.is_empty() {
+        if self.is_empty() {
             return Ok(());
         }
         let Self { orders, before, before_rank, as_of, ranks, before_states, states } = self;

@@ -10,6 +10,7 @@
 //! meanwhile: then they are judged again. So of two who pay back at once, the second one knows of the first.
 
 mod admitted;
+mod as_told;
 mod back;
 mod found;
 mod order;
@@ -29,7 +30,7 @@ use super::admission::Refused;
 use super::committed::Written;
 use super::connection::Store;
 use super::error::StoreError;
-use super::held::{Held, Moves, Seen};
+use super::held::{Held, Moves};
 use super::other_events::Kept;
 use super::quarantine::{SetAside, kept_once};
 use super::replay::{Judgement, Verdict};
@@ -160,7 +161,7 @@ impl Store {
     }
 
     /// Judges refunds among verdicts by what is left of their orders, and puts the lines in place of those of
-    /// whole orders.
+    /// whole orders. Refused lines of shop systems are judged by what these tell of them now.
     ///
     /// # Errors
     /// When PostgreSQL stays away or refuses.
@@ -172,7 +173,8 @@ impl Store {
     pub(super) async fn judged_by_orders(
         &mut self,
         mut verdicts: Vec<Verdict>,
-    ) -> Result<(Vec<Verdict>, Option<Seen>), StoreError> {
+    ) -> Result<(Vec<Verdict>, Option<Held>), StoreError> {
+        let moves = self.as_told(&mut verdicts).await?;
         let refund = |verdict: &Verdict| match &verdict.judgement {
             Judgement::Event(accepted) if accepted.whole_order.is_some() || accepted.part.is_some() => {
                 Some(accepted.as_ref().clone())
@@ -180,12 +182,12 @@ impl Store {
             _ => None,
         };
         let told: Vec<Accepted> = verdicts.iter().filter_map(refund).collect();
-        if told.is_empty() {
+        if told.is_empty() && moves.is_empty() {
             return Ok((verdicts, None));
         }
         let purchases = verdicts.iter().flat_map(|verdict| verdict.judgement.events());
         let (mut found, _) = self.found(told.iter(), purchases.map(|accepted| &accepted.event), &[]).await?;
-        let seen = found.seen();
+        let seen = found.seen().and_of(&moves);
         for verdict in &mut verdicts {
             let Some(accepted) = refund(verdict) else { continue };
             let order = found.orders.entry(order_id(&accepted).to_owned()).or_default();
@@ -202,7 +204,7 @@ impl Store {
                 }
             };
         }
-        Ok((verdicts, Some(seen)))
+        Ok((verdicts, Some(Held { seen, moves })))
     }
 
     /// What is known of the orders that these pay back, purchases that come with them included, and the rules

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::connection::Store;
 use super::error::{Failure, StoreError, classify};
-use super::held::Seen;
+use super::held::Held;
 use super::identity::{self, Repeats};
 use super::quarantined::Outcome;
 use super::rows::EncodedRows;
@@ -43,8 +43,8 @@ impl Store {
         let mut wait = self.wait();
         loop {
             // By what is known now: refunds may have to be judged again.
-            let (judged, seen) = self.judged_by_orders(verdicts.to_vec()).await?;
-            match self.settle_judged(judged, seen, at, writer).await {
+            let (judged, held) = self.judged_by_orders(verdicts.to_vec()).await?;
+            match self.settle_judged(judged, held, at, writer).await {
                 Err(StoreError::Refused { source, .. }) if classify(&source) == Failure::Outrun => {
                     wait.after(source).await?;
                 }
@@ -56,7 +56,7 @@ impl Store {
     async fn settle_judged(
         &mut self,
         mut verdicts: Vec<Verdict>,
-        seen: Option<Seen>,
+        held: Option<Held>,
         at: DateTime<Utc>,
         writer: Uuid,
     ) -> Result<Vec<(Verdict, Option<Outcome>)>, StoreError> {
@@ -69,8 +69,8 @@ impl Store {
             let transaction = client.transaction().await?;
             transaction.query_one("select raw.admit($1)", &[&admission.rules]).await?;
             let open = lock(&transaction, &verdicts).await?;
-            if let Some(seen) = &seen {
-                seen.hold(transaction.client()).await?;
+            if let Some(held) = &held {
+                held.hold(transaction.client()).await?;
             }
             let open: Vec<&Verdict> = verdicts
                 .iter()

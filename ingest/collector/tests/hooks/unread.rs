@@ -1,5 +1,7 @@
 //! What of an order cannot be read or kept is refused by its name, and never counts as something else.
 
+use contracts::Reason;
+use ingest::quarantine::Replayed;
 use serde_json::{Value, json};
 
 use super::again::replay_all;
@@ -106,11 +108,11 @@ const ASIDE: &str =
      from (select reason, convert_from(payload, 'utf8')::jsonb as payload from raw.quarantine) aside";
 
 /// Cures the product's id of what is in quarantine, which is too long, and judges it again.
-async fn cure(shop: &Shop) {
+async fn cure(shop: &Shop) -> Replayed {
     let cured = "update raw.quarantine set payload = convert_to(
                      (convert_from(payload, 'UTF8')::jsonb || '{\"item_id\": \"7\"}')::text, 'UTF8')";
     shop.scene.client.execute(cured, &[]).await.unwrap();
-    replay_all(shop).await;
+    replay_all(shop).await
 }
 
 /// An order of two lines, of which the first has a product that is refused.
@@ -155,6 +157,36 @@ async fn what_a_page_told_of_a_refused_line_counts_as_of_any_other() {
     cured["line_items"][0]["product_id"] = 1.into();
     shop.tell("woocommerce", "order.updated", &cured).await;
     assert_eq!(shop.scene.texts(LINES).await, ["purchase 1 1 9.00", "purchase 2 1 20.00"]);
+    shop.scene.ledger().await;
+    shop.collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_line_is_replayed_as_its_order_is_told_by_then() {
+    let shop = Shop::new().await;
+    shop.tell("woocommerce", "order.created", &refused("processing", 2, "10.00", 0)).await;
+    // It is taken off the order.
+    let mut gone = refused("processing", 2, "10.00", 1);
+    gone["line_items"].as_array_mut().unwrap().remove(0);
+    shop.tell("woocommerce", "order.updated", &gone).await;
+    let replayed = cure(&shop).await;
+    assert_eq!(replayed.refused.get(&Reason::Inconsistent), Some(&1), "{replayed:?}");
+    assert_eq!(shop.scene.count(MONEY).await, 2_000);
+    // It is back with three units, and refused still.
+    shop.tell("woocommerce", "order.updated", &refused("processing", 3, "15.00", 2)).await;
+    assert_eq!(shop.scene.texts(ASIDE).await, ["invalid_field 1 2 10.00"], "as it was told first");
+    assert_eq!(cure(&shop).await.accepted, 1);
+    let lines = ["purchase 1 3 15.00", "purchase 2 1 20.00"];
+    assert_eq!(shop.scene.texts(LINES).await, lines);
+    // What is told then is nothing new, refused or not.
+    let mut cured = refused("processing", 3, "15.00", 4);
+    cured["line_items"][0]["product_id"] = 7.into();
+    for told in [refused("processing", 3, "15.00", 3), cured] {
+        shop.tell("woocommerce", "order.updated", &told).await;
+        assert_eq!(shop.scene.texts(LINES).await, lines);
+    }
+    shop.tell("woocommerce", "order.updated", &refused("cancelled", 3, "15.00", 5)).await;
+    assert_eq!(shop.scene.count(MONEY).await, 0);
     shop.scene.ledger().await;
     shop.collector.stop().await.unwrap();
 }

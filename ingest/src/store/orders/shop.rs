@@ -76,6 +76,7 @@ impl Booking<'_> {
         line::adopt_replayed(&mut state.lines, self.told, self.order, &known.replayed);
         let is_first = known.at.is_none() || state.is_untouched() && !self.order.is_known();
         let added = self.give_places(state, is_first);
+        line::note_refused(&mut state.lines, self.told);
         let lines = state.next - 1;
         // Whatever becomes less, once refunds have taken theirs of it.
         let mut less = Vec::new();

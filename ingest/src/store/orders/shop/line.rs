@@ -31,6 +31,9 @@ pub(super) struct LineState {
     /// Where it stands there: sources and coordinates. Earlier commits did not note that.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(super) kept: BTreeSet<(String, String)>,
+    /// Of one that stands there: what of it is told now, units and their sum, as far as that can be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) told: Option<(i32, Decimal)>,
     /// What could not be taken away from it, because refunds had taken it: units, and hundredths of the base
     /// currency. What comes again is first of all this, which stays paid back.
     #[serde(default)]
@@ -113,6 +116,20 @@ pub(super) fn adopt_replayed(lines: &mut Lines, told: &ShopOrder, order: &Order,
             let at = line.at.first().copied().unwrap_or_default();
             lines.insert(format!("replayed at {at}"), line);
         }
+    }
+}
+
+/// Notes of lines that are in quarantine what is told of them now: that is what a replay of them sells.
+pub(super) fn note_refused(lines: &mut Lines, told: &ShopOrder) {
+    let may_be_any = told.unread.iter().any(|line| line.key.is_none() && line.aside.is_some());
+    for (key, line) in lines.iter_mut().filter(|(_, line)| line.aside && !line.sold) {
+        let unread = told.unread.iter().find(|unread| unread.key.as_ref() == Some(key));
+        let read = told.lines.iter().find(|told| told.key == *key);
+        line.told = match (unread, read) {
+            (Some(unread), _) => unread.sold.map(|(units, sum)| (units, sum.to_decimal())),
+            (None, Some(read)) => Some((read.quantity, read.amount.to_decimal())),
+            (None, None) => (!may_be_any).then_some((0, Decimal::ZERO)),
+        };
     }
 }
 

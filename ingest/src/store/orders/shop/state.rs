@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Error, Row};
 use uuid::Uuid;
 
-use super::line::Lines;
+use super::line::{LineState, Lines};
 use super::sums::Decisions;
 use crate::store::error::StoreError;
 use crate::store::held::{Moves, StateAt};
@@ -52,6 +53,22 @@ impl Known {
     /// When the order was bought, where that was told.
     pub(in super::super) fn bought_at(&self) -> Option<DateTime<Utc>> {
         self.state.created_at
+    }
+
+    /// What the shop system tells now of a refused line: units and their sum. Nothing where that is not known,
+    /// or where what stands under these coordinates of a source is no refused line of the order.
+    pub(in super::super) fn told_of(&self, source: &str, coordinates: &str) -> Option<(i32, Decimal)> {
+        let is_kept = |line: &&LineState| {
+            line.kept.iter().any(|(of, at)| (of.as_str(), at.as_str()) == (source, coordinates))
+        };
+        self.state.lines.values().find(is_kept).and_then(|line| line.told)
+    }
+
+    /// Holds the stored state to be so still, without a change.
+    pub(in super::super) fn stay(&self, order_id: &str, moves: &mut Moves) {
+        if let (Some(at), Some(stored)) = (self.at, &self.stored) {
+            moves.add(order_id, (Some(at), Some(stored.clone())), at, stored.clone());
+        }
     }
 
     /// Takes the new state over, and moves the stored one on.

@@ -154,7 +154,7 @@ fn unread(key: &str, place: i32) -> UnreadLine {
         user_id: None,
         quarantined_at: at(0),
     };
-    UnreadLine { key: Some(key.to_owned()), place, aside: Some(aside) }
+    UnreadLine { key: Some(key.to_owned()), place, sold: None, aside: Some(aside) }
 }
 
 /// A refund of a line of which all products are the same.
