@@ -21,11 +21,12 @@ async fn a_refund_that_cannot_be_read_is_refused_by_name_and_counts_once_it_can(
         { "id": 4, "total": "-12.00" },
     ]);
     for minutes in [1, 2] {
-        shop.tell("woocommerce", "order.updated", &modified(taxed("processing", refunds.clone()), minutes)).await;
+        shop.tell("woocommerce", "order.updated", &modified(taxed("processing", refunds.clone()), minutes))
+            .await;
         assert_eq!(shop.scene.count(MONEY).await, 2_000);
     }
-    let reasons =
-        ["it has no id", "its lines are no list", "its sum cannot be read"].map(|why| format!("invalid_field refunds: {why}"));
+    let reasons = ["it has no id", "its lines are no list", "its sum cannot be read"]
+        .map(|why| format!("invalid_field refunds: {why}"));
     assert_eq!(shop.scene.texts(REASONS).await, reasons);
     let replayed = replay_all(&shop).await;
     assert_eq!((replayed.judged, replayed.refused_total()), (3, 3), "{replayed:?}");
@@ -33,7 +34,8 @@ async fn a_refund_that_cannot_be_read_is_refused_by_name_and_counts_once_it_can(
     refunds[0]["total"] = "-6.00".into();
     refunds[2]["line_items"] = json!([]);
     for minutes in [3, 4] {
-        shop.tell("woocommerce", "order.updated", &modified(taxed("processing", refunds.clone()), minutes)).await;
+        shop.tell("woocommerce", "order.updated", &modified(taxed("processing", refunds.clone()), minutes))
+            .await;
         assert_eq!(shop.scene.count(MONEY).await, 1_000, "6.00 are what shipping costs");
     }
     // One that counts already is no other one where it cannot be read any more.
@@ -77,10 +79,7 @@ async fn a_line_that_has_no_place_left_is_in_quarantine_with_its_money() {
     let (shop, at) = (Shop::new().await, start());
     let of = |units: i64, total: &str, minutes: i64| {
         let mut order = woo_order(9, "processing", at, at);
-        let line = |id: i64| {
-            json!({ "id": id, "name": "Chess", "product_id": id, "quantity": 1, "total": "1.00", "total_tax": "0.00" })
-        };
-        let mut lines: Vec<Value> = (1..=1_000).map(line).collect();
+        let mut lines: Vec<Value> = (1..=1_000).map(|id| woo_line(id, 1, "1.00")).collect();
         lines[6]["quantity"] = units.into();
         lines[6]["total"] = total.into();
         order["line_items"] = lines.into();

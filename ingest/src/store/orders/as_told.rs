@@ -36,7 +36,9 @@ impl Store {
                     continue;
                 }
                 let told = known.told_of(&verdict.source, &verdict.coordinates);
-                let (Judgement::Event(purchase), Some(told)) = (&mut verdict.judgement, told) else { continue };
+                let (Judgement::Event(purchase), Some(told)) = (&mut verdict.judgement, told) else {
+                    continue;
+                };
                 is_judged = true;
                 if let Err(rejection) = sell(purchase, told) {
                     verdict.judgement =

@@ -156,8 +156,7 @@ impl Booking<'_> {
     fn pay_lines_back(&mut self, state: &State) {
         let line_of = |key: Option<&String>| key.and_then(|key| state.lines.get(key));
         let is_of_lines = |id: &Option<String>| sums::is_of_lines(&state.refunds, id.as_ref());
-        let unread =
-            self.told.unread_refunds.iter().filter(|refund| sums::is_open(&state.refunds, refund));
+        let unread = self.told.unread_refunds.iter().filter(|refund| sums::is_open(&state.refunds, refund));
         self.made.unread.extend(unread.map(|refund| refund.aside.clone()));
         // Those that came before their order did not know their lines.
         for refund in &self.told.line_refunds {

@@ -32,7 +32,8 @@ impl Booking<'_> {
     pub(super) fn give_places(&mut self, state: &mut State, is_first: bool) -> BTreeSet<String> {
         let place = |line: &ShopLine| line.purchase.event.order_line.unwrap_or(1);
         let lines = self.told.lines.iter().map(|line| (place(line), Some(&line.key), None::<&SetAside>));
-        let refused = self.told.unread.iter().map(|line| (line.place, line.key.as_ref(), line.aside.as_ref()));
+        let refused =
+            self.told.unread.iter().map(|line| (line.place, line.key.as_ref(), line.aside.as_ref()));
         let mut told: Vec<_> = lines.chain(refused).collect();
         told.sort_by_key(|(place, ..)| *place);
         let keys: Vec<&String> = told.iter().filter_map(|(_, key, _)| *key).collect();

@@ -72,7 +72,12 @@ impl Known {
     }
 
     /// Takes the new state over, and moves the stored one on.
-    pub(in super::super) fn move_on(&mut self, order_id: &str, (at, state): (StateAt, State), moves: &mut Moves) {
+    pub(in super::super) fn move_on(
+        &mut self,
+        order_id: &str,
+        (at, state): (StateAt, State),
+        moves: &mut Moves,
+    ) {
         let before = (self.at, self.stored.take());
         moves.add(order_id, before, at, serde_json::to_string(&state).unwrap_or_default());
         (self.at, self.state, self.stored) = (Some(at), state, None);

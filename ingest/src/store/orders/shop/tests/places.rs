@@ -21,13 +21,21 @@ fn what_has_no_place_left_is_refused_by_name_and_never_taken_for_sold() {
         .unsold
         .iter()
         .map(|unsold| unsold.aside(None))
-        .map(|aside| (aside.coordinates, format!("{} {}", aside.reason, String::from_utf8(aside.payload).unwrap())))
+        .map(|aside| {
+            (aside.coordinates, format!("{} {}", aside.reason, String::from_utf8(aside.payload).unwrap()))
+        })
         .collect();
     assert_eq!(refused.len(), 2, "once for each line: {refused:?}");
     for (item, amount) in [("item-0", "1.10"), ("item-1", "0.70")] {
-        let is_of = |text: &&String| text.contains(item) && text.contains(&format!("\"amount\":\"{amount}\""));
-        assert!(refused.values().any(|text| text.starts_with("invalid_field") && is_of(&text)), "{refused:?}");
-        assert!(refused.values().all(|text| draft::read(text.split_once(' ').unwrap().1.as_bytes()).is_err()));
+        let is_of =
+            |text: &&String| text.contains(item) && text.contains(&format!("\"amount\":\"{amount}\""));
+        assert!(
+            refused.values().any(|text| text.starts_with("invalid_field") && is_of(&text)),
+            "{refused:?}"
+        );
+        assert!(
+            refused.values().all(|text| draft::read(text.split_once(' ').unwrap().1.as_bytes()).is_err())
+        );
     }
     // What was not sold is not paid back either, and the rest is.
     assert_eq!(books.take(&told(5, &[Some((2, 200))], &[])), 0);
@@ -99,7 +107,8 @@ fn what_is_replayed_of_a_line_that_is_told_no_more_goes_back() {
 #[test]
 fn lines_that_are_made_anew_have_the_places_of_those_before_however_many_there_are() {
     let none = |minutes, keys: std::ops::Range<usize>, aside: bool| {
-        let lines: Vec<Option<Line>> = (0..keys.end).map(|key| keys.contains(&key).then_some((0, 0))).collect();
+        let lines: Vec<Option<Line>> =
+            (0..keys.end).map(|key| keys.contains(&key).then_some((0, 0))).collect();
         let mut order = told(minutes, &lines, &[]);
         if aside {
             order.lines.remove(0);
