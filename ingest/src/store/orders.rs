@@ -122,7 +122,7 @@ impl Store {
             if let Some(state) = state {
                 known.move_on(&told.order_id, state, &mut moves);
             }
-            let is_other = booked.is_empty() && refused.is_empty() && unsold.is_empty();
+            let is_other = booked.is_empty() && refused.is_empty();
             paid_back.set_aside.extend(unread);
             paid_back.set_aside.extend(unsold.iter().map(|unsold| unsold.aside(source.as_ref())));
             for (refund, rejection) in refused {

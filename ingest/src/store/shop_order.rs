@@ -62,8 +62,8 @@ pub struct UnreadLine {
     pub place: i32,
     /// Units that are sold now, and what they cost; nothing where that cannot be read.
     pub sold: Option<(i32, Exact)>,
-    /// What is set aside of it, once its place in the order is known; nothing where nothing of it is sold, as of
-    /// an order that is not paid.
+    /// What is set aside of it, once its place in the order is known. Nothing where nothing of it is sold, as
+    /// of an order that is not paid.
     pub aside: Option<SetAside>,
 }
 

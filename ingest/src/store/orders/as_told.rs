@@ -16,7 +16,7 @@ use crate::store::replay::{Judgement, Verdict};
 use crate::store::shared_line::shared_line;
 
 impl Store {
-    /// Judges refused lines among verdicts by what their orders tell of them now, and gives the states of these
+    /// Judges refused lines among verdicts by what their orders tell of them now. Gives the states of these
     /// orders, which must still be so when the lines are stored.
     pub(super) async fn as_told(&mut self, verdicts: &mut [Verdict]) -> Result<Moves, StoreError> {
         let mut ids: Vec<String> = verdicts.iter().filter_map(|verdict| Some(line_of(verdict)?.0)).collect();

@@ -5,8 +5,8 @@
 //! for: exactly what shipping and fees cost is for these. Else it is for products, at their part without tax
 //! where the shop's prices have none. That is decided where the order is known, once for each refund.
 //!
-//! A refund that cannot be read is refused by name, and so is a sum where what the order costs cannot be read:
-//! what it is for would be a guess.
+//! A refund that cannot be read is refused by name. So is a sum of an order whose costs cannot be read: what it
+//! is for would be a guess.
 
 use chrono::{DateTime, Utc};
 use contracts::Reason;
@@ -195,7 +195,8 @@ mod tests {
             ("JPY", "1000", "100", "333", "303"),
         ] {
             let line = json!({"total": total, "total_tax": tax});
-            let told = json!({"currency": currency, "prices_include_tax": false, "line_items": [line], "total": total});
+            let mut told = json!({"currency": currency, "prices_include_tax": false, "total": total});
+            told["line_items"] = json!([line]);
             let share = Share { places: places(&told["currency"]), ..Costs::of(&told).unwrap().share };
             assert_eq!(share.of(refund.parse().unwrap()), counted.parse().unwrap(), "{currency}");
         }

@@ -85,8 +85,8 @@ pub(super) fn hundredths(sum: Decimal, rate: Rate) -> Option<i64> {
     Some(Cost::Line(sum.into()).amount(1, rate).ok()?.unscaled())
 }
 
-/// Takes over what of refused lines was replayed meanwhile. One that is refused again stays as it is, and what
-/// a page has told at the place of one is the page's, which counts as it is.
+/// Takes over what of refused lines was replayed meanwhile. One that is refused again stays as it is. What a
+/// page has told at the place of one is the page's, and counts as it is.
 ///
 /// What was replayed and is of another product than the line is now was of a line that is told no more.
 pub(super) fn adopt_replayed(lines: &mut Lines, told: &ShopOrder, order: &Order, replayed: &HashSet<Uuid>) {
@@ -128,7 +128,8 @@ pub(super) fn note_refused(lines: &mut Lines, told: &ShopOrder) {
         line.told = match (unread, read) {
             (Some(unread), _) => unread.sold.map(|(units, sum)| (units, sum.to_decimal())),
             (None, Some(read)) => Some((read.quantity, read.amount.to_decimal())),
-            (None, None) => (!may_be_any).then_some((0, Decimal::ZERO)),
+            (None, None) if may_be_any => line.told,
+            (None, None) => Some((0, Decimal::ZERO)),
         };
     }
 }

@@ -80,8 +80,8 @@ impl Booking<'_> {
         added
     }
 
-    /// Lines that are told no more, or of which nothing is sold any more and the rest cannot be read. Where the
-    /// id of one cannot be read, it may be any of them.
+    /// Lines that are told no more, and refused ones of which nothing is sold any more. Where the id of one
+    /// cannot be read, it may be any of them.
     pub(super) fn gone(&self, state: &State) -> Vec<String> {
         let mut keys: BTreeSet<&String> = self.told.lines.iter().map(|line| &line.key).collect();
         for line in self.told.unread.iter().filter(|line| line.aside.is_some()) {

@@ -55,8 +55,8 @@ impl Known {
         self.state.created_at
     }
 
-    /// What the shop system tells now of a refused line: units and their sum. Nothing where that is not known,
-    /// or where what stands under these coordinates of a source is no refused line of the order.
+    /// What the shop system tells now of a refused line: units and their sum. Nothing where that is not
+    /// known, or where what stands under these coordinates of a source is no refused line of the order.
     pub(in super::super) fn told_of(&self, source: &str, coordinates: &str) -> Option<(i32, Decimal)> {
         let is_kept = |line: &&LineState| {
             line.kept.iter().any(|(of, at)| (of.as_str(), at.as_str()) == (source, coordinates))
