@@ -152,3 +152,24 @@ async fn a_refund_stays_when_its_order_is_cancelled_and_reopened() {
     shop.scene.ledger().await;
     shop.collector.stop().await.unwrap();
 }
+
+/// What an older telling adds to a state has its time and its rank: two writers must not both go on from it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_moves_on_only_from_the_very_state_that_it_is_in() {
+    let shop = Shop::new().await;
+    shop.tell("woocommerce", "order.created", &taxed("processing", json!([]))).await;
+    let moved = async |before: &str| {
+        let sql = format!(
+            "select raw.move_shop_orders(array[order_id], array[as_of], array[rank], array[({before})::text],
+                 array[as_of], array[rank], array[(state || '{{\"refunds\": {{\"9\": \"rest\"}}}}')::text])
+             from raw.shop_order"
+        );
+        shop.scene.client.execute(&sql, &[]).await.map_err(|error| error.code().unwrap().code().to_owned())
+    };
+    assert_eq!(moved("state || '{\"next\": 9}'").await.unwrap_err(), "SPREF");
+    assert_eq!(shop.scene.texts(STATES).await, ["{}"]);
+    assert_eq!(moved("state").await, Ok(1));
+    assert_eq!(shop.scene.texts(STATES).await, ["{\"9\": \"rest\"}"]);
+    assert_eq!(moved("state - 'refunds'").await.unwrap_err(), "SPREF", "it has moved on");
+    shop.collector.stop().await.unwrap();
+}
