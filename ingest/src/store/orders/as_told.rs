@@ -32,10 +32,9 @@ impl Store {
             let known = stored.read()?;
             let mut is_judged = false;
             for verdict in verdicts.iter_mut() {
-                if line_of(verdict).is_none_or(|(order_id, _)| order_id != stored.order_id) {
-                    continue;
-                }
-                let told = known.told_of(&verdict.source, &verdict.coordinates);
+                let line = line_of(verdict).filter(|(order_id, _)| *order_id == stored.order_id);
+                let Some((_, at)) = line else { continue };
+                let told = known.told_of((&verdict.source, &verdict.coordinates), at);
                 let (Judgement::Event(purchase), Some(told)) = (&mut verdict.judgement, told) else {
                     continue;
                 };

@@ -31,6 +31,9 @@ pub(super) struct LineState {
     /// Where it stands there: sources and coordinates. Earlier commits did not note that.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(super) kept: BTreeSet<(String, String)>,
+    /// The same of lines that had its place before, and are told no more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) former: BTreeSet<(String, String)>,
     /// Of one that stands there: what of it is told now, units and their sum, as far as that can be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) told: Option<(i32, Decimal)>,
@@ -99,7 +102,7 @@ pub(super) fn adopt_replayed(lines: &mut Lines, told: &ShopOrder, order: &Order,
         let Some(purchase) = line.at.first().and_then(|at| order.purchase(*at)) else { continue };
         let told = told.lines.iter().find(|told| told.key == *key);
         let is_of_product = told.is_none_or(|told| told.purchase.event.item_id == purchase.item_id);
-        if line.kept.is_empty() {
+        if line.kept.is_empty() && line.former.is_empty() {
             // Nothing tells what was replayed from what a page told, unless the product does.
             if is_of_product {
                 line.adopt(&purchase, told);
@@ -149,6 +152,10 @@ pub(super) fn renew(lines: &mut Lines, told: &[&String], next: &mut i32) {
     let further = (*next..=MAX_ORDER_LINES).map(LineState::unsold);
     let more = told.len() - before.len();
     *next = next.saturating_add(i32::try_from(more).unwrap_or(0)).min(MAX_ORDER_LINES + 1).max(*next);
-    let places = before.into_iter().map(|(_, line)| line).chain(further);
+    let before = before.into_iter().map(|(_, mut line)| {
+        line.former.append(&mut line.kept);
+        line
+    });
+    let places = before.chain(further);
     lines.extend(told.iter().map(|key| (*key).clone()).zip(places));
 }

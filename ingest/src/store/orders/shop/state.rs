@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Error, Row};
 use uuid::Uuid;
 
-use super::line::{LineState, Lines};
+use super::line::Lines;
 use super::sums::Decisions;
 use crate::store::error::StoreError;
 use crate::store::held::{Moves, StateAt};
@@ -55,13 +55,19 @@ impl Known {
         self.state.created_at
     }
 
-    /// What the shop system tells now of a refused line: units and their sum. Nothing where that is not
-    /// known, or where what stands under these coordinates of a source is no refused line of the order.
-    pub(in super::super) fn told_of(&self, source: &str, coordinates: &str) -> Option<(i32, Decimal)> {
-        let is_kept = |line: &&LineState| {
-            line.kept.iter().any(|(of, at)| (of.as_str(), at.as_str()) == (source, coordinates))
-        };
-        self.state.lines.values().find(is_kept).and_then(|line| line.told)
+    /// What the shop system tells now of a refused line that is set aside at a place of the order: units and
+    /// their sum, which are none where the line has gone. Nothing where that is not known, or where what stands
+    /// under these coordinates of a source is no refused line of the order.
+    pub(in super::super) fn told_of(&self, aside: (&str, &str), at: i32) -> Option<(i32, Decimal)> {
+        let is_aside =
+            |(source, coordinates): &(String, String)| (source.as_str(), coordinates.as_str()) == aside;
+        let lines = || self.state.lines.values();
+        let line = lines().find(|line| line.kept.iter().any(is_aside));
+        if let Some(line) = line.filter(|line| line.at.first() == Some(&at)) {
+            return line.told;
+        }
+        let is_former = line.is_some() || lines().any(|line| line.former.iter().any(is_aside));
+        is_former.then_some((0, Decimal::ZERO))
     }
 
     /// Holds the stored state to be so still, without a change.
@@ -111,7 +117,8 @@ pub(in super::super) async fn replayed(
     orders: &[String],
 ) -> Result<Vec<(String, Uuid)>, Error> {
     let sql = "select known.order_id, q.record_id from raw.shop_order known,
-                   jsonb_each(known.state->'lines') line, jsonb_array_elements(line.value->'kept') kept
+                   jsonb_each(known.state->'lines') line,
+                   jsonb_array_elements(coalesce(line.value->'kept', '[]') || coalesce(line.value->'former', '[]')) kept
                join raw.quarantine q on q.source = kept.value->>0 and q.coordinates = kept.value->>1
                where known.order_id = any($1) and q.outcome = 'accepted' and q.record_id is not null";
     client.query(sql, &[&orders]).await?.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()

@@ -1,5 +1,6 @@
 mod again;
 mod places;
+mod refused;
 
 use std::collections::{BTreeMap, BTreeSet};
 
