@@ -4,14 +4,18 @@
 //! Nothing here asserts a time; the figures that were measured, and on what, stand in docs/performance.md.
 
 mod attacking;
+mod chain;
 mod collecting;
+mod filling;
 mod ingestion;
 mod latency;
 mod libpq;
 mod marked_order;
+mod planning;
 mod processes;
 mod relaying;
 mod report;
+mod sinking;
 mod watching;
 
 use std::sync::Arc;
@@ -29,8 +33,8 @@ struct Bench {
     /// Runs of each side; the median is printed, with the smallest and the largest.
     #[arg(long, global = true, default_value_t = 3)]
     runs: usize,
-    /// Events a run; 1,000,000 for ingestion, 500,000 for the relay and 400,000 for the collector where
-    /// nothing is given.
+    /// Events a run, for the sink rows; 1,000,000 for ingestion and sink, 500,000 for the relay, 400,000 for
+    /// the collector and 2,000,000 for the plan where nothing is given.
     #[arg(long, global = true)]
     events: Option<u64>,
 }
@@ -50,6 +54,13 @@ enum What {
     Latency(latency::Options),
     /// The Control Center beside a line at 500 events/s: what it takes, and how soon an order is shown.
     Console(watching::Options),
+    /// The job's plan over a full topic, in batch: scan, decoding and judging, cube, six queries, Cassandra.
+    Plan,
+    /// Upserts of rows through the sink, against the scylla driver and the connector's own append.
+    Sink,
+    /// The highest rate of events that relay and job hold, and what twice that rate does to them. Takes half
+    /// an hour.
+    Chain(chain::Options),
     #[command(name = relaying::PROCESS, hide = true)]
     RelayProcess,
 }
@@ -65,6 +76,8 @@ const EMPTY: &str = "do $$ declare guarded regclass; begin \
 const INGESTED_EVENTS: u64 = 1_000_000;
 const RELAYED_EVENTS: u64 = 500_000;
 const COLLECTED_EVENTS: u64 = 400_000;
+const PLANNED_EVENTS: u64 = 2_000_000;
+const SUNK_ROWS: u64 = 1_000_000;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -80,6 +93,11 @@ async fn main() -> anyhow::Result<()> {
         What::Attack(options) => attacking::run(options).await,
         What::Console(options) => watching::run(&services().await?, options).await,
         What::Latency(options) => latency::run(&services().await?, options).await,
+        What::Plan => {
+            planning::run(&services().await?, args.events.unwrap_or(PLANNED_EVENTS), args.runs).await
+        }
+        What::Sink => sinking::run(&services().await?, args.events.unwrap_or(SUNK_ROWS), args.runs).await,
+        What::Chain(options) => chain::run(&services().await?, options).await,
         What::RelayProcess => relaying::process(relayed).await,
     }
 }

@@ -41,9 +41,22 @@ impl Report {
 
     /// One figure of several runs; returns their median.
     pub(crate) fn runs(&mut self, what: &str, unit: &'static str, values: &mut [f64]) -> f64 {
+        self.runs_within(what, unit, values, "")
+    }
+
+    /// The same, and what it should be.
+    pub(crate) fn runs_within(
+        &mut self,
+        what: &str,
+        unit: &'static str,
+        values: &mut [f64],
+        limit: &str,
+    ) -> f64 {
         let (low, median, high) = crate::spread(values);
-        println!("{what:<44} {median:>10.0} {unit}   ({low:.0} to {high:.0})");
-        self.figures.push(Figure { what: what.to_owned(), unit, median, low, high, limit: String::new() });
+        let line = format!("{what:<44} {median:>10.0} {unit}   ({low:.0} to {high:.0})   {limit}");
+        println!("{}", line.trim_end());
+        let (what, limit) = (what.to_owned(), limit.to_owned());
+        self.figures.push(Figure { what, unit, median, low, high, limit });
         median
     }
 

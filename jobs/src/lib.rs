@@ -12,6 +12,7 @@ pub mod control;
 pub mod fingerprint;
 mod finished_tasks;
 pub mod lease;
+pub mod measured;
 pub mod metrics;
 pub mod plans;
 pub mod progress;

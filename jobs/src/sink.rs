@@ -22,8 +22,7 @@ impl CassandraSink {
     /// Sets a streaming writer to this sink, with the tables of the cube and what it counts for the ledger as
     /// routes.
     pub(crate) fn stream(&self, writer: DataStreamWriter) -> DataStreamWriter {
-        let options =
-            self.options(tables(&CUBE_FAMILY).chain([CUBE_COUNTS.name])).into_iter().chain([event_time()]);
+        let options = self.options(cube_tables()).into_iter().chain([event_time()]);
         options.fold(writer.format(FORMAT), |writer, (name, value)| writer.option(name, &value))
     }
 
@@ -42,8 +41,21 @@ impl CassandraSink {
 
     /// A family's tables for a batch: rows are in Cassandra when `save` returns.
     pub(crate) fn batch(&self, family: &Family, writer: DataFrameWriter) -> DataFrameWriter {
+        self.batch_into(tables(family), writer)
+    }
+
+    /// What the cube's stream writes, for a batch.
+    pub(crate) fn batch_of_cube(&self, writer: DataFrameWriter) -> DataFrameWriter {
+        self.batch_into(cube_tables(), writer)
+    }
+
+    fn batch_into<'a>(
+        &self,
+        tables: impl Iterator<Item = &'a str>,
+        writer: DataFrameWriter,
+    ) -> DataFrameWriter {
         let writer = writer.format(FORMAT).mode("append");
-        let options = self.options(tables(family)).into_iter();
+        let options = self.options(tables).into_iter();
         options.fold(writer, |writer, (name, value)| writer.option(name, &value))
     }
 
@@ -59,6 +71,11 @@ impl CassandraSink {
 
 fn tables(family: &Family) -> impl Iterator<Item = &'static str> + use<> {
     family.tables.iter().map(|grouping| grouping.table)
+}
+
+/// Those of the cube, and the one that it counts in for the ledger.
+fn cube_tables() -> impl Iterator<Item = &'static str> {
+    tables(&CUBE_FAMILY).chain([CUBE_COUNTS.name])
 }
 
 fn event_time() -> (&'static str, String) {

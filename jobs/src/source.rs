@@ -65,16 +65,34 @@ impl KafkaSource {
     pub(crate) fn stream(&self, session: &SparkSession, reader: &str) -> DataFrame {
         let reader_of = session.read_stream().format(if self.pace.is_some() { PACED } else { KAFKA });
         let pace = self.pace.iter().flat_map(Pace::options);
-        pace.fold(reader_of, |reader, (name, value)| reader.option(name, &value))
-            .option("kafka.bootstrap.servers", &self.brokers)
-            .option("subscribe", &self.topic)
-            .option("startingOffsets", "earliest")
-            .option("includeHeaders", "true")
-            .option("kafka.isolation.level", "read_committed")
-            .option("failOnDataLoss", "true")
+        self.options(reader)
+            .into_iter()
+            .chain(pace)
+            .fold(reader_of, |reader, (name, value)| reader.option(name, &value))
             .option("maxOffsetsPerTrigger", &self.max_offsets_per_trigger.to_string())
-            .option("groupIdPrefix", &format!("storepulse-{reader}"))
             .load(None)
             .coalesce(i32::try_from(self.readers).unwrap_or(i32::MAX))
+    }
+
+    /// All that the topic holds now, read once and in as many tasks.
+    pub(crate) fn batch(&self, session: &SparkSession, reader: &str) -> DataFrame {
+        self.options(reader)
+            .into_iter()
+            .fold(session.read().format(KAFKA), |reader, (name, value)| reader.option(name, &value))
+            .load(None)
+            .coalesce(i32::try_from(self.readers).unwrap_or(i32::MAX))
+    }
+
+    /// What stream and batch are told alike.
+    fn options(&self, reader: &str) -> [(&'static str, String); 7] {
+        [
+            ("kafka.bootstrap.servers", self.brokers.clone()),
+            ("subscribe", self.topic.clone()),
+            ("startingOffsets", "earliest".to_owned()),
+            ("includeHeaders", "true".to_owned()),
+            ("kafka.isolation.level", "read_committed".to_owned()),
+            ("failOnDataLoss", "true".to_owned()),
+            ("groupIdPrefix", format!("storepulse-{reader}")),
+        ]
     }
 }

@@ -1,0 +1,74 @@
+//! What the job's plan costs: a topic scanned, decoded and judged, folded into the cube, and written. All of
+//! it runs as batches over one topic, in turns, so that the share of each step can be told.
+//!
+//! Rows go to Spark's `noop` sink, which computes every column and keeps none.
+
+use anyhow::ensure;
+use contracts::cube::GROUPINGS;
+use contracts::endpoints::Endpoints;
+use contracts::measure::MEASURE;
+use jobs::measured::{Measured, Part};
+use jobs::spark::SHUFFLE_PARTITIONS;
+
+use crate::filling::fill;
+use crate::report::Report;
+
+/// What is timed, and what is printed of it.
+const PARTS: [(Part, &str); 5] = [
+    (Part::Scan, "kafka scanned"),
+    (Part::Judged, "scanned, decoded and judged"),
+    (Part::Cube, "the cube's plan"),
+    (Part::Groupings, "its groupings as queries of their own"),
+    (Part::Written, "the cube into cassandra by our sink"),
+];
+
+pub(crate) async fn run(services: &Endpoints, events: u64, runs: usize) -> anyhow::Result<()> {
+    ensure!(runs > 0 && events > 0, "at least one run of one event is needed");
+    let body = async |endpoints: Endpoints| Box::pin(measure(&endpoints, events, runs)).await;
+    provision::in_scratch_namespace(services, body).await?
+}
+
+async fn measure(endpoints: &Endpoints, events: u64, runs: usize) -> anyhow::Result<()> {
+    let assigned = fill(endpoints, events).await?;
+    let measured = Measured::connect(endpoints, &assigned).await?;
+    println!("{events} events in the topic, {runs} runs; a run before them is not counted");
+    let mut seconds: [Vec<f64>; PARTS.len()] = Default::default();
+    for run in 0..=runs {
+        for ((part, _), seconds) in PARTS.iter().zip(&mut seconds) {
+            let took = measured.time(*part).await?.as_secs_f64();
+            // Spark compiles in the first one.
+            if run > 0 {
+                seconds.push(took);
+            }
+        }
+    }
+    all_is_counted(endpoints, events).await?;
+
+    let mut report = Report::new("plan");
+    let limits = ["", "", "", "", ">= 60,000"];
+    for (((_, what), seconds), limit) in PARTS.iter().zip(&seconds).zip(limits) {
+        let mut rates: Vec<f64> = seconds.iter().map(|seconds| events as f64 / seconds).collect();
+        report.runs_within(what, "rows/s", &mut rates, limit);
+    }
+    let [scan, judged, cube, groupings, _] = seconds.map(|mut seconds| crate::spread(&mut seconds).1);
+    report.once("ratio of the cube's plan to the scan", scan / cube, "", ">= 0.45");
+    report.once(
+        &format!("ratio of the cube's plan to {} queries", GROUPINGS.len()),
+        groupings / cube,
+        "",
+        "",
+    );
+    let busy_us = (judged - scan) * f64::from(SHUFFLE_PARTITIONS) * 1e6;
+    report.once("decoding and judging, on each core", busy_us / events as f64, "us/record", "<= 3");
+    report.end()
+}
+
+/// What was timed last has counted every event.
+async fn all_is_counted(endpoints: &Endpoints, events: u64) -> anyhow::Result<()> {
+    let session = provision::connect_cassandra(&endpoints.cassandra_contact_points).await?;
+    let table = GROUPINGS[0].table;
+    let sum = format!("select sum({}) from {}.{table}", MEASURE.events, endpoints.namespace.keyspace());
+    let (counted,) = session.query_unpaged(sum, ()).await?.into_rows_result()?.single_row::<(i64,)>()?;
+    ensure!(u64::try_from(counted) == Ok(events), "{table} has {counted} of {events} events");
+    Ok(())
+}
