@@ -1,4 +1,4 @@
-//! What one rate came to, from looks at the job while it lasted.
+//! What one rate came to, from looks at what reads while it lasted.
 
 /// By how much the time that the line is behind may grow over a step that is held, in s. Micro-batches take
 /// some seconds each at high rates, so that what is unread goes up and down by as much.
@@ -6,35 +6,35 @@ const MOST_GROWN_S: f64 = 3.0;
 /// The share of the rate that the simulator must offer for the step to count.
 const OFFERED: f64 = 0.97;
 
-/// One look at the job.
+/// One look at it.
 pub(super) struct Sample {
     /// Since the step began, in s.
     pub(super) at_s: f64,
-    /// Records that the cube has read since the job was started.
+    /// Records that were read and counted since all began.
     pub(super) read: i64,
-    /// Records in Kafka behind its last micro-batch.
+    /// Records in Kafka behind the last micro-batch.
     pub(super) behind: i64,
 }
 
 /// What a rate came to.
 pub(super) struct Step {
-    /// Events that were committed to PostgreSQL, a second.
+    /// Events that were committed, a second.
     pub(super) offered_per_s: f64,
-    /// Those that the cube read, over the last two thirds.
+    /// Those that were read, over the last two thirds.
     pub(super) read_per_s: f64,
     pub(super) most_behind: i64,
-    /// Those that the slowest of the other queries read.
-    pub(super) least_beside_per_s: f64,
-    /// Restarts of the job meanwhile.
+    /// Those that the slowest of the queries beside what counts read, where there are some.
+    pub(super) least_beside_per_s: Option<f64>,
+    /// Restarts meanwhile.
     pub(super) restarts: u32,
     /// How long the last two thirds were, in s.
     over_s: f64,
 }
 
 impl Step {
-    pub(super) fn of(samples: &[Sample], offered_per_s: f64, least_beside_per_s: f64, restarts: u32) -> Self {
+    pub(super) fn of(samples: &[Sample], offered_per_s: f64) -> Self {
         let end_s = samples.last().map_or(0.0, |sample| sample.at_s);
-        // In the first third the job finds its pace.
+        // In the first third it finds its pace.
         let from_s = end_s / 3.0;
         let settled = samples.iter().filter(|sample| sample.at_s >= from_s);
         let points: Vec<(f64, f64)> = settled.map(|sample| (sample.at_s, sample.read as f64)).collect();
@@ -42,18 +42,18 @@ impl Step {
             offered_per_s,
             read_per_s: slope(&points),
             most_behind: samples.iter().map(|sample| sample.behind).max().unwrap_or(0),
-            least_beside_per_s,
-            restarts,
+            least_beside_per_s: None,
+            restarts: 0,
             over_s: end_s - from_s,
         }
     }
 
-    /// By how much the time that the cube is behind grew over the last two thirds, in s of events.
+    /// By how much the time that the reader is behind grew over the last two thirds, in s of events.
     pub(super) fn grown_s(&self) -> f64 {
         (self.offered_per_s - self.read_per_s) / self.offered_per_s * self.over_s
     }
 
-    /// Whether the line holds the rate.
+    /// Whether the rate is held.
     pub(super) fn held(&self, rate: u32) -> bool {
         let offered = self.offered_per_s >= OFFERED * f64::from(rate);
         offered && self.grown_s() <= MOST_GROWN_S && self.restarts == 0
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_job_that_reads_what_is_offered_holds_the_rate() {
-        let step = Step::of(&reading(10_000), 10_000.0, 0.0, 0);
+        let step = Step::of(&reading(10_000), 10_000.0);
         assert!((step.read_per_s - 10_000.0).abs() < 100.0, "{}", step.read_per_s);
         assert!(step.held(10_000), "{}", step.grown_s());
         assert_eq!(step.most_behind, 40_000);
@@ -91,9 +91,10 @@ mod tests {
 
     #[test]
     fn one_that_falls_behind_is_restarted_or_is_offered_less_does_not() {
-        assert!(!Step::of(&reading(9_400), 10_000.0, 0.0, 0).held(10_000));
-        assert!(!Step::of(&reading(10_000), 10_000.0, 0.0, 1).held(10_000));
-        assert!(!Step::of(&reading(9_000), 9_000.0, 0.0, 0).held(10_000));
-        assert!(!Step::of(&[], 10_000.0, 0.0, 0).held(10_000));
+        assert!(!Step::of(&reading(9_400), 10_000.0).held(10_000));
+        let restarted = Step { restarts: 1, ..Step::of(&reading(10_000), 10_000.0) };
+        assert!(!restarted.held(10_000));
+        assert!(!Step::of(&reading(9_000), 9_000.0).held(10_000));
+        assert!(!Step::of(&[], 10_000.0).held(10_000));
     }
 }

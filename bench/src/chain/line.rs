@@ -1,0 +1,95 @@
+//! Our line: simulator, relay and job as processes in a namespace of their own, the job with all queries
+//! beside the cube.
+
+use std::time::Instant;
+
+use anyhow::{Context, ensure};
+use chrono::{DateTime, Utc};
+use jobs::control;
+use jobs::plans::CUBE_QUERY;
+use jobs::progress::JobProgress;
+use tokio_postgres::Client;
+
+use super::step::{Sample, Step};
+use super::{LOOK, Offered, READ, committed};
+use crate::processes::Commands;
+
+/// Relay and job at work.
+pub(super) struct Line<'a> {
+    commands: &'a Commands<'a>,
+    postgres: Client,
+    /// Events of all steps.
+    committed: i64,
+    steps: u32,
+}
+
+impl<'a> Line<'a> {
+    pub(super) async fn new(commands: &'a Commands<'a>) -> anyhow::Result<Self> {
+        let postgres = provision::connect(&commands.endpoints.pg_url).await?;
+        Ok(Self { commands, postgres, committed: 0, steps: 0 })
+    }
+
+    /// Records that the slowest of the queries beside the cube has read since then, of those that read events.
+    async fn least_beside(&self, since: DateTime<Utc>) -> anyhow::Result<i64> {
+        let least = "
+            select coalesce(min(read), 0)::bigint from
+                (select sum(rows_in) as read from ops.job_batch
+                 where started_at >= $1 and query not in ('cube', 'registrations') group by query) as beside";
+        Ok(self.postgres.query_one(least, &[&since]).await?.get(0))
+    }
+
+    /// Waits until the cube has read all that was offered.
+    async fn read(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + READ;
+        loop {
+            let read = self.progress().await?.input_rows;
+            if read >= self.committed {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "{read} of {} events are read after {READ:?}", self.committed);
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// What the job's supervisor last reported.
+    async fn progress(&self) -> anyhow::Result<JobProgress> {
+        let run = control::latest(&self.postgres, CUBE_QUERY).await?;
+        Ok(run.and_then(|run| run.progress).unwrap_or_default())
+    }
+}
+
+impl Offered for Line<'_> {
+    async fn step(&mut self, rate: u32, seconds: u64) -> anyhow::Result<Step> {
+        self.steps += 1;
+        let words = format!("simulate --rate {rate} --duration {seconds}s --seed {}", self.steps);
+        let commands = self.commands;
+        let restarts = self.progress().await?.restarts;
+        let began_at: DateTime<Utc> = self.postgres.query_one("select now()", &[]).await?.get(0);
+        let began = Instant::now();
+        let mut simulator = Box::pin(commands.run(&words));
+        let mut looks = tokio::time::interval(LOOK);
+        let mut samples = Vec::new();
+        let printed = loop {
+            tokio::select! {
+                printed = &mut simulator => break printed?,
+                _ = looks.tick() => {
+                    let progress = self.progress().await?;
+                    samples.push(Sample {
+                        at_s: began.elapsed().as_secs_f64(),
+                        read: progress.input_rows,
+                        behind: progress.offsets_behind,
+                    });
+                }
+            }
+        };
+        let took_s = began.elapsed().as_secs_f64();
+        let committed = committed(&printed).with_context(|| format!("the simulator said {printed:?}"))?;
+        let least_beside = self.least_beside(began_at).await?;
+        self.committed += committed;
+        self.read().await?;
+        let restarts = self.progress().await?.restarts - restarts;
+        let least_beside_per_s = Some(least_beside as f64 / took_s);
+        let step = Step::of(&samples, committed as f64 / took_s);
+        Ok(Step { least_beside_per_s, restarts, ..step })
+    }
+}

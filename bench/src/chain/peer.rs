@@ -1,0 +1,132 @@
+//! The peer: `bench/peer`, as processes, in a namespace of its own whose tables it writes.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use contracts::endpoints::Endpoints;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde::Deserialize;
+use tokio::process::{Child, Command};
+
+use super::step::{Sample, Step};
+use super::{LOOK, Offered, READ, committed};
+
+/// Runs a part of it.
+const RUN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peer/run");
+/// How long its job may take until its queries run.
+const RUNS: Duration = Duration::from_secs(300);
+/// How long it may take to end.
+const GRACE: Duration = Duration::from_secs(120);
+/// The topic is named as a generation of the events topic that set-up has not made, so that it is removed
+/// with the namespace.
+const GENERATION: i32 = 99;
+
+/// Its job at work.
+pub(super) struct Peer {
+    brokers: String,
+    topic: String,
+    job: Child,
+    /// What the job prints.
+    output: PathBuf,
+    /// Events of all steps.
+    committed: i64,
+}
+
+/// A line of what the job prints.
+#[derive(Deserialize)]
+struct Told {
+    read: i64,
+    behind: i64,
+}
+
+impl Peer {
+    /// Installs what is missing, and returns once the job's queries run.
+    pub(super) async fn start(endpoints: &Endpoints, folder: &Path) -> anyhow::Result<Self> {
+        provision::apply(endpoints).await?;
+        let installed = Command::new(RUN).arg("install").status().await.context("bench/peer/run")?;
+        ensure!(installed.success(), "what the peer needs cannot be installed");
+        let (brokers, topic) =
+            (endpoints.kafka_brokers.clone(), endpoints.namespace.events_topic(GENERATION));
+        let (output, checkpoints) = (folder.join("job"), folder.join("checkpoints"));
+        std::fs::create_dir(&checkpoints)?;
+        let errors = File::create(folder.join("errors"))?;
+        let job = Command::new(RUN)
+            .args(["job", &brokers, &topic, &endpoints.cassandra_contact_points])
+            .arg(endpoints.namespace.keyspace())
+            .arg(checkpoints)
+            .stdout(Stdio::from(File::create(&output)?))
+            .stderr(errors)
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut peer = Self { brokers, topic, job, output, committed: 0 };
+        let deadline = Instant::now() + RUNS;
+        while peer.told()?.is_none() {
+            if let Some(ended) = peer.job.try_wait()? {
+                let said = std::fs::read_to_string(folder.join("errors"))?;
+                anyhow::bail!("the peer's job ended with {ended}: {said}");
+            }
+            ensure!(Instant::now() < deadline, "the peer's job says nothing");
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(peer)
+    }
+
+    /// What its job said last.
+    fn told(&self) -> anyhow::Result<Option<Told>> {
+        let printed = std::fs::read_to_string(&self.output)?;
+        // The last line may not be whole yet.
+        let whole = printed.rfind('\n').map_or("", |end| &printed[..end]);
+        Ok(whole.lines().last().map(serde_json::from_str).transpose()?)
+    }
+
+    fn look(&mut self) -> anyhow::Result<Told> {
+        ensure!(self.job.try_wait()?.is_none(), "the peer's job has ended");
+        self.told()?.context("the peer's job says nothing")
+    }
+
+    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
+        let id = self.job.id().context("the peer's job has ended")?;
+        kill(Pid::from_raw(i32::try_from(id)?), Signal::SIGTERM)?;
+        tokio::time::timeout(GRACE, self.job.wait()).await.context("the peer's job does not end")??;
+        Ok(())
+    }
+}
+
+impl Offered for Peer {
+    async fn step(&mut self, rate: u32, seconds: u64) -> anyhow::Result<Step> {
+        let began = Instant::now();
+        let mut producer = Box::pin(
+            Command::new(RUN)
+                .args(["produce", &self.brokers, &self.topic, &rate.to_string(), &seconds.to_string()])
+                .kill_on_drop(true)
+                .output(),
+        );
+        let mut looks = tokio::time::interval(LOOK);
+        let mut samples = Vec::new();
+        let output = loop {
+            tokio::select! {
+                output = &mut producer => break output?,
+                _ = looks.tick() => {
+                    let Told { read, behind } = self.look()?;
+                    samples.push(Sample { at_s: began.elapsed().as_secs_f64(), read, behind });
+                }
+            }
+        };
+        let took_s = began.elapsed().as_secs_f64();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let committed =
+            committed(&printed).with_context(|| format!("the producer said {printed:?} {said}"))?;
+        self.committed += committed;
+        let deadline = Instant::now() + READ;
+        while self.look()?.read < self.committed {
+            ensure!(Instant::now() < deadline, "the peer has not read all events after {READ:?}");
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(Step::of(&samples, committed as f64 / took_s))
+    }
+}
