@@ -130,6 +130,7 @@ mod tests {
     fn every_python_package_has_its_version_and_its_hashes() {
         for list in [
             "airflow/requirements.txt",
+            "bench/peer/requirements.txt",
             "notebooks/requirements.txt",
             "tests/browser/requirements.txt",
             "tests/clients/requirements.txt",
