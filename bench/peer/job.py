@@ -10,6 +10,7 @@ import sys
 import threading
 
 from confluent_kafka.admin import AdminClient, NewTopic
+from groupings import GROUPINGS, rows, session
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 from pyspark.sql.streaming import StreamingQuery
@@ -19,57 +20,6 @@ SCHEMA = """
     age int, age_band string, country string, city string, latitude double, longitude double, device string, channel string,
     item_id string, item_name string, category string, brand string, price decimal(12, 2), currency string, quantity int,
     amount_base decimal(14, 2), order_id string, order_line int, order_lines int"""
-# Table, dimensions, whether it is about products.
-GROUPINGS = [
-    ("activity_by_minute", [], False),
-    ("activity_by_country", ["country"], False),
-    ("demographics_by_minute", ["gender", "age_band"], False),
-    ("sales_by_product", ["item_id", "item_name"], True),
-    ("sales_by_category", ["category"], True),
-    ("engagement_by_channel", ["channel", "device"], False),
-]
-WATERMARK = "10 minutes"
-
-
-def of(name: str, column: str) -> f.Column:
-    return f.coalesce(f.sum(f.when(f.col("event_name") == name, f.col(column))), f.lit(0))
-
-
-def count(name: str) -> f.Column:
-    return f.count(f.when(f.col("event_name") == name, True))
-
-
-def measures(of_items: bool) -> list:
-    gross, refunds = of("purchase", "amount_base"), of("refund", "amount_base")
-    both = [
-        f.count("*").alias("events"),
-        count("view_item").alias("item_views"),
-        count("add_to_cart").alias("cart_adds"),
-        of("purchase", "quantity").alias("units"),
-        gross.alias("gross"),
-        refunds.alias("refunds"),
-        (gross - refunds).alias("net"),
-        f.max("occurred_at").alias("last_occurred_at"),
-    ]
-    if of_items:
-        return [*both, count("purchase").alias("order_lines")]
-    return [
-        *both,
-        count("session_start").alias("session_starts"),
-        f.approx_count_distinct("session_id", 0.02).alias("sessions"),
-        f.approx_count_distinct("user_id", 0.02).alias("users"),
-        count("begin_checkout").alias("checkouts"),
-        f.count(f.when((f.col("event_name") == "purchase") & (f.col("order_line") == 1), True)).alias("orders"),
-    ]
-
-
-def rows(events: DataFrame, table: str, dimensions: list[str], of_items: bool) -> DataFrame:
-    wanted = events.where("item_id is not null") if of_items else events
-    grouped = wanted.withWatermark("occurred_at", WATERMARK).groupBy(f.window("occurred_at", "1 minute"), *dimensions)
-    start = f.col("window.start")
-    hour = [f.hour(start).alias("hour")] if table == "sales_by_product" else []
-    keys = [start.cast("date").alias("day"), *hour, start.alias("minute")]
-    return grouped.agg(*measures(of_items)).select(*keys, "*").drop("window")
 
 
 def start(spark: SparkSession, arguments: list[str], table: str, dimensions: list[str], of_items: bool) -> StreamingQuery:
@@ -118,17 +68,8 @@ def main() -> None:
     # As many partitions as the topic of events has.
     AdminClient({"bootstrap.servers": brokers}).create_topics([NewTopic(topic, 4, 1)])[topic].result()
     host, port = sys.argv[3].split(",")[0].rsplit(":", 1)
-    spark = (
-        SparkSession.builder.master("local[2]")
-        .appName("bench-peer")
-        .config("spark.cassandra.connection.host", host)
-        .config("spark.cassandra.connection.port", port)
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.sql.shuffle.partitions", 2)
-        .config("spark.sql.streaming.numRecentProgressUpdates", 50)
-        .config("spark.ui.enabled", "false")
-        .getOrCreate()
-    )
+    spark = session({"spark.cassandra.connection.host": host, "spark.cassandra.connection.port": port,
+                     "spark.sql.streaming.numRecentProgressUpdates": "50"})
     queries = [Read(start(spark, sys.argv[1:], *grouping)) for grouping in GROUPINGS]
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())

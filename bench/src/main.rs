@@ -13,6 +13,7 @@ mod libpq;
 mod marked_order;
 mod planning;
 mod processes;
+mod pyspark;
 mod relaying;
 mod report;
 mod sinking;
@@ -55,7 +56,7 @@ enum What {
     /// The Control Center beside a line at 500 events/s: what it takes, and how soon an order is shown.
     Console(watching::Options),
     /// The job's plan over a full topic, in batch: scan, decoding and judging, cube, six queries, Cassandra.
-    Plan,
+    Plan(planning::Options),
     /// Upserts of rows through the sink, against the scylla driver and the connector's own append.
     Sink,
     /// The highest rate of events that relay and job hold, and what twice that rate does to them. Takes half
@@ -93,8 +94,9 @@ async fn main() -> anyhow::Result<()> {
         What::Attack(options) => attacking::run(options).await,
         What::Console(options) => watching::run(&services().await?, options).await,
         What::Latency(options) => latency::run(&services().await?, options).await,
-        What::Plan => {
-            planning::run(&services().await?, args.events.unwrap_or(PLANNED_EVENTS), args.runs).await
+        What::Plan(options) => {
+            let events = args.events.unwrap_or(PLANNED_EVENTS);
+            planning::run(&services().await?, events, args.runs, options).await
         }
         What::Sink => sinking::run(&services().await?, args.events.unwrap_or(SUNK_ROWS), args.runs).await,
         What::Chain(options) => chain::run(&services().await?, options).await,

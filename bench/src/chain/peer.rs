@@ -10,13 +10,12 @@ use contracts::endpoints::Endpoints;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::Deserialize;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use super::step::{Sample, Step};
 use super::{LOOK, Offered, READ, committed};
+use crate::pyspark;
 
-/// Runs a part of it.
-const RUN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peer/run");
 /// How long its job may take until its queries run.
 const RUNS: Duration = Duration::from_secs(300);
 /// How long it may take to end.
@@ -47,20 +46,18 @@ impl Peer {
     /// Installs what is missing, and returns once the job's queries run.
     pub(super) async fn start(endpoints: &Endpoints, folder: &Path) -> anyhow::Result<Self> {
         provision::apply(endpoints).await?;
-        let installed = Command::new(RUN).arg("install").status().await.context("bench/peer/run")?;
-        ensure!(installed.success(), "what the peer needs cannot be installed");
+        pyspark::install().await?;
         let (brokers, topic) =
             (endpoints.kafka_brokers.clone(), endpoints.namespace.events_topic(GENERATION));
         let (output, checkpoints) = (folder.join("job"), folder.join("checkpoints"));
         std::fs::create_dir(&checkpoints)?;
         let errors = File::create(folder.join("errors"))?;
-        let job = Command::new(RUN)
-            .args(["job", &brokers, &topic, &endpoints.cassandra_contact_points])
+        let job = pyspark::program("job")
+            .args([&brokers, &topic, &endpoints.cassandra_contact_points])
             .arg(endpoints.namespace.keyspace())
             .arg(checkpoints)
             .stdout(Stdio::from(File::create(&output)?))
             .stderr(errors)
-            .kill_on_drop(true)
             .spawn()?;
         let mut peer = Self { brokers, topic, job, output, committed: 0 };
         let deadline = Instant::now() + RUNS;
@@ -99,12 +96,9 @@ impl Peer {
 impl Offered for Peer {
     async fn step(&mut self, rate: u32, seconds: u64) -> anyhow::Result<Step> {
         let began = Instant::now();
-        let mut producer = Box::pin(
-            Command::new(RUN)
-                .args(["produce", &self.brokers, &self.topic, &rate.to_string(), &seconds.to_string()])
-                .kill_on_drop(true)
-                .output(),
-        );
+        let mut producer = pyspark::program("produce");
+        producer.args([&self.brokers, &self.topic, &rate.to_string(), &seconds.to_string()]);
+        let mut producer = Box::pin(producer.output());
         let mut looks = tokio::time::interval(LOOK);
         let mut samples = Vec::new();
         let output = loop {

@@ -1,0 +1,21 @@
+//! The programs of `bench/peer`: the same work as it is usually done from Python.
+
+use anyhow::{Context, ensure};
+use tokio::process::Command;
+
+/// Runs one of them in its environment.
+const RUN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peer/run");
+
+/// Installs what they need where it is missing.
+pub(crate) async fn install() -> anyhow::Result<()> {
+    let installed = Command::new(RUN).arg("install").status().await.context("bench/peer/run")?;
+    ensure!(installed.success(), "what bench/peer needs cannot be installed");
+    Ok(())
+}
+
+/// One of them, which ends with this program.
+pub(crate) fn program(name: &str) -> Command {
+    let mut command = Command::new(RUN);
+    command.arg(name).kill_on_drop(true);
+    command
+}
