@@ -43,7 +43,7 @@ pub(crate) async fn fill(endpoints: &Endpoints, events: u64) -> anyhow::Result<A
 async fn carry(endpoints: &Endpoints, assigned: &Assigned, events: u64) -> anyhow::Result<()> {
     let cancel = CancellationToken::new();
     let (sender, mut progress) = watch::channel(RelayProgress::default());
-    let config = RelayConfig::new(endpoints, assigned.clone());
+    let config = RelayConfig::new(endpoints, *assigned);
     let relay = tokio::spawn(relay::run(config, cancel.clone(), sender));
     let carried = async {
         let all = progress.wait_for(|relay| relay.events_out >= events);

@@ -87,7 +87,7 @@ impl Offered for Line<'_> {
         let least_beside = self.least_beside(began_at).await?;
         self.committed += committed;
         self.read().await?;
-        let restarts = self.progress().await?.restarts - restarts;
+        let restarts = self.progress().await?.restarts.saturating_sub(restarts);
         let least_beside_per_s = Some(least_beside as f64 / took_s);
         let step = Step::of(&samples, committed as f64 / took_s);
         Ok(Step { least_beside_per_s, restarts, ..step })
