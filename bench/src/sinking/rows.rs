@@ -150,11 +150,10 @@ impl Place {
         let id = self.id.cast_signed();
         match measure.kind() {
             MeasureKind::Money => {
-                let cents = (id % 100_000) as i32;
-                CqlValue::Decimal(CqlDecimal::from_signed_be_bytes_slice_and_exponent(
-                    &cents.to_be_bytes(),
-                    2,
-                ))
+                let cents = ((id % 100_000) as u32).to_be_bytes();
+                // The shortest form, as Java's: a leading zero only where the next byte would be a sign.
+                let sign = cents.windows(2).take_while(|pair| pair[0] == 0 && pair[1] < 0x80).count();
+                CqlValue::Decimal(CqlDecimal::from_signed_be_bytes_slice_and_exponent(&cents[sign..], 2))
             }
             MeasureKind::Instant => {
                 CqlValue::Timestamp(CqlTimestamp(self.minute.timestamp_millis() + id % 60 * 1_000))
