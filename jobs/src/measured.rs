@@ -88,6 +88,15 @@ impl Measured {
         timed("run a part of the job", move || measured.run(part)).await
     }
 
+    /// How long the rows of a query take by themselves, thrown away.
+    ///
+    /// # Errors
+    /// When Spark refuses it, or fails at it.
+    pub async fn time_rows(&self, rows_sql: String) -> Result<Duration, CallError> {
+        let session = self.session.clone();
+        timed("make rows", move || thrown_away(&session.sql(&rows_sql)?)).await
+    }
+
     /// How long the sink takes for the rows of a query, which has the columns of all tables of the cube,
     /// `route` and `write_time`.
     ///

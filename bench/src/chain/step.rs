@@ -28,7 +28,7 @@ pub(super) struct Step {
     /// Restarts meanwhile.
     pub(super) restarts: u32,
     /// How long the last two thirds were, in s.
-    over_s: f64,
+    pub(super) over_s: f64,
 }
 
 impl Step {
