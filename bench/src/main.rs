@@ -55,12 +55,13 @@ enum What {
     Latency(latency::Options),
     /// The Control Center beside a line at 500 events/s: what it takes, and how soon an order is shown.
     Console(watching::Options),
-    /// The job's plan over a full topic, in batch: scan, decoding and judging, cube, six queries, Cassandra.
+    /// The job's plan over a full topic, in batch: scan, decoding and judging, cube, six queries, Cassandra;
+    /// against PySpark.
     Plan(planning::Options),
     /// Upserts of rows through the sink, against the scylla driver and the connector's own append.
     Sink,
-    /// The highest rate of events that relay and job hold, and what twice that rate does to them. Takes half
-    /// an hour.
+    /// The highest rate of events that relay and job hold, against PySpark, and what twice that rate does to
+    /// them. Takes an hour.
     Chain(chain::Options),
     #[command(name = relaying::PROCESS, hide = true)]
     RelayProcess,
