@@ -66,7 +66,8 @@ class Read:
 def main() -> None:
     brokers, topic = sys.argv[1:3]
     # As many partitions as the topic of events has.
-    AdminClient({"bootstrap.servers": brokers}).create_topics([NewTopic(topic, 4, 1)])[topic].result()
+    admin = AdminClient({"bootstrap.servers": brokers})
+    admin.create_topics([NewTopic(topic, 4, 1)])[topic].result()
     host, port = sys.argv[3].split(",")[0].rsplit(":", 1)
     spark = session({"spark.cassandra.connection.host": host, "spark.cassandra.connection.port": port,
                      "spark.sql.streaming.numRecentProgressUpdates": "50"})

@@ -11,7 +11,7 @@ mod step;
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use clap::Args;
 use contracts::endpoints::Endpoints;
 
@@ -58,12 +58,16 @@ pub(crate) async fn run(services: &Endpoints, options: Options) -> anyhow::Resul
     let mut report = Report::new("chain");
     let body = async |endpoints: Endpoints| Box::pin(of_line(&endpoints, &options, &mut report)).await;
     let ours = provision::in_scratch_namespace(services, body).await??;
+    let mut compared = Ok(());
     if !options.alone {
         let body = async |endpoints: Endpoints| Box::pin(of_peer(&endpoints, &options, &mut report)).await;
-        let peer = provision::in_scratch_namespace(services, body).await??;
-        report.once("ratio of the highest rates held", f64::from(ours) / f64::from(peer), "", "");
+        compared = provision::in_scratch_namespace(services, body).await?.map(|peer| {
+            report.once("ratio of the highest rates held", f64::from(ours) / f64::from(peer), "", "")
+        });
     }
-    report.end()
+    // What the line came to is not lost with the peer.
+    report.end()?;
+    compared.context("the peer failed")
 }
 
 /// The highest rate that the line holds; 0 where that is none.
