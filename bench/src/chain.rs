@@ -18,6 +18,7 @@ use contracts::endpoints::Endpoints;
 use self::line::Line;
 use self::peer::Peer;
 use self::step::Step;
+use crate::planning::all_is_counted;
 use crate::processes::Commands;
 use crate::report::Report;
 
@@ -61,9 +62,13 @@ pub(crate) async fn run(services: &Endpoints, options: Options) -> anyhow::Resul
     let mut compared = Ok(());
     if !options.alone {
         let body = async |endpoints: Endpoints| Box::pin(of_peer(&endpoints, &options, &mut report)).await;
-        compared = provision::in_scratch_namespace(services, body).await?.map(|peer| {
-            report.once("ratio of the highest rates held", f64::from(ours) / f64::from(peer), "", "")
-        });
+        match provision::in_scratch_namespace(services, body).await? {
+            Ok(peer) if peer > 0 => {
+                report.once("ratio of the highest rates held", f64::from(ours) / f64::from(peer), "", "");
+            }
+            Ok(_) => {}
+            Err(error) => compared = Err(error),
+        }
     }
     // What the line came to is not lost with the peer.
     report.end()?;
@@ -93,7 +98,7 @@ async fn of_peer(endpoints: &Endpoints, options: &Options, report: &mut Report) 
     let folder = tempfile::tempdir()?;
     let mut peer = Peer::start(endpoints, folder.path()).await?;
     let best = highest(&mut peer, "peer", options, report).await?;
-    peer.stop().await?;
+    all_is_counted(endpoints, peer.stop().await?).await?;
     Ok(best)
 }
 

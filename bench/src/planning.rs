@@ -100,8 +100,8 @@ async fn measure(endpoints: &Endpoints, events: u64, runs: usize, with_peer: boo
     report.end()
 }
 
-/// What was timed last has counted every event.
-async fn all_is_counted(endpoints: &Endpoints, events: u64) -> anyhow::Result<()> {
+/// What wrote last has counted every event.
+pub(crate) async fn all_is_counted(endpoints: &Endpoints, events: u64) -> anyhow::Result<()> {
     let session = provision::connect_cassandra(&endpoints.cassandra_contact_points).await?;
     let table = GROUPINGS[0].table;
     let sum = format!("select sum({}) from {}.{table}", MEASURE.events, endpoints.namespace.keyspace());

@@ -85,11 +85,12 @@ impl Peer {
         self.told()?.context("the peer's job says nothing")
     }
 
-    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
+    /// Ends its job. Returns how many events it was told.
+    pub(super) async fn stop(mut self) -> anyhow::Result<u64> {
         let id = self.job.id().context("the peer's job has ended")?;
         kill(Pid::from_raw(i32::try_from(id)?), Signal::SIGTERM)?;
         tokio::time::timeout(GRACE, self.job.wait()).await.context("the peer's job does not end")??;
-        Ok(())
+        Ok(self.committed.try_into()?)
     }
 }
 
