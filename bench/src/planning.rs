@@ -1,8 +1,8 @@
 //! What the job's plan costs: a topic scanned, decoded and judged, folded into the cube, and written. All of
 //! it runs as batches over one topic, in turns, so that the share of each step can be told.
 //!
-//! Rows go to Spark's `noop` sink, which computes every column and keeps none. The peer does the same groupings
-//! as they are usually written in PySpark, in a Spark of its own (`bench/peer/plan.py`).
+//! Rows go to Spark's `noop` sink, which computes every column and keeps none. The peer does the same
+//! groupings as they are usually written in PySpark, in a Spark of its own (`bench/peer/plan.py`).
 
 mod peer;
 

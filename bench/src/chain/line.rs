@@ -29,7 +29,8 @@ impl<'a> Line<'a> {
         Ok(Self { commands, postgres, committed: 0, steps: 0 })
     }
 
-    /// Records that the slowest of the queries beside the cube has read since then, of those that read events.
+    /// Records that the slowest of the queries beside the cube has read since then, of those that read
+    /// events.
     async fn least_beside(&self, since: DateTime<Utc>) -> anyhow::Result<i64> {
         let least = "
             select coalesce(min(read), 0)::bigint from
