@@ -62,12 +62,13 @@ pub(crate) async fn run(services: &Endpoints, options: Options) -> anyhow::Resul
     let mut compared = Ok(());
     if !options.alone {
         let body = async |endpoints: Endpoints| Box::pin(of_peer(&endpoints, &options, &mut report)).await;
-        match provision::in_scratch_namespace(services, body).await? {
-            Ok(peer) if peer > 0 => {
+        match provision::in_scratch_namespace(services, body).await {
+            Ok(Ok(peer)) if peer > 0 => {
                 report.once("ratio of the highest rates held", f64::from(ours) / f64::from(peer), "", "");
             }
-            Ok(_) => {}
-            Err(error) => compared = Err(error),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => compared = Err(error),
+            Err(left) => compared = Err(left.into()),
         }
     }
     // What the line came to is not lost with the peer.
