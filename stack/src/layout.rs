@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
@@ -15,6 +15,9 @@ use crate::service::Service;
 
 /// Environment variable that marks every process of a stack with the stack's folder.
 pub(crate) const MARKER: &str = "STOREPULSE_STACK";
+
+/// Where services are installed.
+const TOOLS: &str = ".tools";
 
 /// Of Spark's master, in the folder of its data.
 pub(crate) const RECOVERY: &str = "recovery";
@@ -42,9 +45,26 @@ impl Checkout {
         Ok(Self { root })
     }
 
+    /// The one in a folder, which is not looked at.
+    pub(crate) fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
     /// Its top folder.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Makes a folder a checkout with the same services and tools, and stacks of its own.
+    pub(crate) fn linked(&self, root: PathBuf) -> Result<Self, StackError> {
+        let tools = self.tools();
+        // What is installed there first would otherwise be installed at the end of a link to nowhere.
+        fs::create_dir_all(&tools).doing(|| format!("create {}", tools.display()))?;
+        for (name, origin) in [("services", self.services("")), ("spark", self.spark()), (TOOLS, tools)] {
+            let link = root.join(name);
+            symlink(&origin, &link).doing(|| format!("link {} to {}", link.display(), origin.display()))?;
+        }
+        Ok(Self::at(root))
     }
 
     pub(crate) fn services(&self, folder: &str) -> PathBuf {
@@ -56,7 +76,7 @@ impl Checkout {
     }
 
     pub(crate) fn tools(&self) -> PathBuf {
-        self.root.join(".tools")
+        self.root.join(TOOLS)
     }
 
     /// The folder that holds all stacks. PostgreSQL refuses to run as root, so under root its account must be

@@ -44,7 +44,7 @@ mod versions;
 
 pub use container::{Container, first_process};
 pub use error::StackError;
-pub use fixture::{Isolated, isolated, shared, until};
+pub use fixture::{Apart, Isolated, apart, isolated, shared, until};
 pub use install::{Tools, install};
 pub use launch::CONSOLE_MEMORY;
 pub use layout::Checkout;

@@ -311,6 +311,7 @@ impl Stack {
 
     /// Ends everything at once, for a stack whose data nobody wants. Blocks for a moment.
     pub(crate) fn destroy(&self) -> Result<(), StackError> {
+        self.inner.reload()?;
         stop::abruptly(&self.inner)?;
         self.inner.remove()
     }

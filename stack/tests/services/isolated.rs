@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use stack::{Event, Health, Service, Signal, Silent, StackError};
+use stack::{Event, Health, Ports, Service, Signal, Silent, StackError};
 
 fn silent() -> Arc<Silent> {
     Arc::new(Silent)
@@ -130,6 +130,21 @@ async fn an_abandoned_start_leaves_nothing() {
     assert_eq!(stack.status().await.unwrap()[0].health, Health::Stopped);
     let error = stack.process(Service::Zookeeper).unwrap_err();
     assert!(matches!(error, StackError::NotRunning { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_apart_ends_with_its_owner_and_leaves_what_it_links_to() {
+    let stack = stack::apart(std::env::current_exe().unwrap()).unwrap();
+    let checkout = stack.checkout().to_owned();
+    assert!(stack.home().starts_with(&checkout), "{}", stack.home().display());
+    assert_ne!(stack.ports().zookeeper, Ports::MAIN.zookeeper);
+    let linked = checkout.join("services/versions.toml").canonicalize().unwrap();
+    stack.start(Service::Zookeeper, silent()).await.unwrap();
+    let zookeeper = stack.process(Service::Zookeeper).unwrap();
+    drop(stack);
+    assert!(!zookeeper.is_alive());
+    assert!(!checkout.exists());
+    assert!(linked.is_file());
 }
 
 #[tokio::test(flavor = "multi_thread")]
