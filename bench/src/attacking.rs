@@ -7,7 +7,6 @@
 //! share the machine, so that a part of what is noticed is the processor.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,6 +30,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tonic::Request;
 use tonic::codec::CompressionEncoding;
 use uuid::Uuid;
+
+use crate::accounting::Account;
+use crate::percentile;
+use crate::processes::{memory_mib, storepulse};
+use crate::report::Report;
 
 /// Requests a second of the honest sender, and events of each.
 const REQUESTS_PER_S: u64 = 20;
@@ -67,27 +71,36 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let (honest, attacker) = (new_key("honest", None)?, new_key("attacker", None)?);
     let collector = Collector::start(&url, &[&honest, &attacker]).await?;
 
+    let mut report = Report::new("attack", postgres.services())?;
+    let account = || {
+        let account = Account::new().with_service(&postgres, Service::Postgres);
+        anyhow::Ok(account.with("collector", collector.pid()?))
+    };
+    let quiet_account = account()?;
     let quiet = collector.honest(&honest, Duration::from_secs(options.quiet_s)).await?;
-    println!("{}", quiet.told("quiet"));
-    let peak_before = collector.memory_mib("VmHWM:")?;
+    let quiet_p99_ms = quiet.tell("without attack", &mut report);
+    report.parts("without attack", quiet_account.taken(quiet.acknowledged.len() as f64));
+    report.once("largest memory, without attack", memory_mib(collector.pid()?, "VmHWM")?, "MiB", "");
     let attempts = Arc::new(Attempts::default());
     let deadline = Instant::now() + Duration::from_secs(options.attack_s);
     let attacks = collector.attack(&attacker, deadline, options, &attempts)?;
+    let attacked_account = account()?;
     let attacked = collector.honest(&honest, Duration::from_secs(options.attack_s)).await?;
-    println!("{}", attacked.told("attacked"));
+    let attacked_p99_ms = attacked.tell("under attack", &mut report);
+    report.parts("under attack", attacked_account.taken(attacked.acknowledged.len() as f64));
     drop(attacks);
     println!("{attempts:?}");
-    println!(
-        "collector's memory at its most: {peak_before} MiB before, {} MiB after",
-        collector.memory_mib("VmHWM:")?
-    );
-    println!("p99 attacked / quiet: {:.2}", attacked.percentile(0.99) / quiet.percentile(0.99));
+    report.once("largest memory, under attack", memory_mib(collector.pid()?, "VmHWM")?, "MiB", "< 128");
+    report.once("ratio, p99 under attack to without", attacked_p99_ms / quiet_p99_ms, "", "< 2");
 
     let acknowledged: Vec<Uuid> = quiet.acknowledged.iter().chain(&attacked.acknowledged).copied().collect();
     let stored = "select count(*) from raw.events where event_id = any($1)";
     let stored: i64 = looking.query_one(stored, &[&acknowledged]).await?.get(0);
-    println!("acknowledged {}, of them stored {stored}", acknowledged.len());
-    ensure!(usize::try_from(stored)? == acknowledged.len(), "acknowledged events are lost");
+    let lost = acknowledged.len() as i64 - stored;
+    report.once("acknowledged", acknowledged.len() as f64, "events", "");
+    report.once("acknowledged and lost", lost as f64, "events", "0");
+    report.end()?;
+    ensure!(lost == 0, "{lost} acknowledged events are lost");
     Ok(())
 }
 
@@ -100,19 +113,16 @@ struct Noticed {
 }
 
 impl Noticed {
-    fn percentile(&self, share: f64) -> f64 {
-        let mut sorted = self.latencies_ms.clone();
-        sorted.sort_by(f64::total_cmp);
-        let last = sorted.len().saturating_sub(1);
-        sorted.get(((last as f64) * share).round() as usize).copied().unwrap_or(f64::NAN)
-    }
-
-    fn told(&self, when: &str) -> String {
-        let [p50, p99, most] = [0.5, 0.99, 1.0].map(|share| self.percentile(share));
-        let (requests, refused) = (self.latencies_ms.len(), self.refused);
-        format!(
-            "{when}: {requests} requests answered, {refused} not; p50 {p50:.1} ms, p99 {p99:.1} ms, most {most:.1} ms"
-        )
+    /// Reports it, and returns the latencies' p99 in ms.
+    fn tell(&self, when: &str, report: &mut Report) -> f64 {
+        let mut latencies_ms = self.latencies_ms.clone();
+        let [p50, p99, longest] = [50, 99, 100].map(|percent| percentile(&mut latencies_ms, percent));
+        for (what, latency_ms) in [("p50", p50), ("p99", p99), ("longest", longest)] {
+            report.once(&format!("an honest request {when}, {what}"), latency_ms, "ms", "");
+        }
+        report.once(&format!("honest requests answered {when}"), latencies_ms.len() as f64, "requests", "");
+        report.once(&format!("honest requests refused {when}"), self.refused as f64, "requests", "");
+        p99
     }
 }
 
@@ -145,7 +155,7 @@ impl Collector {
         for key in keys {
             writeln!(file, "{}", key.line)?;
         }
-        let mut child = Command::new(beside("storepulse")?)
+        let mut child = Command::new(storepulse()?)
             .args(["collect", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--keys"])
             .arg(file.path())
             .env(variable::PG_URL, pg_url)
@@ -162,11 +172,8 @@ impl Collector {
         Ok(Self { http: http.to_owned(), grpc: format!("http://{grpc}"), child, _keys: file })
     }
 
-    fn memory_mib(&self, which: &str) -> anyhow::Result<u64> {
-        let id = self.child.id().context("the collector has ended")?;
-        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(which)).context("no memory is told")?;
-        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? / 1024)
+    fn pid(&self) -> anyhow::Result<u32> {
+        self.child.id().context("the collector has ended")
     }
 
     /// Sends at its rate for so long.
@@ -350,11 +357,4 @@ fn gzip(bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     packed.write_all(bytes)?;
     Ok(packed.finish()?)
-}
-
-/// A command that was built with this one.
-fn beside(name: &str) -> anyhow::Result<PathBuf> {
-    let path = std::env::current_exe()?.with_file_name(name);
-    ensure!(path.is_file(), "{} is not built: `cargo build --package storepulse`", path.display());
-    Ok(path)
 }

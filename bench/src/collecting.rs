@@ -25,12 +25,13 @@ use ingest::source::simulator::{
     Courier, CourierError, Delivered, Dial, Limit, Pace, Progress, Rhythm, RunConfig, run_through,
 };
 use ingest::store::{Appended, Store};
-use stack::{Service, Silent};
+use stack::{Service, Silent, Stack};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use tonic::transport::Channel;
 
+use crate::accounting::{Account, Taken, medians};
 use crate::report::Report;
 
 /// Events of a request.
@@ -44,6 +45,8 @@ struct Measured {
     streamed: f64,
     http: f64,
     store: f64,
+    /// What the unary calls took of the machine.
+    taken: Vec<Taken>,
 }
 
 pub(crate) async fn run(events: u64, runs: usize) -> anyhow::Result<()> {
@@ -51,8 +54,8 @@ pub(crate) async fn run(events: u64, runs: usize) -> anyhow::Result<()> {
     // All that a collector needs; its own, so that nothing else reads the log meanwhile.
     let postgres = stack::isolated(&[Service::Postgres], Arc::new(Silent)).await?;
     let url = postgres.variable("PG_URL")?.context("the stack has no PostgreSQL")?;
-    let all = measure(&url, events, runs).await?;
-    let mut report = Report::new("collector");
+    let all = measure(&postgres, &url, events, runs).await?;
+    let mut report = Report::new("collector", postgres.services())?;
     println!("{events} events a run in requests of {BATCH}, {CLIENTS} at a time, {runs} runs");
     let figures = |of: fn(&Measured) -> f64| all.iter().map(of).collect::<Vec<_>>();
     let ours = report.runs("collector over grpc, unary", "events/s", &mut figures(|run| run.unary));
@@ -60,10 +63,11 @@ pub(crate) async fn run(events: u64, runs: usize) -> anyhow::Result<()> {
     report.runs("collector over http, json", "events/s", &mut figures(|run| run.http));
     let peer = report.runs("store alone, commits of 10,000", "events/s", &mut figures(|run| run.store));
     report.once("ratio, unary", ours / peer, "", "");
+    report.parts("collector over grpc, unary", medians(all.iter().map(|run| run.taken.as_slice())));
     report.end()
 }
 
-async fn measure(url: &str, events: u64, runs: usize) -> anyhow::Result<Vec<Measured>> {
+async fn measure(stack: &Stack, url: &str, events: u64, runs: usize) -> anyhow::Result<Vec<Measured>> {
     let looking = provision::connect(url).await?;
     for migration in MIGRATIONS {
         looking.batch_execute(migration.sql).await?;
@@ -100,7 +104,11 @@ async fn measure(url: &str, events: u64, runs: usize) -> anyhow::Result<Vec<Meas
             Ok(())
         };
         emptied().await?;
+        let account = Account::new()
+            .with_service(stack, Service::Postgres)
+            .with("collector and its clients", std::process::id());
         let unary = target.unary(&drafts).await?;
+        let taken = account.taken(events as f64);
         stored().await?;
         emptied().await?;
         let streamed = target.streamed(&drafts).await?;
@@ -111,7 +119,7 @@ async fn measure(url: &str, events: u64, runs: usize) -> anyhow::Result<Vec<Meas
         emptied().await?;
         let store = alone(url, drafts).await?;
         stored().await?;
-        all.push(Measured { unary, streamed, http, store });
+        all.push(Measured { unary, streamed, http, store, taken });
     }
     cancel.cancel();
     serving.await??;

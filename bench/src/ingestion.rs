@@ -9,51 +9,70 @@ use contracts::vocabulary::Gender;
 use contracts::{User, user::coarse_degrees};
 use ingest::source::simulator::measure_throughput;
 use ingest::store::Store;
+use stack::{Service, Stack};
 use tokio::process::Command;
 
-use crate::libpq;
+use crate::accounting::{Account, Taken, medians};
 use crate::report::Report;
+use crate::{Warm, libpq};
 
 /// How many shoppers the simulated events come from.
 const USERS: u128 = 2_000;
 
-pub(crate) async fn run(pg_url: &str, events: u64, runs: usize) -> anyhow::Result<()> {
+/// What all runs came to.
+#[derive(Default)]
+struct Measured {
+    /// Events a second of each run.
+    ours: Vec<f64>,
+    /// Rows a second of each run.
+    peer: Vec<f64>,
+    row_bytes: f64,
+    /// What our side of each run took of the machine.
+    taken: Vec<Vec<Taken>>,
+}
+
+pub(crate) async fn run(warm: &Warm, events: u64, runs: usize) -> anyhow::Result<()> {
     ensure!(runs > 0 && events > 0, "at least one run of one event is needed");
+    let pg_url = &warm.endpoints.pg_url;
     let name = format!("bench_{}", std::process::id());
     let url = provision::create_database(pg_url, &name).await?;
-    let measured = measure(&url, events, runs).await;
+    let measured = measure(&warm.stack, &url, events, runs).await;
     let psql = psql(pg_url, &format!("drop database {name} with (force)")).await;
-    let (mut ours, mut peer, row_bytes) = measured?;
+    let mut all = measured?;
     psql?;
-    let mut report = Report::new("ingestion");
-    println!("{events} events a run, {runs} runs, {row_bytes:.0} bytes a row as binary COPY");
-    let ours = report.runs("simulate and copy into raw.events", "events/s", &mut ours);
-    let peer = report.runs("psql \\copy of the same rows, binary, keyed", "rows/s", &mut peer);
+    let mut report = Report::new("ingestion", [Service::Postgres])?;
+    println!("{events} events a run, {runs} runs, {:.0} bytes a row as binary COPY", all.row_bytes);
+    let ours = report.runs("simulate and copy into raw.events", "events/s", &mut all.ours);
+    let peer = report.runs("psql \\copy of the same rows, binary, keyed", "rows/s", &mut all.peer);
     report.once("ratio", ours / peer, "", "");
+    report.parts("simulate and copy", medians(all.taken.iter().map(Vec::as_slice)));
     report.end()
 }
 
-async fn measure(url: &str, events: u64, runs: usize) -> anyhow::Result<(Vec<f64>, Vec<f64>, f64)> {
+async fn measure(stack: &Stack, url: &str, events: u64, runs: usize) -> anyhow::Result<Measured> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("events.copy");
     for migration in MIGRATIONS {
         psql(url, migration.sql).await?;
     }
     let users = users()?;
-    let (mut ours, mut peer) = (Vec::new(), Vec::new());
-    let mut row_bytes = 0.0;
+    let mut all = Measured::default();
     for run in 0..runs {
         psql(url, crate::EMPTY).await?;
         let mut store = Store::connect(url).await?;
-        ours.push(measure_throughput(&mut store, &users, events, run as u64 + 1).await?);
+        let account = Account::new()
+            .with_service(stack, Service::Postgres)
+            .with("simulator and store", std::process::id());
+        all.ours.push(measure_throughput(&mut store, &users, events, run as u64 + 1).await?);
+        all.taken.push(account.taken(events as f64));
         copy(url, &format!("to '{}'", file.display())).await?;
-        row_bytes = std::fs::metadata(&file)?.len() as f64 / events as f64;
+        all.row_bytes = std::fs::metadata(&file)?.len() as f64 / events as f64;
         psql(url, crate::EMPTY).await?;
         let began = Instant::now();
         copy(url, &format!("from '{}'", file.display())).await?;
-        peer.push(events as f64 / began.elapsed().as_secs_f64());
+        all.peer.push(events as f64 / began.elapsed().as_secs_f64());
     }
-    Ok((ours, peer, row_bytes))
+    Ok(all)
 }
 
 async fn copy(url: &str, direction: &str) -> anyhow::Result<()> {

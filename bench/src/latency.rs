@@ -8,27 +8,21 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
-use chrono::{DateTime, DurationRound, TimeDelta, Timelike, Utc};
+use anyhow::ensure;
+use chrono::{TimeDelta, Utc};
 use clap::Args;
 use contracts::endpoints::Endpoints;
-use contracts::validation::accept;
-use ingest::source::draft;
 use ingest::store::Store;
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use scylla::client::session::Session;
-use scylla::statement::prepared::PreparedStatement;
-use scylla::value::{CqlDate, CqlTimestamp};
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
-use crate::marked_order::order;
+use crate::Warm;
+use crate::accounting::Account;
 use crate::percentile;
 use crate::processes::{Commands, drained, machine_time};
 use crate::report::Report;
+use crate::tagged::{Reader, Tagged};
 
-/// Between two looks at Cassandra for one order: the figures are true to half of it.
-const LOOK: Duration = Duration::from_millis(10);
 /// How long one order may take to be readable.
 const READABLE: Duration = Duration::from_secs(120);
 /// How long a rate's backlog may take to be worked off before the next one.
@@ -52,34 +46,40 @@ pub(crate) struct Options {
     tagged: f64,
 }
 
-pub(crate) async fn run(services: &Endpoints, options: Options) -> anyhow::Result<()> {
+pub(crate) async fn run(warm: &Warm, options: Options) -> anyhow::Result<()> {
     ensure!(options.tagged > 0.0 && options.seconds > 0, "at least one tagged order is needed");
-    let body = async |endpoints: Endpoints| Box::pin(measure(&endpoints, &options)).await;
-    provision::in_scratch_namespace(services, body).await?
+    let body = async |endpoints: Endpoints| Box::pin(measure(warm, &endpoints, &options)).await;
+    provision::in_scratch_namespace(&warm.endpoints, body).await?
 }
 
-async fn measure(endpoints: &Endpoints, options: &Options) -> anyhow::Result<()> {
+async fn measure(warm: &Warm, endpoints: &Endpoints, options: &Options) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let commands = Commands { endpoints, folder: folder.path() };
     let [relay, job] = commands.line().await?;
     let postgres = provision::connect(&endpoints.pg_url).await?;
-    let mut report = Report::new("latency");
+    let mut report = Report::new("latency", warm.stack.services())?;
     for (index, rate) in options.rates.iter().enumerate() {
         let words = format!("simulate --rate {rate} --duration forever --seed {}", index + 1);
         let simulator = commands.start(&words)?;
         tokio::time::sleep(Duration::from_secs(options.warm)).await;
+        let account = Account::of(&warm.stack)
+            .with("relay", relay.pid()?)
+            .with("supervisor", job.pid()?)
+            .with("simulator", simulator.pid()?);
         let (busy, began) = (machine_time()?, Instant::now());
         let mut lags_ms = tagged(endpoints, options, index as u64).await?;
         let (busy, took) = (machine_time()?.saturating_sub(busy), began.elapsed());
+        let events = f64::from(*rate) * took.as_secs_f64();
+        let taken = account.taken(events);
         simulator.stop().await?;
         let at = format!("{} tagged orders at {rate} events/s", lags_ms.len());
         let (p50, p99) = if *rate <= 1_000 { ("<= 700", "<= 1,500") } else { ("", "<= 3,000") };
         report.once(&format!("{at}: p50"), percentile(&mut lags_ms, 50), "ms", p50);
         report.once(&format!("{at}: p99"), percentile(&mut lags_ms, 99), "ms", p99);
         report.once(&format!("{at}: longest"), percentile(&mut lags_ms, 100), "ms", "");
-        let events = f64::from(*rate) * took.as_secs_f64();
         let busy_per_million = busy.as_secs_f64() / events * 1e6;
         report.once(&format!("{at}: processor time of the machine"), busy_per_million, "s/million", "");
+        report.parts(&format!("at {rate} events/s"), taken);
         drained(&postgres, DRAINED).await?;
     }
     job.stop().await?;
@@ -105,44 +105,9 @@ async fn tagged(endpoints: &Endpoints, options: &Options, seed: u64) -> anyhow::
         }
         tokio::time::sleep_until(began + due).await;
         let occurred_at = began_at + TimeDelta::from_std(due)?;
-        let item_id = Uuid::now_v7().to_string();
-        let draft = draft::read(order(&item_id, "Tagged", occurred_at).as_bytes())?;
-        let event = accept(draft, "bench", occurred_at, &ingest::rates::built_in())?.event;
-        store.append(&[event]).await?;
+        let order = Tagged::commit(&mut store, occurred_at).await?;
         let reader = Arc::clone(&reader);
-        looks.spawn(async move { reader.lag_ms(item_id, occurred_at).await });
+        looks.spawn(async move { anyhow::Ok(reader.lag(&order, READABLE).await?.as_secs_f64() * 1_000.0) });
     }
     looks.join_all().await.into_iter().collect()
-}
-
-/// Looks for rows as any other client would.
-struct Reader {
-    session: Session,
-    product: PreparedStatement,
-}
-
-impl Reader {
-    async fn connect(endpoints: &Endpoints) -> anyhow::Result<Self> {
-        let session = provision::connect_cassandra(&endpoints.cassandra_contact_points).await?;
-        let product = format!(
-            "select item_id from {}.sales_by_product \
-             where day = ? and hour = ? and minute = ? and item_id = ?",
-            endpoints.namespace.keyspace()
-        );
-        Ok(Self { product: session.prepare(product).await?, session })
-    }
-
-    async fn lag_ms(&self, item_id: String, occurred_at: DateTime<Utc>) -> anyhow::Result<f64> {
-        let (day, hour) = (CqlDate::from(occurred_at.date_naive()), i32::try_from(occurred_at.hour())?);
-        let minute = CqlTimestamp(occurred_at.duration_trunc(TimeDelta::minutes(1))?.timestamp_millis());
-        loop {
-            let rows = self.session.execute_unpaged(&self.product, (day, hour, minute, &item_id)).await?;
-            let lag = (Utc::now() - occurred_at).to_std().context("the clock was set back")?;
-            if rows.into_rows_result()?.rows_num() > 0 {
-                return Ok(lag.as_secs_f64() * 1_000.0);
-            }
-            ensure!(lag < READABLE, "an order cannot be read after {READABLE:?}");
-            tokio::time::sleep(LOOK).await;
-        }
-    }
 }

@@ -3,6 +3,7 @@
 //!
 //! Nothing here asserts a time; the figures that were measured, and on what, stand in docs/performance.md.
 
+mod accounting;
 mod attacking;
 mod chain;
 mod collecting;
@@ -17,13 +18,16 @@ mod pyspark;
 mod relaying;
 mod report;
 mod sinking;
+mod tagged;
 mod watching;
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use contracts::endpoints::Endpoints;
-use stack::PlainText;
+use stack::{PlainText, Stack};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Measures parts of Storepulse against a limit or a peer, in the same run.
 #[derive(Parser)]
@@ -31,7 +35,7 @@ use stack::PlainText;
 struct Bench {
     #[command(subcommand)]
     what: Option<What>,
-    /// Runs of each side; the median is printed, with the smallest and the largest.
+    /// Runs of each side, or warm starts; the median is printed, with the smallest and the largest.
     #[arg(long, global = true, default_value_t = 3)]
     runs: usize,
     /// Events a run, for the sink rows; 1,000,000 for ingestion and sink, 500,000 for the relay, 400,000 for
@@ -81,34 +85,65 @@ const COLLECTED_EVENTS: u64 = 400_000;
 const PLANNED_EVENTS: u64 = 2_000_000;
 const SUNK_ROWS: u64 = 1_000_000;
 
+/// Exit code after Ctrl-C: 128 + SIGINT.
+const INTERRUPTED: u8 = 130;
+
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     let args = Bench::parse();
+    tokio::select! {
+        done = Box::pin(run(args)) => done.map(|()| ExitCode::SUCCESS),
+        // What runs is dropped, which ends the processes and the stack that it had started.
+        interrupted = interrupted() => {
+            interrupted?;
+            eprintln!("stopped, with all that was started");
+            Ok(ExitCode::from(INTERRUPTED))
+        }
+    }
+}
+
+async fn run(args: Bench) -> anyhow::Result<()> {
     let relayed = args.events.unwrap_or(RELAYED_EVENTS);
     match args.what.unwrap_or(What::Ingestion) {
         What::Ingestion => {
-            let services = services().await?;
-            ingestion::run(&services.pg_url, args.events.unwrap_or(INGESTED_EVENTS), args.runs).await
+            ingestion::run(&warm().await?, args.events.unwrap_or(INGESTED_EVENTS), args.runs).await
         }
-        What::Relay => relaying::run(&services().await?, relayed, args.runs).await,
+        What::Relay => relaying::run(&warm().await?, relayed, args.runs).await,
         What::Collector => collecting::run(args.events.unwrap_or(COLLECTED_EVENTS), args.runs).await,
         What::Attack(options) => attacking::run(options).await,
-        What::Console(options) => watching::run(&services().await?, options).await,
-        What::Latency(options) => latency::run(&services().await?, options).await,
+        What::Console(options) => watching::run(&warm().await?, options).await,
+        What::Latency(options) => latency::run(&warm().await?, options).await,
         What::Plan(options) => {
             let events = args.events.unwrap_or(PLANNED_EVENTS);
-            planning::run(&services().await?, events, args.runs, options).await
+            planning::run(&warm().await?, events, args.runs, options).await
         }
-        What::Sink => sinking::run(&services().await?, args.events.unwrap_or(SUNK_ROWS), args.runs).await,
-        What::Chain(options) => chain::run(&services().await?, options).await,
+        What::Sink => sinking::run(&warm().await?, args.events.unwrap_or(SUNK_ROWS), args.runs).await,
+        What::Chain(options) => chain::run(&warm().await?, options).await,
         What::RelayProcess => relaying::process(relayed).await,
     }
 }
 
-/// The services of the warm stack.
-async fn services() -> anyhow::Result<Endpoints> {
+/// The first signal that asks to end.
+async fn interrupted() -> anyhow::Result<()> {
+    let [mut interrupt, mut terminate, mut hangup] =
+        [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?];
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    Ok(())
+}
+
+/// The warm stack, and where its services are.
+struct Warm {
+    stack: Stack,
+    endpoints: Endpoints,
+}
+
+async fn warm() -> anyhow::Result<Warm> {
     let stack = stack::shared(Arc::new(PlainText)).await?;
-    Ok(Endpoints::from_variables(&stack.env()?)?)
+    Ok(Warm { endpoints: Endpoints::from_variables(&stack.env()?)?, stack })
 }
 
 /// Smallest, median and largest of some figures.

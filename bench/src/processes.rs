@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use contracts::endpoints::Endpoints;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use stack::ProcessId;
 use tokio::process::{Child, Command};
 use tokio_postgres::Client;
 
@@ -14,6 +17,8 @@ use tokio_postgres::Client;
 const SAYS: Duration = Duration::from_secs(120);
 /// How long one may take to end in good order.
 const GRACE: Duration = Duration::from_secs(60);
+/// How much of what one printed explains a failure.
+const LAST_LINES: usize = 12;
 
 /// Starts commands of `storepulse` in one namespace; what they print goes to files of a folder.
 pub(crate) struct Commands<'a> {
@@ -23,10 +28,10 @@ pub(crate) struct Commands<'a> {
 
 impl Commands<'_> {
     fn command(&self, words: &str) -> anyhow::Result<Command> {
-        let program = std::env::current_exe()?.with_file_name("storepulse");
-        ensure!(program.is_file(), "{} is missing: run `make build`", program.display());
-        let mut command = Command::new(program);
+        let mut command = Command::new(storepulse()?);
         command.args(words.split(' ')).kill_on_drop(true).envs(self.endpoints.variables());
+        // Ctrl-C reaches this program alone, which then ends the others in good order.
+        command.process_group(0);
         Ok(command)
     }
 
@@ -71,6 +76,13 @@ impl Commands<'_> {
     }
 }
 
+/// The command, which is built beside this program.
+pub(crate) fn storepulse() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe()?.with_file_name("storepulse");
+    ensure!(program.is_file(), "{} is missing: run `make build`", program.display());
+    Ok(program)
+}
+
 /// Waits until the job has read all that was committed.
 pub(crate) async fn drained(postgres: &Client, within: Duration) -> anyhow::Result<()> {
     let deadline = Instant::now() + within;
@@ -89,7 +101,7 @@ pub(crate) async fn drained(postgres: &Client, within: Duration) -> anyhow::Resu
     }
 }
 
-/// One that runs.
+/// One that runs. Dropped, it is asked to end, so that an error leaves no query on a cluster that others use.
 pub(crate) struct Process {
     words: String,
     child: Child,
@@ -119,11 +131,28 @@ impl Process {
         self.child.id().with_context(|| format!("`storepulse {}` has ended", self.words))
     }
 
+    /// The last lines that it printed, to explain a failure.
+    pub(crate) fn last_words(&self) -> String {
+        let printed = std::fs::read_to_string(&self.output).unwrap_or_default();
+        let lines: Vec<&str> = printed.lines().collect();
+        let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n    ");
+        format!("`storepulse {}`:\n    {last}", self.words)
+    }
+
+    /// Waits until it has ended by itself, and well; returns all that it printed.
+    pub(crate) async fn succeeds(mut self, within: Duration) -> anyhow::Result<String> {
+        let ended = tokio::time::timeout(within, self.child.wait())
+            .await
+            .with_context(|| format!("not ended after {within:?}: {}", self.last_words()))??;
+        ensure!(ended.success(), "ended with {ended}: {}", self.last_words());
+        Ok(std::fs::read_to_string(&self.output)?)
+    }
+
     /// Asks it to end, as Ctrl-C does; how long that took.
     pub(crate) async fn stop(mut self) -> anyhow::Result<Duration> {
         let began = Instant::now();
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.pid()?)?);
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
+        let pid = Pid::from_raw(self.pid()?.cast_signed());
+        kill(pid, Signal::SIGTERM)?;
         tokio::time::timeout(GRACE, self.child.wait())
             .await
             .with_context(|| format!("`storepulse {}` does not end", self.words))??;
@@ -131,16 +160,49 @@ impl Process {
     }
 }
 
-/// Processor time that a process has taken since it began.
-pub(crate) fn processor_time(pid: u32) -> anyhow::Result<Duration> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name before may hold anything; what follows its last parenthesis does not.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |index: usize| -> anyhow::Result<u64> {
-        Ok(fields.get(index).context("/proc/PID/stat is too short")?.parse()?)
+impl Drop for Process {
+    fn drop(&mut self) {
+        let Some(pid) = self.child.id() else { return };
+        // Until it is waited for, its id is nobody else's.
+        let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM);
+        let deadline = Instant::now() + GRACE;
+        while let Ok(None) = self.child.try_wait() {
+            if Instant::now() > deadline {
+                // Reaped by the runtime.
+                let _ = self.child.start_kill();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Whose processor time counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// That of the process.
+    Itself,
+    /// That of the process, of all that descend from it, and of those of them that have ended.
+    Family,
+}
+
+/// Processor time that a process, or its family, has taken since it began; none once it has ended.
+pub(crate) fn processor_time(process: ProcessId, of: Of) -> Duration {
+    // User and system time, and those of ended children.
+    let (processes, fields) = match of {
+        Of::Itself => (vec![process], 11..13),
+        Of::Family => (process.tree(), 11..15),
     };
-    // User and system time, in ticks of 10 ms on every Linux that Debian 12 runs on.
-    Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 10))
+    let ticks = |process: ProcessId| -> Option<u64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid)).ok()?;
+        // The name before may hold anything; what follows its last parenthesis does not.
+        let (_, numbers) = stat.rsplit_once(')')?;
+        let numbers: Vec<&str> = numbers.split_whitespace().collect();
+        numbers.get(fields.clone())?.iter().map(|number| number.parse::<u64>().ok()).sum()
+    };
+    let ticks: u64 = processes.into_iter().filter_map(ticks).sum();
+    // Of 10 ms on every Linux that Debian 12 runs on.
+    Duration::from_millis(ticks * 10)
 }
 
 /// Processor time that all programs of this machine have taken since it was started.
@@ -153,10 +215,10 @@ pub(crate) fn machine_time() -> anyhow::Result<Duration> {
     Ok(Duration::from_millis(busy * 10))
 }
 
-/// Resident memory, in MiB.
-pub(crate) fn memory_mib(pid: u32) -> anyhow::Result<f64> {
+/// One of the figures of `/proc/PID/status` about memory, such as `VmRSS` or `VmHWM`, in MiB.
+pub(crate) fn memory_mib(pid: u32, which: &str) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    let kib: u32 = line.trim().trim_end_matches(" kB").trim().parse()?;
-    Ok(f64::from(kib) / 1_024.0)
+    let kib =
+        status.lines().find_map(|line| line.strip_prefix(which)?.strip_prefix(':')?.strip_suffix(" kB"));
+    Ok(kib.with_context(|| format!("no {which}"))?.trim().parse::<f64>()? / 1_024.0)
 }

@@ -16,6 +16,7 @@ use ingest::source::simulator::{
 };
 use ingest::store::Store;
 use relay::{RelayConfig, RelayProgress, RelayState};
+use stack::{Service, Stack};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::watch;
@@ -23,8 +24,10 @@ use tokio_postgres::Client;
 use tokio_postgres::types::PgLsn;
 use tokio_util::sync::CancellationToken;
 
-use crate::libpq;
+use crate::accounting::{Account, Taken, medians};
+use crate::processes::memory_mib;
 use crate::report::Report;
+use crate::{Warm, libpq};
 
 /// The subcommand under which this program is the relay.
 pub(crate) const PROCESS: &str = "relay-process";
@@ -32,6 +35,9 @@ pub(crate) const PROCESS: &str = "relay-process";
 const RATE: f64 = 1_000.0;
 /// How long latency is taken; the relay reports on the last 10 to 20 s.
 const LATENCY_OVER: Duration = Duration::from_secs(20);
+/// The services that a relay works with.
+const SERVICES: [Service; 4] =
+    [Service::Postgres, Service::Zookeeper, Service::Kafka, Service::SchemaRegistry];
 /// How long one drain may take.
 const DEADLINE: Duration = Duration::from_secs(300);
 
@@ -46,17 +52,21 @@ struct Measured {
     /// From PostgreSQL's commit to Kafka's, in ms.
     p50_ms: f64,
     p99_ms: f64,
+    /// What the relay's drain took of the machine.
+    taken: Vec<Taken>,
 }
 
-pub(crate) async fn run(services: &Endpoints, events: u64, runs: usize) -> anyhow::Result<()> {
+pub(crate) async fn run(warm: &Warm, events: u64, runs: usize) -> anyhow::Result<()> {
     ensure!(runs > 0 && events > 0, "at least one run of one event is needed");
     let users = crate::ingestion::users()?;
     let mut all = Vec::with_capacity(runs);
     for run in 0..runs {
-        let body = async |endpoints: Endpoints| Box::pin(measure(&endpoints, &users, events, run)).await;
-        all.push(provision::in_scratch_namespace(services, body).await??);
+        let body = async |endpoints: Endpoints| {
+            Box::pin(measure(&warm.stack, &endpoints, &users, events, run)).await
+        };
+        all.push(provision::in_scratch_namespace(&warm.endpoints, body).await??);
     }
-    let mut report = Report::new("relay");
+    let mut report = Report::new("relay", SERVICES)?;
     println!("a backlog of {events} events in commits of 10,000, {runs} runs");
     let figures = |of: fn(&Measured) -> f64| all.iter().map(of).collect::<Vec<_>>();
     let ours = report.runs("relay into kafka, exactly once", "events/s", &mut figures(|run| run.ours));
@@ -65,10 +75,17 @@ pub(crate) async fn run(services: &Endpoints, events: u64, runs: usize) -> anyho
     report.runs("relay's largest resident memory", "MiB", &mut figures(|run| run.memory_mib));
     report.runs("latency at 1,000 events/s, p50", "ms", &mut figures(|run| run.p50_ms));
     report.runs("latency at 1,000 events/s, p99", "ms", &mut figures(|run| run.p99_ms));
+    report.parts("draining the backlog", medians(all.iter().map(|run| run.taken.as_slice())));
     report.end()
 }
 
-async fn measure(endpoints: &Endpoints, users: &[User], events: u64, run: usize) -> anyhow::Result<Measured> {
+async fn measure(
+    stack: &Stack,
+    endpoints: &Endpoints,
+    users: &[User],
+    events: u64,
+    run: usize,
+) -> anyhow::Result<Measured> {
     provision::apply(endpoints).await?;
     let client = provision::connect(&endpoints.pg_url).await?;
     let slot = format!("{}_peer", endpoints.namespace);
@@ -76,13 +93,14 @@ async fn measure(endpoints: &Endpoints, users: &[User], events: u64, run: usize)
         .execute("select pg_create_logical_replication_slot($1, 'pgoutput')", &[&slot])
         .await
         .context("the peer's slot cannot be created")?;
-    let measured = measure_with_slot(endpoints, &client, &slot, users, events, run).await;
+    let measured = measure_with_slot(stack, endpoints, &client, &slot, users, events, run).await;
     // A slot left behind would keep the server's log for ever.
     client.execute("select pg_drop_replication_slot($1)", &[&slot]).await.context("drop the peer's slot")?;
     measured
 }
 
 async fn measure_with_slot(
+    stack: &Stack,
     endpoints: &Endpoints,
     client: &Client,
     slot: &str,
@@ -101,8 +119,13 @@ async fn measure_with_slot(
         peer = drain_peer(endpoints, slot, end, events).await?;
     }
     let mut relay = Relay::start(endpoints, events)?;
+    let pid = relay.child.id().context("the relay has ended")?;
+    let services = SERVICES.into_iter();
+    let account = services.fold(Account::new(), |account, service| account.with_service(stack, service));
+    let account = account.with("relay", pid);
     let [seconds] = relay.figures("drained").await?;
-    let memory_mib = relay.largest_memory_mib()?;
+    let taken = account.taken(events as f64);
+    let memory_mib = memory_mib(pid, "VmHWM")?;
     let paced = RunConfig {
         seed: run as u64 + 1_000,
         events_per_s: RATE,
@@ -120,7 +143,7 @@ async fn measure_with_slot(
     if run % 2 == 1 {
         peer = drain_peer(endpoints, slot, end, events).await?;
     }
-    Ok(Measured { ours: events as f64 / seconds, peer, memory_mib, p50_ms, p99_ms })
+    Ok(Measured { ours: events as f64 / seconds, peer, memory_mib, p50_ms, p99_ms, taken })
 }
 
 /// Rows a second that `pg_recvlogical` receives of the same rows, in binary as the relay does.
@@ -172,13 +195,6 @@ impl Relay {
         ensure!(words.next() == Some(word), "the relay said {line:?}");
         let figures: Vec<f64> = words.map(str::parse).collect::<Result<_, _>>()?;
         figures.try_into().map_err(|_| anyhow::anyhow!("the relay said {line:?}"))
-    }
-
-    fn largest_memory_mib(&self) -> anyhow::Result<f64> {
-        let id = self.child.id().context("the relay has ended")?;
-        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-        let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
-        Ok(kib.context("no VmHWM")?.trim().parse::<f64>()? / 1_024.0)
     }
 
     /// Closes its input, at which it ends in good order.

@@ -13,14 +13,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use clap::Args;
 use contracts::endpoints::Endpoints;
-use stack::CONSOLE_MEMORY;
+use stack::{CONSOLE_MEMORY, ProcessId};
 use tokio_postgres::Client;
 
 use self::browser::{Stream, Visitor, crowd};
 use self::marked::Marking;
-use crate::percentile;
-use crate::processes::{Commands, drained, memory_mib, processor_time};
+use crate::accounting::Account;
+use crate::processes::{Commands, Of, drained, memory_mib, processor_time};
 use crate::report::Report;
+use crate::{Warm, percentile};
 
 /// How long the history may take to be worked off.
 const DRAINED: Duration = Duration::from_secs(600);
@@ -49,14 +50,14 @@ pub(crate) struct Options {
     minutes: u64,
 }
 
-pub(crate) async fn run(services: &Endpoints, options: Options) -> anyhow::Result<()> {
+pub(crate) async fn run(warm: &Warm, options: Options) -> anyhow::Result<()> {
     // The client wants a provider even for plain HTTP; the second one that installs it is refused.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let body = async |endpoints: Endpoints| Box::pin(measure(&endpoints, options)).await;
-    provision::in_scratch_namespace(services, body).await?
+    let body = async |endpoints: Endpoints| Box::pin(measure(warm, &endpoints, options)).await;
+    provision::in_scratch_namespace(&warm.endpoints, body).await?
 }
 
-async fn measure(endpoints: &Endpoints, options: Options) -> anyhow::Result<()> {
+async fn measure(warm: &Warm, endpoints: &Endpoints, options: Options) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let commands = Commands { endpoints, folder: folder.path() };
     let [relay, job] = commands.line().await?;
@@ -78,9 +79,19 @@ async fn measure(endpoints: &Endpoints, options: Options) -> anyhow::Result<()> 
         "http://{}",
         base.context("the console does not say where it listens")?.trim_end_matches('/')
     );
-    let report = Report::new("console");
-    let mut line = Line { commands: &commands, base, pid: console.pid()?, postgres, report };
+    let report = Report::new("console", warm.stack.services())?;
+    let pid = console.pid()?;
+    let process = ProcessId::of(pid.cast_signed()).context("the console has ended")?;
+    let mut line = Line { commands: &commands, base, pid, process, postgres, report };
+    let account = Account::of(&warm.stack)
+        .with("relay", relay.pid()?)
+        .with("supervisor", job.pid()?)
+        .with("simulator", simulator.pid()?)
+        .with("console", pid);
+    let stored_before = stored(&line.postgres).await?;
     line.measure(options).await?;
+    let events = stored(&line.postgres).await? - stored_before;
+    line.report.parts("with all readers and orders", account.taken(events));
 
     let mut sessions = Vec::new();
     let open = crowd(&commands, &line.base, &mut sessions, 50).await?;
@@ -98,8 +109,15 @@ struct Line<'a> {
     commands: &'a Commands<'a>,
     base: String,
     pid: u32,
+    process: ProcessId,
     postgres: Client,
     report: Report,
+}
+
+/// How many events are stored.
+async fn stored(postgres: &Client) -> anyhow::Result<f64> {
+    let stored: i64 = postgres.query_one("select count(*) from raw.events", &[]).await?.get(0);
+    Ok(stored as f64)
 }
 
 /// What a stretch of time came to.
@@ -116,13 +134,13 @@ impl Line<'_> {
     async fn measure(&mut self, options: Options) -> anyhow::Result<()> {
         let mut sessions = vec![Visitor::enter(self.commands, &self.base, "bench-0").await?];
         self.loaded(&sessions[0]).await?;
-        self.report.once("memory after the start, all days in memory", memory_mib(self.pid)?, "MiB", "<= 80");
+        self.report.once("memory after the start, all days in memory", self.memory_mib()?, "MiB", "<= 80");
         self.readers(&mut sessions, Duration::from_secs(options.seconds)).await?;
         self.pages(&sessions[0]).await?;
         self.orders(&sessions[0], options.orders).await?;
         self.search(&sessions[0]).await?;
         self.ledger(&sessions[0]).await?;
-        self.report.once("memory after searches", memory_mib(self.pid)?, "MiB", "<= 80");
+        self.report.once("memory after searches", self.memory_mib()?, "MiB", "<= 80");
         self.hours(&sessions[0], options.minutes).await
     }
 
@@ -172,15 +190,23 @@ impl Line<'_> {
         Ok(())
     }
 
+    fn processor(&self) -> Duration {
+        processor_time(self.process, Of::Itself)
+    }
+
+    fn memory_mib(&self) -> anyhow::Result<f64> {
+        memory_mib(self.pid, "VmRSS")
+    }
+
     /// What the console does over a stretch of time.
     async fn over(&self, time: Duration) -> anyhow::Result<Stretch> {
         // What closes or opens with the readers is over.
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let (told, processor, began) = (self.told().await?, processor_time(self.pid)?, Instant::now());
+        let (told, processor, began) = (self.told().await?, self.processor(), Instant::now());
         let from: chrono::DateTime<chrono::Utc> = self.postgres.query_one("select now()", &[]).await?.get(0);
         tokio::time::sleep(time).await;
         let (after, seconds) = (self.told().await?, began.elapsed().as_secs_f64());
-        let processor = processor_time(self.pid)?.checked_sub(processor).unwrap_or_default();
+        let processor = self.processor().saturating_sub(processor);
         let drawings = after[3] - told[3];
         let lag = "
             select coalesce(percentile_cont(0.5) within group (order by lag_p50_ms), 'NaN')
@@ -262,7 +288,7 @@ impl Line<'_> {
     async fn search(&mut self, visitor: &Visitor) -> anyhow::Result<()> {
         let topic = self.commands.endpoints.namespace.events_topic(1);
         let (mut scanned, mut took_ms, mut cursor) = (0.0, 0.0, None::<String>);
-        let before = memory_mib(self.pid)?;
+        let before = self.memory_mib()?;
         let mut largest = before;
         for _ in 0..10 {
             let mut path =
@@ -274,7 +300,7 @@ impl Line<'_> {
             let answer: serde_json::Value = serde_json::from_str(&text)?;
             scanned += answer["data"]["scanned"].as_f64().context("no `scanned`")?;
             took_ms += answer["data"]["took_ms"].as_f64().context("no `took_ms`")?;
-            largest = largest.max(memory_mib(self.pid)?);
+            largest = largest.max(self.memory_mib()?);
             cursor = answer["next"].as_str().map(str::to_owned);
             if cursor.is_none() || answer["data"]["stopped_by"] == "end" {
                 break;
@@ -302,16 +328,16 @@ impl Line<'_> {
             return Ok(());
         }
         let _page = visitor.watch("live").await?;
-        let first = memory_mib(self.pid)?;
+        let first = self.memory_mib()?;
         for minute in 1..=minutes {
             tokio::time::sleep(Duration::from_secs(60)).await;
             let topic = self.commands.endpoints.namespace.events_topic(1);
             let path = format!("/api/v1/topics/{topic}/messages?at=newest&where=item_name%20%3D%20nothing");
             visitor.ask(&path).await?;
-            println!("after {minute} min {:.1} MiB", memory_mib(self.pid)?);
+            println!("after {minute} min {:.1} MiB", self.memory_mib()?);
         }
-        let grown = (memory_mib(self.pid)? - first) / (minutes as f64 / 60.0);
-        self.report.once("memory at the end", memory_mib(self.pid)?, "MiB", "<= 80");
+        let grown = (self.memory_mib()? - first) / (minutes as f64 / 60.0);
+        self.report.once("memory at the end", self.memory_mib()?, "MiB", "<= 80");
         self.report.once("slope of memory", grown, "MiB/h", "<= 1");
         Ok(())
     }
