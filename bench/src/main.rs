@@ -15,6 +15,7 @@ mod marked_order;
 mod planning;
 mod processes;
 mod pyspark;
+mod recovery;
 mod relaying;
 mod report;
 mod sinking;
@@ -67,6 +68,9 @@ enum What {
     /// The highest rate of events that relay and job hold, against PySpark, and what twice that rate does to
     /// them. Takes an hour.
     Chain(chain::Options),
+    /// From kill -9 of Spark's executor, worker or Connect server until a fresh order can be read again, on a
+    /// stack of its own. Takes a quarter of an hour.
+    Recovery(recovery::Options),
     #[command(name = relaying::PROCESS, hide = true)]
     RelayProcess,
 }
@@ -119,6 +123,7 @@ async fn run(args: Bench) -> anyhow::Result<()> {
         }
         What::Sink => sinking::run(&warm().await?, args.events.unwrap_or(SUNK_ROWS), args.runs).await,
         What::Chain(options) => chain::run(&warm().await?, options).await,
+        What::Recovery(options) => recovery::run(options).await,
         What::RelayProcess => relaying::process(relayed).await,
     }
 }
