@@ -19,6 +19,7 @@ mod recovery;
 mod relaying;
 mod report;
 mod sinking;
+mod starting;
 mod tagged;
 mod watching;
 
@@ -71,6 +72,9 @@ enum What {
     /// From kill -9 of Spark's executor, worker or Connect server until a fresh order can be read again, on a
     /// stack of its own. Takes a quarter of an hour.
     Recovery(recovery::Options),
+    /// From the start of `storepulse run-job`, with every service stopped, to the first verified row; and the
+    /// memory of all services under load. On a stack of its own. Takes a quarter of an hour.
+    Start(starting::Options),
     #[command(name = relaying::PROCESS, hide = true)]
     RelayProcess,
 }
@@ -124,6 +128,7 @@ async fn run(args: Bench) -> anyhow::Result<()> {
         What::Sink => sinking::run(&warm().await?, args.events.unwrap_or(SUNK_ROWS), args.runs).await,
         What::Chain(options) => chain::run(&warm().await?, options).await,
         What::Recovery(options) => recovery::run(options).await,
+        What::Start(options) => starting::run(options, args.runs).await,
         What::RelayProcess => relaying::process(relayed).await,
     }
 }
