@@ -18,7 +18,7 @@ STOREPULSE := target/debug/storepulse
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  make bench takes ONLY=\"ingestion relay collector latency plan sink chain\""
+	@echo "  make bench takes ONLY=\"ingestion relay collector latency\"; there are also plan, sink, chain, recovery, start, attack and console"
 	@echo "  make chaos takes ROUNDS=25, SEED=<a new one>, RATE=300 (events/s)"
 	@echo "  make run-job takes DURATION=60s (or forever), RATE=500 (events/s), SEED=1, USERS=2000, USERS_SOURCE=auto|api|simulated"
 
