@@ -117,10 +117,13 @@ async fn start(apart: &Apart, endpoints: &Endpoints, options: Options, run: usiz
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut largest_bytes = 0;
-    while simulates.elapsed() + LOOK < Duration::from_secs(seconds) {
+    loop {
         look.tick().await;
         let services: u64 = apart.status().await?.iter().map(|service| service.memory_bytes).sum();
         largest_bytes = largest_bytes.max(services + command_process.memory_bytes());
+        if simulates.elapsed() + LOOK >= Duration::from_secs(seconds) {
+            break;
+        }
     }
     let taken = account.taken(f64::from(rate) * simulates.elapsed().as_secs_f64());
     command.says(VERIFIES).await?;
