@@ -18,6 +18,7 @@ use contracts::endpoints::Endpoints;
 use self::line::Line;
 use self::peer::Peer;
 use self::step::Step;
+use crate::Warm;
 use crate::planning::all_is_counted;
 use crate::processes::Commands;
 use crate::report::Report;
@@ -53,16 +54,16 @@ pub(crate) struct Options {
     alone: bool,
 }
 
-pub(crate) async fn run(services: &Endpoints, options: Options) -> anyhow::Result<()> {
+pub(crate) async fn run(warm: &Warm, options: Options) -> anyhow::Result<()> {
     ensure!(!options.rates.is_empty() && options.rates.is_sorted(), "--rates must rise");
     ensure!(options.step >= 10 && options.double >= 10, "--step and --double must be 10 s at least");
-    let mut report = Report::new("chain");
+    let mut report = Report::new("chain", warm.stack.services())?;
     let body = async |endpoints: Endpoints| Box::pin(of_line(&endpoints, &options, &mut report)).await;
-    let ours = provision::in_scratch_namespace(services, body).await??;
+    let ours = provision::in_scratch_namespace(&warm.endpoints, body).await??;
     let mut compared = Ok(());
     if !options.alone {
         let body = async |endpoints: Endpoints| Box::pin(of_peer(&endpoints, &options, &mut report)).await;
-        match provision::in_scratch_namespace(services, body).await {
+        match provision::in_scratch_namespace(&warm.endpoints, body).await {
             Ok(Ok(peer)) if peer > 0 => {
                 report.once("ratio of the highest rates held", f64::from(ours) / f64::from(peer), "", "");
             }

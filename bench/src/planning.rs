@@ -15,6 +15,7 @@ use jobs::measured::{Measured, Part};
 use jobs::spark::SHUFFLE_PARTITIONS;
 
 use self::peer::Peer;
+use crate::Warm;
 use crate::filling::fill;
 use crate::report::Report;
 
@@ -35,18 +36,22 @@ pub(crate) struct Options {
     alone: bool,
 }
 
-pub(crate) async fn run(
-    services: &Endpoints,
-    events: u64,
-    runs: usize,
-    options: Options,
-) -> anyhow::Result<()> {
+pub(crate) async fn run(warm: &Warm, events: u64, runs: usize, options: Options) -> anyhow::Result<()> {
     ensure!(runs > 0 && events > 0, "at least one run of one event is needed");
-    let body = async |endpoints: Endpoints| Box::pin(measure(&endpoints, events, runs, !options.alone)).await;
-    provision::in_scratch_namespace(services, body).await?
+    let report = Report::new("plan", warm.stack.services())?;
+    let body = async |endpoints: Endpoints| {
+        Box::pin(measure(&endpoints, events, runs, !options.alone, report)).await
+    };
+    provision::in_scratch_namespace(&warm.endpoints, body).await?
 }
 
-async fn measure(endpoints: &Endpoints, events: u64, runs: usize, with_peer: bool) -> anyhow::Result<()> {
+async fn measure(
+    endpoints: &Endpoints,
+    events: u64,
+    runs: usize,
+    with_peer: bool,
+    mut report: Report,
+) -> anyhow::Result<()> {
     let assigned = fill(endpoints, events).await?;
     let measured = Measured::connect(endpoints, &assigned).await?;
     let mut peer = if with_peer { Some(Peer::start(endpoints, &assigned).await?) } else { None };
@@ -73,7 +78,6 @@ async fn measure(endpoints: &Endpoints, events: u64, runs: usize, with_peer: boo
     }
     all_is_counted(endpoints, events).await?;
 
-    let mut report = Report::new("plan");
     let limits = ["", "", "", "", ">= 60,000"];
     for (((_, what), seconds), limit) in PARTS.iter().zip(&seconds).zip(limits) {
         let mut rates: Vec<f64> = seconds.iter().map(|seconds| events as f64 / seconds).collect();

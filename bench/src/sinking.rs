@@ -18,6 +18,7 @@ use scylla::value::{CqlDate, Row};
 
 use self::driver::Driver;
 use self::rows::{MINUTE_ROWS, Rows};
+use crate::Warm;
 use crate::report::Report;
 
 /// Rows of the turns before those that are measured: an hour of them, which both sides must have written
@@ -41,13 +42,14 @@ const WRITERS: [(Writer, &str); 4] = [
     (Writer::Nobody, "rows made by spark, written by nobody"),
 ];
 
-pub(crate) async fn run(services: &Endpoints, rows: u64, runs: usize) -> anyhow::Result<()> {
+pub(crate) async fn run(warm: &Warm, rows: u64, runs: usize) -> anyhow::Result<()> {
     ensure!(runs > 0 && rows > 0, "at least one run of one row is needed");
-    let body = async |endpoints: Endpoints| Box::pin(measure(&endpoints, rows, runs)).await;
-    provision::in_scratch_namespace(services, body).await?
+    let report = Report::new("sink", warm.stack.services())?;
+    let body = async |endpoints: Endpoints| Box::pin(measure(&endpoints, rows, runs, report)).await;
+    provision::in_scratch_namespace(&warm.endpoints, body).await?
 }
 
-async fn measure(endpoints: &Endpoints, count: u64, runs: usize) -> anyhow::Result<()> {
+async fn measure(endpoints: &Endpoints, count: u64, runs: usize, mut report: Report) -> anyhow::Result<()> {
     let assigned = provision::apply(endpoints).await?.assigned;
     let measured = Measured::connect(endpoints, &assigned).await?;
     let session = provision::connect_cassandra(&endpoints.cassandra_contact_points).await?;
@@ -87,7 +89,6 @@ async fn measure(endpoints: &Endpoints, count: u64, runs: usize) -> anyhow::Resu
         }
     }
     println!("{count} rows of {} tables a run, {runs} runs and one that is not counted", GROUPINGS.len());
-    let mut report = Report::new("sink");
     let mut medians = [0.0; WRITERS.len()];
     for ((median, (_, what)), rates) in medians.iter_mut().zip(WRITERS).zip(&mut rates) {
         *median = report.runs(what, "rows/s", rates);
