@@ -87,7 +87,8 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let attacked_account = account()?;
     let attacked = collector.honest(&honest, Duration::from_secs(options.attack_s)).await?;
     let attacked_p99_ms = attacked.tell("under attack", &mut report);
-    report.parts("under attack", attacked_account.taken(attacked.acknowledged.len() as f64));
+    report
+        .parts("under attack, per honest event", attacked_account.taken(attacked.acknowledged.len() as f64));
     drop(attacks);
     println!("{attempts:?}");
     report.once("largest memory, under attack", memory_mib(collector.pid()?, "VmHWM")?, "MiB", "< 128");

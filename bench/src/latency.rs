@@ -21,6 +21,7 @@ use crate::accounting::Account;
 use crate::percentile;
 use crate::processes::{Commands, drained, machine_time};
 use crate::report::Report;
+use crate::scratch::in_scratch_namespace;
 use crate::tagged::{Reader, Tagged};
 
 /// How long one order may take to be readable.
@@ -49,7 +50,7 @@ pub(crate) struct Options {
 pub(crate) async fn run(warm: &Warm, options: Options) -> anyhow::Result<()> {
     ensure!(options.tagged > 0.0 && options.seconds > 0, "at least one tagged order is needed");
     let body = async |endpoints: Endpoints| Box::pin(measure(warm, &endpoints, &options)).await;
-    provision::in_scratch_namespace(&warm.endpoints, body).await?
+    in_scratch_namespace(&warm.endpoints, body).await
 }
 
 async fn measure(warm: &Warm, endpoints: &Endpoints, options: &Options) -> anyhow::Result<()> {

@@ -18,6 +18,7 @@ mod pyspark;
 mod recovery;
 mod relaying;
 mod report;
+mod scratch;
 mod sinking;
 mod starting;
 mod tagged;
@@ -26,10 +27,10 @@ mod watching;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crate::scratch::Interrupted;
 use clap::{Parser, Subcommand};
 use contracts::endpoints::Endpoints;
 use stack::{PlainText, Stack};
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Measures parts of Storepulse against a limit or a peer, in the same run.
 #[derive(Parser)]
@@ -98,16 +99,32 @@ const INTERRUPTED: u8 = 130;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let args = Bench::parse();
-    tokio::select! {
-        done = Box::pin(run(args)) => done.map(|()| ExitCode::SUCCESS),
-        // What runs is dropped, which ends the processes and the stack that it had started.
-        interrupted = interrupted() => {
-            interrupted?;
-            eprintln!("stopped, with all that was started");
-            Ok(ExitCode::from(INTERRUPTED))
+    let (args, mut asked) = (Bench::parse(), false);
+    let mut run = Box::pin(run(args));
+    loop {
+        tokio::select! {
+            done = &mut run => {
+                return match done {
+                    Err(error) if error.is::<Interrupted>() => Ok(stopped()),
+                    done => done.map(|()| ExitCode::SUCCESS),
+                };
+            }
+            signal = scratch::interrupted() => {
+                signal?;
+                if scratch::answers_signals() && !std::mem::replace(&mut asked, true) {
+                    eprintln!("stopping; repeat the signal to stop at once");
+                } else {
+                    // What runs is dropped, which ends the processes and the stack that it had started.
+                    return Ok(stopped());
+                }
+            }
         }
     }
+}
+
+fn stopped() -> ExitCode {
+    eprintln!("stopped");
+    ExitCode::from(INTERRUPTED)
 }
 
 async fn run(args: Bench) -> anyhow::Result<()> {
@@ -131,18 +148,6 @@ async fn run(args: Bench) -> anyhow::Result<()> {
         What::Start(options) => starting::run(options, args.runs).await,
         What::RelayProcess => relaying::process(relayed).await,
     }
-}
-
-/// The first signal that asks to end.
-async fn interrupted() -> anyhow::Result<()> {
-    let [mut interrupt, mut terminate, mut hangup] =
-        [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?];
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
-    }
-    Ok(())
 }
 
 /// The warm stack, and where its services are.

@@ -1,6 +1,7 @@
 //! The programs of `bench/peer`: the same work as it is usually done from Python.
 
 use anyhow::{Context, ensure};
+use stack::{Checkout, Service, Silent};
 use tokio::process::Command;
 
 /// Runs one of them in its environment.
@@ -13,9 +14,10 @@ pub(crate) async fn install() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One of them, which ends with this program.
-pub(crate) fn program(name: &str) -> Command {
+/// One of them, which ends with this program. Those that are Spark's run by the Spark and Java of the stack.
+pub(crate) fn program(name: &str) -> anyhow::Result<Command> {
+    let tools = stack::install(&Checkout::find()?, &[Service::SparkConnect], &Silent)?;
     let mut command = Command::new(RUN);
-    command.arg(name).kill_on_drop(true);
-    command
+    command.arg(name).envs(tools.spark_variables()).kill_on_drop(true);
+    Ok(command)
 }

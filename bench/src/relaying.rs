@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::accounting::{Account, Taken, medians};
 use crate::processes::memory_mib;
 use crate::report::Report;
+use crate::scratch::in_scratch_namespace;
 use crate::{Warm, libpq};
 
 /// The subcommand under which this program is the relay.
@@ -64,7 +65,7 @@ pub(crate) async fn run(warm: &Warm, events: u64, runs: usize) -> anyhow::Result
         let body = async |endpoints: Endpoints| {
             Box::pin(measure(&warm.stack, &endpoints, &users, events, run)).await
         };
-        all.push(provision::in_scratch_namespace(&warm.endpoints, body).await??);
+        all.push(in_scratch_namespace(&warm.endpoints, body).await?);
     }
     let mut report = Report::new("relay", SERVICES)?;
     println!("a backlog of {events} events in commits of 10,000, {runs} runs");

@@ -20,6 +20,7 @@ use self::driver::Driver;
 use self::rows::{MINUTE_ROWS, Rows};
 use crate::Warm;
 use crate::report::Report;
+use crate::scratch::in_scratch_namespace;
 
 /// Rows of the turns before those that are measured: an hour of them, which both sides must have written
 /// alike.
@@ -46,7 +47,7 @@ pub(crate) async fn run(warm: &Warm, rows: u64, runs: usize) -> anyhow::Result<(
     ensure!(runs > 0 && rows > 0, "at least one run of one row is needed");
     let report = Report::new("sink", warm.stack.services())?;
     let body = async |endpoints: Endpoints| Box::pin(measure(&endpoints, rows, runs, report)).await;
-    provision::in_scratch_namespace(&warm.endpoints, body).await?
+    in_scratch_namespace(&warm.endpoints, body).await
 }
 
 async fn measure(endpoints: &Endpoints, count: u64, runs: usize, mut report: Report) -> anyhow::Result<()> {

@@ -15,7 +15,7 @@ use chrono::Utc;
 use clap::Args;
 use contracts::endpoints::Endpoints;
 use ingest::store::Store;
-use stack::{Apart, PlainText, ProcessId};
+use stack::{Apart, Checkout, PlainText, ProcessId, Service};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::accounting::{Account, Taken, medians};
@@ -61,6 +61,9 @@ struct Start {
 
 pub(crate) async fn run(options: Options, runs: usize) -> anyhow::Result<()> {
     ensure!(runs > 0, "at least one run is needed");
+    // An installation is no part of a start.
+    let install = || stack::install(&Checkout::find()?, &Service::ALL, &PlainText);
+    tokio::task::spawn_blocking(install).await??;
     let apart = stack::apart(storepulse()?)?;
     let endpoints = Endpoints::from_variables(&apart.env()?)?;
     let mut report = Report::new("start", apart.services())?;
@@ -92,7 +95,8 @@ async fn start(apart: &Apart, endpoints: &Endpoints, options: Options, run: usiz
     let commands = Commands { endpoints, folder: folder.path() };
     let Options { rate, seconds } = options;
     // Another seed each time: the same one would begin with the same events.
-    let words = format!("run-job --duration {seconds}s --rate {rate} --seed {}", run + 1);
+    let words =
+        format!("run-job --users-source simulated --duration {seconds}s --rate {rate} --seed {}", run + 1);
     let checkout = apart.checkout().display().to_string();
     let began = Instant::now();
     let mut command = commands.start_with(&words, &[("STOREPULSE_CHECKOUT", checkout.as_str())])?;

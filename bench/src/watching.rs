@@ -21,6 +21,7 @@ use self::marked::Marking;
 use crate::accounting::Account;
 use crate::processes::{Commands, Of, drained, memory_mib, processor_time};
 use crate::report::Report;
+use crate::scratch::in_scratch_namespace;
 use crate::{Warm, percentile};
 
 /// How long the history may take to be worked off.
@@ -54,7 +55,7 @@ pub(crate) async fn run(warm: &Warm, options: Options) -> anyhow::Result<()> {
     // The client wants a provider even for plain HTTP; the second one that installs it is refused.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let body = async |endpoints: Endpoints| Box::pin(measure(warm, &endpoints, options)).await;
-    provision::in_scratch_namespace(&warm.endpoints, body).await?
+    in_scratch_namespace(&warm.endpoints, body).await
 }
 
 async fn measure(warm: &Warm, endpoints: &Endpoints, options: Options) -> anyhow::Result<()> {

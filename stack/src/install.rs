@@ -57,6 +57,11 @@ impl Tools {
     pub fn airflow_python(&self) -> PathBuf {
         self.airflow.join("bin/python")
     }
+
+    /// Spark's home, and the Java that runs it, by the names of their variables.
+    pub fn spark_variables(&self) -> [(&'static str, &Path); 2] {
+        [("SPARK_HOME", &self.spark_home), ("JAVA_HOME", &self.java_home)]
+    }
 }
 
 /// Installs what the services need; quick when nothing is to do. Blocks.
@@ -145,6 +150,17 @@ impl Installer<'_> {
         what: &str,
         fill: impl FnOnce(&Self, &Path) -> Result<(), StackError>,
     ) -> Result<PathBuf, StackError> {
+        self.once_in(INSTALL_MIB, name, what, fill)
+    }
+
+    /// The same, where that takes so much of the disk.
+    fn once_in(
+        &mut self,
+        needed_mib: u64,
+        name: &str,
+        what: &str,
+        fill: impl FnOnce(&Self, &Path) -> Result<(), StackError>,
+    ) -> Result<PathBuf, StackError> {
         let folder = self.checkout.tools().join(name);
         if folder.is_dir() {
             return Ok(folder);
@@ -154,7 +170,7 @@ impl Installer<'_> {
         if folder.is_dir() {
             return Ok(folder);
         }
-        layout::check_room(&folder, INSTALL_MIB)?;
+        layout::check_room(&folder, needed_mib)?;
         self.progress.event(Event::Installing(what.to_owned()));
         let start = Instant::now();
         let partial = self.checkout.tools().join(format!(".partial-{name}"));

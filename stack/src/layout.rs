@@ -75,8 +75,10 @@ impl Checkout {
         self.root.join("spark")
     }
 
+    /// Where it lies itself, also where checkouts share one by a link: what is installed names its own place.
     pub(crate) fn tools(&self) -> PathBuf {
-        self.root.join(TOOLS)
+        let tools = self.root.join(TOOLS);
+        tools.canonicalize().unwrap_or(tools)
     }
 
     /// The folder that holds all stacks. PostgreSQL refuses to run as root, so under root its account must be
@@ -166,7 +168,11 @@ impl Home {
 }
 
 /// Fails when a folder's file system has less than this free.
-pub(crate) fn check_room(folder: &Path, needed_mib: u64) -> Result<(), StackError> {
+/// Whether the disk of a folder has room for so much.
+///
+/// # Errors
+/// When it has not, or cannot be asked.
+pub fn check_room(folder: &Path, needed_mib: u64) -> Result<(), StackError> {
     let existing = folder.ancestors().find(|part| part.is_dir()).unwrap_or(Path::new("/"));
     let stats = statvfs(existing).doing(|| format!("read the free space of {}", existing.display()))?;
     let available_mib = stats.blocks_available() * stats.fragment_size() / (1024 * 1024);

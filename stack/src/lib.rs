@@ -47,7 +47,7 @@ pub use error::StackError;
 pub use fixture::{Apart, Isolated, apart, isolated, shared, until};
 pub use install::{Tools, install};
 pub use launch::CONSOLE_MEMORY;
-pub use layout::Checkout;
+pub use layout::{Checkout, check_room};
 pub use nix::sys::signal::Signal;
 pub use ports::Ports;
 pub use process::ProcessId;

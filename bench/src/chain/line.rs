@@ -10,7 +10,7 @@ use jobs::plans::CUBE_QUERY;
 use jobs::progress::JobProgress;
 use tokio_postgres::Client;
 
-use super::step::{Sample, Step};
+use super::step::{Sample, Step, offered_s};
 use super::{LOOK, Offered, READ, committed};
 use crate::processes::Commands;
 
@@ -30,12 +30,12 @@ impl<'a> Line<'a> {
     }
 
     /// Records that the slowest of the queries beside the cube has read since then, of those that read
-    /// events.
+    /// events: none, if it has ended no micro-batch.
     async fn least_beside(&self, since: DateTime<Utc>) -> anyhow::Result<i64> {
         let least = "
             select coalesce(min(read), 0)::bigint from
-                (select sum(rows_in) as read from ops.job_batch
-                 where started_at >= $1 and query not in ('cube', 'registrations') group by query) as beside";
+                (select coalesce(sum(rows_in) filter (where started_at >= $1), 0) as read from ops.job_batch
+                 where query not in ('cube', 'registrations') group by query) as beside";
         Ok(self.postgres.query_one(least, &[&since]).await?.get(0))
     }
 
@@ -90,7 +90,7 @@ impl Offered for Line<'_> {
         self.read().await?;
         let restarts = self.progress().await?.restarts.saturating_sub(restarts);
         let least_beside_per_s = Some(least_beside as f64 / took_s);
-        let step = Step::of(&samples, committed as f64 / took_s);
+        let step = Step::of(&samples, committed as f64 / offered_s(seconds, took_s));
         Ok(Step { least_beside_per_s, restarts, ..step })
     }
 }

@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use serde::Deserialize;
 use tokio::process::Child;
 
-use super::step::{Sample, Step};
+use super::step::{Sample, Step, offered_s};
 use super::{LOOK, Offered, READ, committed};
 use crate::pyspark;
 
@@ -52,7 +52,7 @@ impl Peer {
         let (output, checkpoints) = (folder.join("job"), folder.join("checkpoints"));
         std::fs::create_dir(&checkpoints)?;
         let errors = File::create(folder.join("errors"))?;
-        let job = pyspark::program("job")
+        let job = pyspark::program("job")?
             .args([&brokers, &topic, &endpoints.cassandra_contact_points])
             .arg(endpoints.namespace.keyspace())
             .arg(checkpoints)
@@ -97,7 +97,7 @@ impl Peer {
 impl Offered for Peer {
     async fn step(&mut self, rate: u32, seconds: u64) -> anyhow::Result<Step> {
         let began = Instant::now();
-        let mut producer = pyspark::program("produce");
+        let mut producer = pyspark::program("produce")?;
         producer.args([&self.brokers, &self.topic, &rate.to_string(), &seconds.to_string()]);
         let mut producer = Box::pin(producer.output());
         let mut looks = tokio::time::interval(LOOK);
@@ -122,6 +122,6 @@ impl Offered for Peer {
             ensure!(Instant::now() < deadline, "the peer has not read all events after {READ:?}");
             tokio::time::sleep(LOOK).await;
         }
-        Ok(Step::of(&samples, committed as f64 / took_s))
+        Ok(Step::of(&samples, committed as f64 / offered_s(seconds, took_s)))
     }
 }

@@ -31,6 +31,13 @@ pub(super) struct Step {
     pub(super) over_s: f64,
 }
 
+/// Over how many seconds events were offered. That a program starts and ends takes a moment more, which is
+/// no lower rate.
+pub(super) fn offered_s(seconds: u64, took_s: f64) -> f64 {
+    let seconds = seconds as f64;
+    if took_s < seconds * 1.05 + 2.0 { seconds } else { took_s }
+}
+
 impl Step {
     pub(super) fn of(samples: &[Sample], offered_per_s: f64) -> Self {
         let end_s = samples.last().map_or(0.0, |sample| sample.at_s);

@@ -3,9 +3,10 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use contracts::endpoints::Endpoints;
 use contracts::topics::{Assigned, event_schema};
+use tempfile::NamedTempFile;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
@@ -18,30 +19,35 @@ pub(super) struct Peer {
     child: Child,
     asked: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
+    /// What it prints besides.
+    errors: NamedTempFile,
 }
 
 impl Peer {
     pub(super) async fn start(endpoints: &Endpoints, assigned: &Assigned) -> anyhow::Result<Self> {
         pyspark::install().await?;
-        let mut child = pyspark::program("plan")
+        let errors = NamedTempFile::new()?;
+        let mut child = pyspark::program("plan")?
             .arg(&endpoints.kafka_brokers)
             .arg(endpoints.namespace.events_topic(assigned.generation))
             .arg(event_schema().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Spark's warnings; how it ended is said by what it did not print.
-            .stderr(Stdio::null())
+            .stderr(errors.reopen()?)
             .spawn()?;
         let asked = child.stdin.take().context("the peer has no input")?;
         let lines = BufReader::new(child.stdout.take().context("the peer has no output")?).lines();
-        Ok(Self { child, asked, lines })
+        Ok(Self { child, asked, lines, errors })
     }
 
     /// How long all groupings take, in s.
     pub(super) async fn turn(&mut self) -> anyhow::Result<f64> {
         self.asked.write_all(b"\n").await?;
         let line = tokio::time::timeout(TURN, self.lines.next_line()).await.context("the peer hangs")??;
-        Ok(line.context("the peer ended")?.parse()?)
+        let Some(line) = line else {
+            bail!("the peer ended: {}", std::fs::read_to_string(self.errors.path())?);
+        };
+        Ok(line.parse()?)
     }
 
     /// Closes its input, at which it ends.

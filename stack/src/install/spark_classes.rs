@@ -9,43 +9,64 @@ use std::process::Command;
 
 use crate::error::{Doing, StackError};
 use crate::install::{CHECKED, Installer, digest, run};
+use crate::progress::Event;
 use crate::state;
 
 const ARCHIVE: &str = "spark.jsa";
+/// Why there is none. It lies in its place, so that not every start tries again.
+const REASON: &str = "why-there-is-none";
 /// In `spark/`: runs what a server and its executors run.
 const REHEARSAL: &str = "org.storepulse.spark.archive.Rehearsal";
+/// The archive, and what the rehearsal writes meanwhile.
+const NEEDED_MIB: u64 = 500;
 
-/// Makes the archive of a home; there is none where the JVM has none of its own classes to build upon.
+/// Makes the archive of a home. There is none where that fails, or where the JVM has none of its own classes
+/// to build upon: Spark runs without it, too.
 pub(super) fn install(
     installer: &mut Installer<'_>,
     spark_home: &Path,
 ) -> Result<Option<PathBuf>, StackError> {
     let release = installer.java_home.join("release");
-    let name = digest(&[&release], &format!("{} {CHECKED}", spark_home.display()))?;
-    let folder = installer.once(
-        &format!("spark-classes-{name}"),
-        "archiving the classes that Spark loads",
-        |installer, to| {
-            let tmp = to.join("tmp");
-            fs::create_dir(&tmp).doing(|| format!("create {}", tmp.display()))?;
-            run(Command::new(spark_home.join("bin/spark-submit"))
-                .args(["--master", "local[2]", "--driver-memory", "1g", "--driver-java-options"])
-                .arg(format!(
-                    "-XX:ArchiveClassesAtExit={} -XX:TieredStopAtLevel=1 -Djava.io.tmpdir={} \
-                     -Xlog:cds=error -Xlog:cds+dynamic=error",
-                    to.join(ARCHIVE).display(),
-                    tmp.display()
-                ))
-                .args(["--class", REHEARSAL, "spark-internal"])
-                .current_dir(&tmp)
-                .env("JAVA_HOME", &installer.java_home)
-                .env("SPARK_HOME", spark_home)
-                .env_remove("SPARK_CONF_DIR")
-                .env("SPARK_LOCAL_IP", "127.0.0.1")
-                .env("SPARK_LOCAL_DIRS", &tmp)
-                .env("STOREPULSE_CONNECT_SECRET", state::secret()))?;
-            fs::remove_dir_all(&tmp).doing(|| format!("remove {}", tmp.display()))
-        },
-    )?;
+    let name =
+        format!("spark-classes-{}", digest(&[&release], &format!("{} {CHECKED}", spark_home.display()))?);
+    let place = installer.checkout.tools().join(&name);
+    let what = "archiving the classes that Spark loads";
+    let folder = installer.once_in(NEEDED_MIB, &name, what, |installer, to| {
+        let tmp = to.join("tmp");
+        fs::create_dir(&tmp).doing(|| format!("create {}", tmp.display()))?;
+        if let Err(error) = run(&mut rehearsal(spark_home, &installer.java_home, &to.join(ARCHIVE), &tmp)) {
+            let why = to.join(REASON);
+            fs::write(&why, error.to_string()).doing(|| format!("write {}", why.display()))?;
+            installer.progress.event(Event::Note(format!(
+                "Spark will start without an archive of its classes; {} says why. Remove that folder to try again",
+                place.join(REASON).display()
+            )));
+        }
+        fs::remove_dir_all(&tmp).doing(|| format!("remove {}", tmp.display()))
+    })?;
     Ok(Some(folder.join(ARCHIVE)).filter(|archive| archive.is_file()))
+}
+
+/// Nothing of a shell is handed on: it may have settings for another Spark.
+fn rehearsal(spark_home: &Path, java_home: &Path, archive: &Path, tmp: &Path) -> Command {
+    let mut command = Command::new(spark_home.join("bin/spark-submit"));
+    command
+        .args(["--master", "local[2]", "--driver-memory", "1g", "--driver-java-options"])
+        .arg(format!(
+            "-XX:ArchiveClassesAtExit={} -XX:TieredStopAtLevel=1 -Djava.io.tmpdir={} \
+             -Xlog:cds=error -Xlog:cds+dynamic=error",
+            archive.display(),
+            tmp.display()
+        ))
+        .args(["--class", REHEARSAL, "spark-internal"])
+        .current_dir(tmp)
+        .env_clear()
+        .envs(["PATH", "LANG"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+        .env("TZ", "UTC")
+        .env("JAVA_HOME", java_home)
+        .env("SPARK_HOME", spark_home)
+        .env("SPARK_LOCAL_IP", "127.0.0.1")
+        .env("SPARK_LOCAL_DIRS", tmp)
+        .env("STOREPULSE_CONNECT_SECRET", state::secret());
+    command
 }

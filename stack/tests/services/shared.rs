@@ -60,6 +60,17 @@ async fn the_driver_has_an_executor() {
     stack::until("an executor", Duration::from_secs(60), has_one).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn every_jvm_of_spark_maps_the_archive_of_classes() {
+    let stack = stack::shared(Arc::new(Silent)).await.unwrap();
+    for service in [Service::SparkMaster, Service::SparkWorker, Service::SparkConnect] {
+        let pid = stack.process(service).unwrap().pid;
+        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+        // A JVM for which the archive does not fit starts without it, and says nothing.
+        assert!(maps.contains("/spark.jsa"), "{service}: {maps}");
+    }
+}
+
 async fn http(port: u16, method: &str, path: &str, body: &str) -> String {
     let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let length = body.len();

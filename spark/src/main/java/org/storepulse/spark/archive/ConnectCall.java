@@ -2,6 +2,7 @@ package org.storepulse.spark.archive;
 
 import java.util.Iterator;
 import java.util.UUID;
+import java.util.concurrent.TimeUnit;
 import org.apache.spark.connect.proto.ExecutePlanRequest;
 import org.apache.spark.connect.proto.ExecutePlanResponse;
 import org.apache.spark.connect.proto.Plan;
@@ -30,6 +31,7 @@ final class ConnectCall {
       secret.put(SECRET, System.getenv(SecretInterceptor.ENVIRONMENT_VARIABLE));
       Iterator<ExecutePlanResponse> answers =
           SparkConnectServiceGrpc.newBlockingStub(channel)
+              .withDeadlineAfter(60, TimeUnit.SECONDS)
               .withInterceptors(MetadataUtils.newAttachHeadersInterceptor(secret))
               .executePlan(request("select b, count(*) as n from range(10) lateral view explode(array(id)) as b group by b"));
       while (answers.hasNext()) {
