@@ -67,6 +67,13 @@ fn of_order(told: &Value, record: Mapped, body: &[u8], head: &Head<'_>) -> Deliv
     let (Some(created_at), Some(as_of)) = (created_at, instant(&told["updated_at"]).or(created_at)) else {
         return Delivery::refused(record, body, Reason::InvalidField, "created_at", "it is no time");
     };
+    // A webhook may leave fields out: what is not told is not nothing.
+    let is_told = told["refunds"].is_null() || told["refunds"].is_array();
+    if let Some(field) =
+        [("line_items", told["line_items"].is_array()), ("refunds", is_told)].into_iter().find(|told| !told.1)
+    {
+        return Delivery::refused(record, body, Reason::InvalidField, field.0, "it is no list");
+    }
     let common = common(told, record, &order_id);
     let refunds = list(&told["refunds"]);
     let mut refunded: BTreeMap<String, i64> = BTreeMap::new();

@@ -1,4 +1,10 @@
+use chrono::Utc;
+use contracts::Reason;
+use serde_json::{Value, json};
+
 use super::*;
+use crate::item::Item;
+use crate::record::SenderRecord as _;
 
 #[test]
 fn a_signature_is_of_the_secret_and_of_every_byte() {
@@ -48,4 +54,55 @@ fn a_name_is_of_one_shop_system() {
     let two =
         Hooks::parse("shop shopify long-secret\nshop shopify another-secret\nwoo woocommerce long-secret");
     assert_eq!(two.unwrap().of(System::Shopify, "shop").len(), 2);
+}
+
+fn told(system: System, topic: &str, order: &Value) -> Delivery {
+    let head = Head { at: Utc::now(), shop: "shop", topic, id: None, triggered_at: None };
+    system.translate(order.to_string().as_bytes(), &head)
+}
+
+/// An order as a shop system tells it, with one line that costs so much.
+fn order(system: System, total: &str) -> Value {
+    let line = match system {
+        System::Shopify => json!({ "id": 1, "product_id": 7, "title": "x", "price": total, "quantity": 1 }),
+        System::Woocommerce => {
+            json!({ "id": 1, "product_id": 7, "name": "x", "total": total, "total_tax": "0", "quantity": 1 })
+        }
+    };
+    let mut order = json!({ "id": 9, "currency": "EUR", "line_items": [line], "refunds": [] });
+    for field in ["created_at", "date_created_gmt"] {
+        order[field] = "2026-03-01T12:00:00Z".into();
+    }
+    order["status"] = "processing".into();
+    order
+}
+
+/// A webhook may be told to leave fields out: an order without lines would be one of which nothing is sold.
+#[test]
+fn an_order_that_does_not_list_its_lines_is_refused_by_name() {
+    let odd = [None, Some(Value::Null), Some(json!({})), Some(json!("[]"))];
+    for (system, topic) in [(System::Shopify, "orders/updated"), (System::Woocommerce, "order.updated")] {
+        let mut cases: Vec<(&str, Option<Value>)> =
+            odd.iter().map(|value| ("line_items", value.clone())).collect();
+        if system == System::Shopify {
+            cases.extend([("refunds", Some(json!({}))), ("refunds", Some(json!("[]")))]);
+        }
+        for (field, value) in cases {
+            let mut order = order(system, "1.00");
+            match value {
+                Some(value) => order[field] = value,
+                None => _ = order.as_object_mut().unwrap().remove(field),
+            }
+            let delivery = told(system, topic, &order);
+            assert!(delivery.order.is_none(), "{order}");
+            let [Item::Records(records)] = &delivery.items[..] else { panic!("{delivery:?}") };
+            let refused = records[0].draft().unwrap_err();
+            assert_eq!((refused.reason, refused.field), (Reason::InvalidField, field));
+        }
+        for (field, value) in [("line_items", json!([])), ("refunds", json!([])), ("refunds", Value::Null)] {
+            let mut order = order(system, "1.00");
+            order[field] = value;
+            assert!(told(system, topic, &order).order.is_some(), "{order}");
+        }
+    }
 }

@@ -59,6 +59,10 @@ pub(super) fn translate(body: &[u8], head: &Head<'_>) -> Delivery {
     else {
         return Delivery::refused(record, body, Reason::InvalidField, "date_created_gmt", "it is no time");
     };
+    // A delivery may leave fields out: what is not told is not nothing.
+    if !told["line_items"].is_array() {
+        return Delivery::refused(record, body, Reason::InvalidField, "line_items", "it is no list");
+    }
     let (rank, is_sale, is_void) = status(told["status"].as_str().unwrap_or_default());
     let includes_tax = told["prices_include_tax"] == true;
     let lines = list(&told["line_items"]).iter();
