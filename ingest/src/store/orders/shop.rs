@@ -92,7 +92,7 @@ impl Booking<'_> {
                 // A price that changed by itself is booked with the next change of the units.
                 continue;
             }
-            let booked = before.clone();
+            let booked = (before.clone(), state.next);
             (before.units, before.sum) = (line.quantity, line.amount.to_decimal());
             if sum > Decimal::ZERO || sum.is_zero() && units > 0 {
                 let Some(more) = before.sold_again(units.max(1), sum, line.purchase.event.rate) else {
@@ -116,7 +116,7 @@ impl Booking<'_> {
                         }
                     }
                     Err(rejection) => {
-                        *before = booked;
+                        (*before, state.next) = booked;
                         self.refuse(line, more, rejection);
                     }
                 }

@@ -55,6 +55,11 @@ fn more_money_than_is_kept_of_a_line_is_refused_by_name() {
     assert_eq!(books.take(&grown), 0);
     let reasons: Vec<_> = books.unsold.iter().map(|unsold| unsold.rejection.reason).collect();
     assert_eq!((books.left(), reasons), (of(100), vec![contracts::Reason::AmountOverflow]));
+    // However often it is told, it takes no place from what can be sold.
+    for minutes in 3..10 {
+        books.take(&ShopOrder { as_of: at(minutes), ..grown.clone() });
+    }
+    assert_eq!(books.known.state.next, 2);
 }
 
 /// A refused line of which nothing is sold: of an order that is not paid, or taken off it.
