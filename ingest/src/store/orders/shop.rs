@@ -264,7 +264,7 @@ impl Booking<'_> {
         }
         let short = rest.unwrap_or(0).min(gone);
         if short > 0 {
-            line.back = (line.back.0 + units, line.back.1 + short);
+            line.back = (line.back.0.saturating_add(units), line.back.1.saturating_add(short));
         }
     }
 }

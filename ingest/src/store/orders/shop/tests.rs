@@ -1,4 +1,5 @@
 mod again;
+mod late;
 mod places;
 mod refused;
 
