@@ -4,7 +4,7 @@
 //! more than its purchase. Units follow as far as they go: where money is left of no unit, the rest goes back
 //! as one.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use contracts::event::{Amount, Price, Rate};
 use contracts::money::{self, Cost, Exact};
@@ -103,18 +103,39 @@ impl Order {
         self.left(&HashSet::new()).get(&line).map_or((0, 0), |left| (left.quantity, left.hundredths))
     }
 
-    /// Pays a sum back, whatever for: of each line its share of what is left, and no more than that. Nothing
-    /// where the refund of this id was stored before.
-    pub(super) fn sum_back(&mut self, refund: &Accepted, id: &str, amount: Exact) -> Vec<Accepted> {
+    /// Pays a sum back, whatever for: of each line its share of what is left, and no more than that.
+    ///
+    /// Where the refund of this id was stored before, what it did not pay back then comes off those `late`
+    /// lines that it paid nothing of: they were refused, and may not have been sold yet.
+    pub(super) fn sum_back(
+        &mut self,
+        refund: &Accepted,
+        id: &str,
+        amount: Exact,
+        late: &BTreeSet<i32>,
+    ) -> Vec<Accepted> {
         let order_id = refund.whole_order.as_ref().map_or("", |order| &*order.0).to_owned();
         let shared = |line: i32| format!("refund/{order_id}/sum-{id}/{line}");
-        let is_repeat = self.lines.keys().any(|line| self.known.contains(&identity(&shared(*line))));
+        let numbers = self.lines.keys();
+        let stored: HashMap<Uuid, i32> = numbers
+            .map(|line| (identity(&shared(*line)), *line))
+            .filter(|(identity, _)| self.known.contains(identity))
+            .collect();
+        let is_stored = |refund: &&Event| stored.contains_key(&ids::identity(&refund.event_id));
+        let before: i64 = self.refunds.iter().filter(is_stored).map(hundredths).sum();
         let rate = self.lines.values().next().and_then(|line| line.purchase.rate);
         let wanted = rate.and_then(|rate| money::amount_base(Cost::Line(amount), 1, rate).ok());
-        let left = self.left(&HashSet::new());
+        let wanted = wanted.map_or(0, Amount::unscaled).saturating_sub(before);
+        if wanted <= 0 || !stored.is_empty() && late.is_empty() {
+            return Vec::new();
+        }
+        let mut left = self.left(&HashSet::new());
+        if !stored.is_empty() {
+            left.retain(|line, _| late.contains(line) && !stored.values().any(|stored| stored == line));
+        }
         let total: i64 = left.values().map(|left| left.hundredths).sum();
-        let wanted = wanted.map_or(0, Amount::unscaled).min(total);
-        if is_repeat || wanted <= 0 {
+        let wanted = wanted.min(total);
+        if wanted <= 0 {
             return Vec::new();
         }
         let (mut passed, mut paid, mut lines) = (0i64, 0i64, Vec::new());

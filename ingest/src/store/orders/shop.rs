@@ -55,8 +55,9 @@ pub(super) fn book(told: &ShopOrder, known: &Known, order: &mut Order) -> Booked
     } else {
         booking.pay_lines_back(&state);
     }
+    let refused = state.refused_places();
     for (id, counted) in sums::counted(&state.refunds, told) {
-        made.booked.extend(order.sum_back(&told.refund, id, counted.into()));
+        made.booked.extend(order.sum_back(&told.refund, id, counted.into(), &refused));
     }
     let at = if is_newer { Some(told_at) } else { known.at.filter(|_| state != known.state) };
     made.state = at.map(|at| (at, state));

@@ -1,6 +1,6 @@
 //! What was told of an order before: how it is kept, and how it moves on.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -46,6 +46,12 @@ impl State {
     /// Whether nothing of it was sold yet or set aside: then nobody knows its lines by their places.
     pub(super) fn is_untouched(&self) -> bool {
         self.keyless.is_empty() && self.lines.values().all(|line| !line.sold && !line.aside)
+    }
+
+    /// The places of lines that were refused, whatever became of them since.
+    pub(super) fn refused_places(&self) -> BTreeSet<i32> {
+        let refused = self.lines.values().filter(|line| !line.kept.is_empty());
+        refused.filter_map(|line| line.at.first()).chain(self.keyless.values()).copied().collect()
     }
 }
 

@@ -6,6 +6,60 @@ fn total(books: &Books) -> i64 {
     books.left().values().sum()
 }
 
+const BOTH: [Option<Line>; 2] = [Some((1, 6_000)), Some((1, 4_000))];
+
+/// An order of two lines, of which the second is refused.
+fn with_second_refused(minutes: i64, refunds: &[(u32, i64)]) -> ShopOrder {
+    let mut order = told(minutes, &BOTH, refunds);
+    let ShopLine { quantity, amount, .. } = order.lines.remove(1);
+    order.unread.push(UnreadLine { sold: Some((quantity, amount)), ..unread("1", 2) });
+    order
+}
+
+#[test]
+fn a_sum_that_comes_before_a_refused_line_is_sold_comes_off_it_then() {
+    for is_replayed in [true, false] {
+        for sum in [5_000, 6_000, 6_001, 7_500, 10_000, 20_000] {
+            let (mut books, refunds) = (Books::default(), [(1, sum)]);
+            let refused = with_second_refused(1, &refunds);
+            books.take(&refused);
+            assert_eq!(total(&books), (6_000 - sum).max(0));
+            // It is judged again, or its shop tells it so that it can be read.
+            let again = if is_replayed { refused } else { told(2, &BOTH, &refunds) };
+            if is_replayed {
+                books.replay(1);
+            }
+            let left = (10_000 - sum).max(0);
+            for is_repeat in [false, true] {
+                let new = books.take(&again);
+                assert!(!is_repeat || new == 0);
+                assert_eq!(total(&books), left, "{sum}, {is_replayed}");
+            }
+            // What was more than all of it was for something else, and not for what is added.
+            books.take(&told(3, &[BOTH[0], BOTH[1], Some((1, 700))], &refunds));
+            assert_eq!(total(&books), left + 700);
+            books.take(&ShopOrder { is_void: true, ..told(4, &[Some((0, 0)); 3], &refunds) });
+            assert_eq!(total(&books), 0);
+            books.take(&told(5, &[BOTH[0], BOTH[1], Some((1, 700))], &refunds));
+            assert_eq!(total(&books), left + 700);
+        }
+    }
+}
+
+#[test]
+fn a_sum_comes_off_a_line_without_an_id_too_once_that_is_replayed() {
+    let mut books = Books::default();
+    let mut order = with_second_refused(1, &[(1, 10_000)]);
+    order.unread[0].key = None;
+    books.take(&order);
+    let event_id = ids::rekeyed(at(0), ids::SHARED, &ids::order_line("o-1", 2));
+    let event = Event { event_id, ..purchase(1, (1, 4_000), [2, 2]).event };
+    books.order.sell(2, event.clone());
+    books.booked.insert(ids::identity(&event_id), event);
+    assert_eq!((books.take(&order), total(&books)), (1, 0));
+    assert_eq!(books.take(&order), 0);
+}
+
 #[test]
 fn what_stays_paid_back_has_no_more_units_than_can_be_counted() {
     let mut books = Books::default();

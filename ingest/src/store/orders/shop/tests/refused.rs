@@ -48,7 +48,7 @@ fn telling(minutes: i64, lines: &[Option<Told>]) -> ShopOrder {
 
 impl Books {
     /// Judges what is in quarantine of a line again, as [`as_told`](crate::store::orders::as_told) does.
-    fn replay(&mut self, key: usize) {
+    pub(super) fn replay(&mut self, key: usize) {
         let name = key.to_string();
         let Some(aside) = self.unread.iter().find(|aside| aside.coordinates == name) else { return };
         let payload: Value = serde_json::from_slice(&aside.payload).unwrap();
