@@ -25,8 +25,9 @@ pub(super) struct LineState {
     pub(super) sum: Decimal,
     /// Whether a purchase of it was booked.
     pub(super) sold: bool,
-    /// Whether it stands in quarantine under its place.
-    #[serde(default)]
+    /// Whether it stands in quarantine under its place. It may, where an earlier commit did not note that: so
+    /// it keeps its place.
+    #[serde(default = "may_be_aside")]
     pub(super) aside: bool,
     /// Where it stands there: sources and coordinates. Earlier commits did not note that.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -41,6 +42,10 @@ pub(super) struct LineState {
     /// currency. What comes again is first of all this, which stays paid back.
     #[serde(default)]
     pub(super) back: (i32, i64),
+}
+
+const fn may_be_aside() -> bool {
+    true
 }
 
 impl LineState {

@@ -69,3 +69,22 @@ fn what_stays_paid_back_has_no_more_units_than_can_be_counted() {
     assert_eq!(books.known.state.lines["0"].back, (i32::MAX, i64::MAX));
     assert_eq!(total(&books), 0);
 }
+
+/// An order all of whose lines are refused, as a commit left it that did not note whether they are.
+#[test]
+fn lines_of_which_it_is_not_noted_whether_they_are_refused_keep_their_places() {
+    let mut books = Books::default();
+    let refused = ShopOrder { unread: vec![unread("0", 1), unread("1", 2)], ..told(1, &[], &[]) };
+    books.take(&refused);
+    let mut stored = serde_json::to_value(&books.known.state).unwrap();
+    for line in stored["lines"].as_object_mut().unwrap().values_mut() {
+        let line = line.as_object_mut().unwrap();
+        assert!(line.remove("aside").is_some(), "every state that is written now notes it");
+        line.remove("kept");
+    }
+    books.known.state = serde_json::from_value(stored).unwrap();
+    // The first one has gone, and the second one can be read: a replay of either would sell it at its place.
+    books.take(&told(2, &[None, Some((1, 500))], &[]));
+    let places: Vec<_> = books.booked.values().map(|event| event.order_line).collect();
+    assert_eq!(places, [Some(2)]);
+}
