@@ -57,7 +57,7 @@ pub(super) struct Found {
 /// What PostgreSQL has of some orders.
 pub(super) struct Rows {
     states: Vec<shop::Stored>,
-    replayed: Vec<(String, Uuid)>,
+    noted: Vec<shop::Noted>,
     purchases: Vec<Row>,
     refunds: Vec<Row>,
     since: Uuid,
@@ -90,7 +90,7 @@ pub(super) async fn look(client: &Client, told: &Orders, of_shop: &[String]) -> 
         purchases.extend(rows);
     }
     // After the purchases: what is not found here came after them, and is judged again.
-    let replayed = if of_shop.is_empty() { Vec::new() } else { shop::replayed(client, of_shop).await? };
+    let noted = if of_shop.is_empty() { Vec::new() } else { shop::noted(client, of_shop).await? };
     let mut known = HashSet::new();
     let mut sold_at = told.values().filter_map(|order| order.sold_at()).min();
     known.extend(told.iter().filter(|(_, order)| order.is_known()).map(|(id, _)| id.clone()));
@@ -101,12 +101,12 @@ pub(super) async fn look(client: &Client, told: &Orders, of_shop: &[String]) -> 
     }
     let Some(sold_at) = sold_at else {
         let (refunds, since) = (Vec::new(), Uuid::nil());
-        return Ok(Rows { states, replayed, purchases, refunds, since, absent });
+        return Ok(Rows { states, noted, purchases, refunds, since, absent });
     };
     let since = ids::v7_lower_bound((sold_at - BEFORE_PURCHASE).timestamp_millis());
     let known: Vec<String> = known.into_iter().collect();
     let refunds = client.query(REFUNDS, &[&known, &since]).await?;
-    Ok(Rows { states, replayed, purchases, refunds, since, absent })
+    Ok(Rows { states, noted, purchases, refunds, since, absent })
 }
 
 /// Which lines are to be asked for behind those that were found, some at a time.
@@ -155,7 +155,7 @@ async fn lines<'a>(
 impl Found {
     /// Puts together what was told and what is stored. What is not read of an event is another one's.
     pub(super) fn of(told: Orders, rows: Rows, rest: &Event) -> Result<Self, StoreError> {
-        let Rows { states, replayed, purchases, refunds, since, absent } = rows;
+        let Rows { states, noted, purchases, refunds, since, absent } = rows;
         let mut orders: Orders = told.keys().map(|order_id| (order_id.clone(), Default::default())).collect();
         for row in &purchases {
             let purchase = event(row, EventName::Purchase, rest)?;
@@ -182,8 +182,8 @@ impl Found {
         }
         let known = states.iter().map(|state| Ok((state.order_id.clone(), state.read()?)));
         let mut states: HashMap<String, Known> = known.collect::<Result<_, StoreError>>()?;
-        for (order_id, purchase) in replayed {
-            states.entry(order_id).or_default().replayed.insert(purchase);
+        for of_line in noted {
+            states.entry(of_line.order_id.clone()).or_default().note(of_line);
         }
         Ok(Self { orders, states, refunds: counts, since, absent })
     }

@@ -24,7 +24,7 @@ use crate::store::shop_order::{ShopLine, ShopOrder};
 use line::LineState;
 use state::State;
 
-pub(super) use state::{Known, Stored, known, replayed};
+pub(super) use state::{Known, Noted, Stored, known, noted};
 
 /// What becomes of an order.
 #[derive(Debug, Default)]
@@ -74,7 +74,7 @@ impl Booking<'_> {
     /// The order as it is told, from what was known of it.
     fn follow(&mut self, state: &mut State, known: &Known) {
         state.created_at = self.told.created_at;
-        line::adopt_replayed(&mut state.lines, self.told, self.order, &known.replayed);
+        line::adopt_replayed(&mut state.lines, self.told, self.order, known);
         let is_first = known.at.is_none() || state.is_untouched() && !self.order.is_known();
         let added = self.give_places(state, is_first);
         line::note_refused(&mut state.lines, self.told);

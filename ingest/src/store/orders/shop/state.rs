@@ -38,6 +38,8 @@ pub(in super::super) struct Known {
     pub(in super::super) state: State,
     /// Purchases of its lines that were refused and replayed meanwhile.
     pub(in super::super) replayed: HashSet<Uuid>,
+    /// Its lines of which no record stands in quarantine any more, though the state notes where they stood.
+    pub(in super::super) forgotten: HashSet<String>,
     /// The state as it stands in the table.
     stored: Option<String>,
 }
@@ -74,6 +76,14 @@ impl Known {
         }
         let is_former = line.is_some() || lines().any(|line| line.former.iter().any(is_aside));
         is_former.then_some((0, Decimal::ZERO))
+    }
+
+    /// Takes in what the quarantine has of a line.
+    pub(in super::super) fn note(&mut self, noted: Noted) {
+        if !noted.is_there {
+            self.forgotten.insert(noted.key);
+        }
+        self.replayed.extend(noted.replayed);
     }
 
     /// Holds the stored state to be so still, without a change.
@@ -117,17 +127,28 @@ pub(in super::super) async fn known(client: &Client, orders: &[String]) -> Resul
     rows.iter().map(stored).collect()
 }
 
-/// The purchases that orders' lines became which were refused and replayed.
-pub(in super::super) async fn replayed(
-    client: &Client,
-    orders: &[String],
-) -> Result<Vec<(String, Uuid)>, Error> {
-    let sql = "select known.order_id, q.record_id from raw.shop_order known,
-                   jsonb_each(known.state->'lines') line,
+/// What the quarantine has of a line whose state notes where it stands there.
+pub(in super::super) struct Noted {
+    pub(in super::super) order_id: String,
+    key: String,
+    is_there: bool,
+    /// The purchases that it became.
+    replayed: Vec<Uuid>,
+}
+
+/// What the quarantine has of orders' lines.
+pub(in super::super) async fn noted(client: &Client, orders: &[String]) -> Result<Vec<Noted>, Error> {
+    let sql = "select known.order_id, line.key, coalesce(bool_or(q.source is not null), false),
+                   coalesce(array_agg(q.record_id) filter (where q.outcome = 'accepted' and q.record_id is not null), '{}')
+               from raw.shop_order known, jsonb_each(known.state->'lines') line,
                    jsonb_array_elements(coalesce(line.value->'kept', '[]') || coalesce(line.value->'former', '[]')) kept
-               join raw.quarantine q on q.source = kept.value->>0 and q.coordinates = kept.value->>1
-               where known.order_id = any($1) and q.outcome = 'accepted' and q.record_id is not null";
-    client.query(sql, &[&orders]).await?.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+                   left join raw.quarantine q on q.source = kept.value->>0 and q.coordinates = kept.value->>1
+               where known.order_id = any($1) group by known.order_id, line.key";
+    let noted = |row: &Row| {
+        let (order_id, key) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(Noted { order_id, key, is_there: row.try_get(2)?, replayed: row.try_get(3)? })
+    };
+    client.query(sql, &[&orders]).await?.iter().map(noted).collect()
 }
 
 impl Stored {
@@ -139,7 +160,7 @@ impl Stored {
             detail: error.to_string(),
         };
         let state = serde_json::from_str(&self.state).map_err(bad)?;
-        let replayed = HashSet::new();
-        Ok(Known { at: Some(self.at), state, replayed, stored: Some(self.state.clone()) })
+        let (replayed, forgotten) = (HashSet::new(), HashSet::new());
+        Ok(Known { at: Some(self.at), state, replayed, forgotten, stored: Some(self.state.clone()) })
     }
 }

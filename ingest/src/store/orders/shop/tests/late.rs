@@ -60,6 +60,30 @@ fn a_sum_comes_off_a_line_without_an_id_too_once_that_is_replayed() {
     assert_eq!(books.take(&order), 0);
 }
 
+/// An erasure deletes the record by which it is known that a line was replayed.
+#[test]
+fn a_line_whose_record_was_erased_is_known_by_its_product() {
+    for (edited, left) in
+        [(Some((1, 500)), 500), (Some((3, 1_500)), 1_500), (Some((2, 1_000)), 1_000), (None, 0)]
+    {
+        for is_sold in [true, false] {
+            let mut books = Books::default();
+            let mut first = told(1, &[Some((2, 1_000)), Some((1, 70))], &[]);
+            first.lines.remove(0);
+            first.unread.push(unread("0", 1));
+            books.take(&first);
+            if is_sold {
+                books.comes_in(purchase(0, (2, 1_000), [1, 2]));
+            }
+            books.known.forgotten.insert("0".to_owned());
+            let edited = told(2, &[edited, Some((1, 70))], &[]);
+            books.take(&edited);
+            assert_eq!(total(&books), left + 70, "{edited:?}, {is_sold}");
+            assert_eq!(books.take(&edited), 0);
+        }
+    }
+}
+
 #[test]
 fn what_stays_paid_back_has_no_more_units_than_can_be_counted() {
     let mut books = Books::default();
