@@ -48,7 +48,7 @@ pub(super) fn book(told: &ShopOrder, known: &Known, order: &mut Order) -> Booked
     let is_newer = told.created_at.is_some() && known.at.is_none_or(|at| at < told_at);
     let mut state = known.state.clone();
     // Refunds only come: also those that an older state tells.
-    sums::decide(&mut state.refunds, &told.sums);
+    sums::decide(&mut state.refunds, &told.sums, |id| order.has_sum(&told.order_id, id));
     let mut booking = Booking { told, order, made: &mut made };
     if is_newer {
         booking.follow(&mut state, known);

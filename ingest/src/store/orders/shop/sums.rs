@@ -26,12 +26,15 @@ pub(super) enum Decision {
 /// Decides what refunds are for that are told the first time.
 ///
 /// One whose sum counts stays a sum, though it tells its lines later, and one of lines stays that. Only where
-/// nothing of it was counted its lines know better.
-pub(super) fn decide(known: &mut Decisions, sums: &ShopSums) {
+/// nothing of it was counted its lines know better. What is stored of one that could not be read, and that
+/// somebody has completed, counts as it is, and for products.
+pub(super) fn decide(known: &mut Decisions, sums: &ShopSums, is_stored: impl Fn(&str) -> bool) {
     for id in &sums.lined {
-        let decision = known.entry(id.clone()).or_insert(Decision::Lines);
+        let counts_already = Decision::Products { total: Decimal::ZERO, counted: Decimal::ZERO };
+        let by_lines = if is_stored(id) { counts_already } else { Decision::Lines };
+        let decision = known.entry(id.clone()).or_insert(by_lines);
         if *decision == Decision::Rest {
-            *decision = Decision::Lines;
+            *decision = by_lines;
         }
     }
     for ShopRefund { id, total, is_rest } in &sums.told {
@@ -39,7 +42,7 @@ pub(super) fn decide(known: &mut Decisions, sums: &ShopSums) {
             continue;
         }
         let is_paid = known.values().any(|decision| *decision == Decision::Rest);
-        let decision = if *is_rest && !is_paid {
+        let decision = if *is_rest && !is_paid && !is_stored(id) {
             Decision::Rest
         } else {
             let total = total.to_decimal();
@@ -110,7 +113,7 @@ mod tests {
                 Share { counted: counted.parse().unwrap(), with_tax: with_tax.parse().unwrap(), places: 2 };
             let told = sums.into_iter().enumerate().map(refund).collect();
             let mut known = Decisions::new();
-            decide(&mut known, &ShopSums { told, share, ..ShopSums::default() });
+            decide(&mut known, &ShopSums { told, share, ..ShopSums::default() }, |_| false);
             assert!(
                 known.values().all(|decision| matches!(
                     decision,

@@ -1,6 +1,7 @@
 //! What is sold late, and what is told of orders of which something was forgotten or never noted.
 
 use super::*;
+use crate::store::shop_order::UnreadRefund;
 
 fn total(books: &Books) -> i64 {
     books.left().values().sum()
@@ -111,4 +112,66 @@ fn lines_of_which_it_is_not_noted_whether_they_are_refused_keep_their_places() {
     books.take(&told(2, &[None, Some((1, 500))], &[]));
     let places: Vec<_> = books.booked.values().map(|event| event.order_line).collect();
     assert_eq!(places, [Some(2)]);
+}
+
+impl Books {
+    /// What is kept of a refund that could not be read, once somebody has completed and replayed it.
+    fn is_completed(&mut self, id: &str, hundredths: i64) {
+        let fields = json!({
+            "event_name": "refund", "shared_id": format!("refund/o-1/sum-{id}/1"), "item_id": "item-0",
+            "item_name": "x", "category": "x", "quantity": 1, "currency": "EUR", "order_line": 1, "order_lines": 1,
+            "amount": Decimal::new(hundredths, 2).to_string(),
+        });
+        let refund = judged(fields, 1).event;
+        self.order.pay_back(refund.clone());
+        self.booked.insert(ids::identity(&refund.event_id), refund);
+    }
+}
+
+#[test]
+fn a_refund_that_was_completed_and_replayed_counts_once_though_it_is_told_again() {
+    let lines = [Some((1, 3_000)), Some((1, 3_000))];
+    let with_lines = |minutes| {
+        let mut order = told(minutes, &lines, &[]);
+        order.sums.lined = vec!["1".to_owned()];
+        order.line_refunds = vec![LineRefund { of: Some("1".to_owned()), ..of_line(7, 0, 1_000) }];
+        order
+    };
+    let as_rest = |minutes| {
+        let mut order = told(minutes, &lines, &[(1, 1_000)]);
+        order.sums.told[0].is_rest = true;
+        order
+    };
+    for way in
+        [&with_lines as &dyn Fn(i64) -> ShopOrder, &as_rest, &|minutes| told(minutes, &lines, &[(1, 1_000)])]
+    {
+        let mut books = Books::default();
+        let aside = unread("0", 1).aside.unwrap();
+        let of_unread = UnreadRefund { of: Some("1".to_owned()), is_whole: true, aside };
+        let mut first = told(1, &lines, &[]);
+        first.unread_refunds = vec![of_unread.clone()];
+        books.take(&first);
+        books.is_completed("1", 1_000);
+        assert_eq!((books.take(&way(2)), total(&books)), (0, 5_000));
+        // And so it does in whatever way it is told then.
+        assert_eq!(books.take(&with_lines(3)) + books.take(&told(4, &lines, &[(1, 1_000)])), 0);
+        // It is of products, so that what shipping costs is another refund.
+        let mut shipping = told(5, &lines, &[(1, 1_000), (2, 1_000)]);
+        shipping.sums.told[1].is_rest = true;
+        assert_eq!((books.take(&shipping), total(&books)), (0, 5_000));
+    }
+}
+
+#[test]
+fn a_refund_that_was_completed_counts_once_though_its_order_has_no_first_line() {
+    let mut books = Books::default();
+    let refused = |minutes, refunds: &[(u32, i64)]| {
+        let mut order = told(minutes, &[Some((1, 3_000)), Some((1, 3_000))], refunds);
+        order.lines.remove(0);
+        order.unread.push(unread("0", 1));
+        order
+    };
+    books.take(&refused(1, &[]));
+    books.is_completed("1", 1_000);
+    assert_eq!((books.take(&refused(2, &[(1, 1_000)])), total(&books)), (0, 2_000));
 }
