@@ -269,7 +269,8 @@ pub(super) fn order(
             purchase.set(field, value);
         }
         let known_by = line.key.as_ref().map_or_else(|| place.to_string(), |key| format!("line-{key}"));
-        purchase.set_known_by(format!("{}/order/{order_id}/{known_by}", system.name()));
+        let known_by = format!("{}/order/{order_id}/{known_by}", system.name());
+        purchase.set_known_by(known_by.clone());
         let units = line.sums.map_or(0, |(units, ..)| units);
         let is_sold = line.sums.is_none_or(|(_, units, sum)| units > 0 || !sum.is_zero());
         purchase.set("quantity", units.max(1));
@@ -280,6 +281,10 @@ pub(super) fn order(
                 told.push(ToldLine { key, quantity, amount, by_units: line.by_units, purchase });
             }
             (key, _) => {
+                if key.is_some() {
+                    // A record that tells no sum is never sold: the line is another one once it tells it.
+                    purchase.set_known_by(format!("{known_by}/unread"));
+                }
                 purchase.refuse(
                     Reason::InvalidField,
                     "line_items",

@@ -106,3 +106,19 @@ fn an_order_that_does_not_list_its_lines_is_refused_by_name() {
         }
     }
 }
+
+/// The first record of a line stays as it is, so that no replay sells it where it tells no sum.
+#[test]
+fn a_line_whose_sum_cannot_be_read_is_another_record_than_the_line_once_it_can() {
+    for (system, topic) in [(System::Shopify, "orders/updated"), (System::Woocommerce, "order.updated")] {
+        let known_by = |total: &str| {
+            let told = told(system, topic, &order(system, total)).order.unwrap();
+            let lines = told.lines.iter().map(|line| &line.purchase);
+            let mut lines = lines.chain(told.unread.iter().map(|line| &line.purchase));
+            lines.next().unwrap().known_by().unwrap().to_owned()
+        };
+        assert_eq!(known_by("1.00"), known_by("2.00"));
+        assert_eq!(known_by("much"), known_by("more"));
+        assert_ne!(known_by("much"), known_by("1.00"));
+    }
+}

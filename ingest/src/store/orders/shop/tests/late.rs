@@ -175,3 +175,27 @@ fn a_refund_that_was_completed_counts_once_though_its_order_has_no_first_line() 
     books.is_completed("1", 1_000);
     assert_eq!((books.take(&refused(2, &[(1, 1_000)])), total(&books)), (0, 2_000));
 }
+
+/// It was told first so that its sum could not be read, and is refused for another cause since.
+#[test]
+fn a_line_that_is_in_quarantine_twice_is_sold_once_and_as_it_is_told() {
+    let of = |minutes, record: &str, sold: Option<Line>| {
+        let mut order = told(minutes, &[Some((2, 1_000)), Some((1, 70))], &[]);
+        order.lines.remove(0);
+        let aside = SetAside { coordinates: record.to_owned(), ..unread("0", 1).aside.unwrap() };
+        let sold = sold.map(|(units, hundredths)| (units, Decimal::new(hundredths, 2).into()));
+        order.unread.push(UnreadLine { sold, aside: Some(aside), ..unread("0", 1) });
+        order
+    };
+    let mut books = Books::default();
+    books.take(&of(1, "0/unread", None));
+    assert_eq!(books.known.told_of(("collector/shop", "0/unread"), 1), None);
+    books.take(&of(2, "0", Some((2, 1_000))));
+    for record in ["0/unread", "0"] {
+        let told = books.known.told_of(("collector/shop", record), 1);
+        assert_eq!(told, Some((2, Decimal::TEN)), "{record}");
+    }
+    books.replay(0);
+    assert_eq!(total(&books), 1_070);
+    assert_eq!(books.take(&told(3, &[Some((2, 1_000)), Some((1, 70))], &[])), 0);
+}
