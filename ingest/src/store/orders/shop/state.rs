@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
+use contracts::validation::MAX_ORDER_LINES;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Error, Row};
@@ -48,6 +49,15 @@ impl State {
     /// Whether nothing of it was sold yet or set aside: then nobody knows its lines by their places.
     pub(super) fn is_untouched(&self) -> bool {
         self.keyless.is_empty() && self.lines.values().all(|line| !line.sold && !line.aside)
+    }
+
+    /// Without places that no order has. An earlier commit gave them, and what it took for sold there is in
+    /// no table: nothing tells how much of a line's sum that was.
+    fn within_its_places(mut self) -> Self {
+        self.lines.values_mut().for_each(|line| line.at.retain(|at| *at <= MAX_ORDER_LINES));
+        self.keyless.retain(|_, at| *at <= MAX_ORDER_LINES);
+        self.next = self.next.min(MAX_ORDER_LINES + 1);
+        self
     }
 
     /// The places of lines that were refused, whatever became of them since.
@@ -122,7 +132,8 @@ pub(in super::super) async fn known(client: &Client, orders: &[String]) -> Resul
     let rows = client.query(sql, &[&orders]).await?;
     let stored = |row: &Row| {
         let at = (row.try_get(1)?, row.try_get(2)?);
-        Ok(Stored { order_id: row.try_get(0)?, at, last: row.try_get(3)?, state: row.try_get(4)? })
+        let last = row.try_get::<_, i32>(3)?.min(MAX_ORDER_LINES);
+        Ok(Stored { order_id: row.try_get(0)?, at, last, state: row.try_get(4)? })
     };
     rows.iter().map(stored).collect()
 }
@@ -159,8 +170,32 @@ impl Stored {
             column: "state",
             detail: error.to_string(),
         };
-        let state = serde_json::from_str(&self.state).map_err(bad)?;
+        let state = serde_json::from_str::<State>(&self.state).map_err(bad)?.within_its_places();
         let (replayed, forgotten) = (HashSet::new(), HashSet::new());
         Ok(Known { at: Some(self.at), state, replayed, forgotten, stored: Some(self.state.clone()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_place_that_no_order_has_is_dropped() {
+        let stored = Stored {
+            order_id: "o-1".to_owned(),
+            at: (DateTime::UNIX_EPOCH, 0),
+            last: 1_002,
+            state: r#"{"next": 1003, "keyless": {"2": 2, "3": 1002}, "lines": {
+                "a": {"at": [1, 1001], "units": 2, "sum": "20.00", "sold": true},
+                "b": {"at": [1002], "units": 0, "sum": "0", "sold": false, "aside": false}}}"#
+                .to_owned(),
+        };
+        let state = stored.read().unwrap().state;
+        let places: Vec<&[i32]> = state.lines.values().map(|line| line.at.as_slice()).collect();
+        assert_eq!((places, state.next), (vec![&[1][..], &[]], 1_001));
+        assert_eq!(state.keyless, BTreeMap::from([(2, 2)]));
+        // A state of an earlier commit does not tell whether a line stands in quarantine: it may.
+        assert_eq!(state.lines.values().map(|line| line.aside).collect::<Vec<_>>(), [true, false]);
     }
 }

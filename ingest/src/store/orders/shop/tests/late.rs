@@ -114,6 +114,17 @@ fn lines_of_which_it_is_not_noted_whether_they_are_refused_keep_their_places() {
     assert_eq!(places, [Some(2)]);
 }
 
+/// A place that no order has was dropped from the state, and there is none left.
+#[test]
+fn a_line_without_a_place_in_a_full_order_is_refused_by_name() {
+    let mut books = Books::default();
+    books.take(&told(1, &[Some((1, 100)), Some((0, 0))], &[]));
+    books.known.state.next = MAX_ORDER_LINES + 1;
+    books.known.state.lines.get_mut("1").unwrap().at.clear();
+    assert_eq!(books.take(&told(2, &[Some((1, 100)), Some((1, 70))], &[])), 0);
+    assert_eq!((total(&books), books.unsold.len()), (100, 1));
+}
+
 impl Books {
     /// What is kept of a refund that could not be read, once somebody has completed and replayed it.
     fn is_completed(&mut self, id: &str, hundredths: i64) {
