@@ -210,3 +210,40 @@ fn a_line_that_is_in_quarantine_twice_is_sold_once_and_as_it_is_told() {
     assert_eq!(total(&books), 1_070);
     assert_eq!(books.take(&told(3, &[Some((2, 1_000)), Some((1, 70))], &[])), 0);
 }
+
+proptest! {
+    /// Whatever is refused, sold and paid back by sums meanwhile.
+    #[test]
+    fn an_order_is_worth_its_lines_less_its_sums_whenever_these_come_and_those_are_sold(
+        lines in prop::collection::vec((1..3i32, 1..5_000i64).prop_map(Some), 3),
+        steps in prop::collection::vec((
+            prop::collection::vec(any::<bool>(), 3),
+            prop::option::of(1..6_000i64),
+            prop::collection::vec(0..3usize, 0..3),
+        ), 1..8),
+    ) {
+        let (mut books, mut refunds) = (Books::default(), Vec::new());
+        for (minutes, (are_refused, refund, replays)) in (1..).zip(&steps) {
+            refunds.extend(refund.map(|refund| (u32::try_from(minutes).unwrap(), refund)));
+            let mut order = told(minutes, &lines, &refunds);
+            for line in std::mem::take(&mut order.lines) {
+                if are_refused[line.key.parse::<usize>().unwrap()] {
+                    let refused = unread(&line.key, line.purchase.event.order_line.unwrap());
+                    order.unread.push(UnreadLine { sold: Some((line.quantity, line.amount)), ..refused });
+                } else {
+                    order.lines.push(line);
+                }
+            }
+            books.take(&order);
+            prop_assert_eq!(books.take(&order), 0);
+            prop_assert!(books.left().values().all(|left| *left > 0));
+            replays.iter().for_each(|key| books.replay(*key));
+        }
+        let last = told(99, &lines, &refunds);
+        books.take(&last);
+        prop_assert_eq!(books.take(&last), 0);
+        let sold: i64 = lines.iter().flatten().map(|line| line.1).sum();
+        let back: i64 = refunds.iter().map(|refund| refund.1).sum();
+        prop_assert_eq!(total(&books), (sold - back).max(0));
+    }
+}
