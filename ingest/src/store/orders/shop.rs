@@ -74,7 +74,7 @@ impl Booking<'_> {
     /// The order as it is told, from what was known of it.
     fn follow(&mut self, state: &mut State, known: &Known) {
         state.created_at = self.told.created_at;
-        line::adopt_replayed(&mut state.lines, self.told, self.order, known);
+        line::adopt_replayed(&mut state.lines, self.told, self.order, &known.records);
         let is_first = known.at.is_none() || state.is_untouched() && !self.order.is_known();
         let added = self.give_places(state, is_first);
         line::note_refused(&mut state.lines, self.told);

@@ -1,7 +1,7 @@
 //! A line of an order as it was told before: its places among the order's, what is sold of it, and what of
 //! that refunds took.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use contracts::Event;
 use contracts::event::Rate;
@@ -9,9 +9,9 @@ use contracts::money::Cost;
 use contracts::validation::MAX_ORDER_LINES;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::super::order::Order;
-use super::state::Known;
 use crate::store::shop_order::{ShopLine, ShopOrder, UnreadLine};
 
 /// Lines by the shop's ids of them.
@@ -93,12 +93,21 @@ pub(super) fn hundredths(sum: Decimal, rate: Rate) -> Option<i64> {
     Some(Cost::Line(sum.into()).amount(1, rate).ok()?.unscaled())
 }
 
+/// What the quarantine has of an order's refused lines.
+#[derive(Debug, Clone, Default)]
+pub(in super::super) struct Records {
+    /// Purchases that refused lines became which were replayed meanwhile.
+    pub(in super::super) replayed: HashSet<Uuid>,
+    /// Lines of which no record stands there any more, though the state notes where they stood.
+    pub(in super::super) forgotten: HashSet<String>,
+}
+
 /// Takes over what of refused lines was replayed meanwhile. One that is refused again stays as it is. What a
 /// page has told at the place of one is the page's, and counts as it is.
 ///
 /// What was replayed and is of another product than the line is now was of a line that is told no more. Of a
 /// line whose records are gone, as after an erasure, nothing tells whether it was replayed but its product.
-pub(super) fn adopt_replayed(lines: &mut Lines, told: &ShopOrder, order: &Order, known: &Known) {
+pub(super) fn adopt_replayed(lines: &mut Lines, told: &ShopOrder, order: &Order, records: &Records) {
     let mut others = Vec::new();
     for (key, line) in lines.iter_mut().filter(|(_, line)| line.aside && !line.sold) {
         let is_of = |unread: &UnreadLine| unread.key.as_ref() == Some(key) && unread.aside.is_some();
@@ -108,12 +117,12 @@ pub(super) fn adopt_replayed(lines: &mut Lines, told: &ShopOrder, order: &Order,
         let Some(purchase) = line.at.first().and_then(|at| order.purchase(*at)) else { continue };
         let told = told.lines.iter().find(|told| told.key == *key);
         let is_of_product = told.is_none_or(|told| told.purchase.event.item_id == purchase.item_id);
-        if line.kept.is_empty() && line.former.is_empty() || known.forgotten.contains(key) {
+        if line.kept.is_empty() && line.former.is_empty() || records.forgotten.contains(key) {
             // Nothing tells what was replayed from what a page told, unless the product does.
             if is_of_product {
                 line.adopt(&purchase, told);
             }
-        } else if known.replayed.contains(&purchase.event_id) {
+        } else if records.replayed.contains(&purchase.event_id) {
             line.adopt(&purchase, told.filter(|_| is_of_product));
             if !is_of_product {
                 others.push(key.clone());

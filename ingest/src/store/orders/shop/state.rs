@@ -1,6 +1,6 @@
 //! What was told of an order before: how it is kept, and how it moves on.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use contracts::validation::MAX_ORDER_LINES;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Error, Row};
 use uuid::Uuid;
 
-use super::line::Lines;
+use super::line::{Lines, Records};
 use super::sums::Decisions;
 use crate::store::error::StoreError;
 use crate::store::held::{Moves, StateAt};
@@ -37,10 +37,7 @@ pub(in super::super) struct State {
 pub(in super::super) struct Known {
     pub(in super::super) at: Option<StateAt>,
     pub(in super::super) state: State,
-    /// Purchases of its lines that were refused and replayed meanwhile.
-    pub(in super::super) replayed: HashSet<Uuid>,
-    /// Its lines of which no record stands in quarantine any more, though the state notes where they stood.
-    pub(in super::super) forgotten: HashSet<String>,
+    pub(in super::super) records: Records,
     /// The state as it stands in the table.
     stored: Option<String>,
 }
@@ -91,9 +88,9 @@ impl Known {
     /// Takes in what the quarantine has of a line.
     pub(in super::super) fn note(&mut self, noted: Noted) {
         if !noted.is_there {
-            self.forgotten.insert(noted.key);
+            self.records.forgotten.insert(noted.key);
         }
-        self.replayed.extend(noted.replayed);
+        self.records.replayed.extend(noted.replayed);
     }
 
     /// Holds the stored state to be so still, without a change.
@@ -171,8 +168,8 @@ impl Stored {
             detail: error.to_string(),
         };
         let state = serde_json::from_str::<State>(&self.state).map_err(bad)?.within_its_places();
-        let (replayed, forgotten) = (HashSet::new(), HashSet::new());
-        Ok(Known { at: Some(self.at), state, replayed, forgotten, stored: Some(self.state.clone()) })
+        let records = Records::default();
+        Ok(Known { at: Some(self.at), state, records, stored: Some(self.state.clone()) })
     }
 }
 

@@ -110,7 +110,7 @@ impl Books {
 
     /// The same out of quarantine.
     fn is_replayed(&mut self, purchase: Accepted) -> Uuid {
-        self.known.replayed.insert(ids::rekeyed(at(0), ids::SHARED, &ids::order_line("o-1", 1)));
+        self.known.records.replayed.insert(ids::rekeyed(at(0), ids::SHARED, &ids::order_line("o-1", 1)));
         self.comes_in(purchase)
     }
 

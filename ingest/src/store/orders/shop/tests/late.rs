@@ -76,7 +76,7 @@ fn a_line_whose_record_was_erased_is_known_by_its_product() {
             if is_sold {
                 books.comes_in(purchase(0, (2, 1_000), [1, 2]));
             }
-            books.known.forgotten.insert("0".to_owned());
+            books.known.records.forgotten.insert("0".to_owned());
             let edited = told(2, &[edited, Some((1, 70))], &[]);
             books.take(&edited);
             assert_eq!(total(&books), left + 70, "{edited:?}, {is_sold}");

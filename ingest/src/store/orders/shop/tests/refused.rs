@@ -63,7 +63,7 @@ impl Books {
         let event = Event { event_id, ..purchase(key, (units, hundredths), [place, place]).event };
         self.order.sell(at, event.clone());
         self.booked.insert(ids::identity(&event_id), event);
-        self.known.replayed.insert(event_id);
+        self.known.records.replayed.insert(event_id);
     }
 }
 
