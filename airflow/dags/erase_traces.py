@@ -41,7 +41,7 @@ ENDS_WITHIN_S = 120
 )
 def erase_traces():
     @task(
-        doc_md="Deletes the successful runs of `erase_user` and their logs. Returns the number of deleted runs."
+        doc_md="Deletes the successful runs of `erase_user` and their logs. Returns how many were deleted."
     )
     def remove() -> int:
         api, removed, until = Api(), 0, time.monotonic() + ENDS_WITHIN_S

@@ -43,13 +43,15 @@ def measures(of_items: bool) -> list:
         f.approx_count_distinct("session_id", 0.02).alias("sessions"),
         f.approx_count_distinct("user_id", 0.02).alias("users"),
         count("begin_checkout").alias("checkouts"),
-        f.count(f.when((f.col("event_name") == "purchase") & (f.col("order_line") == 1), True)).alias("orders"),
+        f.count(f.when((f.col("event_name") == "purchase") & (f.col("order_line") == 1), True))
+        .alias("orders"),
     ]
 
 
 def rows(events: DataFrame, table: str, dimensions: list[str], of_items: bool) -> DataFrame:
     wanted = events.where("item_id is not null") if of_items else events
-    grouped = wanted.withWatermark("occurred_at", WATERMARK).groupBy(f.window("occurred_at", "1 minute"), *dimensions)
+    window = f.window("occurred_at", "1 minute")
+    grouped = wanted.withWatermark("occurred_at", WATERMARK).groupBy(window, *dimensions)
     start = f.col("window.start")
     hour = [f.hour(start).alias("hour")] if table == "sales_by_product" else []
     keys = [start.cast("date").alias("day"), *hour, start.alias("minute")]
@@ -59,7 +61,12 @@ def rows(events: DataFrame, table: str, dimensions: list[str], of_items: bool) -
 def session(settings: dict[str, str]) -> SparkSession:
     """Spark in one process with two cores, as many as the stack's executor has, and otherwise as it comes."""
     builder = SparkSession.builder.master("local[2]").appName("bench-peer")
-    settings = {"spark.sql.session.timeZone": "UTC", "spark.sql.shuffle.partitions": "2", "spark.ui.enabled": "false", **settings}
+    settings = {
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.ui.enabled": "false",
+        **settings,
+    }
     for name, value in settings.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()

@@ -1,7 +1,8 @@
-"""The six groupings of the cube in the usual design: job.py BROKERS TOPIC CASSANDRA KEYSPACE FOLDER, until it is terminated.
+"""The six groupings of the cube in the usual design: job.py BROKERS TOPIC CASSANDRA KEYSPACE FOLDER.
 
-Each grouping is a streaming query of its own: JSON, a window of a minute with a watermark, and `foreachBatch`, which appends with the
-connector. It prints a line of JSON a second: the records that the slowest query has read, and how many are behind it in Kafka.
+It runs until it is terminated. Each grouping is a streaming query of its own: JSON, a window of a minute with
+a watermark, and `foreachBatch`, which appends with the connector. It prints a line of JSON a second: the
+records that the slowest query has read, and how many are behind it in Kafka.
 """
 
 import json
@@ -16,13 +17,16 @@ from pyspark.sql import functions as f
 from pyspark.sql.streaming import StreamingQuery
 
 SCHEMA = """
-    event_id string, event_name string, occurred_at timestamp, user_id string, session_id string, returning boolean, gender string,
-    age int, age_band string, country string, city string, latitude double, longitude double, device string, channel string,
-    item_id string, item_name string, category string, brand string, price decimal(12, 2), currency string, quantity int,
+    event_id string, event_name string, occurred_at timestamp, user_id string, session_id string,
+    returning boolean, gender string, age int, age_band string, country string, city string,
+    latitude double, longitude double, device string, channel string, item_id string, item_name string,
+    category string, brand string, price decimal(12, 2), currency string, quantity int,
     amount_base decimal(14, 2), order_id string, order_line int, order_lines int"""
 
 
-def start(spark: SparkSession, arguments: list[str], table: str, dimensions: list[str], of_items: bool) -> StreamingQuery:
+def start(
+    spark: SparkSession, arguments: list[str], table: str, dimensions: list[str], of_items: bool
+) -> StreamingQuery:
     brokers, topic, _, keyspace, folder = arguments
     records = (
         spark.readStream.format("kafka")
@@ -32,7 +36,8 @@ def start(spark: SparkSession, arguments: list[str], table: str, dimensions: lis
         .option("maxOffsetsPerTrigger", 200_000)
         .load()
     )
-    events = records.select(f.from_json(f.col("value").cast("string"), SCHEMA).alias("event")).select("event.*")
+    event = f.from_json(f.col("value").cast("string"), SCHEMA).alias("event")
+    events = records.select(event).select("event.*")
 
     def write(batch: DataFrame, _: int) -> None:
         options = {"keyspace": keyspace, "table": table}
@@ -57,7 +62,8 @@ class Read:
 
     def look(self) -> int:
         for progress in self.query.recentProgress:
-            self.batches[progress["batchId"]] = max(progress["numInputRows"], self.batches.get(progress["batchId"], 0))
+            batch = progress["batchId"]
+            self.batches[batch] = max(progress["numInputRows"], self.batches.get(batch, 0))
             metrics = [source["metrics"] or {} for source in progress["sources"]]
             self.behind = sum(int(metric.get("maxOffsetsBehindLatest") or 0) for metric in metrics)
         return sum(self.batches.values())
@@ -78,7 +84,8 @@ def main() -> None:
         for query in queries:
             if error := query.query.exception():
                 sys.exit(f"job.py: {query.query.name}: {error}")
-        print(json.dumps({"read": min(query.look() for query in queries), "behind": max(query.behind for query in queries)}), flush=True)
+        read = min(query.look() for query in queries)
+        print(json.dumps({"read": read, "behind": max(query.behind for query in queries)}), flush=True)
     for query in queries:
         query.query.stop()
     spark.stop()

@@ -27,7 +27,8 @@ def main() -> None:
             .load()
         )
         body = f.expr(f"substring(value, {BODY_AT})")
-        events = records.select(from_avro(body, schema, {"mode": "PERMISSIVE"}).alias("event")).select("event.*")
+        event = from_avro(body, schema, {"mode": "PERMISSIVE"}).alias("event")
+        events = records.select(event).select("event.*")
         for grouping in GROUPINGS:
             rows(events, *grouping).write.format("noop").mode("overwrite").save()
         print(time.monotonic() - began, flush=True)

@@ -1,6 +1,7 @@
-"""Sends events of a shop to Kafka as JSON at a rate: produce.py BROKERS TOPIC RATE SECONDS. Prints how many were delivered.
+"""Sends events of a shop to Kafka as JSON at a rate: produce.py BROKERS TOPIC RATE SECONDS.
 
-The usual producer: confluent-kafka with idempotence, a dictionary an event. What does not depend on the event is drawn once.
+Prints how many were delivered. The usual producer: confluent-kafka with idempotence, a dictionary an event.
+What does not depend on the event is drawn once.
 """
 
 import json
@@ -18,7 +19,10 @@ TICK_S = 0.02
 USERS = 2_000
 PRODUCTS = 200
 # The simulator's mix, in percent.
-NAMES = ["session_start"] * 12 + ["view_item"] * 58 + ["add_to_cart"] * 14 + ["begin_checkout"] * 6 + ["purchase"] * 9 + ["refund"]
+SHARES = {
+    "session_start": 12, "view_item": 58, "add_to_cart": 14, "begin_checkout": 6, "purchase": 9, "refund": 1,
+}
+NAMES = [name for name, share in SHARES.items() for _ in range(share)]
 COUNTRIES = ["DE", "FR", "GB", "US", "CH"]
 CHANNELS = ["organic_search", "direct", "paid_search", "social", "email", "referral", "display", "other"]
 BANDS = ["18-24", "25-34", "35-44", "45-54", "55-64", "65+"]
@@ -61,11 +65,13 @@ def products(dice: random.Random) -> list[dict]:
 
 def event(dice: random.Random, shopper: dict, product: dict, now: str) -> dict:
     name = dice.choice(NAMES)
-    told = {"event_id": str(uuid.UUID(int=dice.getrandbits(128), version=4)), "event_name": name, "occurred_at": now, **shopper}
+    event_id = str(uuid.UUID(int=dice.getrandbits(128), version=4))
+    told = {"event_id": event_id, "event_name": name, "occurred_at": now, **shopper}
     if name != "session_start":
         told |= product
     if name in ("purchase", "refund"):
-        told |= {"quantity": 1, "amount_base": product["price"], "order_id": told["event_id"], "order_line": 1, "order_lines": 1}
+        told |= {"quantity": 1, "amount_base": product["price"], "order_id": event_id}
+        told |= {"order_line": 1, "order_lines": 1}
     return told
 
 
@@ -74,7 +80,8 @@ def main() -> None:
     dice = random.Random(1)
     people, shelf = shoppers(dice), products(dice)
     failed: list = []
-    producer = Producer({"bootstrap.servers": brokers, "enable.idempotence": True, "linger.ms": 20, "compression.type": "lz4"})
+    settings = {"enable.idempotence": True, "linger.ms": 20, "compression.type": "lz4"}
+    producer = Producer({"bootstrap.servers": brokers, **settings})
     done = lambda error, _: failed.append(str(error)) if error else None
     sent, began = 0, time.monotonic()
     while (passed := time.monotonic() - began) < seconds:

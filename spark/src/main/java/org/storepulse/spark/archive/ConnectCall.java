@@ -21,6 +21,9 @@ final class ConnectCall {
   private static final Metadata.Key<String> SECRET =
       Metadata.Key.of(SecretInterceptor.HEADER, Metadata.ASCII_STRING_MARSHALLER);
 
+  private static final String STATEMENT =
+      "select b, count(*) as n from range(10) lateral view explode(array(id)) as b group by b";
+
   private ConnectCall() {}
 
   static void call(int port) {
@@ -33,7 +36,7 @@ final class ConnectCall {
           SparkConnectServiceGrpc.newBlockingStub(channel)
               .withDeadlineAfter(60, TimeUnit.SECONDS)
               .withInterceptors(MetadataUtils.newAttachHeadersInterceptor(secret))
-              .executePlan(request("select b, count(*) as n from range(10) lateral view explode(array(id)) as b group by b"));
+              .executePlan(request(STATEMENT));
       while (answers.hasNext()) {
         answers.next();
       }

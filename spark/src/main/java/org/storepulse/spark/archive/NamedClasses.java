@@ -50,7 +50,8 @@ final class NamedClasses {
       return 0;
     }
     try (Stream<Path> files = Files.walk(folder)) {
-      return (int) files.map(Path::toString).filter(name -> name.endsWith(".class")).filter(NamedClasses::loads).count();
+      Stream<String> classes = files.map(Path::toString).filter(name -> name.endsWith(".class"));
+      return (int) classes.filter(NamedClasses::loads).count();
     }
   }
 

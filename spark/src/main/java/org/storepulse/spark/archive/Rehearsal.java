@@ -16,6 +16,8 @@ import org.apache.spark.sql.SaveMode;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.streaming.StreamingQuery;
 import org.apache.spark.sql.streaming.StreamingQueryException;
+import org.storepulse.spark.PeerInterceptor;
+import org.storepulse.spark.SecretInterceptor;
 
 /**
  * Runs what a server and its executors run, once and in one process, so that the JVM's option
@@ -32,7 +34,11 @@ public final class Rehearsal {
   private static final int REFUSING_PORT = 1;
 
   private static final String STATE_STORE = "spark.sql.streaming.stateStore.providerClass";
-  private static final String ON_DISK = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider";
+  private static final String ON_DISK =
+      "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider";
+
+  private static final String INTERCEPTORS =
+      SecretInterceptor.class.getName() + "," + PeerInterceptor.class.getName();
 
   private Rehearsal() {}
 
@@ -42,7 +48,7 @@ public final class Rehearsal {
         SparkSession.builder()
             .config("spark.ui.enabled", "false")
             .config("spark.plugins", "org.apache.spark.sql.connect.SparkConnectPlugin")
-            .config("spark.connect.grpc.interceptor.classes", "org.storepulse.spark.SecretInterceptor,org.storepulse.spark.PeerInterceptor")
+            .config("spark.connect.grpc.interceptor.classes", INTERCEPTORS)
             .config("spark.connect.grpc.binding.port", Integer.toString(port))
             .config("spark.sql.shuffle.partitions", "2")
             .config("spark.cassandra.connection.host", "127.0.0.1")
@@ -54,7 +60,8 @@ public final class Rehearsal {
       ConnectCall.call(port);
       refused("Kafka", () -> kafka(spark).count());
       refused("Cassandra", () -> cassandra(spark).count());
-      refused("PostgreSQL", () -> DriverManager.getConnection("jdbc:postgresql://127.0.0.1:" + REFUSING_PORT + "/none"));
+      String database = "jdbc:postgresql://127.0.0.1:" + REFUSING_PORT + "/none";
+      refused("PostgreSQL", () -> DriverManager.getConnection(database));
       System.out.println(NamedClasses.load() + " classes were loaded by their names");
     }
   }
@@ -77,12 +84,20 @@ public final class Rehearsal {
     Dataset<Row> counted =
         records
             .groupBy(window(col("timestamp"), "1 minute"), expr("value % 7 as category"))
-            .agg(expr("count(*)"), expr("sum(money)"), expr("hll_sketch_agg(cast(value as string), 12)"), expr("max(timestamp)"));
+            .agg(
+                expr("count(*)"),
+                expr("sum(money)"),
+                expr("hll_sketch_agg(cast(value as string), 12)"),
+                expr("max(timestamp)"));
     run(counted);
     spark.conf().set(STATE_STORE, ON_DISK);
-    run(records.groupBy(expr("value % 11 as visit")).agg(expr("min(timestamp)"), expr("count_if(value > 3)")));
+    run(
+        records
+            .groupBy(expr("value % 11 as visit"))
+            .agg(expr("min(timestamp)"), expr("count_if(value > 3)")));
     spark.conf().unset(STATE_STORE);
-    run(records.selectExpr("explode(array(value, value + 1)) as value", "date_trunc('hour', timestamp) as hour"));
+    String twice = "explode(array(value, value + 1)) as value";
+    run(records.selectExpr(twice, "date_trunc('hour', timestamp) as hour"));
   }
 
   private static void run(Dataset<Row> rows) throws TimeoutException, StreamingQueryException {
@@ -97,10 +112,14 @@ public final class Rehearsal {
   }
 
   private static void batch(SparkSession spark) {
-    spark.range(0, 2_000, 1, 2).selectExpr("id", "id % 5 as a", "cast(id % 3 as string) as b").createOrReplaceTempView("rehearsed");
+    spark
+        .range(0, 2_000, 1, 2)
+        .selectExpr("id", "id % 5 as a", "cast(id % 3 as string) as b")
+        .createOrReplaceTempView("rehearsed");
     spark
         .sql(
-            "select l.a, l.b, grouping_id() as g, count(distinct l.id) as n, sum(cast(r.id as decimal(30,2))) as s,"
+            "select l.a, l.b, grouping_id() as g, count(distinct l.id) as n,"
+                + " sum(cast(r.id as decimal(30,2))) as s,"
                 + " to_json(struct(max(l.id) as m)) as j from rehearsed l join rehearsed r on l.id = r.id"
                 + " where l.b rlike '^[0-9]+$' group by grouping sets ((l.a), (l.b), ()) order by n desc")
         .write()
@@ -122,7 +141,12 @@ public final class Rehearsal {
   }
 
   private static Dataset<Row> cassandra(SparkSession spark) {
-    return spark.read().format("org.apache.spark.sql.cassandra").option("keyspace", "none").option("table", "none").load();
+    return spark
+        .read()
+        .format("org.apache.spark.sql.cassandra")
+        .option("keyspace", "none")
+        .option("table", "none")
+        .load();
   }
 
   /** What is expected to fail; if it does not, somebody else listens, and the classes are loaded as well. */
