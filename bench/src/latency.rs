@@ -24,8 +24,6 @@ use crate::report::Report;
 use crate::scratch::in_scratch_namespace;
 use crate::tagged::{Reader, Tagged};
 
-/// How long one order may take to be readable.
-const READABLE: Duration = Duration::from_secs(120);
 /// How long a rate's backlog may take to be worked off before the next one.
 const DRAINED: Duration = Duration::from_secs(600);
 
@@ -108,7 +106,7 @@ async fn tagged(endpoints: &Endpoints, options: &Options, seed: u64) -> anyhow::
         let occurred_at = began_at + TimeDelta::from_std(due)?;
         let order = Tagged::commit(&mut store, occurred_at).await?;
         let reader = Arc::clone(&reader);
-        looks.spawn(async move { anyhow::Ok(reader.lag(&order, READABLE).await?.as_secs_f64() * 1_000.0) });
+        looks.spawn(async move { anyhow::Ok(reader.lag(&order).await?.as_secs_f64() * 1_000.0) });
     }
     looks.join_all().await.into_iter().collect()
 }

@@ -83,6 +83,12 @@ pub(crate) fn storepulse() -> anyhow::Result<PathBuf> {
     Ok(program)
 }
 
+/// How many events are stored.
+pub(crate) async fn stored(postgres: &Client) -> anyhow::Result<f64> {
+    let stored: i64 = postgres.query_one("select count(*) from raw.events", &[]).await?.get(0);
+    Ok(stored as f64)
+}
+
 /// Waits until the job has read all that was committed.
 pub(crate) async fn drained(postgres: &Client, within: Duration) -> anyhow::Result<()> {
     let deadline = Instant::now() + within;
@@ -163,17 +169,10 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         let Some(pid) = self.child.id() else { return };
-        // Until it is waited for, its id is nobody else's.
-        let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM);
-        let deadline = Instant::now() + GRACE;
-        while let Ok(None) = self.child.try_wait() {
-            if Instant::now() > deadline {
-                // Reaped by the runtime.
-                let _ = self.child.start_kill();
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        // Until it is waited for, its id is nobody else's; the runtime waits for it, and kills one that goes on.
+        let Some(process) = ProcessId::of(pid.cast_signed()) else { return };
+        process.signal(Signal::SIGTERM);
+        process.wait_gone(GRACE);
     }
 }
 

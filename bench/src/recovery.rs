@@ -18,7 +18,7 @@ use ingest::store::Store;
 use stack::{PlainText, ProcessId, Service, Signal, Silent, Stack};
 use tokio::time::sleep;
 
-use crate::processes::{Commands, Process, machine_time};
+use crate::processes::{Commands, Process, machine_time, stored};
 use crate::report::Report;
 use crate::tagged::{Reader, Tagged};
 
@@ -26,12 +26,8 @@ use crate::tagged::{Reader, Tagged};
 const STEADY: Duration = Duration::from_secs(3);
 /// How long a line may take to be steady, first or again.
 const STEADY_WITHIN: Duration = Duration::from_secs(240);
-/// How long one order may take to be readable; far more than what is asked for.
-const READABLE: Duration = Duration::from_secs(120);
 /// How long processes may take to end, or to be there again.
 const MOVED: Duration = Duration::from_secs(60);
-/// How often processes are looked at: nothing tells when one that is not ours has ended.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// What is measured, and how often.
 #[derive(Args, Clone, Copy)]
@@ -106,12 +102,6 @@ async fn measure(stack: &Stack, endpoints: &Endpoints, options: Options) -> anyh
     report.end()
 }
 
-/// How many events are stored.
-async fn stored(postgres: &tokio_postgres::Client) -> anyhow::Result<f64> {
-    let stored: i64 = postgres.query_one("select count(*) from raw.events", &[]).await?.get(0);
-    Ok(stored as f64)
-}
-
 /// A line at work, and who looks at its end.
 struct Line<'a> {
     stack: &'a Stack,
@@ -126,7 +116,7 @@ impl Line<'_> {
         let deadline = Instant::now() + STEADY_WITHIN;
         loop {
             let order = Tagged::commit(&mut self.store, Utc::now()).await?;
-            let lag = self.reader.lag(&order, READABLE).await?;
+            let lag = self.reader.lag(&order).await?;
             if lag <= STEADY {
                 return Ok(());
             }
@@ -160,7 +150,7 @@ impl Line<'_> {
         let readable = async {
             until_gone(&executors).await?;
             let order = Tagged::commit(&mut self.store, Utc::now()).await?;
-            self.reader.lag(&order, READABLE).await?;
+            self.reader.lag(&order).await?;
             anyhow::Ok(killed.elapsed())
         };
         let (recovered, ()) = tokio::try_join!(readable, back)?;
@@ -175,10 +165,9 @@ impl Line<'_> {
 
 /// Waits until processes have ended.
 async fn until_gone(processes: &[ProcessId]) -> anyhow::Result<()> {
-    let deadline = Instant::now() + MOVED;
-    while processes.iter().any(|process| process.is_alive()) {
-        ensure!(Instant::now() < deadline, "an executor goes on without what was killed");
-        sleep(LOOK).await;
+    for process in processes.iter().copied() {
+        let gone = tokio::task::spawn_blocking(move || process.wait_gone(MOVED)).await?;
+        ensure!(gone, "an executor goes on without what was killed");
     }
     Ok(())
 }

@@ -80,8 +80,7 @@ impl Report {
         let (low, median, high) = crate::spread(values);
         let line = format!("{what:<44} {median:>10.0} {unit}   ({low:.0} to {high:.0})   {limit}");
         println!("{}", line.trim_end());
-        let (what, limit) = (what.to_owned(), limit.to_owned());
-        self.figures.push(Figure { what, unit, median, low, high, limit });
+        self.keep(what, unit, (low, median, high), limit);
         median
     }
 
@@ -89,8 +88,7 @@ impl Report {
     pub(crate) fn median(&mut self, what: &str, unit: &'static str, values: &mut [f64], limit: &str) {
         let (low, median, high) = crate::spread(values);
         println!("{what:<58} {median:>10.2} {unit:<12} {limit}   ({low:.2} to {high:.2})");
-        let (what, limit) = (what.to_owned(), limit.to_owned());
-        self.figures.push(Figure { what, unit, median, low, high, limit });
+        self.keep(what, unit, (low, median, high), limit);
     }
 
     /// What the parts took, in a line each, and of which runs.
@@ -114,8 +112,12 @@ impl Report {
     /// One figure, measured once, and what it should be.
     pub(crate) fn once(&mut self, what: &str, value: f64, unit: &'static str, limit: &str) {
         println!("{what:<58} {value:>10.2} {unit:<12} {limit}");
+        self.keep(what, unit, (value, value, value), limit);
+    }
+
+    fn keep(&mut self, what: &str, unit: &'static str, (low, median, high): (f64, f64, f64), limit: &str) {
         let (what, limit) = (what.to_owned(), limit.to_owned());
-        self.figures.push(Figure { what, unit, median: value, low: value, high: value, limit });
+        self.figures.push(Figure { what, unit, median, low, high, limit });
     }
 
     /// Prints all of it as one line.

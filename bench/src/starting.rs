@@ -23,8 +23,6 @@ use crate::processes::{Commands, storepulse};
 use crate::report::Report;
 use crate::tagged::{Reader, Tagged};
 
-/// How long the first row may take after the simulation has begun; far more than what is asked for.
-const READABLE: Duration = Duration::from_secs(120);
 /// How long draining and verifying may take.
 const VERIFIED: Duration = Duration::from_secs(300);
 /// Between two looks at the memory.
@@ -111,7 +109,7 @@ async fn start(apart: &Apart, endpoints: &Endpoints, options: Options, run: usiz
     let pid = command.pid()?;
     let account = Account::of(apart).with("run-job", pid);
     let order = Tagged::commit(&mut store, Utc::now()).await?;
-    reader.lag(&order, READABLE).await?;
+    reader.lag(&order).await?;
     let first_row_s = began.elapsed().as_secs_f64();
     println!(
         "start {run}: services {services_up_s:.1} s, job {job_runs_s:.1} s, first row {first_row_s:.1} s"

@@ -18,6 +18,9 @@ use crate::marked_order::order;
 /// Between two looks at Cassandra for one order: the figures are true to half of it.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// How long one order may take to be readable; far more than what is asked for.
+const READABLE: Duration = Duration::from_secs(120);
+
 /// An order that was committed.
 pub(crate) struct Tagged {
     item_id: String,
@@ -56,8 +59,8 @@ impl Reader {
     /// Waits until the row of an order can be read, and says how long that was after the order's time.
     ///
     /// # Errors
-    /// When it cannot be read within a time, or says something else than the order.
-    pub(crate) async fn lag(&self, order: &Tagged, within: Duration) -> anyhow::Result<Duration> {
+    /// When it cannot be read in time, or says something else than the order.
+    pub(crate) async fn lag(&self, order: &Tagged) -> anyhow::Result<Duration> {
         let Tagged { item_id, occurred_at } = order;
         let (day, hour) = (CqlDate::from(occurred_at.date_naive()), i32::try_from(occurred_at.hour())?);
         let minute = CqlTimestamp(occurred_at.duration_trunc(TimeDelta::minutes(1))?.timestamp_millis());
@@ -69,7 +72,7 @@ impl Reader {
                 ensure!(row == (1, 1), "an order of one line and one unit is counted as {row:?}");
                 return Ok(lag);
             }
-            ensure!(lag < within, "an order cannot be read after {within:?}");
+            ensure!(lag < READABLE, "an order cannot be read after {READABLE:?}");
             tokio::time::sleep(LOOK).await;
         }
     }

@@ -19,7 +19,7 @@ use tokio_postgres::Client;
 use self::browser::{Stream, Visitor, crowd};
 use self::marked::Marking;
 use crate::accounting::Account;
-use crate::processes::{Commands, Of, drained, memory_mib, processor_time};
+use crate::processes::{Commands, Of, drained, memory_mib, processor_time, stored};
 use crate::report::Report;
 use crate::scratch::in_scratch_namespace;
 use crate::{Warm, percentile};
@@ -113,12 +113,6 @@ struct Line<'a> {
     process: ProcessId,
     postgres: Client,
     report: Report,
-}
-
-/// How many events are stored.
-async fn stored(postgres: &Client) -> anyhow::Result<f64> {
-    let stored: i64 = postgres.query_one("select count(*) from raw.events", &[]).await?.get(0);
-    Ok(stored as f64)
 }
 
 /// What a stretch of time came to.

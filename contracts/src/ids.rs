@@ -28,6 +28,12 @@ pub fn refund_line(order_id: &str, line: i32) -> String {
     format!("refund/{order_id}/{line}")
 }
 
+/// The shared id of what a refund of a sum takes of a line of an order; `id` is the shop's of the refund.
+#[must_use]
+pub fn refund_sum(order_id: &str, id: &str, line: i32) -> String {
+    format!("refund/{order_id}/sum-{id}/{line}")
+}
+
 /// The shared id of the start of a visit that nobody tells.
 #[must_use]
 pub fn visit_start(session_id: &Uuid) -> String {

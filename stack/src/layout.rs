@@ -168,10 +168,9 @@ impl Home {
 }
 
 /// Fails when a folder's file system has less than this free.
-/// Whether the disk of a folder has room for so much.
 ///
 /// # Errors
-/// When it has not, or cannot be asked.
+/// Says how much there is, or why that cannot be read.
 pub fn check_room(folder: &Path, needed_mib: u64) -> Result<(), StackError> {
     let existing = folder.ancestors().find(|part| part.is_dir()).unwrap_or(Path::new("/"));
     let stats = statvfs(existing).doing(|| format!("read the free space of {}", existing.display()))?;

@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use stack::ProcessId;
 use tokio::process::{Child, Command};
 
 /// How long a process may take to end in good order; a job stops its queries first.
@@ -146,14 +147,10 @@ impl Drop for Process {
         self.signal(Signal::SIGTERM);
         // A frozen one would not notice.
         self.signal(Signal::SIGCONT);
-        let deadline = Instant::now() + GRACE;
-        while let Ok(None) = self.child.try_wait() {
-            if Instant::now() > deadline {
-                // Reaped by the runtime.
-                let _ = self.child.start_kill();
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
+        let process = self.child.id().and_then(|pid| ProcessId::of(pid.cast_signed()));
+        if process.is_some_and(|process| !process.wait_gone(GRACE)) {
+            // Reaped by the runtime.
+            let _ = self.child.start_kill();
         }
     }
 }

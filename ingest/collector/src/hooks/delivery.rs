@@ -189,6 +189,11 @@ pub(super) fn text(value: &Value) -> Value {
     value.as_str().map_or(Value::Null, Value::from)
 }
 
+/// Whether it is a list, or left out.
+pub(super) fn is_list_or_none(value: &Value) -> bool {
+    value.is_null() || value.is_array()
+}
+
 /// The elements of a list.
 pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)

@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::System;
 use super::delivery::{
-    Delivery, Head, Line, Parts, ToldRefund, id, list, order, refunds_of, rounded, sum, text, whole, written,
+    Delivery, Head, Line, Parts, ToldRefund, id, is_list_or_none, list, order, refunds_of, rounded, sum,
+    text, whole, written,
 };
 use crate::item::Mapped;
 
@@ -68,11 +69,10 @@ fn of_order(told: &Value, record: Mapped, body: &[u8], head: &Head<'_>) -> Deliv
         return Delivery::refused(record, body, Reason::InvalidField, "created_at", "it is no time");
     };
     // A webhook may leave fields out: what is not told is not nothing.
-    let is_told = told["refunds"].is_null() || told["refunds"].is_array();
-    if let Some(field) =
-        [("line_items", told["line_items"].is_array()), ("refunds", is_told)].into_iter().find(|told| !told.1)
-    {
-        return Delivery::refused(record, body, Reason::InvalidField, field.0, "it is no list");
+    let are_lists =
+        [("line_items", told["line_items"].is_array()), ("refunds", is_list_or_none(&told["refunds"]))];
+    if let Some((field, _)) = are_lists.into_iter().find(|(_, is_list)| !is_list) {
+        return Delivery::refused(record, body, Reason::InvalidField, field, "it is no list");
     }
     let common = common(told, record, &order_id);
     let refunds = list(&told["refunds"]);

@@ -3,12 +3,11 @@
 //! What stands in quarantine is the line as it was told when it was refused first. Since then it may have
 //! become more or less, or have gone.
 
-use contracts::money::Cost;
+use contracts::Reason;
 use contracts::validation::{Accepted, Rejection};
-use contracts::{Event, Reason};
 use rust_decimal::Decimal;
 
-use super::shop;
+use super::{placed, shop};
 use crate::store::connection::Store;
 use crate::store::error::StoreError;
 use crate::store::held::Moves;
@@ -66,12 +65,7 @@ fn sell(purchase: &mut Accepted, (units, sum): (i32, Decimal)) -> Result<(), Rej
     if units <= 0 && sum.is_zero() {
         return Err(refuse(Reason::Inconsistent, "by what its shop told last, nothing of this line is sold"));
     }
-    let (cost, units) = (Cost::Line(sum.into()), units.max(1));
-    let Event { price, amount_base, quantity, rate, .. } = &mut purchase.event;
-    let (Ok(each), Some(Ok(amount))) = (cost.price(units), rate.map(|rate| cost.amount(units, rate))) else {
-        let detail = "by what its shop told last, it costs more than is kept of a line";
-        return Err(refuse(Reason::AmountOverflow, detail));
-    };
-    (*price, *amount_base, *quantity) = (Some(each), Some(amount), Some(units));
-    Ok(())
+    let detail = "by what its shop told last, it costs more than is kept of a line";
+    placed::price(&mut purchase.event, units.max(1), sum)
+        .ok_or_else(|| refuse(Reason::AmountOverflow, detail))
 }

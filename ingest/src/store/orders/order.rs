@@ -115,7 +115,7 @@ impl Order {
         late: &BTreeSet<i32>,
     ) -> Vec<Accepted> {
         let order_id = refund.whole_order.as_ref().map_or("", |order| &*order.0).to_owned();
-        let shared = |line: i32| sum_of_line(&order_id, id, line);
+        let shared = |line: i32| ids::refund_sum(&order_id, id, line);
         // The first one also where it is not sold: under its id stands what somebody has completed.
         let numbers = self.lines.keys().chain([&1]);
         let stored: HashMap<Uuid, i32> = numbers
@@ -158,7 +158,7 @@ impl Order {
     /// Whether a refund of a sum stands under the id of its first share: so does one that could not be read
     /// and that somebody has completed and replayed.
     pub(super) fn has_sum(&self, order_id: &str, id: &str) -> bool {
-        self.known.contains(&identity(&sum_of_line(order_id, id, 1)))
+        self.known.contains(&identity(&ids::refund_sum(order_id, id, 1)))
     }
 
     /// Whether a purchase of it is known.
@@ -346,11 +346,6 @@ fn convert_as(refund: &mut Event, purchase: &Event) {
         refund.rate = Some(rate);
         refund.rate_date = purchase.rate_date;
     }
-}
-
-/// The shared id of a line's share of a refund of a sum.
-fn sum_of_line(order_id: &str, id: &str, line: i32) -> String {
-    format!("refund/{order_id}/sum-{id}/{line}")
 }
 
 fn hundredths(event: &Event) -> i64 {

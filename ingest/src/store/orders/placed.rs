@@ -2,12 +2,22 @@
 
 use std::sync::Arc;
 
+use contracts::money::Cost;
 use contracts::validation::{Accepted, Rejection};
 use contracts::{Event, ids};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
 use crate::store::quarantine::{SetAside, kept_once};
+
+/// Makes a purchase one of so many units at such a sum. Nothing, and no change, where they cost more than is
+/// kept of a line.
+pub(super) fn price(purchase: &mut Event, units: i32, sum: Decimal) -> Option<()> {
+    let cost = Cost::Line(sum.into());
+    let (each, amount) = (cost.price(units).ok()?, cost.amount(units, purchase.rate?).ok()?);
+    (purchase.price, purchase.amount_base, purchase.quantity) = (Some(each), Some(amount), Some(units));
+    Some(())
+}
 
 /// A line that was refused, with the id of its place, or without one where the order has none left. Bytes
 /// that were cut stay as they are.

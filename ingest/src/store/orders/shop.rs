@@ -10,7 +10,6 @@ mod places;
 mod state;
 mod sums;
 
-use contracts::money::Cost;
 use contracts::validation::{Accepted, Claim, MAX_ORDER_LINES, Rejection};
 use contracts::{Reason, ids};
 use rust_decimal::Decimal;
@@ -212,18 +211,12 @@ impl Booking<'_> {
         if !is_first {
             event.occurred_at = event.occurred_at.max(self.told.refund.event.occurred_at);
         }
-        let cost = Cost::Line(sum.into());
-        let rate = event.rate;
-        let (Ok(price), Some(Ok(amount))) = (cost.price(units), rate.map(|rate| cost.amount(units, rate)))
-        else {
+        placed::price(event, units, sum).ok_or_else(|| {
             let detail = format!("{sum} for {units} units is more than is kept of a line");
-            return Err(Rejection { reason: Reason::AmountOverflow, field: "line_items", detail });
-        };
+            Rejection { reason: Reason::AmountOverflow, field: "line_items", detail }
+        })?;
         event.event_id =
             ids::rekeyed(event.occurred_at, ids::SHARED, &ids::order_line(&self.told.order_id, at));
-        event.quantity = Some(units);
-        event.price = Some(price);
-        event.amount_base = Some(amount);
         event.order_line = Some(at);
         event.order_lines = Some(lines);
         purchase.claim = Some(Claim { event_id: event.event_id, told: None });

@@ -9,7 +9,7 @@
 //! is for would be a guess.
 
 use chrono::{DateTime, Utc};
-use contracts::Reason;
+use contracts::{Reason, ids};
 use ingest::store::{Share, ShopRefund, ShopSums};
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::{instant, product};
 use crate::hooks::ToldRefund;
-use crate::hooks::delivery::{Head, id, list, places, sum, text, whole, written};
+use crate::hooks::delivery::{Head, id, is_list_or_none, list, places, sum, text, whole, written};
 use crate::item::Mapped;
 
 /// What an order costs.
@@ -75,7 +75,7 @@ pub(super) fn refunds(
         record.set("occurred_at", written(at, head));
         record
     };
-    if !told["refunds"].is_null() && !told["refunds"].is_array() {
+    if !is_list_or_none(&told["refunds"]) {
         lines.push(unread(&told["refunds"], order_id, of(told), "they are no list"));
     }
     let mut refunds: Vec<(String, &Value)> = Vec::new();
@@ -88,7 +88,7 @@ pub(super) fn refunds(
     // Each as it came.
     refunds.sort_by_key(|(id, _)| (id.len(), id.clone()));
     for (id, refund) in refunds {
-        if !refund["line_items"].is_null() && !refund["line_items"].is_array() {
+        if !is_list_or_none(&refund["line_items"]) {
             lines.push(unread(refund, order_id, of(refund), "its lines are no list"));
             continue;
         }
@@ -127,7 +127,7 @@ fn unread(refund: &Value, order_id: &str, mut record: Mapped, why: &str) -> Told
     record.set("amount", id(&refund["total"]));
     match &of {
         Some(id) => {
-            let shared = format!("refund/{order_id}/sum-{id}/1");
+            let shared = ids::refund_sum(order_id, id, 1);
             record.set_known_by(format!("woocommerce/{shared}"));
             record.set("shared_id", shared);
         }

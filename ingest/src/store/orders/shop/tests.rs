@@ -384,18 +384,3 @@ fn refunds_alone_of_an_order_that_nobody_told_wait_for_it() {
     assert_eq!(books.take(&alone), 0);
     assert_eq!((books.order.left_of(1).1, books.refused.len()), (500, 1));
 }
-
-/// A discount of a line that stays whole is not booked, and does not come off what is booked later either.
-#[test]
-fn a_price_that_changed_by_itself_is_booked_with_the_units_that_go() {
-    let by_units = |minutes, line| {
-        let mut told = told(minutes, &[Some(line)], &[]);
-        told.lines[0].by_units = true;
-        told
-    };
-    let mut books = Books::default();
-    books.take(&by_units(0, (2, 2_000)));
-    assert_eq!(books.take(&by_units(1, (2, 1_800))), 0);
-    books.take(&by_units(2, (1, 900)));
-    assert_eq!(books.left(), BTreeMap::from([("item-0".to_owned(), 900)]));
-}
