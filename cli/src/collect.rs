@@ -51,9 +51,9 @@ struct KeyArgs {
     /// other has no limit by default.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
-    /// The origin of pages whose browsers may send with the key, such as `https://shop.example` or
-    /// `http://localhost:3000`. Can be given several times. Such a key may be public: it is refused to other
-    /// origins, to programs, and over gRPC.
+    /// An origin, such as `https://shop.example` or `http://localhost:3000`. Browsers may use the key on
+    /// pages of this origin. Can be given several times. A key with origins may be public. The collector
+    /// refuses it from other origins, from programs, and over gRPC.
     #[arg(long, value_name = "ORIGIN")]
     origin: Vec<Origin>,
 }
@@ -71,9 +71,9 @@ struct ServeArgs {
     /// removed is refused, and its open streams end.
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
-    /// The file of the secrets with which shop systems sign their webhooks. A line is a name, `shopify` or
-    /// `woocommerce`, and the secret. Only its owner may be allowed to read it. It is read when the collector
-    /// starts.
+    /// The file of the secrets with which shop systems sign their webhooks. Each line has three words: a
+    /// name, the shop system (`shopify` or `woocommerce`), and the secret. The file must be readable by its
+    /// owner only. It is read when the collector starts.
     #[arg(long, value_name = "FILE")]
     webhooks: Option<PathBuf>,
     /// The maximum size of a request in bytes, before and after decompression.
@@ -95,15 +95,16 @@ struct ServeArgs {
 #[derive(Args)]
 struct CountryArgs {
     /// The header in which your proxy tells the country of the client, as in CF-IPCountry. Use it only if the
-    /// proxy removes what clients write there. Events with a place keep it.
+    /// proxy removes what clients write there. An event that has a country, city, latitude or longitude keeps
+    /// these values.
     #[arg(long, value_name = "HEADER")]
     country_header: Option<String>,
     /// A file of countries by IP address, in MaxMind's format, as in GeoLite2-Country.mmdb. It is read again
     /// when it changes and on SIGHUP. The address is neither stored nor logged.
     #[arg(long, value_name = "FILE")]
     country_file: Option<PathBuf>,
-    /// The header in which your proxy tells the address of the client, as in X-Forwarded-For: the last
-    /// address that is not of a private network. By default the address of the connection is used.
+    /// The header that contains the client's address, for example X-Forwarded-For. Its last address outside
+    /// private networks is used. Without this option, the address of the connection is used.
     #[arg(long, value_name = "HEADER", requires = "country_file")]
     address_header: Option<String>,
 }

@@ -30,7 +30,7 @@ Later records about the person are refused with reason \"erased\". They are reco
 by the e-mail addresses in the person's records, and by those given with --email.
 
 The command is safe to repeat, even after it was killed. It reads all of raw.events, which has no index on users. \
-If a reconciliation, rebuild or verification is running, the command waits for its end.";
+If a reconciliation, rebuild or verification is running, the command waits for its end, at most five minutes.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]

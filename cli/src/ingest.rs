@@ -13,7 +13,7 @@ use crate::users;
 pub(crate) enum IngestCommand {
     /// Load past events from Parquet, CSV or NDJSON files. A mapping assigns their columns to our fields.
     Replay(replay::ReplayArgs),
-    /// Show the events of other vendors' clients that have no place in the figures, or find a place for them.
+    /// Show the events of other vendors' clients that no table counts, or try again to count them.
     #[command(subcommand)]
     Other(other::OtherCommand),
     /// Fetch users, as `storepulse users` does.

@@ -25,8 +25,8 @@ pub(crate) enum JobCommand {
     Status(StatusArgs),
     /// Stop the job and end its supervisor. Waits until both have ended.
     Stop(StopArgs),
-    /// End the queries, but keep the supervisor. Nothing starts the queries before `job resume`. Waits until
-    /// they have ended.
+    /// End the queries, but keep the supervisor. `job resume`, `job restart`, `run-job` or the Control Center
+    /// starts them again. Waits until they have ended.
     Hold(WishArgs),
     /// Resume a job on hold. Waits until it runs.
     Resume(WishArgs),
@@ -54,12 +54,13 @@ pub(crate) struct RunArgs {
     /// micro-batches took.
     #[arg(long, default_value_t = 200_000)]
     max_offsets_per_trigger: u64,
-    /// The time between micro-batches of all queries except the cube's, in percent of the usual intervals (7
-    /// to 23 s). With less than 100, the tables of these queries are more current. With more than 100, the
-    /// cube gets more of a small cluster.
+    /// How often the queries other than the cube's run a micro-batch. 100 keeps their usual intervals (7 to
+    /// 23 s), and 200 doubles them. With less than 100, the tables of these queries are more current. With
+    /// more than 100, the cube gets more of a small cluster.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     beside_pct: u32,
-    /// If no task of an open micro-batch finishes for this many seconds, the job is submitted again.
+    /// If no task of an open micro-batch finishes for this many seconds, the job is submitted again. Until
+    /// the first micro-batch ends, three times this value applies.
     #[arg(long, default_value_t = 60)]
     stall_after_s: u64,
     /// If another supervisor runs the job, wait until that one ends, and take over then.

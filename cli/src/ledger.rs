@@ -24,7 +24,8 @@ pub(crate) struct LedgerArgs {
     /// The first minute of `ingested_at` (RFC 3339). The default is the first stored minute.
     #[arg(long, value_name = "TIME")]
     from: Option<DateTime<Utc>>,
-    /// The minute after the last one to show (RFC 3339). The default is the minute after the last stored one.
+    /// The end of the range (RFC 3339). The minute at this time is not shown. The default is the end of the
+    /// data.
     #[arg(long, value_name = "TIME")]
     to: Option<DateTime<Utc>>,
     /// Print every minute, not only the sums.

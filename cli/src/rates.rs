@@ -9,12 +9,12 @@ use contracts::money::Rates;
 #[derive(Args, Clone)]
 pub(crate) struct RatesArgs {
     /// A file of exchange rates to the base currency. Each line is `date,currency,rate`. Without this option,
-    /// invented exchange rates to EUR are used. They do not apply to another base currency, so amounts in
-    /// other currencies are then refused.
+    /// invented exchange rates to EUR are used. If the base currency is not EUR and there is no file, an
+    /// amount in any other currency is refused.
     #[arg(long, env = "STOREPULSE_RATES", value_name = "FILE")]
     rates: Option<PathBuf>,
-    /// The base currency: amounts are converted into it. The first command that ingests events into a
-    /// database fixes it.
+    /// The base currency. All amounts are converted into it. The first command that ingests events sets it
+    /// for the database, and it cannot be changed afterwards.
     #[arg(long, env = "STOREPULSE_BASE_CURRENCY", default_value = "EUR", value_name = "ISO 4217")]
     base_currency: Currency,
 }

@@ -12,7 +12,8 @@ use crate::{connect, interrupt};
 
 const EXAMPLES: &str = "\
 Examples:
-  storepulse rebuild                     after a changed plan, lost slot, restore or wiped Kafka
+  storepulse rebuild                     if the plan changed, the slot was lost,
+                                         PostgreSQL was restored or Kafka was wiped
   storepulse rebuild --events-partitions 16 --shuffle-partitions 16
                                          for a larger cluster
   storepulse rebuild --abandon-old       if the checkpoint of the old query is damaged
@@ -37,8 +38,8 @@ pub(crate) struct RebuildArgs {
     /// For a query whose checkpoint is damaged.
     #[arg(long)]
     abandon_old: bool,
-    /// The present time of the ingestor, if its clock is simulated (`simulate --start`). Nothing may be
-    /// ingested while the rebuild runs.
+    /// The time to use as now. Needed only if the events were simulated with `simulate --start`. Nothing may
+    /// be ingested while the rebuild runs.
     #[arg(long, value_name = "TIME")]
     at: Option<DateTime<Utc>>,
     /// How many partitions the new events topic has. The number limits how many tasks read at a time. The

@@ -22,15 +22,15 @@ pub(crate) struct ReconcileArgs {
     /// The first window (RFC 3339). The default is the first stored one.
     #[arg(long, value_name = "TIME")]
     from: Option<DateTime<Utc>>,
-    /// The window after the last one (RFC 3339). The default includes every closed window: those that ended
-    /// 11 minutes ago or earlier.
+    /// The end of the range (RFC 3339). The window that starts at this time is not included. By default,
+    /// every closed window is included. A window is closed eleven minutes after its end.
     #[arg(long, value_name = "TIME")]
     to: Option<DateTime<Utc>>,
     /// Compare, and change nothing. Exits 1 if a figure differs.
     #[arg(long)]
     dry_run: bool,
-    /// The present time of the ingestor, if its clock is simulated (`simulate --start`). Nothing may be
-    /// ingested while the command runs.
+    /// The time to use as now. Needed only if the events were simulated with `simulate --start`. Nothing may
+    /// be ingested while the command runs.
     #[arg(long, value_name = "TIME")]
     at: Option<DateTime<Utc>>,
 }

@@ -22,9 +22,9 @@ Examples:
 The command first moves the retention floor, the midnight before which nothing is kept. The floor never moves back. \
 From then on, events from before the floor are refused (reason \"before_floor\"). \
 If no stored event is old enough to be removed, the floor does not move. \
-As long as no floor was ever set, past events may still be replayed.
+Without a floor, past events of any date can be replayed.
 
-If a reconciliation, rebuild or verification is running, the command waits for its end. \
+If a reconciliation, rebuild or verification is running, the command waits for its end, at most five minutes. \
 It is safe to repeat, even after it was killed.";
 
 #[derive(Args)]
@@ -39,7 +39,7 @@ pub(crate) struct RetentionArgs {
     /// Print what was removed as one JSON object.
     #[arg(long)]
     json: bool,
-    /// The present time of the ingestor, if its clock is simulated (`simulate --start`).
+    /// The time to use as now. Needed only if the events were simulated with `simulate --start`.
     #[arg(long, value_name = "TIME")]
     at: Option<DateTime<Utc>>,
 }

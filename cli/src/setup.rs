@@ -11,12 +11,14 @@ pub(crate) struct SetupArgs {
     /// Print only what was created.
     #[arg(long, short)]
     quiet: bool,
-    /// How many partitions the events topic has. The number limits how many tasks read at a time. The first
-    /// set-up uses 4 by default; later, `storepulse rebuild` changes the number.
+    /// How many partitions the events topic has. The number limits how many tasks read at a time. This option
+    /// is for the first set-up; the default is 4. To change the number later, use `storepulse rebuild
+    /// --events-partitions`.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..=1024))]
     events_partitions: Option<i32>,
     /// Look for rows that a dump or a logical copy brought from another PostgreSQL cluster, and give new rows
-    /// higher transaction ids. If the cluster is not the one of the last set-up, set-up does this by itself.
+    /// higher transaction ids. This also happens without the option if the last set-up was on another
+    /// cluster.
     #[arg(long)]
     restored: bool,
 }

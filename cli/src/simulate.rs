@@ -43,7 +43,7 @@ pub(crate) struct SimulateArgs {
     /// Percentage of records that are sent twice.
     #[arg(long, default_value_t = 0.0)]
     repeated_pct: f64,
-    /// Percentage of records that are sent after later ones.
+    /// Percentage of records that are held back, so that records with a later time arrive first.
     #[arg(long, default_value_t = 0.0)]
     out_of_order_pct: f64,
     /// Percentage of records that break a validation rule.

@@ -16,11 +16,11 @@ use crate::{connect, console, interrupt};
 pub(crate) enum StackCommand {
     #[command(flatten)]
     Here(HereCommand),
-    /// In a container of our images, start its service. The command renders the configuration, creates what
-    /// the first start needs, and replaces itself with the service.
+    /// Start the service of this container. Only for containers of Storepulse's images. The command renders
+    /// the configuration, creates what the first start needs, and replaces itself with the service.
     Exec(ExecArgs),
-    /// In a container of our images, check the health of its service, in the service's own protocol. If the
-    /// service is not healthy, the command prints one line and exits with 1.
+    /// Check the health of this container's service, in the service's own protocol. Only for containers of
+    /// Storepulse's images. If the service is not healthy, the command prints one line and exits with 1.
     Health(HealthArgs),
 }
 

@@ -58,7 +58,19 @@ pub(crate) struct AddArgs {
 
 #[derive(Args)]
 pub(crate) struct NameArgs {
-    /// The name of the user or of the key. `list` shows all names.
+    /// The name of the user. `list` shows all names.
+    name: String,
+}
+
+#[derive(Args)]
+pub(crate) struct KeyArgs {
+    /// The name of the key. `list` shows all names.
+    name: String,
+}
+
+#[derive(Args)]
+pub(crate) struct NewKeyArgs {
+    /// The name of the new key.
     name: String,
 }
 
@@ -66,9 +78,9 @@ pub(crate) struct NameArgs {
 #[command(after_help = KEY_EXAMPLES)]
 pub(crate) enum KeyCommand {
     /// Make a key. It is printed once, and only its digest is kept.
-    Add(NameArgs),
+    Add(NewKeyArgs),
     /// Revoke a key.
-    Revoke(NameArgs),
+    Revoke(KeyArgs),
     /// List all keys.
     List,
 }
@@ -154,12 +166,12 @@ pub(super) async fn user(command: UserCommand) -> anyhow::Result<ExitCode> {
 
 pub(super) async fn key(command: KeyCommand) -> anyhow::Result<ExitCode> {
     match command {
-        KeyCommand::Add(NameArgs { name }) => {
+        KeyCommand::Add(NewKeyArgs { name }) => {
             let key = accounts::add_key(&mut client().await?, &name).await?;
             eprintln!("the key of {name}, which is not shown again; send it as `Authorization: Bearer KEY`:");
             println!("{key}");
         }
-        KeyCommand::Revoke(NameArgs { name }) => {
+        KeyCommand::Revoke(KeyArgs { name }) => {
             accounts::revoke_key(&mut client().await?, &name).await?;
             println!("the key of {name} is revoked");
         }

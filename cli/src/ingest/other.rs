@@ -16,7 +16,7 @@ use crate::{connect, interrupt};
 const EXAMPLES: &str = "\
 Examples:
   storepulse ingest other list                show how many events of each name are kept
-  storepulse ingest other replay --dry-run    show how many would find a place
+  storepulse ingest other replay --dry-run    show how many could be counted now
   storepulse ingest other replay";
 
 #[derive(Subcommand)]
@@ -24,8 +24,8 @@ Examples:
 pub(crate) enum OtherCommand {
     /// Show how many events of each name are kept.
     List(ListArgs),
-    /// Translate kept events again under the present version, and store those that have a place now. Each
-    /// event counts once.
+    /// Translate the kept events again with this version of the program. Store those that it can count now.
+    /// Each event counts once.
     ///
     /// An event that would be refused stays where it is. The time of arrival is now, so an old event is late:
     /// reconciliation counts it.
