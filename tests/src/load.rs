@@ -9,7 +9,9 @@ use crate::support::{on_shared_stack, storepulse};
 #[tokio::test(flavor = "multi_thread")]
 async fn under_load_no_memory_grows() {
     if !long_tests() {
-        eprintln!("SKIPPED: an hour under load; `make test-all` runs it, STOREPULSE_LOAD_MIN=8 for a trial");
+        eprintln!(
+            "SKIPPED: an hour under load; `make test-all` runs it, STOREPULSE_LOAD_MIN=8 STOREPULSE_LOAD_WARM_MIN=0 for a trial"
+        );
         return;
     }
     let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/load");
