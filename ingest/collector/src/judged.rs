@@ -234,7 +234,7 @@ impl Judged {
                 Err(rejection) => {
                     let place: Option<i32> = purchase.optional("order_line").ok().flatten();
                     let (key, place) = (Some(key), place.unwrap_or(1));
-                    let is_sold = quantity > 0 || !amount.to_decimal().is_zero();
+                    let is_sold = ShopLine::sells(quantity, amount.to_decimal());
                     let aside = is_sold.then(|| aside(&purchase, &rejection));
                     unread.push(UnreadLine { key, place, sold: Some((quantity, amount)), aside });
                 }

@@ -142,6 +142,14 @@ impl Share {
     }
 }
 
+impl ShopLine {
+    /// Whether so many units at such a sum are anything that is sold; a sum without units is.
+    #[must_use]
+    pub fn sells(units: i32, sum: Decimal) -> bool {
+        units > 0 || !sum.is_zero()
+    }
+}
+
 impl ShopOrder {
     /// How many rows it may become at most.
     #[must_use]

@@ -8,7 +8,7 @@ use contracts::ids;
 use contracts::money::{Exact, minor_units};
 use contracts::printable::printable_within;
 use contracts::validation::MAX_ORDER_LINES;
-use ingest::store::{OtherEvent, OtherKind, ShopOrder, ShopSums};
+use ingest::store::{OtherEvent, OtherKind, ShopLine, ShopOrder, ShopSums};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -277,7 +277,7 @@ pub(super) fn order(
         let known_by = format!("{}/order/{order_id}/{known_by}", system.name());
         purchase.set_known_by(known_by.clone());
         let units = line.sums.map_or(0, |(units, ..)| units);
-        let is_sold = line.sums.is_none_or(|(_, units, sum)| units > 0 || !sum.is_zero());
+        let is_sold = line.sums.is_none_or(|(_, units, sum)| ShopLine::sells(units, sum));
         purchase.set("quantity", units.max(1));
         match (line.key, line.sums) {
             (Some(key), Some((_, quantity, amount))) if !amount.is_sign_negative() || amount.is_zero() => {

@@ -13,6 +13,7 @@ use crate::store::error::StoreError;
 use crate::store::held::Moves;
 use crate::store::replay::{Judgement, Verdict};
 use crate::store::shared_line::shared_line;
+use crate::store::shop_order::ShopLine;
 
 impl Store {
     /// Judges refused lines among verdicts by what their orders tell of them now. Gives the states of these
@@ -62,7 +63,7 @@ fn line_of(verdict: &Verdict) -> Option<(String, i32)> {
 /// Makes a purchase one of so many units at such a sum.
 fn sell(purchase: &mut Accepted, (units, sum): (i32, Decimal)) -> Result<(), Rejection> {
     let refuse = |reason, detail: &str| Rejection { reason, field: "order_line", detail: detail.to_owned() };
-    if units <= 0 && sum.is_zero() {
+    if !ShopLine::sells(units, sum) {
         return Err(refuse(Reason::Inconsistent, "by what its shop told last, nothing of this line is sold"));
     }
     let detail = "by what its shop told last, it costs more than is kept of a line";

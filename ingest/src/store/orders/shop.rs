@@ -82,7 +82,7 @@ impl Booking<'_> {
         let mut less = Vec::new();
         for line in &self.told.lines {
             let Some(before) = state.lines.get_mut(&line.key) else {
-                if line.quantity > 0 || !line.amount.to_decimal().is_zero() {
+                if ShopLine::sells(line.quantity, line.amount.to_decimal()) {
                     self.refuse(line, (line.quantity.max(1), line.amount.to_decimal()), no_place());
                 }
                 continue;
