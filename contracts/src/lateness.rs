@@ -4,13 +4,20 @@
 //! rule, so the stream's watermark never has to drop a row; later records are left to reconciliation, earlier
 //! ones (from the future) are quarantined at ingest.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 /// The earliest instant that an event may name, in µs since 1970: 1970-01-01.
 pub const EARLIEST_US: i64 = 0;
 /// The latest instant that an event may name, in µs since 1970: 2200-01-01. Beyond these two a window would
 /// never close, and PostgreSQL ends at the year 294276.
 pub const LATEST_US: i64 = 7_258_118_400_000_000;
+
+/// The days of [`EARLIEST_US`] and [`LATEST_US`], between which a day that an event names must be.
+#[must_use]
+pub fn days() -> [NaiveDate; 2] {
+    // Both are far within what a date can be.
+    [EARLIEST_US, LATEST_US].map(|us| DateTime::from_timestamp_micros(us).unwrap_or_default().date_naive())
+}
 
 /// How far ahead of the ingestor's clock an event may be, in µs.
 pub const MAX_AHEAD_US: i64 = 60 * 1_000_000;
@@ -71,8 +78,16 @@ mod tests {
     }
 
     #[test]
+    fn the_days_are_those_of_the_instants() {
+        let [earliest, latest] = days();
+        let start_us = |day: NaiveDate| day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_micros();
+        assert_eq!((start_us(earliest), start_us(latest)), (EARLIEST_US, LATEST_US));
+    }
+
+    #[test]
     fn the_sql_says_the_same() {
         assert!(ON_TIME_SQL.contains(&format!("'{} minutes'", MAX_LATE_US / 60_000_000)));
         assert!(ON_TIME_SQL.contains(&format!("'-{} minute'", MAX_AHEAD_US / 60_000_000)));
+        assert!(include_str!("../../notebooks/storepulse_notebook/services.py").contains(ON_TIME_SQL));
     }
 }

@@ -126,7 +126,8 @@ pub(crate) fn outcomes(records: &DataFrame, expected: &Expected, judge: Judge) -
     let ingested =
         format!("case when {REFUSED} is null then date_trunc('minute', {DECODED}.{}) end", EVENT.ingested_at);
     // A producer chooses its record's time; null and nonsense are filed under the nearest end.
-    let stamped = format!("least(greatest({TIMESTAMP}, timestamp'1970-01-01'), timestamp'2200-01-01')");
+    let [earliest, latest] = lateness::days();
+    let stamped = format!("least(greatest({TIMESTAMP}, timestamp'{earliest}'), timestamp'{latest}')");
     let refused = format!("case when {REFUSED} is not null then date_trunc('minute', {stamped}) end");
     let outcome = format!(
         "case when {REFUSED} is not null then {REFUSED} when {} then '{}' else '{}' end",

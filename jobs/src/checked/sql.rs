@@ -128,7 +128,10 @@ fn field_in_range_sql(field: &Field) -> Option<String> {
             (least, most) => format!("{name} between {least} and {most}"),
         },
         Kind::Decimal { .. } => format!("{name} >= 0"),
-        Kind::Date => format!("{name} between date'1970-01-01' and date'2200-01-01'"),
+        Kind::Date => {
+            let [earliest, latest] = lateness::days();
+            format!("{name} between date'{earliest}' and date'{latest}'")
+        }
         Kind::Bool => return None,
     };
     Some(if field.nullable { format!("({name} is null or ({rule}))") } else { format!("({rule})") })
