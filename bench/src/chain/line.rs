@@ -1,17 +1,17 @@
 //! Our line: simulator, relay and job as processes in a namespace of their own, the job with all queries
 //! beside the cube.
 
-use std::time::Instant;
-
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use chrono::{DateTime, Utc};
+use contracts::family::REGISTRATIONS;
 use jobs::control;
 use jobs::plans::CUBE_QUERY;
 use jobs::progress::JobProgress;
 use tokio_postgres::Client;
+use tokio_postgres::types::ToSql;
 
-use super::step::{Sample, Step, offered_s};
-use super::{LOOK, Offered, READ, committed};
+use super::step::{Look, Sampled, Step, all_read, offered_s, sampled};
+use super::{Offered, committed};
 use crate::processes::Commands;
 
 /// Relay and job at work.
@@ -35,21 +35,15 @@ impl<'a> Line<'a> {
         let least = "
             select coalesce(min(read), 0)::bigint from
                 (select coalesce(sum(rows_in) filter (where started_at >= $1), 0) as read from ops.job_batch
-                 where query not in ('cube', 'registrations') group by query) as beside";
-        Ok(self.postgres.query_one(least, &[&since]).await?.get(0))
+                 where query not in ($2, $3) group by query) as beside";
+        let asked: [&(dyn ToSql + Sync); 3] = [&since, &CUBE_QUERY, &REGISTRATIONS.name];
+        Ok(self.postgres.query_one(least, &asked).await?.get(0))
     }
 
-    /// Waits until the cube has read all that was offered.
-    async fn read(&self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + READ;
-        loop {
-            let read = self.progress().await?.input_rows;
-            if read >= self.committed {
-                return Ok(());
-            }
-            ensure!(Instant::now() < deadline, "{read} of {} events are read after {READ:?}", self.committed);
-            tokio::time::sleep(LOOK).await;
-        }
+    /// What the cube has read.
+    async fn look(&self) -> anyhow::Result<Look> {
+        let JobProgress { input_rows, offsets_behind, .. } = self.progress().await?;
+        Ok(Look { read: input_rows, behind: offsets_behind })
     }
 
     /// What the job's supervisor last reported.
@@ -66,28 +60,12 @@ impl Offered for Line<'_> {
         let commands = self.commands;
         let restarts = self.progress().await?.restarts;
         let began_at: DateTime<Utc> = self.postgres.query_one("select now()", &[]).await?.get(0);
-        let began = Instant::now();
-        let mut simulator = Box::pin(commands.run(&words));
-        let mut looks = tokio::time::interval(LOOK);
-        let mut samples = Vec::new();
-        let printed = loop {
-            tokio::select! {
-                printed = &mut simulator => break printed?,
-                _ = looks.tick() => {
-                    let progress = self.progress().await?;
-                    samples.push(Sample {
-                        at_s: began.elapsed().as_secs_f64(),
-                        read: progress.input_rows,
-                        behind: progress.offsets_behind,
-                    });
-                }
-            }
-        };
-        let took_s = began.elapsed().as_secs_f64();
-        let committed = committed(&printed).with_context(|| format!("the simulator said {printed:?}"))?;
+        let Sampled { said, samples, took_s } =
+            sampled(commands.run(&words), async || self.look().await).await?;
+        let committed = committed(&said).with_context(|| format!("the simulator said {said:?}"))?;
         let least_beside = self.least_beside(began_at).await?;
         self.committed += committed;
-        self.read().await?;
+        all_read(self.committed, async || self.look().await).await?;
         let restarts = self.progress().await?.restarts.saturating_sub(restarts);
         let least_beside_per_s = Some(least_beside as f64 / took_s);
         let step = Step::of(&samples, committed as f64 / offered_s(seconds, took_s));

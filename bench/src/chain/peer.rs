@@ -9,11 +9,10 @@ use anyhow::{Context, ensure};
 use contracts::endpoints::Endpoints;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde::Deserialize;
 use tokio::process::Child;
 
-use super::step::{Sample, Step, offered_s};
-use super::{LOOK, Offered, READ, committed};
+use super::step::{Look, Sampled, Step, all_read, offered_s, sampled};
+use super::{LOOK, Offered, committed};
 use crate::pyspark;
 
 /// How long its job may take until its queries run.
@@ -33,13 +32,6 @@ pub(super) struct Peer {
     output: PathBuf,
     /// Events of all steps.
     committed: i64,
-}
-
-/// A line of what the job prints.
-#[derive(Deserialize)]
-struct Told {
-    read: i64,
-    behind: i64,
 }
 
 impl Peer {
@@ -72,15 +64,15 @@ impl Peer {
         Ok(peer)
     }
 
-    /// What its job said last.
-    fn told(&self) -> anyhow::Result<Option<Told>> {
+    /// What its job said last, each a line of JSON.
+    fn told(&self) -> anyhow::Result<Option<Look>> {
         let printed = std::fs::read_to_string(&self.output)?;
         // The last line may not be whole yet.
         let whole = printed.rfind('\n').map_or("", |end| &printed[..end]);
         Ok(whole.lines().last().map(serde_json::from_str).transpose()?)
     }
 
-    fn look(&mut self) -> anyhow::Result<Told> {
+    fn look(&mut self) -> anyhow::Result<Look> {
         ensure!(self.job.try_wait()?.is_none(), "the peer's job has ended");
         self.told()?.context("the peer's job says nothing")
     }
@@ -96,32 +88,16 @@ impl Peer {
 
 impl Offered for Peer {
     async fn step(&mut self, rate: u32, seconds: u64) -> anyhow::Result<Step> {
-        let began = Instant::now();
         let mut producer = pyspark::program("produce")?;
         producer.args([&self.brokers, &self.topic, &rate.to_string(), &seconds.to_string()]);
-        let mut producer = Box::pin(producer.output());
-        let mut looks = tokio::time::interval(LOOK);
-        let mut samples = Vec::new();
-        let output = loop {
-            tokio::select! {
-                output = &mut producer => break output?,
-                _ = looks.tick() => {
-                    let Told { read, behind } = self.look()?;
-                    samples.push(Sample { at_s: began.elapsed().as_secs_f64(), read, behind });
-                }
-            }
-        };
-        let took_s = began.elapsed().as_secs_f64();
-        let printed = String::from_utf8_lossy(&output.stdout);
-        let said = String::from_utf8_lossy(&output.stderr);
+        let offering = async { Ok(producer.output().await?) };
+        let Sampled { said, samples, took_s } = sampled(offering, async || self.look()).await?;
+        let (printed, errors) =
+            (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
         let committed =
-            committed(&printed).with_context(|| format!("the producer said {printed:?} {said}"))?;
+            committed(&printed).with_context(|| format!("the producer said {printed:?} {errors}"))?;
         self.committed += committed;
-        let deadline = Instant::now() + READ;
-        while self.look()?.read < self.committed {
-            ensure!(Instant::now() < deadline, "the peer has not read all events after {READ:?}");
-            tokio::time::sleep(LOOK).await;
-        }
+        all_read(self.committed, async || self.look()).await.context("the peer")?;
         Ok(Step::of(&samples, committed as f64 / offered_s(seconds, took_s)))
     }
 }
