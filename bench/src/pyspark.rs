@@ -21,3 +21,25 @@ pub(crate) fn program(name: &str) -> anyhow::Result<Command> {
     command.arg(name).envs(tools.spark_variables()).kill_on_drop(true);
     Ok(command)
 }
+
+#[cfg(test)]
+mod tests {
+    use contracts::cube::GROUPINGS;
+
+    #[test]
+    fn the_peer_has_the_groupings_of_the_cube() {
+        let theirs = include_str!("../peer/groupings.py");
+        let (_, theirs) = theirs.split_once("\nGROUPINGS = [\n").unwrap();
+        let (theirs, _) = theirs.split_once("\n]\n").unwrap();
+        let ours: Vec<String> = GROUPINGS
+            .iter()
+            .map(|grouping| {
+                let dimensions: Vec<String> =
+                    grouping.dimensions.iter().map(|column| format!("\"{column}\"")).collect();
+                let of_items = if grouping.only_items { "True" } else { "False" };
+                format!("    (\"{}\", [{}], {of_items}),", grouping.table, dimensions.join(", "))
+            })
+            .collect();
+        assert_eq!(theirs, ours.join("\n"));
+    }
+}
