@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -136,6 +137,17 @@ pub(crate) fn with_environment(name: &str, value: &str) -> Vec<ProcessId> {
         .filter_map(ProcessId::of)
         .filter(|process| process.is_alive())
         .collect()
+}
+
+/// Whether a process maps a file below a folder, as far as `/proc` lets us see.
+pub(crate) fn maps_any_below(folder: &Path) -> bool {
+    // The kernel names files by paths without links.
+    let Ok(folder) = folder.canonicalize() else { return false };
+    let is_below = |line: &str| line.find('/').is_some_and(|at| Path::new(&line[at..]).starts_with(&folder));
+    pids().into_iter().any(|pid| {
+        let maps = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
+        String::from_utf8_lossy(&maps).lines().any(is_below)
+    })
 }
 
 /// Whether a class is named on the command line of a process.

@@ -9,9 +9,12 @@ use std::process::Command;
 
 use crate::error::{Doing, StackError};
 use crate::install::{CHECKED, Installer, digest, run};
+use crate::process::maps_any_below;
 use crate::progress::Event;
 use crate::state;
 
+/// What the names of all archives' folders begin with.
+const PREFIX: &str = "spark-classes-";
 const ARCHIVE: &str = "spark.jsa";
 /// Why there is none. It lies in its place, so that not every start tries again.
 const REASON: &str = "why-there-is-none";
@@ -27,8 +30,7 @@ pub(super) fn install(
     spark_home: &Path,
 ) -> Result<Option<PathBuf>, StackError> {
     let release = installer.java_home.join("release");
-    let name =
-        format!("spark-classes-{}", digest(&[&release], &format!("{} {CHECKED}", spark_home.display()))?);
+    let name = format!("{PREFIX}{}", digest(&[&release], &format!("{} {CHECKED}", spark_home.display()))?);
     let place = installer.checkout.tools().join(&name);
     let what = "archiving the classes that Spark loads";
     let folder = installer.once_in(NEEDED_MIB, &name, what, |installer, to| {
@@ -42,9 +44,21 @@ pub(super) fn install(
                 place.join(REASON).display()
             )));
         }
+        remove_unused(&installer.checkout.tools());
         fs::remove_dir_all(&tmp).doing(|| format!("remove {}", tmp.display()))
     })?;
     Ok(Some(folder.join(ARCHIVE)).filter(|archive| archive.is_file()))
+}
+
+/// Removes the archives of other jars: each takes 210 MiB, and is made again where it is wanted. A stack that
+/// is up goes on with its own. One that cannot be removed is in nobody's way.
+fn remove_unused(tools: &Path) {
+    for entry in fs::read_dir(tools).into_iter().flatten().flatten() {
+        let is_archive = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        if is_archive && !maps_any_below(&entry.path()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Nothing of a shell is handed on: it may have settings for another Spark.
@@ -69,4 +83,43 @@ fn rehearsal(spark_home: &Path, java_home: &Path, archive: &Path, tmp: &Path) ->
         .env("SPARK_LOCAL_DIRS", tmp)
         .env("STOREPULSE_CONNECT_SECRET", state::secret());
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::process::Stdio;
+
+    use super::*;
+
+    #[test]
+    fn archives_that_no_process_maps_are_removed() {
+        let tools = tempfile::tempdir().unwrap();
+        let folder = |name: &str| {
+            let folder = tools.path().join(name);
+            fs::create_dir(&folder).unwrap();
+            folder
+        };
+        let (old, in_use) = (folder("spark-classes-0123"), folder("spark-classes-4567"));
+        let (being_made, home) = (folder(".partial-spark-classes-89ab"), folder("spark-home-3.5.7-cdef"));
+        fs::write(old.join(ARCHIVE), "classes").unwrap();
+        // A process maps the program that it runs. It is copied by another one: a file that this one has open
+        // for writing could not be run.
+        let program = in_use.join(ARCHIVE);
+        run(Command::new("cp").arg("/bin/cat").arg(&program)).unwrap();
+        let mut process =
+            Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut echoed = [0];
+        process.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+        process.stdout.as_mut().unwrap().read_exact(&mut echoed).unwrap();
+
+        remove_unused(tools.path());
+        assert!(!old.exists());
+        assert!(in_use.is_dir() && being_made.is_dir() && home.is_dir());
+
+        drop(process.stdin.take());
+        assert!(process.wait().unwrap().success());
+        remove_unused(tools.path());
+        assert!(!in_use.exists() && being_made.is_dir());
+    }
 }
