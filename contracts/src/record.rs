@@ -264,7 +264,7 @@ fn int(reader: &mut Reader<'_>, field: &'static str) -> Result<i32, ReadError> {
 
 /// Defines a record and everything that follows from its fields.
 ///
-/// Gives the struct, `Self::FIELDS`, `write_avro`, `write_copy_row`, and a constant of the given name that
+/// Gives the struct, `Self::FIELDS`, `write_avro`, `write_copy_fields`, and a constant of the given name that
 /// holds a typed [`Column`] for each field.
 #[macro_export]
 macro_rules! record {

@@ -84,7 +84,6 @@ pub enum Progress {
     },
     /// The cube is done, and a family beside it is being written.
     Family {
-        /// The family.
         family: &'static str,
         /// Records of what is written.
         events: i64,

@@ -93,10 +93,7 @@ pub enum ReconcileError {
         "windows before {floor} are before the retention floor: their records were removed, so these windows stay as \
          they are; start at the floor or later"
     )]
-    BehindFloor {
-        /// The floor.
-        floor: DateTime<Utc>,
-    },
+    BehindFloor { floor: DateTime<Utc> },
     /// A window that can still change.
     #[error("windows from {closed_to} on are not closed yet: records may still arrive on time; end earlier")]
     NotClosed {

@@ -24,7 +24,6 @@ pub enum RetentionError {
     )]
     Cut {
         topic: String,
-        /// The partition.
         partition: i32,
         /// The first offset that is left.
         low: i64,

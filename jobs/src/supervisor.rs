@@ -100,7 +100,6 @@ pub enum JobError {
          `storepulse job run --standby` waits until it ends"
     )]
     AlreadyRunning {
-        /// The job.
         job: &'static str,
         /// Who has it.
         holder: String,
@@ -111,7 +110,6 @@ pub enum JobError {
          longer than its lease; {holder} continues with the same checkpoint: see `storepulse job status`"
     )]
     LeaseLost {
-        /// The job.
         job: &'static str,
         /// Who has it.
         holder: String,

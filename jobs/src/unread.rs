@@ -38,7 +38,6 @@ pub enum Unread {
     )]
     MadeAnew {
         topic: String,
-        /// The partition.
         partition: i32,
         /// Behind its last record.
         high: i64,
@@ -54,7 +53,6 @@ pub enum Unread {
     )]
     Removed {
         topic: String,
-        /// The partition.
         partition: i32,
         /// The first offset that is left.
         low: i64,

@@ -9,6 +9,7 @@ use crate::service::{Service, UnknownService};
 /// Why the stack could not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the message says what a field is whose name alone would be repeated")]
 pub enum StackError {
     /// Nowhere up from here, nor where the program was built, are there the services' files.
     #[error("no Storepulse checkout found from {}; run the command inside one, or name it in STOREPULSE_CHECKOUT", .from.display())]
@@ -36,7 +37,6 @@ pub enum StackError {
     /// A program that Debian packages is missing.
     #[error("`{program}` not found; install it with `{remedy}`")]
     ProgramMissing {
-        /// The program.
         program: String,
         /// The command that installs it.
         remedy: String,
@@ -46,7 +46,6 @@ pub enum StackError {
     PortTaken {
         /// The service that needs the port.
         service: Service,
-        /// The port.
         port: u16,
         /// Pid and command line where `/proc` tells.
         holder: String,
@@ -84,7 +83,6 @@ pub enum StackError {
     /// The process ended before it was ready.
     #[error("{service} ended while starting ({status}); the end of {}:\n{log_tail}", .log_path.display())]
     Died {
-        /// The service.
         service: Service,
         /// Exit code or signal.
         status: String,
@@ -96,7 +94,6 @@ pub enum StackError {
     /// The process runs and does not answer.
     #[error("{service} did not become healthy within {} s ({problem}); the end of {}:\n{log_tail}", .waited.as_secs(), .log_path.display())]
     NotHealthy {
-        /// The service.
         service: Service,
         /// How long it had.
         waited: Duration,
@@ -112,7 +109,6 @@ pub enum StackError {
         "pid {pid} of {service} does not react to {signal}; it hangs in the kernel: look at /proc/{pid}/stack"
     )]
     Unmoved {
-        /// The service.
         service: Service,
         /// Its process.
         pid: i32,
@@ -121,30 +117,16 @@ pub enum StackError {
     },
     /// An operation needs a service that does not run.
     #[error("{service} is not running; start it with `stack up`")]
-    NotRunning {
-        /// The service.
-        service: Service,
-    },
+    NotRunning { service: Service },
     /// An operation needs a service that this stack was made without.
     #[error("{service} is not part of stack `{stack}`; name it among the services when opening the stack")]
-    NotPartOfStack {
-        /// The service.
-        service: Service,
-        /// The stack.
-        stack: String,
-    },
+    NotPartOfStack { service: Service, stack: String },
     /// A service that the command serves, on a stack that was opened without one.
     #[error("{service} is served by the storepulse command: start it with `storepulse stack up`")]
-    NoCommand {
-        /// The service.
-        service: Service,
-    },
+    NoCommand { service: Service },
     /// Another service failed, so this one was not tried.
     #[error("{service} was not started because a service it needs failed")]
-    DependencyFailed {
-        /// The service.
-        service: Service,
-    },
+    DependencyFailed { service: Service },
     /// A name that is no service's.
     #[error(transparent)]
     UnknownService(#[from] UnknownService),
@@ -175,7 +157,6 @@ pub enum StackError {
     /// A name that no image starts.
     #[error("no image starts `{name}`; there are {known}")]
     UnknownRole {
-        /// The name.
         name: String,
         /// All names.
         known: String,

@@ -6,6 +6,7 @@ use tokio_postgres::types::PgLsn;
 /// A set-up that stopped. Nothing was taken back: run it again once the cause is gone.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the message says what a field is whose name alone would be repeated")]
 pub enum ProvisionError {
     /// PostgreSQL cannot be reached.
     #[error("postgresql does not answer: check PG_URL and `storepulse stack status`")]
@@ -28,17 +29,13 @@ pub enum ProvisionError {
          brought the rows from another cluster, and the figures would not count them; run \
          `storepulse setup --restored`, then this command again"
     )]
-    RowsOfAnotherCluster {
-        /// The table.
-        table: &'static str,
-    },
+    RowsOfAnotherCluster { table: &'static str },
     /// A publication publishes something else than the contract says.
     #[error(
         "publication {name} publishes {found}, but the contract says {expected}: drop the publication by hand and \
          run `storepulse setup` again; if rows were published already, a new topic generation is needed"
     )]
     PublicationDiffers {
-        /// Its name.
         name: String,
         /// What it should publish.
         expected: String,
@@ -54,7 +51,6 @@ pub enum ProvisionError {
          `storepulse setup` before anything is stored, or use another database and namespace"
     )]
     RowsBeforeSlot {
-        /// The slot.
         slot: String,
         /// The table that has rows.
         table: &'static str,
@@ -65,7 +61,6 @@ pub enum ProvisionError {
          missing from kafka; run `storepulse rebuild`"
     )]
     SlotLost {
-        /// The slot.
         slot: String,
         /// Where it began.
         created_lsn: PgLsn,
@@ -76,7 +71,6 @@ pub enum ProvisionError {
          anew and computes every figure again"
     )]
     SlotDiffers {
-        /// The slot.
         slot: String,
         /// Which property.
         what: &'static str,
@@ -91,7 +85,6 @@ pub enum ProvisionError {
          position: the rows between the two may be missing from the topics; run `storepulse rebuild`"
     )]
     SlotUsed {
-        /// The slot.
         slot: String,
         /// Where it began.
         created_lsn: PgLsn,
@@ -103,17 +96,13 @@ pub enum ProvisionError {
         "slot {slot} has to be created again, but a relay holds its lock: stop `storepulse relay run`, then run this \
          command again"
     )]
-    RelayAtWork {
-        /// The slot.
-        slot: String,
-    },
+    RelayAtWork { slot: String },
     /// The position in Kafka belongs to something else.
     #[error(
         "the position of slot {slot} in kafka has {what} {found}, but this database has {expected}: use another \
          namespace, or delete the namespace's topics if nobody needs their records"
     )]
     ForeignPosition {
-        /// The slot.
         slot: String,
         /// Which part differs.
         what: &'static str,
@@ -127,9 +116,7 @@ pub enum ProvisionError {
         "the latest record of slot {slot} in {topic} is not a position: another program wrote to the topic"
     )]
     UnreadablePosition {
-        /// The topic.
         topic: String,
-        /// The slot.
         slot: String,
         /// Why it cannot be read.
         #[source]
@@ -150,7 +137,6 @@ pub enum ProvisionError {
          records would be lost; use another namespace or a new topic generation"
     )]
     TopicDiffers {
-        /// The topic.
         topic: String,
         /// Which property.
         what: String,
@@ -165,7 +151,6 @@ pub enum ProvisionError {
          `storepulse rebuild --events-partitions {wanted}` begins a new topic with {wanted} partitions"
     )]
     PartitionsDiffer {
-        /// The topic.
         topic: String,
         /// How many it has.
         found: i32,
@@ -177,10 +162,7 @@ pub enum ProvisionError {
         "topic {topic} holds records, but this database never began a generation: use another namespace, or delete \
          the topic if nobody needs its records"
     )]
-    ForeignTopic {
-        /// The topic.
-        topic: String,
-    },
+    ForeignTopic { topic: String },
     /// The registry cannot be reached or its answer not be read.
     #[error("the schema registry does not answer: check SCHEMA_REGISTRY_URL and `storepulse stack status`")]
     Registry(#[source] reqwest::Error),
@@ -200,7 +182,6 @@ pub enum ProvisionError {
          give new fields a default, and never remove, rename or retype one"
     )]
     IncompatibleSchema {
-        /// The subject.
         subject: String,
         /// What the registry said.
         answer: String,
@@ -210,12 +191,7 @@ pub enum ProvisionError {
         "the registry returns schema {id} of {subject} with another text than was registered: do not trust the \
          registry's storage"
     )]
-    SchemaReadsDifferently {
-        /// The subject.
-        subject: String,
-        /// The id.
-        id: u32,
-    },
+    SchemaReadsDifferently { subject: String, id: u32 },
     /// Cassandra cannot be reached.
     #[error("cassandra does not answer: check CASSANDRA_CONTACT_POINTS and `storepulse stack status`")]
     CassandraConnect(#[source] Box<scylla::errors::NewSessionError>),
@@ -237,7 +213,6 @@ pub enum ProvisionError {
     TableDiffers {
         /// Keyspace and table.
         table: String,
-        /// The column.
         column: String,
         /// What it should be.
         expected: String,
@@ -258,7 +233,6 @@ pub enum ProvisionError {
     /// Removing a namespace left something behind.
     #[error("{left} of namespace {namespace} could not be removed")]
     Leftovers {
-        /// The namespace.
         namespace: String,
         /// What is left, with the reason.
         left: String,

@@ -31,7 +31,6 @@ pub enum HistoryError {
     NoColumn {
         /// The file.
         path: PathBuf,
-        /// The column.
         column: String,
         /// Those there are.
         known: String,
@@ -51,7 +50,6 @@ pub enum HistoryError {
     Column {
         /// The file.
         path: PathBuf,
-        /// The column.
         column: String,
         /// Why.
         #[source]
@@ -62,7 +60,6 @@ pub enum HistoryError {
     TwoColumns {
         /// The file.
         path: PathBuf,
-        /// The column.
         column: String,
     },
     /// The mapping names a value, and there is a list.
@@ -73,7 +70,6 @@ pub enum HistoryError {
     List {
         /// The file.
         path: PathBuf,
-        /// The column.
         column: String,
         /// Where the list stands.
         list: String,
@@ -97,7 +93,6 @@ pub enum HistoryError {
     UndecidedTimes {
         /// The file.
         path: PathBuf,
-        /// The column.
         column: String,
     },
     /// It is no text, though its ending says so.
@@ -127,7 +122,6 @@ pub enum HistoryError {
     BadHeader {
         /// The file.
         path: PathBuf,
-        /// The line.
         line: u64,
         /// What is wrong.
         fault: String,

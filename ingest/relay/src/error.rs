@@ -162,7 +162,6 @@ pub enum RelayError {
          published meanwhile, run `storepulse rebuild`"
     )]
     Publication {
-        /// The publication.
         publication: String,
         /// What differs.
         difference: String,
@@ -180,10 +179,7 @@ pub enum RelayError {
     UnknownTable { table: String },
     /// Kafka cannot take rows back.
     #[error("{tables} was truncated, which cannot be carried over to Kafka; run `storepulse rebuild`")]
-    Truncated {
-        /// The tables.
-        tables: String,
-    },
+    Truncated { tables: String },
     /// A message that is no pgoutput of protocol 1.
     #[error("a message of the log near {near} cannot be understood; report it with PostgreSQL's version")]
     Message {

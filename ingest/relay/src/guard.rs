@@ -84,7 +84,6 @@ pub enum Warning {
     RetainedLog {
         /// What it keeps.
         retained_bytes: u64,
-        /// The limit.
         limit_bytes: u64,
     },
     /// Less than the share of `max_slot_wal_keep_size` is left.

@@ -50,26 +50,16 @@ pub enum RowError {
     },
     /// Null where the contract allows none.
     #[error("{field} is null")]
-    Null {
-        /// The field.
-        field: &'static str,
-    },
+    Null { field: &'static str },
     /// A value that is not in the log in binary.
     #[error("{field} was not sent in binary")]
-    NotBinary {
-        /// The field.
-        field: &'static str,
-    },
+    NotBinary { field: &'static str },
     /// Text that is not UTF-8.
     #[error("{field} is not UTF-8")]
-    NotUtf8 {
-        /// The field.
-        field: &'static str,
-    },
+    NotUtf8 { field: &'static str },
     /// More digits than the contract's decimal has.
     #[error("{field} does not fit {precision} digits")]
     Precision {
-        /// The field.
         field: &'static str,
         /// Digits allowed.
         precision: u8,
@@ -77,7 +67,6 @@ pub enum RowError {
     /// A value that is not what its type promises.
     #[error("{field} is not a value of its type")]
     Value {
-        /// The field.
         field: &'static str,
         /// What is wrong.
         #[source]

@@ -31,7 +31,6 @@ pub enum MappingError {
     /// A rule that contradicts itself or does not suit its field.
     #[error("`fields.{field}`: {what}")]
     Rule {
-        /// The field.
         field: &'static str,
         /// What is wrong.
         what: String,
@@ -39,7 +38,6 @@ pub enum MappingError {
     /// What it says of whole records does not go together.
     #[error("`{key}`: {what}")]
     Whole {
-        /// The key.
         key: &'static str,
         /// What is wrong.
         what: String,

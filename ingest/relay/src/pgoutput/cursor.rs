@@ -34,7 +34,6 @@ pub enum Malformed {
     Tag {
         /// What was being read.
         part: &'static str,
-        /// The byte.
         byte: u8,
     },
 }

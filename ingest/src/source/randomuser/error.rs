@@ -34,7 +34,6 @@ pub enum ApiError {
     /// An `error` body, which comes with any status, 200 among them.
     #[error("the users API reports a problem (HTTP {status}): {message}")]
     Service {
-        /// The status.
         status: u16,
         /// What it says.
         message: String,
@@ -52,7 +51,6 @@ pub enum ApiError {
     /// Blocked, unknown version, or anything else that asking again will not change.
     #[error("the users API refuses the request (HTTP {status}): {excerpt:?}")]
     Refused {
-        /// The status.
         status: u16,
         /// The beginning of the body.
         excerpt: String,
