@@ -18,20 +18,24 @@ pub(crate) struct Served {
     server: JoinHandle<()>,
 }
 
+/// A console at a free port, which is told nothing but where the services are.
+pub(crate) fn config(endpoints: &Endpoints) -> console::Config {
+    console::Config {
+        endpoints: endpoints.clone(),
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        collector_url: None,
+        public_url: None,
+        hosts: Vec::new(),
+        rates: ingest::rates::built_in(),
+        time_zone: chrono_tz::UTC,
+        alerts: console::alerts::Settings::default(),
+    }
+}
+
 impl Served {
     pub(crate) async fn new(endpoints: &Endpoints) -> Self {
         let stop = CancellationToken::new();
-        let config = console::Config {
-            endpoints: endpoints.clone(),
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            collector_url: None,
-            public_url: None,
-            hosts: Vec::new(),
-            rates: ingest::rates::built_in(),
-            time_zone: chrono_tz::UTC,
-            alerts: console::alerts::Settings::default(),
-        };
-        let serving = console::serve(config, stop.clone()).await.unwrap();
+        let serving = console::serve(config(endpoints), stop.clone()).await.unwrap();
         let base = format!("http://{}", serving.address);
         let server = tokio::spawn(async move { serving.run().await.unwrap() });
         let http = Client::builder().redirect(redirect::Policy::none()).build().unwrap();

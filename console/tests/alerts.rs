@@ -100,16 +100,7 @@ struct Served {
 impl Served {
     async fn new(endpoints: &Endpoints, file: &File) -> Self {
         let stop = CancellationToken::new();
-        let config = console::Config {
-            endpoints: endpoints.clone(),
-            listen: "127.0.0.1:0".parse().unwrap(),
-            collector_url: None,
-            public_url: None,
-            hosts: Vec::new(),
-            rates: ingest::rates::built_in(),
-            time_zone: chrono_tz::UTC,
-            alerts: file.settings(),
-        };
+        let config = console::Config { alerts: file.settings(), ..crate::access::config(endpoints) };
         let serving = console::serve(config, stop.clone()).await.unwrap();
         let base = format!("http://{}", serving.address);
         let server = tokio::spawn(async move { serving.run().await.unwrap() });

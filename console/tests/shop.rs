@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use audit::figures::Totals;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use console::{Config, accounts};
+use console::accounts;
 use contracts::endpoints::Endpoints;
 use contracts::lateness::ON_TIME_SQL;
 use rust_decimal::Decimal;
@@ -44,17 +44,7 @@ async fn totals_are_those_of_the_audit_and_of_the_raw_events() {
     tokio::spawn(connection);
     let cassandra = provision::connect_cassandra(&endpoints.cassandra_contact_points).await.unwrap();
     let stop = CancellationToken::new();
-    let config = Config {
-        endpoints: endpoints.clone(),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        collector_url: None,
-        public_url: None,
-        hosts: Vec::new(),
-        rates: ingest::rates::built_in(),
-        time_zone: chrono_tz::Tz::UTC,
-        alerts: console::alerts::Settings::default(),
-    };
-    let serving = console::serve(config, stop.clone()).await.unwrap();
+    let serving = console::serve(crate::access::config(&endpoints), stop.clone()).await.unwrap();
     let base = format!("http://{}/api/v1/shop", serving.address);
     let server = tokio::spawn(serving.run());
 

@@ -26,13 +26,7 @@ async fn totals(session: &Session, endpoints: &Endpoints) -> (i64, i64, Decimal,
     );
     let rows = session.query_unpaged(select, ()).await.unwrap().into_rows_result().unwrap();
     let (events, orders, gross, refunds) = rows.single_row::<(i64, i64, CqlDecimal, CqlDecimal)>().unwrap();
-    (events, orders, decimal(&gross), decimal(&refunds))
-}
-
-fn decimal(value: &CqlDecimal) -> Decimal {
-    let (bytes, scale) = value.as_signed_be_bytes_slice_and_exponent();
-    let unscaled = bytes.iter().fold(0i128, |value, byte| value << 8 | i128::from(*byte));
-    Decimal::from_i128_with_scale(unscaled, u32::try_from(scale).unwrap())
+    (events, orders, audit::decimal(&gross).unwrap(), audit::decimal(&refunds).unwrap())
 }
 
 fn of_truth(truth: &Value) -> (i64, i64, Decimal, Decimal) {

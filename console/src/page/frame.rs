@@ -17,7 +17,7 @@ use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 
 use super::sign_in::sign_out_form;
-use super::{Against, Viewing};
+use super::{Against, Viewing, plain};
 use crate::access::{Role, Visitor, admitted};
 use crate::app::App;
 use crate::assets;
@@ -198,11 +198,7 @@ impl Frame {
             (DOCTYPE)
             html lang="en" data-theme=(self.theme.word()) {
                 head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    title { (title) " · Storepulse" }
-                    link rel="icon" href=(assets::path("icon.svg"));
-                    link rel="stylesheet" href=(assets::path("console.css"));
+                    (plain::head(title))
                     script type="module" src=(assets::path("console.js")) {}
                     @for part in ["stream.js", "part.js"] { link rel="modulepreload" href=(assets::path(part)); }
                 }

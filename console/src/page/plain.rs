@@ -15,19 +15,23 @@ pub(crate) fn theme(headers: &HeaderMap) -> &'static str {
     }
 }
 
+/// What stands in the head of every page.
+pub(super) fn head(title: &str) -> Markup {
+    html! {
+        meta charset="utf-8";
+        meta name="viewport" content="width=device-width, initial-scale=1";
+        title { (title) " · Storepulse" }
+        link rel="icon" href=(assets::path("icon.svg"));
+        link rel="stylesheet" href=(assets::path("console.css"));
+    }
+}
+
 /// A whole page. `head` stands in its head, `body` in its card.
 pub(crate) fn page(theme: &str, title: &str, head: &Markup, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" data-theme=(theme) {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) " · Storepulse" }
-                link rel="icon" href=(assets::path("icon.svg"));
-                link rel="stylesheet" href=(assets::path("console.css"));
-                (head)
-            }
+            head { (self::head(title)) (head) }
             body .alone {
                 main #main .card {
                     a .brand href="/" { "Storepulse" }

@@ -170,23 +170,11 @@ async fn renew(
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
 
     #[test]
     fn whatever_a_relay_would_refuse_makes_the_slot_anew() {
-        let position = RelayPosition {
-            system_id: "7".into(),
-            timeline: 1,
-            slot: "shop_relay".into(),
-            publication_hash: "ab".into(),
-            topic_generation: 1,
-            generation_id: Uuid::from_u128(1),
-            lsn: 100,
-            partial_lsn: 0,
-            partial_rows: 0,
-        };
+        let position = slot::tests::position();
         let here = postgres::Identity { system_id: "7".into(), timeline: 1 };
         assert_eq!(differing(&position, &here, "ab", true, 100, 100), None);
         let elsewhere = postgres::Identity { system_id: "8".into(), timeline: 1 };

@@ -231,12 +231,12 @@ pub(crate) fn check_position(found: &RelayPosition, first: &RelayPosition) -> Re
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use uuid::Uuid;
 
     use super::*;
 
-    fn position() -> RelayPosition {
+    pub(crate) fn position() -> RelayPosition {
         RelayPosition {
             system_id: "7".into(),
             timeline: 1,

@@ -317,7 +317,6 @@ mod tests {
     use super::*;
     use contracts::cube::GROUPINGS;
     use contracts::family::{FAMILIES_BESIDE, PRODUCTS};
-    use rust_decimal::Decimal;
     use scylla::value::CqlDecimal;
 
     #[test]
@@ -378,14 +377,5 @@ mod tests {
         assert_eq!(stored.sums.count(crate::figures::view::Measure::Events), 7);
         assert!(plan.row(row(None)).is_none());
         assert!(plan.row(row(Some(CqlValue::Int(7)))).is_none());
-    }
-
-    #[test]
-    fn decimals_of_any_length_and_sign_are_read() {
-        let stored =
-            |bytes: &[u8], scale| decimal(&CqlDecimal::from_signed_be_bytes_slice_and_exponent(bytes, scale));
-        assert_eq!(stored(&[0x04, 0xd2], 2), Some(Decimal::new(1234, 2)));
-        assert_eq!(stored(&[0xff], 2), Some(Decimal::new(-1, 2)));
-        assert_eq!(stored(&[0x7f; 17], 2), None);
     }
 }
