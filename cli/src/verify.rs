@@ -60,3 +60,18 @@ pub(crate) fn teller(check: &'static str) -> impl Fn(Phase) + Sync {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_names_every_family() {
+        let names: Vec<&str> = family::families().map(|family| family.name).collect();
+        let (last, others) = names.split_last().unwrap();
+        let command = VerifyArgs::augment_args(clap::Command::new("verify"));
+        let only = command.get_arguments().find(|argument| argument.get_id() == "only").unwrap();
+        let listed = format!("tables: {} or {last}", others.join(", "));
+        assert!(only.get_help().unwrap().to_string().ends_with(&listed), "{listed}");
+    }
+}

@@ -156,3 +156,16 @@ async fn traced(endpoints: Endpoints, teller: Teller) -> Result<Outcome, String>
     };
     Ok(Outcome { passed: diagnosis.arrived(), told, lines, judged: None })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_names_every_family() {
+        let names: Vec<&str> = family::families().map(|family| family.name).collect();
+        let (last, others) = names.split_last().unwrap();
+        let listed = format!("tables: {} or {last}.", others.join(", "));
+        assert!(crate::api::described::COMMITTED.contains(&listed), "{listed}");
+    }
+}
