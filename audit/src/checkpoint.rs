@@ -19,7 +19,8 @@ use crate::VerifyError;
 /// Offsets by partition.
 pub(crate) type Offsets = BTreeMap<i32, i64>;
 
-/// Tells how far the job's queries have committed: a query is named by its family, or as [`LEDGER_QUERY`].
+/// Tells how far the job's queries have committed: a query is named by its family, or as
+/// [`LEDGER`](contracts::query::LEDGER).
 pub trait SparkProgress: Sync {
     /// The offsets by partition up to which a topic is in the sink; nothing before the first batch.
     ///
@@ -33,9 +34,6 @@ pub trait SparkProgress: Sync {
     /// When it cannot be told.
     fn watermark(&self, query: &str) -> Result<Option<DateTime<Utc>>, VerifyError>;
 }
-
-/// The name of the query that counts for the ledger.
-pub const LEDGER_QUERY: &str = "ledger";
 
 /// What follows the path of the cube's checkpoint in that of a query's.
 fn suffix(query: &str) -> String {

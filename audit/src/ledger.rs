@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use contracts::endpoints::Endpoints;
-use contracts::family::CUBE_FAMILY;
 use contracts::ledger::MINUTE_US;
+use contracts::query;
 use scylla::client::session::Session;
 use tokio_postgres::Client;
 
-use crate::checkpoint::{LEDGER_QUERY, SparkProgress};
+use crate::checkpoint::SparkProgress;
 use crate::recorded::Verdict;
 use crate::snapshot::{Phase, Progress, SETTLE_POLL, events_topics, lsn_behind, snapshot};
 use crate::{VerifyError, progress};
@@ -131,7 +131,7 @@ async fn look(
         let (_, lsn) = lsn_behind(&snapshot).await?;
         let wait = async {
             progress::relay_past(endpoints, lsn, options.wait, progress).await?;
-            for query in [CUBE_FAMILY.name, LEDGER_QUERY] {
+            for query in [query::CUBE, query::LEDGER] {
                 for topic in &topics {
                     progress::spark_past_end(endpoints, query, topic, spark, options.wait, progress).await?;
                 }

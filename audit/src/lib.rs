@@ -24,7 +24,7 @@ mod snapshot;
 mod stored;
 mod verify;
 
-pub use checkpoint::{CheckpointDirectory, Checkpoints, LEDGER_QUERY, SparkProgress, checkpoints_in_force};
+pub use checkpoint::{CheckpointDirectory, Checkpoints, SparkProgress, checkpoints_in_force};
 pub use closed::Closed;
 pub use error::VerifyError;
 pub use ledger::{

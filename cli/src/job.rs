@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use contracts::endpoints::Endpoints;
+use contracts::reported::job::{HELD, RUNNING};
 use jobs::control::Wish;
 use jobs::lease::{self, Acquired, Hold, Patience};
 use jobs::plans::{self, CUBE_QUERY, NewPlan};
@@ -224,7 +225,7 @@ pub(crate) async fn problem(endpoints: &Endpoints) -> anyhow::Result<Option<Stri
     Ok(match control::latest(&client, CUBE_QUERY).await? {
         None => Some("the job has never run".to_owned()),
         Some(run) if run.lost => Some(format!("the supervisor {} is silent", run.holder)),
-        Some(run) if matches!(run.state.as_str(), "running" | "held") => None,
+        Some(run) if matches!(run.state.as_str(), RUNNING | HELD) => None,
         Some(run) => Some(format!("the job is {}", run.state)),
     })
 }
@@ -265,15 +266,15 @@ async fn wish(endpoints: &Endpoints, wish: Wish, args: WishArgs) -> anyhow::Resu
         return Ok(ExitCode::SUCCESS);
     };
     // A job that runs has to be seen to stop before it counts as submitted again.
-    let mut due = wish != Wish::Restart || before.state != "running";
-    let wanted = if wish == Wish::Hold { "held" } else { "running" };
+    let mut due = wish != Wish::Restart || before.state != RUNNING;
+    let wanted = if wish == Wish::Hold { HELD } else { RUNNING };
     let deadline = tokio::time::Instant::now() + Duration::from_secs(args.timeout_s);
     let mut poll = tokio::time::interval(Duration::from_millis(250));
     loop {
         poll.tick().await;
         let run = control::latest(&client, CUBE_QUERY).await?.filter(control::Run::active);
         let run = run.context("its supervisor ended meanwhile: see `storepulse job status`")?;
-        due |= run.state != "running";
+        due |= run.state != RUNNING;
         if due && run.state == wanted {
             println!("{wanted}");
             return Ok(ExitCode::SUCCESS);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use contracts::endpoints::Endpoints;
+use contracts::reported;
 use relay::guard::{self, SlotHealth};
 use relay::quarantine::{QuarantineConfig, QuarantineProgress};
 use relay::status::RelayStatus;
@@ -208,7 +209,7 @@ fn status_text(status: &RelayStatus) -> String {
     if let Some(waited_ms) = status.unacknowledged_ms {
         text += &format!("\nkafka had acknowledged nothing for {:.1} s", waited_ms as f64 / 1000.0);
     }
-    if state != "stopped" && status.is_silent() {
+    if state != reported::relay::STOPPED && status.is_silent() {
         text += &format!("\nit has been silent for {} s: start `storepulse relay run`", silent_ms / 1000);
     }
     text

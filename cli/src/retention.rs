@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use contracts::endpoints::Endpoints;
 use contracts::family::{FAMILIES_BESIDE, Family, Source};
-use jobs::plans::{CUBE_QUERY, REFUSALS_QUERY};
+use jobs::plans::CUBE_QUERY;
 use lifecycle::retention::{self, Retained, RetentionConfig};
 
 use crate::connect;
@@ -74,7 +74,8 @@ async fn committed(endpoints: &Endpoints) -> anyhow::Result<BTreeMap<String, Opt
     for row in client.query(plans, &[]).await? {
         let (query, generation, checkpoint): (&str, i32, &str) = (row.get(0), row.get(1), row.get(2));
         let topic = endpoints.namespace.events_topic(generation);
-        let others = [contracts::ledger::CHECKPOINT_SUFFIX.to_owned(), format!("-{REFUSALS_QUERY}")];
+        let others =
+            [contracts::ledger::CHECKPOINT_SUFFIX.to_owned(), format!("-{}", contracts::query::REFUSALS)];
         let families = FAMILIES_BESIDE.iter().filter(|family| family.source == Source::Events);
         let beside: Vec<String> = families.map(Family::checkpoint_suffix).chain(others).collect();
         let beside =

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use contracts::endpoints::Endpoints;
 use contracts::family::Family;
 use contracts::ledger::CHECKPOINT_SUFFIX;
+use contracts::query;
 use contracts::record::Column;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Transaction};
@@ -16,10 +17,7 @@ use uuid::Uuid;
 use crate::spark::SHUFFLE_PARTITIONS;
 
 /// The name of the cube's query, in PostgreSQL and in Spark.
-pub const CUBE_QUERY: &str = "cube";
-
-/// The name of the query that publishes what was refused.
-pub const REFUSALS_QUERY: &str = "refusals";
+pub const CUBE_QUERY: &str = query::CUBE;
 
 /// The windows a plan writes: from the first (inclusive) to the second (exclusive), each open where there is
 /// none.
@@ -73,7 +71,7 @@ impl Plan {
     /// Where the query that publishes refusals keeps its checkpoint: beside the plan's.
     #[must_use]
     pub fn refusals_checkpoint(&self) -> String {
-        format!("{}-{REFUSALS_QUERY}", self.checkpoint)
+        format!("{}-{}", self.checkpoint, query::REFUSALS)
     }
 
     /// Where the query of a family keeps its checkpoint.

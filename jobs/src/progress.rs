@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use contracts::reported;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The whole trigger among the durations.
@@ -195,13 +196,13 @@ impl JobState {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            JobState::Starting => "starting",
+            JobState::Starting => reported::job::STARTING,
             JobState::Standby => "standby",
-            JobState::Running => "running",
-            JobState::Restarting => "restarting",
-            JobState::Stopping => "stopping",
-            JobState::Held => "held",
-            JobState::Stopped => "stopped",
+            JobState::Running => reported::job::RUNNING,
+            JobState::Restarting => reported::job::RESTARTING,
+            JobState::Stopping => reported::job::STOPPING,
+            JobState::Held => reported::job::HELD,
+            JobState::Stopped => reported::job::STOPPED,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is wrong with a part that does not do its work, as `ops` tells.
 
 use chrono::{DateTime, Utc};
-use contracts::silence;
+use contracts::{reported, silence};
 use tokio_postgres::Client;
 
 use super::{Hop, Stopped};
@@ -35,7 +35,7 @@ pub(super) async fn relay(pg: &Client, slot: &str) -> Result<Part, tokio_postgre
         (row.get(0), row.get(1), row.get(2), row.get(3));
     let reported_at = row.get::<_, DateTime<Utc>>(4).format("%H:%M:%S UTC");
     let because = if detail.is_empty() { String::new() } else { format!(": {detail}") };
-    if state == "stopped" {
+    if state == reported::relay::STOPPED {
         let why = format!("the relay ({holder}) has stopped{because}");
         return Ok(Part::Absent(stopped(why, "do what it names, then start `storepulse relay run`")));
     }
@@ -43,7 +43,7 @@ pub(super) async fn relay(pg: &Client, slot: &str) -> Result<Part, tokio_postgre
         let why = format!("the relay ({holder}) has been silent since {reported_at}, when it was {state}");
         return Ok(Part::Absent(stopped(why, "start `storepulse relay run`")));
     }
-    if state == "streaming" && warning.is_empty() {
+    if state == reported::relay::STREAMING && warning.is_empty() {
         return Ok(Part::AtWork);
     }
     let why = format!(
@@ -77,10 +77,10 @@ pub(super) async fn job(pg: &Client, query: &str) -> Result<Part, tokio_postgres
         let why = format!("no supervisor has the job; the last ({holder}) was {state}");
         return Ok(Part::Absent(stopped(why, "start `storepulse job run`")));
     }
-    if state == "running" {
+    if state == reported::job::RUNNING {
         return Ok(Part::AtWork);
     }
-    if state == "held" {
+    if state == reported::job::HELD {
         let why = format!("the job ({holder}) is {detail}");
         return Ok(Part::Absent(stopped(why, "`storepulse job resume` lets it go on")));
     }

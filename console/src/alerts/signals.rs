@@ -3,7 +3,7 @@
 mod away;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contracts::slot;
+use contracts::{reported, slot};
 
 use away::{blind, down};
 
@@ -205,9 +205,11 @@ fn reported(signal: Signal, ops: &Ops, sight: &Sight<'_>) -> Readings {
         Signal::LagP50 => lag(ops, sight),
         Signal::FlowStopped => flow_stopped(sight),
         Signal::JobSilent => ops.run.as_ref().map(|run| job_silent(ops, run)).into(),
-        Signal::JobHeld => {
-            ops.run.as_ref().map(|run| Reading::flag("", run.state == HELD, run.detail.clone())).into()
-        }
+        Signal::JobHeld => ops
+            .run
+            .as_ref()
+            .map(|run| Reading::flag("", run.state == reported::job::HELD, run.detail.clone()))
+            .into(),
         Signal::RelaySilent => ops.relay.as_ref().map(|relay| relay_silent(ops, relay)).into(),
         Signal::SlotMargin => slot_margin(ops).into(),
         Signal::SlotLost => {
@@ -218,7 +220,7 @@ fn reported(signal: Signal, ops: &Ops, sight: &Sight<'_>) -> Readings {
         Signal::DroppedRows => counted(ops, ring.increase(Count::Dropped, DROPPED_S, now)),
         Signal::Restarts => counted(ops, ring.increase(Count::Restarts, RESTARTS_S, now)),
         Signal::QueryFailed => queries(ops, |query| {
-            let failed = query.told.state == "ended";
+            let failed = query.told.state == reported::query::ENDED;
             let fault = ops.standing.faults.iter().find(|fault| failed && fault.query == query.told.query);
             Reading::flag(&query.told.query, failed, fault.map_or("", |fault| fault.summary.as_str()))
         }),
@@ -228,7 +230,7 @@ fn reported(signal: Signal, ops: &Ops, sight: &Sight<'_>) -> Readings {
                 let waits = query.told.data_available
                     || crate::line::behind(query, ends.as_ref()).is_some_and(|offsets| offsets > 0);
                 let since = query.last().map(|batch| seconds(ops.at - batch.ended_at()));
-                let runs = query.told.state == "running";
+                let runs = query.told.state == reported::query::RUNNING;
                 Reading::of(&query.told.query, since.filter(|_| waits && runs).unwrap_or(0.0))
             })
         }
@@ -243,9 +245,6 @@ fn reported(signal: Signal, ops: &Ops, sight: &Sight<'_>) -> Readings {
         | Signal::QuarantineGrowth => Readings::Missing,
     }
 }
-
-/// A job that was told to stand still.
-const HELD: &str = "held";
 
 /// How far the newest micro-batch trailed, while records come in.
 fn lag(ops: &Ops, sight: &Sight<'_>) -> Readings {
@@ -274,18 +273,18 @@ fn flow_stopped(sight: &Sight<'_>) -> Readings {
 
 fn job_silent(ops: &Ops, run: &crate::watch::ops::Run) -> Reading {
     let age = ops.at - run.reported_at;
-    if run.state == HELD && age <= TimeDelta::seconds(JOB_SILENT_S) {
+    if run.state == reported::job::HELD && age <= TimeDelta::seconds(JOB_SILENT_S) {
         return Reading::of("", 0.0);
     }
     let silent = age > TimeDelta::seconds(JOB_SILENT_S);
     let detail = match (run.state.as_str(), silent) {
-        ("running", false) => String::new(),
+        (reported::job::RUNNING, false) => String::new(),
         (state, true) => {
             plain(&format!("no report for {}; its last state was {state}", format::stretch(age)))
         }
         (state, false) => said(state, &run.detail),
     };
-    Reading::flag("", run.state != "running" || silent, detail)
+    Reading::flag("", run.state != reported::job::RUNNING || silent, detail)
 }
 
 fn relay_silent(ops: &Ops, relay: &crate::watch::ops::Relay) -> Reading {
@@ -326,7 +325,7 @@ fn grown(grown: Option<Grown>) -> Readings {
 
 /// One reading a query, while the job runs.
 fn queries(ops: &Ops, reading: impl Fn(&crate::watch::ops::Query) -> Reading) -> Readings {
-    let runs = ops.run.as_ref().is_some_and(|run| run.state == "running");
+    let runs = ops.run.as_ref().is_some_and(|run| run.state == reported::job::RUNNING);
     Readings::Known(if runs { ops.queries.values().map(reading).collect() } else { Vec::new() })
 }
 

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use contracts::family::CUBE_FAMILY;
+use contracts::reported;
 
 use super::hops::{HopName, HopState, hops, newest_event, patience};
 use crate::api::answer::{Freshness, FreshnessState};
@@ -90,12 +91,12 @@ fn by_the_job(ops: &Ops, late: bool) -> (FreshnessState, Option<String>) {
 fn of_query(snapshot: &Snapshot, ops: &Ops, query: &Query) -> (FreshnessState, Option<String>) {
     let name = &query.told.query;
     match query.told.state.as_str() {
-        "ended" => {
+        reported::query::ENDED => {
             let fault = ops.standing.faults.iter().find(|fault| fault.query == *name);
             let why = fault.map_or_else(String::new, |fault| format!(": {}", fault.summary));
             return (FreshnessState::Stalled, Some(format!("the query {name} has ended{why}")));
         }
-        "waiting" => {
+        reported::query::WAITING => {
             let why = format!("the query {name} has not started yet: they start one after another");
             return (FreshnessState::Unknown, Some(why));
         }

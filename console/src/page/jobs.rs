@@ -9,6 +9,7 @@ mod table;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
+use contracts::reported;
 use maud::{Markup, html};
 
 use super::frame::{self, Frame};
@@ -79,7 +80,7 @@ async fn page(State(app): State<App>, frame: Frame) -> Markup {
 /// What an operator may want of the job. It is no live part: those are the same for everybody.
 fn wishes(snapshot: &Snapshot) -> Markup {
     let run = snapshot.ops.value.as_deref().and_then(|ops| ops.run.as_ref());
-    let held = run.is_some_and(|run| run.state == "held");
+    let held = run.is_some_and(|run| run.state == reported::job::HELD);
     html! {
         p .row {
             @if held {

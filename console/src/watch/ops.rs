@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contracts::family::{CUBE_FAMILY, FAMILIES_BESIDE};
+use contracts::family::CUBE_FAMILY;
+pub(crate) use contracts::query::names as query_names;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio_postgres::{Client, Statement};
@@ -40,13 +41,6 @@ const PACE: Pace =
 pub(crate) const BATCHES: usize = 120;
 /// What changes seldom is asked again after this at the latest.
 const STANDING_S: i64 = 30;
-
-/// The queries of the job: the cube, those that account for records, and one a family beside it.
-pub(crate) fn query_names() -> impl Iterator<Item = &'static str> {
-    [CUBE_FAMILY.name, "ledger", "refusals"]
-        .into_iter()
-        .chain(FAMILIES_BESIDE.iter().map(|family| family.name))
-}
 
 /// All of it.
 #[derive(Debug, Clone, Default)]

@@ -6,7 +6,7 @@
 //! position.
 
 use chrono::{DateTime, Utc};
-use contracts::silence;
+use contracts::{reported, silence};
 use tokio::sync::watch;
 use tokio_postgres::Client;
 use tokio_postgres::types::PgLsn;
@@ -110,10 +110,10 @@ fn microseconds(ms: f64) -> i64 {
 fn words(state: &RelayState) -> (&'static str, &str) {
     match state {
         // One that stands by does not report: the row is its holder's.
-        RelayState::Starting | RelayState::Standby => ("starting", ""),
-        RelayState::Streaming => ("streaming", ""),
-        RelayState::Reconnecting { why } => ("reconnecting", why),
-        RelayState::Stopped => ("stopped", ""),
+        RelayState::Starting | RelayState::Standby => (reported::relay::STARTING, ""),
+        RelayState::Streaming => (reported::relay::STREAMING, ""),
+        RelayState::Reconnecting { why } => (reported::relay::RECONNECTING, why),
+        RelayState::Stopped => (reported::relay::STOPPED, ""),
     }
 }
 
@@ -163,7 +163,7 @@ impl RelayStatus {
     /// Whether a relay streams, as far as can be told.
     #[must_use]
     pub fn streams(&self) -> bool {
-        self.state == "streaming" && !self.is_silent()
+        self.state == reported::relay::STREAMING && !self.is_silent()
     }
 }
 

@@ -5,15 +5,16 @@
 //! after another, as a cold Spark compiles all that it is given at once, and run at longer intervals. The
 //! intervals have no common measure, so that the queries do not all begin at the same instant.
 
-use contracts::family::{FAMILIES_BESIDE, Family, Geometry, Source};
 use std::time::Duration;
 
+use contracts::family::{FAMILIES_BESIDE, Family, Geometry, Source};
+use contracts::query;
 use spark_connect_rs::streaming::{StreamingQuery, Trigger};
 use spark_connect_rs::{SparkError, SparkSession};
 
 use crate::checked::{self, Expected, Judge};
 use crate::metrics;
-use crate::plans::{CUBE_QUERY, Plan, REFUSALS_QUERY};
+use crate::plans::{CUBE_QUERY, Plan};
 use crate::registered;
 use crate::sink::CassandraSink;
 use crate::source::{KafkaSource, Pace};
@@ -21,9 +22,7 @@ use crate::spark::{NO_DATA_BATCHES, SHUFFLE_PARTITIONS_SETTING, STATE_IN_HEAP, S
 
 /// How often refusals are published: they are rare, and the cube comes first.
 const REFUSALS_EVERY_MS: u32 = 16_000;
-/// The name of the query that counts for the ledger.
-const LEDGER_QUERY: &str = "ledger";
-/// How often it counts: it is asked about whole minutes.
+/// How often records are counted for the ledger: it is asked about whole minutes.
 const LEDGER_EVERY_MS: u32 = 21_000;
 /// How often a family beside the cube is brought up to date, by name.
 const FAMILIES_EVERY_MS: &[(&str, u32)] = &[
@@ -69,8 +68,8 @@ impl SideQuery {
     /// Its name, without the revision.
     pub(super) const fn name(self) -> &'static str {
         match self {
-            Self::Refusals => REFUSALS_QUERY,
-            Self::Ledger => LEDGER_QUERY,
+            Self::Refusals => query::REFUSALS,
+            Self::Ledger => query::LEDGER,
             Self::Family(family) => family.name,
         }
     }
@@ -234,14 +233,14 @@ impl Submission {
     }
 
     fn start_refusals(&self, planned: &Planned) -> Result<StreamingQuery, SparkError> {
-        let records = self.source_beside(planned).stream(&self.session, REFUSALS_QUERY);
+        let records = self.source_beside(planned).stream(&self.session, query::REFUSALS);
         checked::refusals(&records, &self.expected(&planned.plan), self.judge, self.refusal_schema_id)
             .write_stream()
             .format("kafka")
             .option("kafka.bootstrap.servers", &self.brokers)
             .option("topic", &self.refusals_topic)
             .output_mode("append")
-            .query_name(&planned.name(REFUSALS_QUERY))
+            .query_name(&planned.name(query::REFUSALS))
             .option("checkpointLocation", &planned.plan.refusals_checkpoint())
             .trigger(self.every(SideQuery::Refusals))
             .start("")
@@ -249,14 +248,30 @@ impl Submission {
 
     fn start_ledger(&self, planned: &Planned) -> Result<StreamingQuery, SparkError> {
         let plan = &planned.plan;
-        let records = self.source_beside(planned).stream(&self.session, LEDGER_QUERY);
+        let records = self.source_beside(planned).stream(&self.session, query::LEDGER);
         let counts = metrics::outcomes::counts(&records, &self.expected(plan), self.judge, plan.revision)?;
         self.sink
             .stream_of_ledger(counts.write_stream())
             .output_mode("update")
-            .query_name(&planned.name(LEDGER_QUERY))
+            .query_name(&planned.name(query::LEDGER))
             .option("checkpointLocation", &plan.ledger_checkpoint())
             .trigger(self.every(SideQuery::Ledger))
             .start("")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queries_are_those_that_others_know_and_each_family_has_an_interval() {
+        let mut names: Vec<&str> = SideQuery::all().map(SideQuery::name).chain([CUBE_QUERY]).collect();
+        let mut known: Vec<&str> = query::names().collect();
+        names.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(names, known);
+        let timed: Vec<&str> = FAMILIES_EVERY_MS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(timed, FAMILIES_BESIDE.iter().map(|family| family.name).collect::<Vec<_>>());
     }
 }

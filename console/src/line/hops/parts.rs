@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::family::CUBE_FAMILY;
-use contracts::silence;
+use contracts::{reported, silence};
 
 use super::{Behind, Hop, HopName, HopState, Lag, SinceIs};
 use crate::format;
@@ -20,7 +20,6 @@ const WROTE_S: i64 = 30;
 /// Growth is judged over this long.
 const GROWTH_S: i64 = 30;
 
-const STARTING: &str = "starting";
 const TRYING: &str = "trying";
 
 /// What is known of reports; nothing while PostgreSQL, which has them, does not answer.
@@ -104,7 +103,7 @@ pub(super) fn relay(snapshot: &Snapshot) -> Hop {
         (p50, p99) => Some(Lag { p50: p50.map(|us| us / 1_000), p99: p99.map(|us| us / 1_000) }),
     };
     let hop = Hop { lag_ms, ..hop };
-    if state == "stopped" {
+    if state == reported::relay::STOPPED {
         return hop
             .in_state(HopState::Stopped)
             .since(relay.state_since.or(Some(*reported_at)), SinceIs::Reported)
@@ -119,18 +118,20 @@ pub(super) fn relay(snapshot: &Snapshot) -> Hop {
             .seen(format!("silent since its last report, when it was {state}"));
     }
     match (state.as_str(), relay.warning.as_deref()) {
-        ("streaming", Some(warning)) => hop.in_state(HopState::Late).why(&relay.warning_detail).seen(warning),
-        ("streaming", None) => match relay.unacknowledged_ms {
+        (reported::relay::STREAMING, Some(warning)) => {
+            hop.in_state(HopState::Late).why(&relay.warning_detail).seen(warning)
+        }
+        (reported::relay::STREAMING, None) => match relay.unacknowledged_ms {
             Some(ms) if ms > LATE_MS => hop
                 .in_state(HopState::Late)
                 .seen(format!("Kafka has not acknowledged anything for {}", format::ms(ms))),
             _ => hop,
         },
-        (STARTING, _) => hop
+        (reported::relay::STARTING, _) => hop
             .in_state(HopState::Late)
             .since(relay.state_since.or(relay.started_at), SinceIs::Reported)
             .why(detail)
-            .seen(STARTING),
+            .seen(reported::relay::STARTING),
         (state, _) => hop
             .in_state(HopState::Stopped)
             .since(relay.state_since, SinceIs::Reported)
@@ -187,7 +188,7 @@ pub(super) fn spark(snapshot: &Snapshot) -> Hop {
     };
     let leased = ops.lease.as_ref().is_some_and(|lease| lease.expires_at > ops.at);
     let reported = |hop: Hop| hop.since(Some(run.reported_at), SinceIs::Reported).why(&run.detail);
-    if run.state == "stopped" {
+    if run.state == reported::job::STOPPED {
         return reported(hop.in_state(HopState::Stopped)).seen("has stopped");
     }
     if !leased || ops.at - run.reported_at > TimeDelta::seconds(silence::JOB_S) {
@@ -197,13 +198,13 @@ pub(super) fn spark(snapshot: &Snapshot) -> Hop {
         return reported(hop.in_state(HopState::Stopped)).seen(seen);
     }
     match run.state.as_str() {
-        "running" => running(hop, ops, cube),
-        STARTING | "stopping" => hop
+        reported::job::RUNNING => running(hop, ops, cube),
+        reported::job::STARTING | reported::job::STOPPING => hop
             .in_state(HopState::Late)
             .since(ops.run_since, SinceIs::Seen)
             .why(&run.detail)
             .seen(run.state.clone()),
-        "held" => hop
+        reported::job::HELD => hop
             .in_state(HopState::Stopped)
             .since(ops.run_since, SinceIs::Seen)
             .why(&run.detail)
@@ -219,7 +220,7 @@ pub(super) fn spark(snapshot: &Snapshot) -> Hop {
 }
 
 fn running(hop: Hop, ops: &Ops, cube: Option<&Query>) -> Hop {
-    if let Some(query) = ops.queries.values().find(|query| query.told.state == "ended") {
+    if let Some(query) = ops.queries.values().find(|query| query.told.state == reported::query::ENDED) {
         return hop.in_state(HopState::Late).seen(format!("the query {} has ended", query.told.query));
     }
     let waiting = hop.behind.is_some_and(|behind| behind.offsets > Some(0));

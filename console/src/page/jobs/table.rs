@@ -1,6 +1,7 @@
 //! All queries of the job.
 
 use chrono::{DateTime, Utc};
+use contracts::reported;
 use maud::{Markup, html};
 
 use crate::api::answer::FreshnessState;
@@ -47,8 +48,8 @@ pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
 /// A query's state: what it reports, and whether its figures are newer or older for it.
 pub(super) fn state(query: &QueryView) -> (State, &'static str) {
     match (query.state.as_deref(), query.freshness.state) {
-        (Some("ended"), _) => (State::Stopped, "ended"),
-        (Some("waiting"), _) => (State::Waits, "starts later"),
+        (Some(reported::query::ENDED), _) => (State::Stopped, "ended"),
+        (Some(reported::query::WAITING), _) => (State::Waits, "starts later"),
         (_, FreshnessState::Stalled) => (State::Waits, "stands still"),
         (_, FreshnessState::Late) => (State::Late, "late"),
         (_, FreshnessState::Live) => (State::Runs, "runs"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::family::CUBE_FAMILY;
+use contracts::reported;
 
 use super::{BATCHES, Batch, Meter, Moving, Ops, Point, Query, QueryReport, Run, Standing, history};
 
@@ -34,7 +35,7 @@ pub(super) fn after(
             (batch.ended_at() > at - TimeDelta::seconds(15)).then_some((batch.lag_p50_ms, batch.lag_p99_ms))
         }
         None => progress
-            .filter(|_| moving.run.as_ref().is_some_and(|run| run.state == "running"))
+            .filter(|_| moving.run.as_ref().is_some_and(|run| run.state == reported::job::RUNNING))
             .map(|progress| (progress.lag_p50_ms, progress.lag_p99_ms)),
     };
     let (lag_p50_ms, lag_p99_ms) = lag.unwrap_or_default();
