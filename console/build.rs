@@ -1,4 +1,4 @@
-//! Embeds uPlot, which `make setup` puts under `.tools/webjars`: as a module, and its style behind ours in
+//! Embeds uPlot, which `make setup` puts under `.tools/webjars`: as a module, and its style before ours in
 //! one file.
 
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ fn main() -> Result<(), String> {
     let out = PathBuf::from(env::var("OUT_DIR").map_err(|error| error.to_string())?);
     let versions = here.join("../services/versions.toml");
     let uplot = here.join("../.tools/webjars/uplot");
-    let style = here.join("src/assets/console.css");
-    for path in [&versions, &uplot.join("version"), &style] {
+    let styles = ["console.css", "pages.css"].map(|name| here.join("src/assets").join(name));
+    for path in [&versions, &uplot.join("version"), &styles[0], &styles[1]] {
         println!("cargo::rerun-if-changed={}", path.display());
     }
     let wanted = pinned(&read(&versions)?)
@@ -27,7 +27,8 @@ fn main() -> Result<(), String> {
     let licence = read(&uplot.join("LICENSE"))?;
     let script = read(&uplot.join("uPlot.iife.min.js"))?;
     let script = format!("/*! uPlot\n{}\n*/\n{script}\nexport default uPlot;\n", licence.trim());
-    let style = read(&uplot.join("uPlot.min.css"))? + "\n" + &read(&style)?;
+    let [ours, of_pages] = &styles;
+    let style = [read(&uplot.join("uPlot.min.css"))?, read(ours)?, read(of_pages)?].join("\n");
     write(&out.join("uplot.js"), &script)?;
     write(&out.join("console.css"), &style)
 }
