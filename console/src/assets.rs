@@ -33,6 +33,16 @@ const ASSETS: &[Asset] = assets! {
     "icon.svg" "image/svg+xml", include_bytes!("assets/icon.svg");
 };
 
+/// Every script by its name.
+#[cfg(test)]
+pub(crate) fn scripts() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of_script = |asset: &&Asset| asset.media_type == SCRIPT;
+    ASSETS
+        .iter()
+        .filter(of_script)
+        .filter_map(|asset| Some((asset.name, std::str::from_utf8(asset.content).ok()?)))
+}
+
 /// Of what is built in: a new build has a new one, and browsers keep the old files for ever.
 fn digest() -> &'static str {
     use std::sync::OnceLock;

@@ -127,7 +127,7 @@ impl Hub {
                 let html = (panel.draw)(&snapshot, &viewing).into_string();
                 let mut kept = self.lock();
                 let Some(of_viewing) = kept.get_mut(&key) else { break };
-                if of_viewing.panels.get(panel.id).is_some_and(|rendered| *rendered.html == *html) {
+                if of_viewing.panels.get(panel.id).is_some_and(|rendered| same(&rendered.html, &html)) {
                     continue;
                 }
                 version += 1;
@@ -138,6 +138,19 @@ impl Hub {
             self.version.send_replace(version);
         }
     }
+}
+
+/// Whether nothing differs but how long ago something was: browsers go on counting that by themselves.
+fn same(before: &str, after: &str) -> bool {
+    // Within text, quotation marks are escaped: it is `states::age` that wrote these.
+    fn without_ages(html: &str) -> impl Iterator<Item = &str> {
+        html.split("</time>").map(|part| {
+            let age = part.rfind("<time class=\"age\" data-age");
+            let text = age.and_then(|at| Some(at + part.get(at..)?.find('>')?));
+            text.and_then(|end| part.get(..=end)).unwrap_or(part)
+        })
+    }
+    without_ages(before).eq(without_ages(after))
 }
 
 fn key(viewing: &Viewing) -> (String, &'static str) {
@@ -253,5 +266,28 @@ pub(crate) async fn run(hub: Arc<Hub>, own: Arc<SelfMetrics>, stop: Cancellation
             hub.render(&changed);
             own.drew(begun);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta, Utc};
+    use maud::html;
+
+    use super::*;
+    use crate::page::states;
+
+    #[test]
+    fn a_part_is_sent_again_where_more_than_an_age_differs() {
+        let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let drawn = |of: DateTime<Utc>, seconds: i64, orders: i64| {
+            let now = at + TimeDelta::seconds(seconds);
+            html! { p { (orders) " " (states::age(of, now)) " " (states::since(of, now)) "." } }.into_string()
+        };
+        assert_ne!(drawn(at, 1, 7), drawn(at, 2, 7));
+        assert!(same(&drawn(at, 1, 7), &drawn(at, 2, 7)));
+        assert!(!same(&drawn(at, 1, 7), &drawn(at, 1, 8)), "a figure");
+        assert!(!same(&drawn(at, 1, 7), &drawn(at + TimeDelta::seconds(1), 1, 7)), "the time itself");
+        assert!(!same("<p>1</p>", "<p>2</p>"));
     }
 }

@@ -247,11 +247,12 @@ def test_a_cell_that_was_doctored_is_named_told_once_and_put_right(visitor, line
     row = json.loads(until("a minute of yesterday is counted", lambda: cassandra.ask(of_day), within_s=180)[0])
     minute = datetime.fromisoformat(row["minute"].replace("Z", "+00:00")).astimezone(timezone.utc)
     live, alerts, page = visitor("/"), visitor("/alerts"), visitor("/actions")
-    orders = live.locator('[data-figure="orders"]')
+    orders, wrong = live.locator('[data-figure="orders"]'), live.locator('main .proof.differs')
+    by_country = live.locator('[id="live.where"] .proof.differs')
     assert "verified" in verify(page, "cube") and line.hook.told("VerificationFailed") == []
 
     def proved():
-        return not orders.locator(".proof.differs").count() and proof(page, "activity_by_country") != "differs"
+        return not wrong.count() and proof(page, "activity_by_country") != "differs"
 
     until("the figures of the table are proved", proved)
 
@@ -269,6 +270,8 @@ def test_a_cell_that_was_doctored_is_named_told_once_and_put_right(visitor, line
     until("the table is told to differ", lambda: proof(page, "activity_by_country") == "differs")
     both = (proof(page, "activity_by_country"), proof(page, "activity_by_minute"))
     assert both != ("differs", "differs"), "the other tables are right"
+    until("the figures by country say so", lambda: by_country.count() == 1 and "✗" in by_country.inner_text(), within_s=30)
+    assert wrong.count() == 1 and not orders.locator(".proof.differs").count(), "those of other tables do not"
     until("somebody is told", lambda: line.hook.told("VerificationFailed") == ["firing"], within_s=30)
     notice = line.hook.last("VerificationFailed")
     assert "activity_by_country" in notice["detail"] and "CH" in notice["detail"] and notice["value"] == 1, notice

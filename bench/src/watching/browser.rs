@@ -1,6 +1,6 @@
 //! What a browser does, without one: signs in, asks for pages, and reads the stream of their live parts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -64,21 +64,23 @@ impl Visitor {
         Ok((answer.text().await?, first_byte))
     }
 
-    /// A page with all files that it names.
+    /// A page with all files that it names, and with those that its scripts import, which it may name nowhere:
+    /// charts come when the first script has seen that the page has one.
     pub(super) async fn weigh(&self, path: &str) -> anyhow::Result<Weight> {
-        let (page, _) = self.ask(path).await?;
-        let named = |word: &&str| {
-            let path = word.split('?').next().unwrap_or_default();
-            path.starts_with('/') && [".css", ".js", ".svg"].iter().any(|end| path.ends_with(end))
-        };
-        let mut files: Vec<&str> = page.split('"').filter(named).collect();
-        files.sort_unstable();
-        files.dedup();
         let mut weight = Weight { requests: 0, bytes: 0 };
-        for path in std::iter::once(path).chain(files) {
-            let answer = self.get(path).header(ACCEPT_ENCODING, "gzip").send().await?.error_for_status()?;
+        let (mut waiting, mut known) = (vec![path.to_owned()], BTreeSet::from([path.to_owned()]));
+        while let Some(asked) = waiting.pop() {
+            let answer = self.get(&asked).header(ACCEPT_ENCODING, "gzip").send().await?.error_for_status()?;
             weight.requests += 1;
             weight.bytes += answer.bytes().await?.len();
+            let needed = if asked == path {
+                named(&self.ask(&asked).await?.0)
+            } else if asked.ends_with(".js") {
+                imported(&asked, &self.ask(&asked).await?.0)
+            } else {
+                Vec::new()
+            };
+            waiting.extend(needed.into_iter().filter(|file| known.insert(file.clone())));
         }
         Ok(weight)
     }
@@ -105,6 +107,25 @@ impl Visitor {
         });
         Ok(Stream { parts: seen, reading })
     }
+}
+
+/// The files that a page names.
+fn named(page: &str) -> Vec<String> {
+    let file = |word: &&str| {
+        let path = word.split('?').next().unwrap_or_default();
+        path.starts_with('/') && [".css", ".js", ".svg"].iter().any(|end| path.ends_with(end))
+    };
+    page.split('"').filter(file).map(str::to_owned).collect()
+}
+
+/// The files beside a script that it imports, at once or later.
+fn imported(path: &str, script: &str) -> Vec<String> {
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let import = |line: &str| {
+        let (_, rest) = line.split_once("import")?.1.split_once("'./")?;
+        Some(format!("{folder}/{}", rest.split_once('\'')?.0))
+    };
+    script.lines().filter_map(import).collect()
 }
 
 /// The newest of each live part, by its element's id.
@@ -163,4 +184,19 @@ pub(super) async fn crowd(
         open.push(sessions[number / STREAMS].watch("live").await?);
     }
     Ok(open)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_page_and_its_scripts_load_is_counted() {
+        let page = r#"<link href="/static/1/console.css"><script src="/static/1/console.js"></script><a href="/flow">"#;
+        assert_eq!(named(page), ["/static/1/console.css", "/static/1/console.js"]);
+        let script = "import { pause } from './stream.js';\nconst charts = () => import('./chart.js');\n\
+            // @ts-ignore: an import of nothing\nimport uPlot from './uplot.js';\nconst other = './part.js';\n";
+        let files = imported("/static/1/console.js", script);
+        assert_eq!(files, ["/static/1/stream.js", "/static/1/chart.js", "/static/1/uplot.js"]);
+    }
 }

@@ -52,7 +52,7 @@ function open() {
   source = opened;
   opened.addEventListener('open', () => say(`Following: what comes in shows here. ${told()}`));
   opened.addEventListener('rows', (event) => draw(JSON.parse(event.data)));
-  opened.addEventListener('signed-out', () => location.assign(`/sign-in?back=${encodeURIComponent(location.pathname + location.search)}`));
+  opened.addEventListener('signed-out', () => location.assign(`/sign-in?to=${encodeURIComponent(location.pathname + location.search)}`));
   opened.addEventListener('error', () => {
     if (opened.readyState === EventSource.CLOSED) {
       stop();

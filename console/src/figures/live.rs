@@ -83,6 +83,11 @@ impl<'a> Live<'a> {
         self.cube(Kept::Countries, self.by(By::Country))
     }
 
+    /// Age and proof of [`Self::countries`], without their figures.
+    pub(crate) fn countries_told(&self) -> Part<()> {
+        self.cube(Kept::Countries, Ok(()))
+    }
+
     pub(crate) fn categories(&self) -> Part<Breakdown> {
         self.cube(Kept::Categories, self.by(By::Category))
     }

@@ -32,6 +32,7 @@ pub(crate) const PANELS: &[Panel] = &[
     Panel { id: "live.recent", page: "recent", sources: SHOP, draw: chart::recent },
     Panel { id: "live.day", page: "day", sources: SHOP, draw: chart::day },
     Panel { id: "live.orders", page: "live", sources: &[Source::Orders], draw: orders::panel },
+    Panel { id: "live.where", page: "live", sources: SHOP, draw: parts::where_panel },
     Panel { id: "live.world", page: "live", sources: SHOP, draw: parts::world_panel },
     Panel { id: "live.countries", page: "live", sources: SHOP, draw: parts::countries_panel },
     Panel { id: "live.funnel", page: "live", sources: SHOP, draw: parts::funnel_panel },
@@ -72,7 +73,7 @@ fn live(snapshot: &Snapshot, viewing: &Viewing, shown: &Shown) -> Markup {
             @if *shown == Shown::Today { (chart::day(snapshot, viewing)) } @else { (chart::recent(snapshot, viewing)) }
             (orders::panel(snapshot, viewing))
             section .panel.span-8 {
-                header { h2 { "Where" } p .panel-note { "net sales today by country; the tick is where it was before" } }
+                (parts::where_panel(snapshot, viewing))
                 div .where {
                     div .world { (tiles::base()) (parts::world_panel(snapshot, viewing)) }
                     (parts::countries_panel(snapshot, viewing))

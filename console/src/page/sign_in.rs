@@ -183,6 +183,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn scripts_and_this_page_agree_on_what_the_address_to_go_back_to_is_called() {
+        let mut sent = 0;
+        for (name, script) in crate::assets::scripts() {
+            for (at, path) in script.match_indices("/sign-in?") {
+                let rest = script.get(at + path.len()..).unwrap_or_default();
+                let parameter = rest.split_once('=').unwrap().0;
+                let address = format!("/sign-in?{parameter}=%2Ftopics%3Fat%3Dnewest").parse().unwrap();
+                let Query(asked) = Query::<Asked>::try_from_uri(&address).unwrap();
+                assert_eq!(local_path(asked.to.as_deref()), "/topics?at=newest", "{name}");
+                sent += 1;
+            }
+        }
+        assert_eq!(sent, 2, "the streams of a page and of a topic's tail");
+    }
+
+    #[test]
     fn what_was_typed_is_escaped_and_one_label_names_each_field() {
         let drawn = draw(&HeaderMap::new(), "/\"><b>", "<script>", Some("no")).into_string();
         assert!(!drawn.contains("<script>") && !drawn.contains("\"><b>"), "{drawn}");

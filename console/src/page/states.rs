@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::Viewing;
 use crate::api::answer::{Freshness, FreshnessState, Proof, ProofState};
 use crate::format;
-use crate::watch::Away;
+use crate::watch::{Away, Seen};
 
 /// How a hop, a query or an alert does: told by shape and by word, and by colour last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,10 +117,7 @@ pub(crate) struct Figure {
 
 /// Draws a figure in whatever state it is.
 pub(crate) fn figure(figure: &Figure, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
-    let stale = matches!(
-        figure.freshness.state,
-        FreshnessState::Stalled | FreshnessState::Late | FreshnessState::Unknown
-    );
+    let stale = stale(&figure.freshness);
     html! {
         div .figure .stale[stale && figure.value.is_some()] .not-known[figure.value.is_none()] data-figure=(figure.id) {
             h3 { (figure.label) }
@@ -219,6 +216,51 @@ pub(crate) fn freshness(freshness: &Freshness, viewing: &Viewing, now: DateTime<
     }
 }
 
+/// Whether what is shown may not be what is so now: it is drawn in grey.
+pub(crate) fn stale(freshness: &Freshness) -> bool {
+    matches!(freshness.state, FreshnessState::Stalled | FreshnessState::Late | FreshnessState::Unknown)
+}
+
+/// How old a look at a source is. `away` says what it is while the source does not answer.
+pub(crate) fn looked<T>(seen: &Seen<T>, away: &str, now: DateTime<Utc>) -> Freshness {
+    let state = match (&seen.away, seen.read_at) {
+        (None, Some(_)) => FreshnessState::Live,
+        _ => FreshnessState::Unknown,
+    };
+    Freshness {
+        state,
+        as_of: seen.read_at,
+        age_ms: seen.read_at.map(|at| (now - at).num_milliseconds().max(0)),
+        why: seen.away.as_ref().map(|told| format!("{away}: {}", told.why)),
+    }
+}
+
+/// Age and proof of what a panel shows, at the right of its heading. Of a reason it says the first words: the
+/// whole of it is a hover away, and stands where the leading figures or a notice tell it.
+pub(crate) fn about(freshness: &Freshness, proof: &Proof, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
+    let why = freshness.why.as_deref();
+    html! {
+        p .asof .old[stale(freshness)] {
+            @match (freshness.state, freshness.as_of) {
+                (FreshnessState::Live, Some(at)) => (age(at, now)),
+                (FreshnessState::Idle, Some(at)) => span .idle title="nothing is waiting" { "no event for " (since(at, now)) },
+                (state, Some(at)) => span .late[state == FreshnessState::Late] .stalled[state == FreshnessState::Stalled] title=[why] {
+                    "as of " (moment(at, viewing, now)) ", " (age(at, now))
+                    @match why { Some(why) => { ": " (first_words(why)) }, None => ", late" }
+                },
+                (_, None) => span title=[why] { (first_words(why.unwrap_or("age not known"))) },
+            }
+            " " (self::proof(proof, viewing, now))
+        }
+    }
+}
+
+/// What a reason says before it goes into details.
+fn first_words(why: &str) -> &str {
+    let end = [": ", ", ", " since "].iter().filter_map(|mark| why.find(mark)).min();
+    end.and_then(|end| why.get(..end)).unwrap_or(why)
+}
+
 /// Whether figures were recomputed from the raw events.
 pub(crate) fn proof(proof: &Proof, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     let (shape, class, word) = match proof.state {
@@ -259,4 +301,53 @@ fn no_answer(said: &str, away: &Away, viewing: &Viewing, now: DateTime<Utc>) -> 
 /// Something that is not known, and why: never 0.
 pub(crate) fn unknown(why: &str) -> Markup {
     html! { span .hatched title=(why) { span .sr { "not known: " (why) } } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::line::hops::tests_support::{ago, away, now, seen};
+    use crate::page::Against;
+
+    const VIEWING: Viewing = Viewing { zone: chrono_tz::Europe::Zurich, against: Against::Yesterday };
+
+    fn told(freshness: &Freshness) -> String {
+        about(freshness, &Proof::NONE, &VIEWING, now()).into_string()
+    }
+
+    #[test]
+    fn a_look_that_failed_tells_its_time_and_its_reason_in_a_few_words() {
+        let looked = looked(&away(seen(()), 7, "no answer within 5 s"), "Cassandra does not answer", now());
+        assert!(stale(&looked));
+        let text = told(&looked);
+        for part in ["as of ", "09:00:00", "ago</time>: Cassandra does not answer<", "no answer within 5 s\""]
+        {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_new_or_quiet_is_not_stale_and_what_trails_is() {
+        let of = |state| Freshness { state, as_of: Some(ago(12)), age_ms: Some(12_000), why: None };
+        for (state, grey, words) in [
+            (FreshnessState::Live, false, "12\u{a0}s ago"),
+            (FreshnessState::Idle, false, "no event for "),
+            (FreshnessState::Late, true, ", late"),
+            (FreshnessState::Stalled, true, "class=\"stalled\""),
+            (FreshnessState::Unknown, true, "as of "),
+        ] {
+            assert_eq!(stale(&of(state)), grey, "{state:?}");
+            assert!(told(&of(state)).contains(words), "{state:?}: {}", told(&of(state)));
+        }
+    }
+
+    #[test]
+    fn a_reason_is_cut_before_its_details() {
+        assert_eq!(
+            first_words("Cassandra does not answer since 09:50:29 UTC: no answer within 5 s"),
+            "Cassandra does not answer"
+        );
+        assert_eq!(first_words("Relay stands still: silent"), "Relay stands still");
+        assert_eq!(first_words("half of the figures trail"), "half of the figures trail");
+    }
 }

@@ -12,6 +12,7 @@ use maud::{Markup, html};
 
 use super::frame::Frame;
 use super::{Viewing, states};
+use crate::api::answer::Proof;
 use crate::app::App;
 use crate::format;
 use crate::panel::Panel;
@@ -42,18 +43,18 @@ async fn page(State(app): State<App>, frame: Frame) -> Markup {
 fn table(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let (seen, now) = (&snapshot.kafka, Utc::now());
     html! {
-        section id="topics.table" .panel.flush.span-12 {
+        section id="topics.table" .panel.flush.span-12 .stale[seen.away.is_some() && seen.value.is_some()] {
             header {
                 h2 { "Topics" }
-                @if let Some(topics) = &seen.value { p .panel-note { (cluster(topics)) } }
+                @if let Some(topics) = &seen.value {
+                    p .panel-note { (cluster(topics)) }
+                    (states::about(&states::looked(seen, "Kafka does not answer", now), &Proof::NONE, viewing, now))
+                }
             }
-            @if let Some(away) = &seen.away {
-                (states::away("Kafka", away, viewing, now))
-                @if let Some(at) = seen.read_at { p .note { "Below is what was seen at " (states::moment(at, viewing, now)) "." } }
-            }
+            @if let Some(away) = &seen.away { (states::away("Kafka", away, viewing, now)) }
             @match seen.value.as_deref() {
                 Some(topics) if topics.topics.is_empty() => (states::empty("There is no topic yet.", Some("storepulse setup"))),
-                Some(topics) => (rows(topics, seen.away.is_some())),
+                Some(topics) => (rows(topics)),
                 None if seen.away.is_none() => p .note { "Kafka is being asked: the topics are here in a moment." },
                 None => {},
             }
@@ -70,10 +71,10 @@ fn cluster(topics: &Topics) -> Markup {
     }
 }
 
-fn rows(topics: &Topics, stale: bool) -> Markup {
+fn rows(topics: &Topics) -> Markup {
     html! {
         div .scroll tabindex="0" role="region" aria-label="Topics" {
-            table .data.stale[stale] {
+            table .data {
                 caption .sr { "Topics, how large they are and what they are for" }
                 thead {
                     tr {

@@ -27,18 +27,9 @@ fn hop_box(hop: &Hop, line: &LineView, viewing: &Viewing, now: DateTime<Utc>) ->
             h3 { (states::mark(hop.state.mark())) " " (hop.hop.label()) }
             p .big { (headline(hop)) }
             @if let Some(since) = hop.since.filter(|_| hop.state != HopState::Runs) {
-                p { "since " (states::moment(since, viewing, now)) " (" (bare_age(since, now)) ")" }
+                p { "since " (states::moment(since, viewing, now)) " (" (states::since(since, now)) ")" }
             }
             @for fact in facts(hop, line, now) { p { (fact) } }
-        }
-    }
-}
-
-/// A stretch that goes on counting, as in "for 1 min 38 s".
-fn bare_age(at: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
-    html! {
-        time .age data-age="bare" datetime=(at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)) {
-            (format::stretch(now - at))
         }
     }
 }

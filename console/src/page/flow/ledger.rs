@@ -16,7 +16,13 @@ pub(super) fn arrivals(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let now = Utc::now();
     html! {
         section id="flow.arrivals" .panel.span-5 {
-            header { h2 { "Arrivals" } p .panel-note { "by minute of arrival, last 15 minutes" } }
+            header {
+                h2 { "Arrivals" }
+                p .panel-note { "by minute of arrival, last 15 minutes" }
+                @if snapshot.ops.away.is_none() && snapshot.ops.value.is_some() {
+                    (super::about(&super::reported(snapshot, now), viewing, now))
+                }
+            }
             @match (snapshot.ops.value.as_deref(), &snapshot.ops.away) {
                 (_, Some(_)) => (super::absent(snapshot)),
                 (Some(ops), None) if ops.minutes.is_empty() => (states::empty("Nothing has come in for 15 minutes.", Some("storepulse simulate"))),
@@ -64,10 +70,16 @@ fn table(minutes: &[Minute], viewing: &Viewing, now: DateTime<Utc>) -> Markup {
 /// The last time the ledger was drawn up.
 pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let now = Utc::now();
+    let away = snapshot.ops.away.is_some();
     let last = snapshot.ops.value.as_deref().map(|ops| ops.verification("ledger"));
     html! {
-        section id="flow.ledger" .panel.span-7 {
-            header { h2 { "Ledger" } p .panel-note { "at every stage, in = out + repeated + late + set aside" } }
+        section id="flow.ledger" .panel.span-7 .stale[away && last.flatten().is_some()] {
+            header {
+                h2 { "Ledger" }
+                p .panel-note { "at every stage, in = out + repeated + late + set aside" }
+                // Else the verdict says of when it is.
+                @if away && last.flatten().is_some() { (super::about(&super::reported(snapshot, now), viewing, now)) }
+            }
             @match last {
                 Some(Some(ledger)) => (drawn_up(ledger, viewing, now)),
                 Some(None) => { div .empty { p { "No ledger was drawn up yet: " (with_code("`storepulse ledger` draws one up")) "." } } },

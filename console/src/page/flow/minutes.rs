@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use crate::app::App;
 use crate::format;
 use crate::line::ledger::{MinuteView, StageView, drawn_up};
-use crate::page::Viewing;
+use crate::page::{Viewing, states};
 
 /// How far back.
 const MINUTES: i64 = 90;
@@ -20,7 +20,11 @@ pub(super) async fn panel(app: &App, viewing: &Viewing, now: DateTime<Utc>) -> M
     let read = tokio::time::timeout(PATIENCE, drawn_up(app.shop.store(), from, now)).await;
     html! {
         section .panel.span-12 {
-            header { h2 { "Ledger, minute by minute" } p .panel-note { "by minute of arrival, as it was last drawn up; the newest first" } }
+            header {
+                h2 { "Ledger, minute by minute" }
+                p .panel-note { "by minute of arrival, as it was last drawn up; the newest first" }
+                @if matches!(read, Ok(Ok(_))) { p .asof { "read " (states::age(now, now)) } }
+            }
             @match read {
                 Ok(Ok(minutes)) if minutes.is_empty() => {
                     div .empty { p { "No minute of the last " (format::stretch(TimeDelta::minutes(MINUTES))) " was drawn up: " code { "storepulse ledger" } " does it." } }

@@ -9,12 +9,16 @@ use crate::line::view::{SlotView, line};
 use crate::page::{Viewing, states};
 use crate::watch::Snapshot;
 
-pub(super) fn panel(snapshot: &Snapshot, _viewing: &Viewing) -> Markup {
+pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let now = Utc::now();
     let view = line(snapshot, now);
     html! {
         section id="flow.slot" .panel.span-4 {
-            header { h2 { "Replication slot" } p .panel-note { "PostgreSQL's log that waits for the relay" } }
+            header {
+                h2 { "Replication slot" }
+                p .panel-note { "PostgreSQL's log that waits for the relay" }
+                @if view.slot.is_some() { (super::about(&super::reported(snapshot, now), viewing, now)) }
+            }
             @match (&view.slot, &snapshot.ops.away) {
                 (_, Some(_)) => (super::absent(snapshot)),
                 (Some(slot), None) => (body(slot)),

@@ -3,16 +3,25 @@
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
+use crate::api::answer::Proof;
 use crate::page::{Viewing, states};
 use crate::watch::Snapshot;
 use crate::watch::ops::Fault;
 
 pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let now = Utc::now();
+    let away = snapshot.ops.away.is_some();
     let faults = snapshot.ops.value.as_deref().map(|ops| &ops.standing.faults);
     html! {
-        section id="jobs.faults" .panel.span-12 {
-            header { h2 { "Failures" } p .panel-note { "the newest 20, with the whole exception" } }
+        section id="jobs.faults" .panel.span-12 .stale[away && faults.is_some()] {
+            header {
+                h2 { "Failures" }
+                p .panel-note { "the newest 20, with the whole exception" }
+                // Each says when it was: an age of all of them would send them anew every second.
+                @if away && faults.is_some() {
+                    (states::about(&states::looked(&snapshot.ops, "PostgreSQL does not answer", now), &Proof::NONE, viewing, now))
+                }
+            }
             @match faults {
                 Some(faults) => (list(faults.iter(), viewing, now)),
                 None => p .note { (states::unknown("not asked yet")) },

@@ -42,7 +42,7 @@ pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing, name: &str) -> Marku
     let ops = snapshot.ops.value.as_deref();
     let query = ops.and_then(|ops| ops.queries.get(name));
     html! {
-        div id={ "jobs." (name) } .grid {
+        div id={ "jobs." (name) } .grid .stale[snapshot.ops.away.is_some() && view.is_some()] {
             @if let Some(away) = &snapshot.ops.away { (states::away("PostgreSQL", away, viewing, now)) }
             @if let Some(view) = &view { (facts(view, viewing, now)) }
             section .panel.span-8 {

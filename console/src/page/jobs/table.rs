@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use contracts::reported;
 use maud::{Markup, html};
 
-use crate::api::answer::FreshnessState;
+use crate::api::answer::{FreshnessState, Proof};
 use crate::format;
 use crate::line::jobs::{QueryView, job};
 use crate::page::states::State;
@@ -16,8 +16,14 @@ pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let view = job(snapshot, now);
     let reported = view.queries.iter().any(|query| query.state.is_some());
     html! {
-        section id="jobs.table" .panel.flush.span-12 {
-            header { h2 { "Queries" } p .panel-note { "each reads Kafka for itself, and starts a micro-batch every trigger" } }
+        section id="jobs.table" .panel.flush.span-12 .stale[snapshot.ops.away.is_some() && snapshot.ops.value.is_some()] {
+            header {
+                h2 { "Queries" }
+                p .panel-note { "each reads Kafka for itself, and starts a micro-batch every trigger" }
+                @if snapshot.ops.value.is_some() {
+                    (states::about(&states::looked(&snapshot.ops, "PostgreSQL does not answer", now), &Proof::NONE, viewing, now))
+                }
+            }
             @if !reported && snapshot.ops.value.is_some() {
                 p .note { "The supervisor does not report its queries one by one: of all but the cube nothing is known." }
             }
@@ -66,7 +72,7 @@ fn row(query: &QueryView, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
         states::unknown(if query.state.is_some() { "no micro-batch has ended yet" } else { silent })
     };
     html! {
-        tr .stopped[mark == State::Stopped] data-key=(query.query) {
+        tr .stopped[mark == State::Stopped] .stale[states::stale(&query.freshness)] data-key=(query.query) {
             th scope="row" { a href={ "/jobs/" (query.query) } { (query.query) } }
             td .state { (states::mark(mark)) " " (word) }
             td { @match query.freshness.as_of { Some(at) => (states::age(at, now)), None => (unknown()) } }
@@ -94,7 +100,7 @@ fn dropped(rows: i64) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::line::hops::tests_support::{now, snapshot, well};
+    use crate::line::hops::tests_support::{ago, away, now, snapshot, well};
     use crate::page::Against;
 
     const VIEWING: Viewing = Viewing { zone: chrono_tz::UTC, against: Against::Yesterday };
@@ -110,6 +116,20 @@ mod tests {
         };
         assert!(text("hours").contains("not known") && !text("hours").contains(">0<"), "{}", text("hours"));
         assert!(text("cube").contains("runs") && text("cube").contains("/jobs/cube"));
+    }
+
+    #[test]
+    fn what_is_not_of_now_is_grey() {
+        let row = |ops| row(&job(&snapshot(ops), now()).queries[0], &VIEWING, now()).into_string();
+        assert!(!row(well()).contains("stale"), "{}", row(well()));
+        let mut silent = well();
+        silent.relay.as_mut().unwrap().reported_at = ago(98);
+        assert!(row(silent.clone()).contains("stale"), "{}", row(silent));
+        let well = snapshot(well());
+        assert!(!panel(&well, &VIEWING).into_string().contains("span-12 stale"));
+        let gone = Snapshot { ops: away(well.ops.clone(), 9, "no answer within 2 s"), ..well };
+        let text = panel(&gone, &VIEWING).into_string();
+        assert!(text.contains("span-12 stale") && text.contains("PostgreSQL does not answer<"), "{text}");
     }
 
     #[test]

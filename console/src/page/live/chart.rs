@@ -51,8 +51,8 @@ fn series(title: &Title<'_>, part: &Part<Series>, before: &str, viewing: &Viewin
         None => parts::not_known(part.why.as_deref()),
     };
     html! {
-        section id=[title.id] .panel.span-8 {
-            header { h2 { (title.title) } p .panel-note { (title.note) } (parts::trouble(&part.freshness, viewing)) }
+        section id=[title.id] .panel.span-8 .stale[parts::stale(part)] {
+            (parts::heading(None, title.title, title.note, part, viewing))
             (body)
         }
     }

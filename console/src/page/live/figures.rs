@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::part;
 use crate::api::answer::{Freshness, FreshnessState, PeriodBounds, Proof};
 use crate::figures::Live;
-use crate::figures::view::{Compared, Estimate, Now, Part, Totals};
+use crate::figures::view::{Compared, Estimate, Now, Part, Totals, Visitors};
 use crate::format;
 use crate::page::Viewing;
 use crate::page::states::{self, Change, Figure};
@@ -21,7 +21,7 @@ pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let today = format!("period=today&tz={}&compare={}", viewing.zone.name(), viewing.against.word());
     let visitors = told.and_then(|now| now.visitors_5m);
     let figures = [
-        five_minutes(visitors, of_windows.freshness.clone(), of_windows.why.as_deref(), viewing),
+        five_minutes(visitors, &of_windows, viewing),
         rate(&of_now),
         of_stretch(
             &of_now,
@@ -130,12 +130,8 @@ fn rate(part: &Part<Now>) -> Figure {
     }
 }
 
-fn five_minutes(
-    told: Option<Estimate>,
-    freshness: Freshness,
-    why: Option<&str>,
-    viewing: &Viewing,
-) -> Figure {
+fn five_minutes(told: Option<Estimate>, part: &Part<Visitors>, viewing: &Viewing) -> Figure {
+    let (freshness, why) = (part.freshness.clone(), part.why.as_deref());
     let note = match told {
         Some(estimate) => html! {
             "at " (estimate.window_end.with_timezone(&viewing.zone).format("%H:%M:%S")) ", ± "
@@ -151,7 +147,8 @@ fn five_minutes(
         _ => freshness,
     };
     let value = told.map(|told| format::distinct(told.estimate));
-    Figure { note: Some(note), ..plain("visitors_5m", "Visitors, 5 min", value, freshness, None) }
+    let proof = Some(part.proof.clone());
+    Figure { note: Some(note), ..plain("visitors_5m", "Visitors, 5 min", value, freshness, proof) }
 }
 
 fn plain(

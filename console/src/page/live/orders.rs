@@ -1,13 +1,14 @@
 //! Orders as they come in: straight from Kafka, before they are in any figure.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
+use crate::api::answer::{Freshness, Proof};
 use crate::draw::countries;
 use crate::format;
 use crate::page::{Viewing, states};
-use crate::watch::Snapshot;
 use crate::watch::orders::{Order, Ticker};
+use crate::watch::{Seen, Snapshot};
 
 /// How many are shown.
 const SHOWN: usize = 12;
@@ -15,8 +16,14 @@ const SHOWN: usize = 12;
 pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let (orders, now) = (&snapshot.orders, Utc::now());
     html! {
-        section id="live.orders" .panel.span-4 {
-            header { h2 { "Orders as they come in" } p .panel-note { "from Kafka, not yet in the figures" } }
+        section id="live.orders" .panel.span-4 .stale[orders.away.is_some() && orders.value.is_some()] {
+            header {
+                h2 { "Orders as they come in" }
+                p .panel-note { "from Kafka, not yet in the figures" }
+                @if let Some(newest) = orders.value.as_deref().and_then(|ticker| ticker.orders.front()) {
+                    (states::about(&age(orders, newest, now), &Proof::NONE, viewing, now))
+                }
+            }
             @if let Some(away) = &orders.away { (states::unread("Orders", away, viewing, now)) }
             @match orders.value.as_deref() {
                 Some(ticker) if !ticker.orders.is_empty() => (list(ticker, viewing)),
@@ -26,6 +33,12 @@ pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
             }
         }
     }
+}
+
+/// That of the newest order.
+fn age(orders: &Seen<Ticker>, newest: &Order, now: DateTime<Utc>) -> Freshness {
+    let looked = states::looked(orders, "orders cannot be read", now);
+    Freshness { as_of: Some(newest.occurred_at), ..looked }
 }
 
 fn list(ticker: &Ticker, viewing: &Viewing) -> Markup {

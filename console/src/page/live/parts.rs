@@ -7,7 +7,6 @@ use maud::{Markup, html};
 use rust_decimal::Decimal;
 
 use super::part;
-use crate::api::answer::{Freshness, FreshnessState};
 use crate::draw::bars::{Bar, bars};
 use crate::draw::heat::{Cell, heat};
 use crate::draw::{share, tiles};
@@ -34,34 +33,55 @@ pub(super) fn panel<T>(
     draw: impl FnOnce(&T) -> Markup,
 ) -> Markup {
     html! {
-        section id=[place.id] class={ "panel " (place.span) } {
-            header { h2 { (place.title) } p .panel-note { (place.note) } (trouble(&part.freshness, viewing)) }
+        section id=[place.id] class={ "panel " (place.span) } .stale[stale(part)] {
+            (heading(None, place.title, place.note, part, viewing))
             @match &part.data { Some(data) => (draw(data)), None => (not_known(part.why.as_deref())) }
         }
     }
 }
 
-/// Why a part's figures are not of now; nothing where they are, since the leading figures have their age.
-pub(super) fn trouble(freshness: &Freshness, viewing: &Viewing) -> Markup {
+/// What a panel shows, and at the right how old that is and whether it is proved.
+pub(super) fn heading<T>(
+    id: Option<&str>,
+    title: &str,
+    note: &str,
+    part: &Part<T>,
+    viewing: &Viewing,
+) -> Markup {
     html! {
-        @if matches!(freshness.state, FreshnessState::Late | FreshnessState::Stalled) {
-            p .panel-note { (states::freshness(freshness, viewing, Utc::now())) }
+        header id=[id] {
+            h2 { (title) }
+            p .panel-note { (note) }
+            // What is not known has no age: the panel says why.
+            @if part.data.is_some() { (states::about(&part.freshness, &part.proof, viewing, Utc::now())) }
         }
     }
+}
+
+/// Whether a part has figures that may not be of now.
+pub(super) fn stale<T>(part: &Part<T>) -> bool {
+    part.data.is_some() && states::stale(&part.freshness)
 }
 
 pub(super) fn not_known(why: Option<&str>) -> Markup {
     html! { div .empty { p { span .hatched {} } p { (why.unwrap_or("not known")) } } }
 }
 
+/// The heading above both: they are parts of their own, between which the empty map stands.
+pub(super) fn where_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
+    let told = part(snapshot, viewing, Live::countries_told);
+    let note = "net sales today by country; the tick is where it was before";
+    heading(Some("live.where"), "Where", note, &told, viewing)
+}
+
 pub(super) fn world_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let countries = part(snapshot, viewing, Live::countries);
-    html! { div id="live.world" { @if let Some(countries) = &countries.data { (world(countries)) } } }
+    html! { div id="live.world" .stale[stale(&countries)] { @if let Some(countries) = &countries.data { (world(countries)) } } }
 }
 
 pub(super) fn countries_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let countries = part(snapshot, viewing, Live::countries);
-    html! { div id="live.countries" { (list_of(&countries, "Net sales by country", "country", viewing)) } }
+    html! { div id="live.countries" .stale[stale(&countries)] { (list_of(&countries, "Net sales by country", "country")) } }
 }
 
 pub(super) fn funnel_panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
@@ -122,9 +142,8 @@ pub(super) fn world(countries: &Breakdown) -> Markup {
     tiles::tiles(&label, &told)
 }
 
-pub(super) fn list_of(part: &Part<Breakdown>, caption: &str, head: &str, viewing: &Viewing) -> Markup {
+pub(super) fn list_of(part: &Part<Breakdown>, caption: &str, head: &str) -> Markup {
     html! {
-        (trouble(&part.freshness, viewing))
         @match &part.data { Some(data) => (list(data, caption, head)), None => (not_known(part.why.as_deref())) }
     }
 }
@@ -260,5 +279,66 @@ fn exact(amount: Amount) -> Decimal {
         Amount::Count(count) => Decimal::from(count),
         Amount::Money(money) => money,
         Amount::Share(share) => Decimal::try_from(share).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::answer::{Freshness, FreshnessState, Proof, ProofState};
+    use crate::line::hops::tests_support::{ago, away, now, seen, snapshot, well};
+    use crate::page::Against;
+    use crate::page::live::chart;
+
+    const VIEWING: Viewing = Viewing { zone: chrono_tz::UTC, against: Against::Yesterday };
+
+    fn drawn(state: FreshnessState, data: Option<()>) -> String {
+        let freshness = Freshness {
+            state,
+            as_of: Some(ago(10)),
+            age_ms: Some(10_000),
+            why: Some("Cassandra does not answer since 09:50:29 UTC: no answer within 5 s".to_owned()),
+        };
+        let proof = Proof { state: ProofState::Differs, at: Some(now()), ..Proof::NONE };
+        let part = Part { data, why: Some("not loaded".to_owned()), freshness, proof };
+        let place = Place { id: Some("live.who"), span: "span-4", title: "Who", note: "visits" };
+        panel(&place, &part, &VIEWING, |()| html! { "figures" }).into_string()
+    }
+
+    #[test]
+    fn a_panel_that_cannot_be_told_any_more_is_grey_with_its_time_its_reason_and_its_proof() {
+        let text = drawn(FreshnessState::Unknown, Some(()));
+        for part in [
+            "class=\"panel span-4 stale\"",
+            "07:59:50",
+            "ago</time>: Cassandra does not answer<",
+            "✗",
+            "figures",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let live = drawn(FreshnessState::Live, Some(()));
+        assert!(
+            !live.contains("stale") && live.contains("data-age") && live.contains("proof differs"),
+            "{live}"
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_grey_and_has_no_age() {
+        let text = drawn(FreshnessState::Unknown, None);
+        assert!(text.contains("not loaded") && !text.contains("stale") && !text.contains("asof"), "{text}");
+    }
+
+    #[test]
+    fn while_cassandra_is_away_the_chart_keeps_its_values_in_grey() {
+        let well = snapshot(well());
+        let mut shop = crate::watch::shop::Shop::default();
+        shop.coverage.as_of = Some(ago(10));
+        let gone = Snapshot { shop: away(seen(shop), 5, "no answer within 5 s"), ..well };
+        let text = chart::recent(&gone, &VIEWING).into_string();
+        assert!(text.contains("span-8 stale") && text.contains("Cassandra does not answer<"), "{text}");
+        let text = where_panel(&gone, &VIEWING).into_string();
+        assert!(text.contains("id=\"live.where\"") && text.contains("Cassandra does not answer<"), "{text}");
     }
 }

@@ -175,11 +175,11 @@ fn draw(view: &PeriodView, viewing: &Viewing) -> Markup {
         div .grid {
             (chart::of_period(&view.series, viewing))
             (parts::panel(&place("span-4", "Visitors", "distinct, of the whole period"), &view.visitors, viewing, visitors))
-            section .panel.span-8 {
-                header { h2 { "Where" } p .panel-note { "net sales by country" } }
+            section .panel.span-8 .stale[parts::stale(&view.countries)] {
+                (parts::heading(None, "Where", "net sales by country", &view.countries, viewing))
                 div .where {
                     div .world { (tiles::base()) @if let Some(countries) = &view.countries.data { (parts::world(countries)) } }
-                    div { (parts::list_of(&view.countries, "Net sales by country", "country", viewing)) }
+                    div { (parts::list_of(&view.countries, "Net sales by country", "country")) }
                 }
             }
             div .column.span-4 {

@@ -21,10 +21,11 @@ const HEIGHT: i64 = 1_000;
 /// The last 24 hours and the one under way.
 pub(super) fn panel(seen: &Seen<Summary>, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     html! {
-        section id="quarantine.hours" .panel .span-7 {
+        section id="quarantine.hours" .panel .span-7 .stale[seen.away.is_some() && seen.value.is_some()] {
             header {
                 h2 { "Set aside in the last 24 hours" }
                 p .panel-note { "by hour and reason, whatever became of them since; the last hour is under way" }
+                (super::summary::age(seen, viewing, now))
             }
             @match &seen.value {
                 // The summary says why.

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::reasons::meaning;
+use crate::api::answer::Proof;
 use crate::format;
 use crate::page::Viewing;
 use crate::page::address::encoded;
@@ -15,12 +16,10 @@ use contracts::printable::printable_name;
 /// `open N = reason n + …`, and the same by source.
 pub(super) fn panel(seen: &Seen<Summary>, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     html! {
-        section id="quarantine.summary" .panel .span-5 {
+        section id="quarantine.summary" .panel .span-5 .stale[seen.away.is_some() && seen.value.is_some()] {
             header {
                 h2 { "Open" }
-                @if let (Some(at), Some(_)) = (seen.read_at, &seen.away) {
-                    p .panel-note { "as of " (states::moment(at, viewing, now)) }
-                }
+                (age(seen, viewing, now))
             }
             @if let Some(away) = &seen.away { (states::away("PostgreSQL", away, viewing, now)) }
             @match &seen.value {
@@ -30,6 +29,12 @@ pub(super) fn panel(seen: &Seen<Summary>, viewing: &Viewing, now: DateTime<Utc>)
             }
         }
     }
+}
+
+/// How old the counts are; nothing where there are none.
+pub(super) fn age(seen: &Seen<Summary>, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
+    let looked = states::looked(seen, "PostgreSQL does not answer", now);
+    html! { @if seen.value.is_some() { (states::about(&looked, &Proof::NONE, viewing, now)) } }
 }
 
 fn told(summary: &Summary) -> Markup {

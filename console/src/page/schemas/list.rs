@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::address;
+use crate::api::answer::Proof;
 use crate::page::Viewing;
 use crate::page::states::{self, State};
 use crate::watch::Seen;
@@ -12,14 +13,12 @@ use crate::watch::registry::{Contract, Subject, Subjects};
 /// Every subject, or why none is known.
 pub(super) fn subjects(seen: &Seen<Subjects>, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     html! {
-        section id="schemas.subjects" .panel .flush {
+        section id="schemas.subjects" .panel .flush .stale[seen.away.is_some() && seen.value.is_some()] {
             header {
                 h2 { "Subjects" }
-                @if let (Some(at), Some(_)) = (seen.read_at, &seen.value) {
-                    p .panel-note {
-                        @if seen.away.is_some() { "as of " (states::moment(at, viewing, now)) }
-                        @else { "read every 30 s" }
-                    }
+                @if seen.value.is_some() {
+                    p .panel-note { "read every 30 s" }
+                    (states::about(&states::looked(seen, "the registry does not answer", now), &Proof::NONE, viewing, now))
                 }
             }
             @if let Some(away) = &seen.away { (states::away("The schema registry", away, viewing, now)) }
@@ -95,5 +94,28 @@ pub(super) fn in_force(subject: &Subject) -> Markup {
             (None, Some(newest)) => span .muted { "newest is v" (newest.version) },
             (None, None) => (states::unknown("it has no version")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::line::hops::tests_support::{away, now, seen};
+    use crate::page::Against;
+
+    #[test]
+    fn a_registry_that_does_not_answer_leaves_what_it_told_in_grey_with_its_time() {
+        let viewing = Viewing { zone: chrono_tz::UTC, against: Against::Yesterday };
+        let drawn = |seen: &Seen<Subjects>| subjects(seen, &viewing, now()).into_string();
+        let told = seen(Subjects::default());
+        assert!(!drawn(&told).contains("stale"), "{}", drawn(&told));
+        let text = drawn(&away(told, 30, "connection refused"));
+        for part in
+            ["panel flush stale", "as of ", "08:00:00", "the registry does not answer<", "connection refused"]
+        {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let never = drawn(&away(Seen::default(), 30, "connection refused"));
+        assert!(!never.contains("stale") && !never.contains("asof"), "{never}");
     }
 }
