@@ -250,7 +250,8 @@ pub(crate) fn about(freshness: &Freshness, proof: &Proof, viewing: &Viewing, now
                 },
                 (_, None) => span title=[why] { (first_words(why.unwrap_or("age not known"))) },
             }
-            " " (self::proof(proof, viewing, now))
+            // Together, wherever the line breaks.
+            "\u{a0}" (self::proof(proof, viewing, now))
         }
     }
 }
