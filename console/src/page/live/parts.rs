@@ -33,7 +33,7 @@ pub(super) fn panel<T>(
     draw: impl FnOnce(&T) -> Markup,
 ) -> Markup {
     html! {
-        section id=[place.id] class={ "panel " (place.span) } .stale[stale(part)] {
+        section id=[place.id] class={ "panel " (place.span) (if stale(part) { " stale" } else { "" }) } {
             (heading(None, place.title, place.note, part, viewing))
             @match &part.data { Some(data) => (draw(data)), None => (not_known(part.why.as_deref())) }
         }
