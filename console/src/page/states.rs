@@ -244,15 +244,27 @@ pub(crate) fn about(freshness: &Freshness, proof: &Proof, viewing: &Viewing, now
             @match (freshness.state, freshness.as_of) {
                 (FreshnessState::Live, Some(at)) => (age(at, now)),
                 (FreshnessState::Idle, Some(at)) => span .idle title="nothing is waiting" { "no event for " (since(at, now)) },
-                (state, Some(at)) => span .late[state == FreshnessState::Late] .stalled[state == FreshnessState::Stalled] title=[why] {
+                (state, Some(at)) => span class=(trailing(state)) title=[why] {
                     "as of " (moment(at, viewing, now)) ", " (age(at, now))
-                    @match why { Some(why) => { ": " (first_words(why)) }, None => ", late" }
+                    @match why {
+                        Some(why) => { ": " (first_words(why)) },
+                        None => { @if state == FreshnessState::Late { ", late" } },
+                    }
                 },
                 (_, None) => span title=[why] { (first_words(why.unwrap_or("age not known"))) },
             }
             // Together, wherever the line breaks.
             "\u{a0}" (self::proof(proof, viewing, now))
         }
+    }
+}
+
+/// The word of the style sheet.
+const fn trailing(state: FreshnessState) -> &'static str {
+    match state {
+        FreshnessState::Late => "late",
+        FreshnessState::Stalled => "stalled",
+        _ => "unknown",
     }
 }
 
