@@ -3,6 +3,8 @@
 # Does nothing when all of them are there. Root and sudo install; anyone else is told the exact command.
 #     services/packages.sh [tests]     with `tests`, what the tests need beside
 set -eu
+tests=no
+[ "${1:-}" != tests ] || tests=yes
 
 rust_needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$(dirname "$0")/../Cargo.toml")
 
@@ -26,7 +28,7 @@ need maven mvn
 need util-linux setpriv
 need curl curl
 # The pages are tested in it.
-[ "${1:-}" != tests ] || need chromium chromium
+[ "$tests" = no ] || need chromium chromium
 [ -x /usr/lib/postgresql/15/bin/postgres ] || missing="$missing postgresql-15"
 python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing="$missing python3-venv"
 [ -e /usr/include/google/protobuf/any.proto ] || command -v protoc >/dev/null 2>&1 || missing="$missing libprotobuf-dev"
@@ -36,7 +38,11 @@ if [ -z "$have_rust" ] || ! at_least "$have_rust" "$rust_needed"; then
     missing="$missing cargo-web rustc-web rustfmt-web"
 fi
 
-[ -n "$missing" ] || exit 0
+promtool() { # those tests that need it are skipped without it, and say so
+    [ "$tests" = no ] || "$(dirname "$0")/promtool" >/dev/null || true
+}
+
+[ -n "$missing" ] || { promtool; exit 0; }
 
 set -- env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
 if [ "$(id -u)" -ne 0 ]; then
@@ -61,3 +67,4 @@ if [ -z "$have_rust" ] || ! at_least "$have_rust" "$rust_needed"; then
         "where apt has no cargo-web that new, use rustup: https://rustup.rs" >&2
     exit 1
 fi
+promtool

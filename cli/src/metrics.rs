@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use ::console::prometheus::Scraper;
+use ::console::prometheus::{Form, Scraper};
 use clap::Args;
 use contracts::secret::Address;
 
@@ -34,7 +34,7 @@ pub(crate) struct MetricsArgs {
 pub(crate) async fn run(args: MetricsArgs) -> anyhow::Result<ExitCode> {
     let scraper = Scraper::new(connect::endpoints()?, args.collector)?;
     if args.once {
-        crate::say::out(scraper.scrape().await.trim_end());
+        crate::say::out(scraper.scrape(Form::Text).await.trim_end());
         return Ok(ExitCode::SUCCESS);
     }
     let stop = interrupt::token()?;

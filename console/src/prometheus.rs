@@ -1,11 +1,14 @@
-//! Figures of every hop in the text format of OpenMetrics 1.0.
+//! Figures of every hop, as Prometheus reads them.
 //!
 //! A scrape asks all services at the same time and waits for none longer than [`ANSWER`], which is below
 //! Prometheus's own time-out. Counters are those that the reporting process keeps: they begin at 0 when it
 //! starts again, which `rate` allows for.
 
 mod cassandra;
+mod form;
 mod kafka;
+#[cfg(test)]
+pub(crate) mod lint;
 mod names;
 mod page;
 mod postgres;
@@ -18,6 +21,7 @@ use contracts::secret::Address;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
+pub use form::Form;
 use names::{ALERT_FIRING, CONSOLE_DRAWING, CONSOLE_DRAWINGS, CONSOLE_QUERIES, CONSOLE_VIEWERS, UP};
 pub use names::{Kind, METRICS, Metric};
 use page::Page;
@@ -61,12 +65,17 @@ impl Scraper {
     }
 
     /// Every figure that can be had now, as one page.
-    pub async fn scrape(&self) -> String {
-        self.scrape_with(None, None).await
+    pub async fn scrape(&self, form: Form) -> String {
+        self.scrape_with(form, None, None).await
     }
 
     /// The same, with what the console that serves the page does itself.
-    pub(crate) async fn scrape_with(&self, own: Option<Counts>, alerts: Option<&Alerts>) -> String {
+    pub(crate) async fn scrape_with(
+        &self,
+        form: Form,
+        own: Option<Counts>,
+        alerts: Option<&Alerts>,
+    ) -> String {
         let page = Page::default();
         if let Some(own) = own {
             told_of_console(&page, own);
@@ -86,7 +95,7 @@ impl Scraper {
                 }
             },
         );
-        page.text()
+        page.text(form)
     }
 
     async fn registry(&self) -> Result<(), Refused> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
@@ -26,11 +27,9 @@ use crate::app::App;
 use crate::config::Config;
 use crate::error::ServeError;
 use crate::page::sign_in;
-use crate::prometheus::Scraper;
+use crate::prometheus::{Form, Scraper};
 use crate::{actions, alerts, api, assets, hub, page, problem, watch};
 
-/// The media type of OpenMetrics 1.0.
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Connections that wait until they are accepted, at most.
 const BACKLOG: u32 = 1_024;
 /// How long the pollers may take to end.
@@ -93,7 +92,7 @@ fn router(app: App) -> Router {
     // Health checks of containers and Prometheus come by the service's name, and change and tell nothing
     // personal.
     Router::new()
-        .route("/metrics", get(async |State(app): State<App>| openmetrics(metrics(&app).await)))
+        .route("/metrics", get(metrics))
         .route("/healthz", get(async || "ok\n"))
         .merge(guarded)
         .layer(from_fn(guard::time))
@@ -104,11 +103,12 @@ fn router(app: App) -> Router {
 }
 
 /// The figures of the services, and the console's own.
-async fn metrics(app: &App) -> String {
+async fn metrics(State(app): State<App>, headers: HeaderMap) -> impl IntoResponse {
+    let form = Form::asked(&headers);
     let (cassandra, _) = app.shop.store().asked();
     let own = app.own.told(app.watch.viewers(), cassandra);
     let alerts = app.watch.alerts.borrow().value.clone();
-    app.scraper.scrape_with(Some(own), alerts.as_deref()).await
+    scraped(form, app.scraper.scrape_with(form, Some(own), alerts.as_deref()).await)
 }
 
 /// Listens with `/metrics` alone.
@@ -122,10 +122,7 @@ pub async fn serve_metrics(
 ) -> Result<Serving, ServeError> {
     let (listener, address) = listen(address)?;
     let router = Router::new()
-        .route(
-            "/metrics",
-            get(async |State(scraper): State<Arc<Scraper>>| openmetrics(scraper.scrape().await)),
-        )
+        .route("/metrics", get(metrics_alone))
         .route("/healthz", get(async || "ok\n"))
         .with_state(Arc::new(scraper));
     Ok(Serving { address, listener, router, stop, tasks: JoinSet::new() })
@@ -143,8 +140,13 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> 
     Ok((listener, bound))
 }
 
-fn openmetrics(page: String) -> impl IntoResponse {
-    ([(CONTENT_TYPE, OPENMETRICS)], page)
+async fn metrics_alone(State(scraper): State<Arc<Scraper>>, headers: HeaderMap) -> impl IntoResponse {
+    let form = Form::asked(&headers);
+    scraped(form, scraper.scrape(form).await)
+}
+
+fn scraped(form: Form, page: String) -> impl IntoResponse {
+    ([(CONTENT_TYPE, form.media_type())], page)
 }
 
 impl Serving {

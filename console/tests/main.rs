@@ -5,12 +5,11 @@
 mod access;
 mod actions;
 mod alerts;
-mod shop;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use console::prometheus::Scraper;
+use console::prometheus::{Form, Scraper};
 use contracts::endpoints::Endpoints;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -42,7 +41,7 @@ async fn every_service_tells_its_figures() {
         let scraper = Scraper::new(endpoints.clone(), None).unwrap();
         // The second one over the connections that are kept.
         for _ in 0..2 {
-            let page = scraper.scrape().await;
+            let page = scraper.scrape(Form::Text).await;
             for service in ["postgres", "kafka", "cassandra", "schema_registry", "spark_connect"] {
                 assert_eq!(up(&page, service), Some("1.0"), "{service}: {page}");
             }
@@ -76,16 +75,24 @@ async fn a_service_that_is_away_is_named_and_the_others_still_tell() {
     let address = serving.address;
     let server = tokio::spawn(serving.run());
 
-    let mut connection = TcpStream::connect(address).await.unwrap();
-    connection.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert!(answer.contains("content-type: application/openmetrics-text"), "{answer}");
+    let ask = async |accept: &str| {
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{accept}\r\n");
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answer
+    };
+    let answer = ask("").await;
+    assert!(answer.contains("content-type: text/plain; version=0.0.4"), "{answer}");
     for service in ["postgres", "kafka", "cassandra", "schema_registry", "collector"] {
         assert_eq!(up(&answer, service), Some("0.0"), "{service}: {answer}");
     }
     assert_eq!(up(&answer, "spark_connect"), Some("1.0"), "{answer}");
+    assert!(!answer.contains("# EOF"), "{answer}");
+    let answer = ask("Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n").await;
+    assert!(answer.contains("content-type: application/openmetrics-text; version=1.0.0"), "{answer}");
     assert!(answer.ends_with("# EOF\n"), "{answer}");
 
     stop.cancel();

@@ -1,5 +1,7 @@
 //! The plain line, what verification finds, and how a wrong figure is put right.
 
+mod api;
+
 use contracts::cube::write_time;
 use contracts::measure::MEASURE;
 use jobs::plans::{self, CUBE_QUERY};
@@ -105,6 +107,7 @@ async fn every_event_is_in_the_tables_and_one_changed_cell_is_found() {
         assert!(figures.totals.orders > 0 && figures.totals.net > 0.into(), "{:?}", figures.totals);
         assert!(!figures.countries.is_empty() && !figures.demographics.is_empty());
         assert_eq!(figures.products.len(), 10);
+        api::assert_api_tells_the_same(line, &session, began).await;
 
         let row = busiest_row(line, &session).await;
         set(line, &session, &row, MEASURE.units.name(), 123_456, row.write_time + 1).await;

@@ -1,8 +1,8 @@
 //! The same six series for both evaluators: where ours fires, Prometheus fires at the same evaluation, or one
 //! beside it.
 //!
-//! Each series is of ten seconds a step, as Prometheus scrapes. `promtool` is Debian's: where it is missing,
-//! its half is skipped.
+//! Each series is of ten seconds a step, as Prometheus scrapes. `promtool` is Debian's, fetched by
+//! `services/promtool`: where it cannot be had, its half is skipped.
 
 use std::fmt::Write as _;
 use std::process::Command;
@@ -13,6 +13,7 @@ use super::board::{Board, Key};
 use super::rules::RULES;
 use super::state::{Held, State};
 use crate::line::hops::tests_support::{now, seen, snapshot, well};
+use crate::prometheus::lint::promtool;
 use crate::watch::ops::reports::Progress;
 use crate::watch::ops::{Ops, Relay, Run, Slot};
 use crate::watch::quarantine::{Counts, Summary};
@@ -77,7 +78,7 @@ fn recorded() -> Vec<Recorded> {
             subject: "",
             metrics: vec![
                 (
-                    "storepulse_job_lag_seconds{query=\"cube\",quantile=\"0.5\"}",
+                    "storepulse_job_lag_seconds{query=\"cube\",percentile=\"50\"}",
                     // It climbs, falls back for a moment, stays, and is over.
                     stretches(&[(20, 1), (10, 12), (3, 8), (45, 14), (40, 2)]),
                 ),
@@ -257,20 +258,17 @@ fn unexpected(output: &str) -> Vec<String> {
 
 #[test]
 fn prometheus_fires_where_ours_does() {
-    if Command::new("promtool").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: Prometheus was NOT asked: promtool is missing (apt-get install prometheus)");
-        return;
-    }
+    let Some(promtool) = promtool() else { return };
     let folder = std::env::temp_dir().join(format!("storepulse-promtool-{}", uuid::Uuid::now_v7()));
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("alerts.yml"), super::COMMITTED).unwrap();
     let checked =
-        Command::new("promtool").args(["check", "rules"]).arg(folder.join("alerts.yml")).output().unwrap();
+        Command::new(&promtool).args(["check", "rules"]).arg(folder.join("alerts.yml")).output().unwrap();
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
     for series in recorded() {
         let file = folder.join(format!("{}.yml", series.rule));
         std::fs::write(&file, prometheus_test(&series, "alerts.yml")).unwrap();
-        let asked = Command::new("promtool").args(["test", "rules"]).arg(&file).output().unwrap();
+        let asked = Command::new(&promtool).args(["test", "rules"]).arg(&file).output().unwrap();
         let said =
             format!("{}{}", String::from_utf8_lossy(&asked.stdout), String::from_utf8_lossy(&asked.stderr));
         assert!(said.contains("exp:") || asked.status.success(), "{}: {said}", series.rule);

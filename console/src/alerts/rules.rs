@@ -130,7 +130,7 @@ pub(crate) const RULES: &[Rule] = &[
         summary: "rows in Cassandra are {value} behind their events (median)",
         action: "run `storepulse job status` to see how long micro-batches take; read docs/performance.md, \"Settings that decide\"",
         promql: Some(
-            "storepulse_job_lag_seconds{quantile=\"0.5\"} > {raise} \
+            "storepulse_job_lag_seconds{percentile=\"50\"} > {raise} \
              and on (query) rate(storepulse_job_input_records_total[2m]) > 0",
         ),
         causes: &["JobNotRunning", "JobHeld", "RelayNotStreaming", "FlowStopped"],

@@ -40,7 +40,7 @@ const REASON: &str = "reason";
 const TOPIC: &str = "topic";
 const PARTITION: &str = "partition";
 const QUERY: &str = "query";
-const QUANTILE: &str = "quantile";
+const PERCENTILE: &str = "percentile";
 const KIND: &str = "kind";
 const CAUSE: &str = "cause";
 const KEY: &str = "key";
@@ -84,7 +84,7 @@ metrics! {
     JOB_RECORDS: Counter "job_input_records" [QUERY] "records that the cube's query has read";
     JOB_BATCHES: Counter "job_batches" [QUERY] "micro-batches of the cube's query that had records";
     JOB_BATCH: Gauge "job_batch_seconds" [QUERY] "duration of the last micro-batch of the cube's query that had records";
-    JOB_LAG: Gauge "job_lag_seconds" [QUERY, QUANTILE] "lag of rows behind their newest event when the last micro-batch was written";
+    JOB_LAG: Gauge "job_lag_seconds" [QUERY, PERCENTILE] "lag of rows behind their newest event when the last micro-batch was written";
     JOB_BEHIND: Gauge "job_behind_offsets" [QUERY] "offsets that the slowest partition is behind, as of the last trigger, transaction markers included; it does not change while a query hangs";
     JOB_STATE_ROWS: Gauge "job_state_rows" [QUERY] "rows in the state of the cube's query";
     JOB_DROPPED: Counter "job_dropped_rows" [QUERY] "rows that spark dropped as too late, in any query of the job; any value other than 0 is a fault";

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{prometheus_text, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::{Kind, Metric};
+use super::{Form, Kind, Metric};
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -52,7 +52,7 @@ impl Page {
         }
     }
 
-    pub(super) fn text(self) -> String {
+    pub(super) fn text(self, form: Form) -> String {
         let mut registry = Registry::default();
         for (metric, series) in self.0.into_inner().unwrap_or_else(PoisonError::into_inner).into_values() {
             match series {
@@ -60,10 +60,13 @@ impl Page {
                 Series::Counter(family) => registry.register(metric.name, metric.help, family),
             }
         }
-        let mut text = String::new();
+        let mut page = String::new();
         // Writing to a String cannot fail.
-        let _ = encode(&mut text, &registry);
-        text
+        let _ = match form {
+            Form::Text => prometheus_text::encode(&mut page, &registry),
+            Form::OpenMetrics => text::encode(&mut page, &registry),
+        };
+        page
     }
 }
 
@@ -72,23 +75,43 @@ mod tests {
     use super::super::names::{JOB_LAG, METRICS, RELAY_RECORDS, UP};
     use super::*;
 
-    #[test]
-    fn the_page_is_openmetrics() {
+    fn page(form: Form) -> String {
         let page = Page::default();
         page.set(&UP, &[("service", "kafka")], 1.0);
         page.set(&RELAY_RECORDS, &[("topic", "a\"b\\c\nd")], 7.0);
-        page.set_some(&JOB_LAG, &[("query", "cube"), ("quantile", "0.5")], None);
-        let text = page.text();
-        for line in [
-            "# TYPE storepulse_up gauge",
-            "storepulse_up{service=\"kafka\"} 1.0",
-            "# TYPE storepulse_relay_records counter",
-            "storepulse_relay_records_total{topic=\"a\\\"b\\\\c\\nd\"} 7.0",
-            "# EOF",
-        ] {
-            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        page.set_some(&JOB_LAG, &[("query", "cube"), ("percentile", "50")], None);
+        page.text(form)
+    }
+
+    #[track_caller]
+    fn assert_lines(text: &str, lines: &[&str]) {
+        for line in lines {
+            assert!(text.lines().any(|found| found == *line), "{line}: {text}");
         }
         assert!(!text.contains("job_lag"), "{text}");
+    }
+
+    const IN_BOTH: [&str; 3] = [
+        "# TYPE storepulse_up gauge",
+        "storepulse_up{service=\"kafka\"} 1.0",
+        "storepulse_relay_records_total{topic=\"a\\\"b\\\\c\\nd\"} 7.0",
+    ];
+
+    #[test]
+    fn the_page_is_openmetrics_for_who_asks() {
+        let text = page(Form::OpenMetrics);
+        assert_lines(&text, &IN_BOTH);
+        assert_lines(&text, &["# TYPE storepulse_relay_records counter"]);
+        assert!(text.ends_with("\n# EOF\n"), "{text}");
+    }
+
+    #[test]
+    fn the_page_is_text_that_every_reader_knows() {
+        let text = page(Form::Text);
+        assert_lines(&text, &IN_BOTH);
+        assert_lines(&text, &["# TYPE storepulse_relay_records_total counter"]);
+        assert!(text.contains("\n# HELP storepulse_relay_records_total "), "{text}");
+        assert!(!text.contains("# EOF"), "{text}");
     }
 
     #[test]

@@ -113,8 +113,8 @@ async fn read(client: &Client, slot: &str, page: &Page) -> Result<(), tokio_post
             JOB_WATERMARK,
         ];
         set_all(page, row, 1, &figures, &query)?;
-        for (column, quantile) in [(11, "0.5"), (12, "0.99")] {
-            page.set_some(&JOB_LAG, &[query[0], ("quantile", quantile)], row.try_get(column)?);
+        for (column, percentile) in [(11, "50"), (12, "99")] {
+            page.set_some(&JOB_LAG, &[query[0], ("percentile", percentile)], row.try_get(column)?);
         }
     }
     for row in &ledger {
