@@ -10,6 +10,7 @@ import registry
 import scene
 from history import History
 from pages import enter
+from processes import until
 
 SCREENSHOTS = Path(os.environ["STOREPULSE_SCREENSHOTS"])
 # What a page may ask of a machine other than the console: nothing.
@@ -60,11 +61,16 @@ class Watched:
         page.on("request", lambda request: request.url.startswith(base) or self.foreign.append(request.url))
 
 
+@pytest.fixture(scope="session")
+def cookies():
+    """Of each role a session, which all tests share: only those about signing in need one of their own."""
+    return {}
+
+
 @pytest.fixture
-def visitor(chromium, line):
+def visitor(chromium, line, cookies):
     """Opens pages as somebody who is signed in: `visitor("/flow", role="viewer", theme="dark")`."""
     contexts = []
-    cookies = {}
 
     def open_page(path="/", role="operator", theme="light", width=1440, height=900, bypass_csp=False, **options):
         context = chromium.new_context(
@@ -91,11 +97,22 @@ def visitor(chromium, line):
         context.close()
 
 
-def faultless(page):
-    """Axe finds nothing, the console of the browser is quiet, and no other host was asked."""
+def accessible(page):
+    """Axe finds nothing."""
     found = Axe().run(page).response["violations"]
     told = [f"{v['id']}: {v['help']}: " + "; ".join(node["html"][:160] for node in v["nodes"][:3]) for v in found]
     assert not told, "\n".join(told)
+
+
+def fits(page):
+    """Nothing makes the page wider than its window. A chart follows a window that has changed in the next frame."""
+    wide = "document.documentElement.scrollWidth - window.innerWidth"
+    until(f"{page.url} fits {page.viewport_size['width']} px", lambda: page.evaluate(wide) <= 0, within_s=2)
+
+
+def faultless(page):
+    """Axe finds nothing, the console of the browser is quiet, and no other host was asked."""
+    accessible(page)
     assert not page.watched.errors, page.watched.errors
     assert not page.watched.foreign, page.watched.foreign
 

@@ -64,6 +64,20 @@ def event(name):
         consumer.close()
 
 
+def beginning(topic, partition, count):
+    """The first records of a partition, committed ones alone, as this client reads them."""
+    consumer = Consumer({**BROKERS, "group.id": "browser-tests", "enable.auto.commit": False})
+    try:
+        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+        records, deadline = [], time.monotonic() + 60
+        while len(records) < count:
+            assert time.monotonic() < deadline, f"{len(records)} records in {topic}/{partition}"
+            records += [record for record in consumer.consume(count - len(records), 1) if record.error() is None]
+        return records
+    finally:
+        consumer.close()
+
+
 def schema_id(subject):
     """The id by which records name a subject's newest schema."""
     url = f"{os.environ['SCHEMA_REGISTRY_URL']}/subjects/{subject}/versions/latest"

@@ -42,6 +42,22 @@ def figure(page, name):
     return page.locator(f'[data-figure="{name}"]')
 
 
+# A browser without windows hides no tab by itself.
+HIDE = (
+    "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
+    " Object.defineProperty(document, 'visibilityState', {value: hidden ? 'hidden' : 'visible', configurable: true});"
+    " document.dispatchEvent(new Event('visibilitychange')) }"
+)
+
+
+def hide(page):
+    page.evaluate(HIDE, True)
+
+
+def show(page):
+    page.evaluate(HIDE, False)
+
+
 def value(page, name):
     """The number that a figure shows; none where it is not known, or not there."""
     shown = figure(page, name).locator(".value")

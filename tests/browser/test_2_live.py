@@ -1,8 +1,12 @@
 """The Live page: figures that move, say how old they are, and are those of the tables."""
 
+import re
+import time
+
 from conftest import faultless, picture
-from pages import value
+from pages import HIDE, hide, show, value
 from processes import until
+from test_1_access import ask
 
 
 def test_figures_are_there_within_five_seconds(visitor):
@@ -26,14 +30,47 @@ def test_page_and_api_say_the_same(visitor):
     until("page and API agree", agree, within_s=10)
 
 
+# What each figure says of its age, and every age that it is given from now on, with the moment in ms.
+AGES = (
+    "() => Object.fromEntries([...document.querySelectorAll('[data-figure]')].map(figure =>"
+    " [figure.dataset.figure, figure.querySelector('time[data-age]')?.textContent ?? null]))"
+)
+COUNT = (
+    "() => { window.counted = {}; for (const figure of document.querySelectorAll('[data-figure]')) {"
+    " const time = figure.querySelector('time[data-age]'), ages = window.counted[figure.dataset.figure] = [];"
+    " new MutationObserver(() => ages.push([performance.now(), time.textContent])).observe(time, {childList: true}) } }"
+)
+
+
+def age_s(text):
+    """The seconds of an age, `1.4 s ago` or `1 min 38 s ago`."""
+    units = {"ms": 0.001, "s": 1, "min": 60, "h": 3_600, "d": 86_400}
+    return sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+)\s*(ms|s|min|h|d)\b", text))
+
+
 def test_every_age_counts_on_and_falls_when_something_comes(visitor):
     page = visitor("/")
-    age = page.locator("time[data-age]").first
-    age.wait_for()
+    until("orders are counted", lambda: (value(page, "orders") or 0) > 0)
+
+    def ages():
+        told = page.evaluate(AGES)
+        return {name: age_s(text) for name, text in told.items()} if all(told.values()) else {}
+
+    assert len(until("every figure has an age", ages)) == 6, page.evaluate(AGES)
     page.keyboard.press("p")
-    before = age.inner_text()
-    until("an age counts on while frames are held back", lambda: age.inner_text() != before, within_s=5)
+    until("frames are held back", lambda: page.locator("html[data-paused]").count())
+    page.evaluate(COUNT)
+    counted = lambda: page.evaluate("window.counted")
+    until("each age counts on meanwhile", lambda: all(len(told) > 3 for told in counted().values()), within_s=15)
+    for name, told in counted().items():
+        (began, first), (ended, last) = told[0], told[-1]
+        # A second a second; from ten on an age is told in whole ones.
+        assert abs(age_s(last) - age_s(first) - (ended - began) / 1_000) <= 1.1, (name, told)
+    held = ages()
     page.keyboard.press("p")
+    for name in ("events", "orders", "net", "conversion", "visits"):
+        fallen = lambda name=name: ages().get(name, held[name]) < held[name]
+        until(f"the age of {name} falls when something comes", fallen, within_s=20)
 
 
 def test_a_hidden_tab_asks_for_nothing_and_catches_up(visitor, line):
@@ -43,21 +80,55 @@ def test_a_hidden_tab_asks_for_nothing_and_catches_up(visitor, line):
     asked = []
     # What the page is made of may still be arriving on a slow machine; it is asked for once.
     page.on("request", lambda request: "/static/" in request.url or asked.append(request.url))
-    hide = "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});" \
-        "Object.defineProperty(document, 'visibilityState', {value: hidden ? 'hidden' : 'visible', configurable: true});" \
-        "document.dispatchEvent(new Event('visibilitychange')) }"
-    page.evaluate(hide, True)
+    hide(page)
     asked.clear()
     page.wait_for_timeout(5_000)
     assert not asked, asked
-    page.evaluate(hide, False)
+    show(page)
     until("it is current again", lambda: value(page, "orders") > before, within_s=10)
 
 
-def test_twelve_tabs_do_not_hang(chromium, line, visitor):
-    pages = [visitor("/") for _ in range(12)]
-    assert pages[0].request.get("/healthz", timeout=3_000).ok
-    until("the last one has figures", lambda: (value(pages[-1], "orders") or 0) > 0)
+def viewers(line):
+    """How many event streams the console has open."""
+    return int(float(re.search(r"^storepulse_console_viewers (\S+)$", ask(line, "/metrics")[2], re.M).group(1)))
+
+
+def test_of_twelve_tabs_in_a_browser_the_one_that_is_seen_moves_and_each_is_current_when_shown(visitor, line):
+    seen = visitor("/")
+    # Those that are opened beside it are hidden from the beginning.
+    seen.context.add_init_script(f"({HIDE})(true)")
+    tabs = [seen.context.new_page() for _ in range(11)]
+    for tab in tabs:
+        tab.goto("/", wait_until="commit")
+    for tab in tabs:
+        tab.wait_for_load_state()
+    until("each tab has figures", lambda: all((value(tab, "orders") or 0) > 0 for tab in [seen, *tabs]))
+    loaded = max(value(tab, "orders") for tab in tabs)
+    until("the one that is seen goes on", lambda: value(seen, "orders") > loaded, within_s=20)
+    until("it alone has a stream", lambda: viewers(line) == 1, within_s=10)
+
+    # A browser has six connections to a host, which streams of twelve tabs would hold.
+    get = (
+        "async () => { const began = performance.now();"
+        " const answer = await fetch('/healthz', {cache: 'no-store'}); return [answer.status, performance.now() - began] }"
+    )
+    answers = [seen.evaluate(get) for _ in range(9)]
+    assert {status for status, _ in answers} == {200}
+    assert sorted(took_ms for _, took_ms in answers)[4] < 200, answers
+
+    took = []
+    for tab in tabs:
+        newest = value(seen, "orders")
+        assert value(tab, "orders") < newest, "a hidden tab is as it was"
+        hide(seen)
+        began = time.monotonic()
+        tab.bring_to_front()
+        show(tab)
+        until("a tab that is shown is current", lambda: value(tab, "orders") >= newest, within_s=10, every_s=0.05)
+        took.append(time.monotonic() - began)
+        seen = tab
+    assert sorted(took)[len(took) // 2] < 2, took
+    until("there is still one stream", lambda: viewers(line) == 1, within_s=10)
 
 
 def test_no_figure_adds_up_distinct_counts(visitor):

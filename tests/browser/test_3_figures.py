@@ -2,10 +2,12 @@
 
 import re
 from datetime import datetime, timedelta
+from decimal import Decimal
 from urllib.parse import quote
 
 import pytest
 
+from conftest import picture
 from history import Truth, rfc3339
 from pages import figure, number, value
 from processes import Seen, until
@@ -85,6 +87,32 @@ def test_days_that_were_over_are_what_the_line_wrote_of_them_since(visitor, hist
         return seen == {measure: truth.of(measure) for measure in MEASURES} or Seen(seen, vars(truth))
 
     until("the hour of three days ago is what the raw events say", agree, within_s=120)
+
+
+def test_what_lies_before_the_first_row_is_hatched_and_a_quiet_minute_is_0(visitor, history):
+    page = visitor("/")
+    first, end = history.days_ago, history.days_ago + timedelta(minutes=30)
+    start, stop = first - timedelta(minutes=10), end + timedelta(minutes=10)
+    truth = Truth(first, end)
+    assert truth.events > 0 and Truth(start, first).events == 0 and Truth(end, stop).events == 0
+    # Of each minute the text of its value, or nothing where it is hatched.
+    shown = (
+        "() => Object.fromEntries([...document.querySelectorAll('figure.chart table.data tbody tr[data-key]')].map(row =>"
+        " [row.dataset.key, row.cells[1].querySelector('.hatched') ? null : row.cells[1].textContent]))"
+    )
+
+    def values(since, length):
+        return [told.get(str(int(since.timestamp()) + 60 * minute), "no row") for minute in range(length)]
+
+    def there():
+        page.goto(f"/?from={quote(rfc3339(start))}&to={quote(rfc3339(stop))}")
+        return page.evaluate(shown)
+
+    told = until("the stretch has its minutes", there, within_s=60, every_s=1)
+    assert values(start, 10) == [None] * 10
+    assert values(end, 10) == ["0.00"] * 10
+    assert sum(Decimal(text.replace(",", "").replace("−", "-")) for text in values(first, 30)) == Decimal(truth.net)
+    picture(page, "period-with-gap")
 
 
 def test_visitors_of_a_day_are_bounds_around_the_truth(visitor, history):

@@ -2,15 +2,60 @@
 
 import re
 import threading
+from datetime import datetime, timezone
+from urllib.parse import quote
 
 from conftest import faultless, picture
-from kafka import EVENTS, Topic, event, long, schema_id
-from processes import until
+from kafka import EVENTS, Topic, beginning, event, long, schema_id
+from processes import sql, until
 
+# Of an event, after the id of its schema and the length of its first field.
+EVENT_ID = slice(6, 42)
 # A search reads no more than 200,000 at once.
 MANY = 210_000
 # A person follows no more than this.
 ROWS_A_SECOND = 20
+
+
+def test_time_offset_and_key_land_on_the_record_that_another_client_reads(visitor):
+    """And its decimals are PostgreSQL's, digit by digit."""
+    records = beginning(EVENTS, 0, 3_000)
+
+    def next_of_key(at):
+        return next((record for record in records[at + 1 :] if record.key() == records[at].key()), None)
+
+    # Amid others, and not the last of its key.
+    wanted = (at for at in range(500, len(records)) if b"purchase" in records[at].value()[:64] and next_of_key(at))
+    at = next(wanted)
+    record, later = records[at], next_of_key(at)
+    since_ms = record.timestamp()[1]
+    first_since = next(record for record in records if record.timestamp()[1] >= since_ms)
+    instant = datetime.fromtimestamp(since_ms / 1_000, timezone.utc).isoformat(timespec="milliseconds")
+    page = visitor("/topics")
+
+    def landed(query):
+        page.goto(f"/topics/{EVENTS}?{query}")
+        return page.locator("#found ol.records > li").first
+
+    def place(record):
+        return f"0/{record.offset()}"
+
+    assert landed(f"partition=0&at=time:{quote(instant)}").get_attribute("data-key") == place(first_since)
+    assert landed(f"at=offset:0/{record.offset() + 1}&key={record.key().decode()}").get_attribute("data-key") == place(later)
+    row = landed(f"at=offset:{place(record)}")
+    assert row.get_attribute("data-key") == place(record)
+    row.locator("summary").first.click()
+    row.get_by_text("first bytes").click()
+    assert record.value()[:16].hex(" ") in row.inner_text()
+    cells = row.locator("table.data tbody tr").evaluate_all("rows => rows.map(row => [...row.cells].map(cell => cell.textContent))")
+    event_id = record.value()[EVENT_ID].decode()
+    names = ("price", "amount_base", "rate")
+    stored = sql(f"select price, amount_base, rate from raw.events where event_id = '{event_id}'").split("|")
+    assert [dict(cells)[name] for name in names] == stored, (cells, stored)
+    # As the link on the page finds it, which does not tell the key.
+    row.get_by_role("link", name="next of this key").click()
+    page.wait_for_url(re.compile("like="))
+    assert page.locator("#found ol.records > li").first.get_attribute("data-key") == place(later)
 
 
 def read(page):

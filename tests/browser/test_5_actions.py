@@ -13,7 +13,9 @@ from cassandra import Cassandra
 from conftest import VIEWS, faultless, picture
 from kafka import NAMESPACE
 from processes import Hook, sql, storepulse, until
+from streams import Stream
 from test_1_access import ask
+from test_4_api import endless
 
 WHY = "a test of the browser"
 FORMS = ("job-hold", "job-resume", "job-restart", "verify", "trace", "dry-run")
@@ -341,7 +343,17 @@ def test_an_action_of_a_console_that_was_killed_is_noted_as_not_known(visitor, l
     assert "outcome not known" in page.locator("main").inner_text()
 
 
-def test_no_byte_tells_a_secret_or_a_person(visitor):
+def streamed(line, cookie, path, enough):
+    """What an event stream tells until it is enough."""
+    stream = Stream(line, cookie, path)
+    try:
+        until(f"{path} tells enough", lambda: stream.take(65_536) or enough(stream), every_s=0)
+        return stream.body().decode(errors="replace")
+    finally:
+        stream.close()
+
+
+def test_no_byte_tells_a_secret_or_a_person(visitor, line):
     """Whatever an operator is sent without having asked for it with a reason."""
     kept = (
         re.search(r"://[^:]*:([^@]*)@", os.environ["PG_URL"]),
@@ -354,8 +366,17 @@ def test_no_byte_tells_a_secret_or_a_person(visitor):
     read = [path for path, methods in paths.items() if "get" in methods and "{" not in path and "stream" not in path]
     asked = list(VIEWS.values()) + read + [f"/actions/new/{form}" for form in FORMS]
     asked += ["/api/v1/audit?limit=200", f"/topics/{NAMESPACE}.events.g1?at=newest"]
-    for path in asked:
-        text = page.request.get(path, timeout=20_000).text()
+    told = {path: page.request.get(path, timeout=20_000).text() for path in asked}
+    # Live parts of every page, orders and records as they come in, and what the console wrote meanwhile.
+    cookie, pages = line.session("operator"), ",".join([*VIEWS, "recent", "day", "job.cube"])
+    of_all = lambda stream: {panel.split(".")[0] for _, panels in stream.events() for panel in panels} >= set(VIEWS)
+    told["parts"] = streamed(line, cookie, f"/events?pages={pages}&tz=UTC", of_all)
+    for path in endless(line):
+        path = "/api/v1" + path.removeprefix("/api/v1").replace("{topic}", f"{NAMESPACE}.events.g1")
+        told[path] = streamed(line, cookie, path, lambda stream: stream.body().count(b"\n\n") >= 3)
+    told["the console's log"] = line.processes["console"].printed()
+    assert told["the console's log"]
+    for path, text in told.items():
         assert not [secret for secret in secrets if secret in text], path
         ids = set(re.findall(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", text))
         assert not ids & people, (path, ids & people)
