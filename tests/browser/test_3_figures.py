@@ -101,17 +101,16 @@ def test_what_lies_before_the_first_row_is_hatched_and_a_quiet_minute_is_0(visit
         " [row.dataset.key, row.cells[1].querySelector('.hatched') ? null : row.cells[1].textContent]))"
     )
 
-    def values(since, length):
-        return [told.get(str(int(since.timestamp()) + 60 * minute), "no row") for minute in range(length)]
-
     def there():
         page.goto(f"/?from={quote(rfc3339(start))}&to={quote(rfc3339(stop))}")
-        return page.evaluate(shown)
+        told = page.evaluate(shown)
+        minutes = [told.get(str(int((start + timedelta(minutes=minute)).timestamp())), "no row") for minute in range(50)]
+        return minutes if minutes[10] else Seen(minutes)
 
-    told = until("the stretch has its minutes", there, within_s=60, every_s=1)
-    assert values(start, 10) == [None] * 10
-    assert values(end, 10) == ["0.00"] * 10
-    assert sum(Decimal(text.replace(",", "").replace("−", "-")) for text in values(first, 30)) == Decimal(truth.net)
+    minutes = until("the minutes with events are there", there, within_s=60, every_s=1)
+    assert minutes[:10] == [None] * 10, "before the first row nothing is known"
+    assert minutes[40:] == ["0.00"] * 10, "that nothing came is known"
+    assert sum(Decimal(text.replace(",", "").replace("−", "-")) for text in minutes[10:40]) == Decimal(truth.net)
     picture(page, "period-with-gap")
 
 

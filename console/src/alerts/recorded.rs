@@ -257,6 +257,17 @@ fn unexpected(output: &str) -> Vec<String> {
 }
 
 #[test]
+fn an_alert_too_many_and_one_too_few_are_seen() {
+    let answer = |exp: &str, got: &str| {
+        format!("  FAILED:\n    alertname: X, time: 5m, \n        exp:{exp}, \n        got:{got}\n")
+    };
+    let fires = "[\n            0:\n              Labels:{alertname=\"X\"}\n              Annotations:{}\n            ]";
+    assert_eq!(unexpected(&answer("[]", fires)).len(), 1);
+    assert_eq!(unexpected(&answer(fires, "[]")).len(), 1);
+    assert!(unexpected(&answer(fires, fires)).is_empty(), "labels are not compared");
+}
+
+#[test]
 fn prometheus_fires_where_ours_does() {
     let Some(promtool) = promtool() else { return };
     let folder = std::env::temp_dir().join(format!("storepulse-promtool-{}", uuid::Uuid::now_v7()));

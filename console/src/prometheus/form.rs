@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn openmetrics_is_for_who_asks_for_it() {
-        let of_prometheus = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
+        let of_prometheus = "application/openmetrics-text;version=1.0.0,\
+                             application/openmetrics-text;version=0.0.1;q=0.75,\
                              text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
         for (accept, form) in [
             (Some(of_prometheus), Form::OpenMetrics),

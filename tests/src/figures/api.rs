@@ -19,9 +19,11 @@ pub(super) async fn assert_api_tells_the_same(line: &Line, session: &Session, be
     let mut console = line.start("console --listen 127.0.0.1:0 --no-deliver");
     until_says(&mut console, "console on http://").await;
     let key = line.run("console key add figures").await.succeeded().out;
-    let key = key.lines().find(|line| line.len() >= 40 && !line.contains(' ')).unwrap_or_else(|| panic!("{key}"));
+    let key =
+        key.lines().find(|line| line.len() >= 40 && !line.contains(' ')).unwrap_or_else(|| panic!("{key}"));
     let printed = console.printed();
-    let address = printed.split("http://").nth(1).and_then(|rest| rest.split(['/', '\n']).next()).unwrap();
+    let address =
+        printed.split("console on http://").nth(1).and_then(|rest| rest.split(['/', '\n']).next()).unwrap();
 
     let minute = |at: DateTime<Utc>| at.duration_trunc(TimeDelta::minutes(1)).unwrap();
     // Late events reach ten minutes back.
@@ -29,13 +31,14 @@ pub(super) async fn assert_api_tells_the_same(line: &Line, session: &Session, be
     for stretch in [
         from..to,
         // Amid quarters, which are in memory as minutes.
-        minute(began) - TimeDelta::minutes(7)..minute(began) + TimeDelta::minutes(1),
+        minute(began) - TimeDelta::minutes(7)..minute(began) + TimeDelta::minutes(2),
         // So long that whole hours are read, with minutes at both ends.
         from - TimeDelta::hours(50)..to,
     ] {
         let raw = raw(line, &stretch).await;
         assert!(raw.events > 0, "{stretch:?} is empty");
-        let audited = audit::figures::read(session, &line.endpoints.namespace, stretch.clone(), 1).await.unwrap();
+        let audited =
+            audit::figures::read(session, &line.endpoints.namespace, stretch.clone(), 1).await.unwrap();
         assert_eq!(audited.totals, raw, "{stretch:?}");
         // It reads Cassandra every few seconds, and not before somebody asks.
         until("the API tells the same", async || {
