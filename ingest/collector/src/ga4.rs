@@ -134,8 +134,8 @@ impl<'a> Sender<'a> {
             }
         };
         let (location, consent) = (get("user_location"), get("consent"));
-        let client_id = match get("client_id") {
-            Node::Null => get("app_instance_id"),
+        let client_id = match get("client_id").unless_blank() {
+            Node::Null => get("app_instance_id").unless_blank(),
             told => told,
         };
         let is_denied = ["ad_user_data", "ad_personalization"]
@@ -145,7 +145,7 @@ impl<'a> Sender<'a> {
             || !matches!(consent, Node::Null | Node::Object(_));
         Self {
             client_id,
-            user_id: get("user_id"),
+            user_id: get("user_id").unless_blank(),
             received_at,
             micros: get("timestamp_micros"),
             place: Place { country: location.get("country_id").clone(), city: location.get("city").clone() },

@@ -115,7 +115,7 @@ fn request(found: &mut Findings, sender: &Sender<'_>, pairs: &[(String, &serde_j
         Node::Null => {
             found.add("client_id", VALUE_REQUIRED, "The request has no client_id or app_instance_id.");
         }
-        told if told.text().is_none_or(str::is_empty) => {
+        told if told.text().is_none() => {
             found.add("client_id", VALUE_INVALID, "client_id is no text.");
         }
         _ => {}

@@ -234,7 +234,7 @@ impl Sender<'_> {
             None => {
                 record.set("anonymous_id", self.client_id.told());
                 record.set("user_id", self.user_id.told());
-                record.set("session_id", session_id.told());
+                record.set("session_id", session_id.clone().unless_blank().told());
             }
         }
         record.set("country", self.place.country.told());

@@ -93,6 +93,14 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The id of a person or a visit: an empty or blank one names nobody.
+    pub(super) fn unless_blank(self) -> Self {
+        match self {
+            Self::Text(text) if text.trim().is_empty() => Self::Null,
+            told => told,
+        }
+    }
+
     /// The value for a field that is a text or an id. What is neither stays of another type, so that it is
     /// refused by its name.
     pub(super) fn told(&self) -> Value {

@@ -269,6 +269,26 @@ fn whoever_denied_consent_is_counted_and_nothing_joins_their_requests() {
 }
 
 #[test]
+fn an_empty_id_names_nobody() {
+    let event = |ids: Value| {
+        let mut body = json!({ "events": [{ "name": "begin_checkout", "params": { "session_id": " " } }] });
+        body.as_object_mut().unwrap().extend(ids.as_object().unwrap().clone());
+        let Some(Item::Records(records)) = items(body.to_string().as_bytes()).pop() else { panic!("{body}") };
+        judged(&records[0])
+    };
+    let browser = ids::anonymous_visitor(SOURCE, "x.y");
+    for none in ["", " "] {
+        assert_eq!(event(json!({ "client_id": "x.y", "user_id": none })).unwrap().user_id, browser);
+        let of_app = json!({ "client_id": none, "app_instance_id": "x.y" });
+        assert_eq!(event(of_app).unwrap().user_id, browser);
+        let of_user = json!({ "client_id": none, "user_id": "ann" });
+        assert_eq!(event(of_user).unwrap().user_id, ids::named_user(SOURCE, "ann"));
+        let nobody = event(json!({ "client_id": none, "user_id": none })).unwrap_err();
+        assert_eq!((nobody.reason, nobody.field), (Reason::MissingField, "client_id"));
+    }
+}
+
+#[test]
 fn device_and_channel_follow_from_what_is_told_of_the_browser() {
     let body = json!({
         "client_id": "a", "user_agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148 Safari/604.1",

@@ -95,6 +95,14 @@ pub(super) fn id(raw: &RawValue) -> Value {
     if is_number(raw) { raw.get().into() } else { any(raw) }
 }
 
+/// The id of a person or a visit. An empty or blank one names nobody: SDKs send `""` before a sign-in.
+pub(super) fn name(raw: &RawValue) -> Value {
+    match id(raw) {
+        Value::String(id) if id.trim().is_empty() => Value::Null,
+        id => id,
+    }
+}
+
 /// A sum of money, as a number or as a text with nothing but the number: its digits as they are written.
 pub(super) fn sum(raw: &RawValue) -> Value {
     let digits = if is_number(raw) { Some(raw.get().to_owned()) } else { text(raw) };
@@ -160,6 +168,7 @@ mod tests {
         assert_eq!(whole(raw("2.0")), Value::from(2));
         assert_eq!(whole(raw("2.5")), Value::from(2.5));
         assert_eq!(id(raw("9714107479")), Value::from("9714107479"));
+        assert_eq!([name(raw("\" \"")), name(raw("7")), id(raw("\"\""))], [Value::Null, "7".into(), "".into()]);
     }
 
     #[test]

@@ -83,8 +83,8 @@ fn set_common(record: &mut Mapped, message: &Object<'_>, received: &Received<'_>
         record.set_known_by(id);
     }
     record.set("source_id", message.get("messageId").map_or(Value::Null, json::any));
-    record.set("user_id", message.get("userId").map_or(Value::Null, json::id));
-    record.set("anonymous_id", message.get("anonymousId").map_or(Value::Null, json::id));
+    record.set("user_id", message.get("userId").map_or(Value::Null, json::name));
+    record.set("anonymous_id", message.get("anonymousId").map_or(Value::Null, json::name));
     record.set("occurred_at", occurred_at(message, received));
 }
 
@@ -241,7 +241,7 @@ fn traits_of<'a>(message: &Object<'a>) -> Object<'a> {
 
 /// The id that was, which may be any word: it is a browser's as far as anybody knows.
 fn record_alias(message: &Object<'_>, source: &str, anonymous_id: &mut Option<uuid::Uuid>) {
-    let previous = message.get("previousId").map(json::id);
+    let previous = message.get("previousId").map(json::name);
     let previous = previous.as_ref().and_then(Value::as_str).and_then(|text| text.parse().ok());
     let (_, previous) = Shopper { anonymous_id: previous, ..Shopper::default() }.ids(source);
     *anonymous_id = previous.or(*anonymous_id);

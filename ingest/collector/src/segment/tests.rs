@@ -169,6 +169,25 @@ fn device_and_channel_follow_from_the_context() {
 }
 
 #[test]
+fn an_empty_id_names_nobody() {
+    // RudderStack's SDK of browsers sends it until somebody signs in.
+    let known = with(example("Product Viewed"), "/anonymousId", json!("browser-1"));
+    let browser = contracts::ids::anonymous_visitor(SOURCE, "browser-1");
+    for none in ["", "  "] {
+        let viewed = records(&with(known.clone(), "/userId", json!(none))).remove(0).unwrap();
+        assert_eq!(viewed.event.user_id, browser);
+        assert_eq!(viewed.open.unwrap().user_id, None);
+        let page = with(with(example("page"), "/userId", json!(none)), "/anonymousId", json!("browser-1"));
+        assert_eq!((other(&page).user_id, other(&page).anonymous_id), (None, Some(browser)));
+        // A user without a browser, too.
+        let server = with(example("Product Viewed"), "/anonymousId", json!(none));
+        assert_eq!(records(&server).remove(0).unwrap().open.unwrap().anonymous_id, None);
+        let alias = with(with(example("alias"), "/anonymousId", Value::Null), "/previousId", json!(none));
+        assert_eq!(refusal(&alias), (Reason::MissingField, "previousId"));
+    }
+}
+
+#[test]
 fn an_order_is_told_once_whoever_tells_it() {
     let completed = example("Order Completed");
     let ids = |message: &Value| -> Vec<_> {
@@ -217,7 +236,7 @@ fn what_is_wrong_is_named_as_segment_names_it() {
         (with(viewed.clone(), "/messageId", Value::Null), (Reason::MissingId, "messageId")),
         (with(viewed.clone(), "/timestamp", json!("yesterday")), (Reason::InvalidField, "timestamp")),
         (with(viewed.clone(), "/sentAt", json!(7)), (Reason::InvalidField, "timestamp")),
-        (with(viewed.clone(), "/userId", json!("")), (Reason::InvalidField, "userId")),
+        (with(viewed.clone(), "/userId", json!({})), (Reason::InvalidField, "userId")),
         (
             with(viewed.clone(), "/properties/product_id", json!({})),
             (Reason::InvalidField, "properties.product_id"),
@@ -252,8 +271,12 @@ fn what_is_wrong_is_named_as_segment_names_it() {
     // It would be there a thousand times.
     let long = with(example("Order Completed"), "/userId", json!("x".repeat(5_000)));
     assert_eq!(refusal(&long), (Reason::InvalidField, "properties"));
-    let nobody = with(with(example("page"), "/userId", Value::Null), "/anonymousId", Value::Null);
-    assert_eq!(refusal(&nobody), (Reason::MissingField, "userId"));
+    for none in [Value::Null, json!(""), json!(" ")] {
+        for message in [example("page"), example("Product Viewed")] {
+            let nobody = with(with(message, "/userId", none.clone()), "/anonymousId", none.clone());
+            assert_eq!(refusal(&nobody), (Reason::MissingField, "userId"));
+        }
+    }
     for line in records(&with(completed, "/properties/currency", Value::Null)) {
         assert_eq!(line.unwrap_err().field, "properties.currency");
     }
