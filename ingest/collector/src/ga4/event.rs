@@ -208,6 +208,8 @@ fn tell_order(
     let Some(order_id) = params.get("transaction_id").text() else { return };
     let id = match name {
         EventName::Purchase => ids::order_line(order_id, line),
+        // Nothing tells the same part again from another one: each is one, and its order bounds them.
+        _ if !at.is_told => return,
         // A line may be paid back in parts, so that its item and its time tell one part from another: a
         // refund has lines of its own.
         _ => {
@@ -216,8 +218,8 @@ fn tell_order(
             };
             let this = item(&items[index]);
             let nth = items[..=index].iter().filter(|other| item(other) == this).count();
-            let when = if at.is_told { format!("/{}", at.at.timestamp_micros()) } else { String::new() };
-            format!("refund/{order_id}/{}/{nth}{when}", this.unwrap_or_default())
+            let micros = at.at.timestamp_micros();
+            format!("refund/{order_id}/{}/{nth}/{micros}", this.unwrap_or_default())
         }
     };
     record.set("event_id", Value::Null);

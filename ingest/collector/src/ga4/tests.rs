@@ -109,6 +109,11 @@ fn a_refund_in_parts_is_several_refunds() {
     let ids = [part("a", at), part("b", at), part("a", at - 1)];
     assert_eq!(part("a", at), ids[0], "the same again is a repeat");
     assert_eq!(ids.iter().map(ids::identity).collect::<std::collections::BTreeSet<_>>().len(), 3);
+    // Without a time a second part of the same item is a part of its own.
+    let untimed = json!({ "name": "refund", "params": { "currency": "USD", "transaction_id": "T-1",
+                          "items": [{ "item_id": "a", "price": 10, "quantity": 1 }] } });
+    let [one, other] = [(), ()].map(|()| records(&untimed).remove(0).unwrap().event_id);
+    assert_ne!(ids::identity(&one), ids::identity(&other));
     // Without items all of the order is paid back.
     let whole = json!({ "name": "refund", "params": { "transaction_id": "T-1" } });
     let items = items(json!({ "client_id": "x.y", "events": [whole] }).to_string().as_bytes());
