@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use contracts::Reason;
+use contracts::ids;
 use contracts::lateness::{EARLIEST_US, LATEST_US};
 use contracts::printable::printable_within;
 use contracts::validation::Shopper;
@@ -17,6 +18,7 @@ use super::product::{of_event, of_order, of_product, order, set_currency, set_pr
 use super::scrub::scrub;
 use super::{Call, DIALECT, Received, traits};
 use crate::item::{Item, Mapped};
+use crate::record::SenderRecord as _;
 
 /// Characters of an id, and of a name, that are kept.
 const ID_CHARS: usize = 200;
@@ -79,13 +81,29 @@ pub(super) fn translate(raw: &RawValue, call: Option<Call>, received: &Received<
 
 /// What every record has: its id, its time and whose it is.
 fn set_common(record: &mut Mapped, message: &Object<'_>, received: &Received<'_>) {
-    if let Some(id) = message.text("messageId").filter(|id| !id.is_empty()) {
-        record.set_known_by(id);
+    let id = match message.get("messageId").map(json::any) {
+        Some(Value::String(id)) if id.trim().is_empty() => None,
+        told => told,
+    };
+    if let Some(Value::String(id)) = &id {
+        record.set_known_by(id.as_str());
     }
-    record.set("source_id", message.get("messageId").map_or(Value::Null, json::any));
+    let id = id.unwrap_or_else(|| own_id(record, message, received).into());
+    record.set("source_id", id);
     record.set("user_id", message.get("userId").map_or(Value::Null, json::name));
     record.set("anonymous_id", message.get("anonymousId").map_or(Value::Null, json::name));
     record.set("occurred_at", occurred_at(message, received));
+}
+
+/// The id of a message that has none, as Segment's HTTP API allows. The same bytes are the same message if it
+/// says when it was; else nothing tells two alike from one that was sent twice, and each is one.
+fn own_id(record: &Mapped, message: &Object<'_>, received: &Received<'_>) -> String {
+    let is_timed = received.occurred_at.is_some()
+        || ["originalTimestamp", "timestamp", "sentAt"].iter().any(|field| message.get(field).is_some());
+    match record.known_by() {
+        Some(digest) if is_timed => format!("sha256:{digest}"),
+        _ => ids::v7(received.at, rand::random()).to_string(),
+    }
 }
 
 /// What device and channel follow from. Anything that is no text tells nothing of them.
@@ -140,7 +158,7 @@ fn records(name: EventName, common: Mapped, message: &Object<'_>, received: &Rec
         record.refuse(Reason::InvalidField, "properties", "it is no object");
     }
     if is_order {
-        return order(name, &record, message.text("messageId").as_deref(), &properties);
+        return order(name, &record, &properties);
     }
     if is_about_product {
         set_product(&mut record, &properties);
@@ -250,6 +268,6 @@ fn record_alias(message: &Object<'_>, source: &str, anonymous_id: &mut Option<uu
 /// The sender's own id; one that there is none of, or that cannot be kept, is made of what the message says.
 fn id_of(message: &Object<'_>, payload: &[u8]) -> String {
     let told = message.text("messageId");
-    let is_kept = |id: &String| (1..=ID_CHARS).contains(&id.chars().count()) && !id.contains('\0');
+    let is_kept = |id: &String| !id.trim().is_empty() && id.chars().count() <= ID_CHARS && !id.contains('\0');
     told.filter(is_kept).unwrap_or_else(|| format!("sha256:{:x}", Sha256::digest(payload)))
 }

@@ -5,6 +5,7 @@ use contracts::event::Currency;
 use contracts::ids;
 use contracts::validation::MAX_ORDER_LINES;
 use contracts::vocabulary::EventName;
+use ingest::source::draft::Fields as _;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -86,12 +87,8 @@ pub(super) fn set_currency(record: &mut Mapped, of: [&Object<'_>; 2], base: Opti
 }
 
 /// The records of an order: one for each of its products.
-pub(super) fn order(
-    name: EventName,
-    common: &Mapped,
-    message_id: Option<&str>,
-    properties: &Object<'_>,
-) -> Vec<Mapped> {
+pub(super) fn order(name: EventName, common: &Mapped, properties: &Object<'_>) -> Vec<Mapped> {
+    let message_id: Option<String> = common.optional("source_id").ok().flatten();
     let order_id = properties.get("order_id").map_or(Value::Null, json::id);
     let mut whole = common.clone();
     whole.set("order_id", order_id.clone());
@@ -134,7 +131,7 @@ pub(super) fn order(
                 line.set("shared_id", ids::order_line(order_id, number));
             }
             // A part of an order may be paid back again, and then it is another part.
-            _ => line.set("source_id", message_id.map(|id| format!("{id}#{number}"))),
+            _ => line.set("source_id", message_id.as_ref().map(|id| format!("{id}#{number}"))),
         }
         line.set("order_line", number);
         line.set("order_lines", lines);

@@ -188,6 +188,24 @@ fn an_empty_id_names_nobody() {
 }
 
 #[test]
+fn a_message_without_an_id_is_known_by_its_bytes() {
+    let id = |message: &Value| records(message).remove(0).unwrap().identity();
+    for name in ["Product Viewed", "Order Refunded"] {
+        for none in [Value::Null, json!(""), json!(" ")] {
+            let without = with(example(name), "/messageId", none);
+            assert_eq!(id(&without), id(&without), "{name}");
+            assert_ne!(id(&without), id(&with(without.clone(), "/userId", json!("another"))), "{name}");
+            // Two alike that tell no time are two.
+            let untimed = with(with(without, "/timestamp", Value::Null), "/sentAt", Value::Null);
+            assert_ne!(id(&untimed), id(&untimed), "{name}");
+        }
+    }
+    let lines = records(&with(example("Order Refunded"), "/messageId", Value::Null));
+    let ids: std::collections::BTreeSet<_> = lines.into_iter().map(|line| line.unwrap().identity()).collect();
+    assert_eq!(ids.len(), 2);
+}
+
+#[test]
 fn an_order_is_told_once_whoever_tells_it() {
     let completed = example("Order Completed");
     let ids = |message: &Value| -> Vec<_> {
@@ -233,7 +251,7 @@ fn a_refund_without_products_is_one_of_the_whole_order() {
 fn what_is_wrong_is_named_as_segment_names_it() {
     let (viewed, completed) = (example("Product Viewed"), example("Order Completed"));
     let cases = [
-        (with(viewed.clone(), "/messageId", Value::Null), (Reason::MissingId, "messageId")),
+        (with(viewed.clone(), "/messageId", json!(7)), (Reason::InvalidField, "messageId")),
         (with(viewed.clone(), "/timestamp", json!("yesterday")), (Reason::InvalidField, "timestamp")),
         (with(viewed.clone(), "/sentAt", json!(7)), (Reason::InvalidField, "timestamp")),
         (with(viewed.clone(), "/userId", json!({})), (Reason::InvalidField, "userId")),
