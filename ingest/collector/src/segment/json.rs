@@ -118,6 +118,12 @@ pub(super) fn whole(raw: &RawValue) -> Value {
     whole.and_then(|whole| i32::try_from(whole).ok()).map_or_else(|| any(raw), Value::from)
 }
 
+/// How many, as a number or as a text with nothing but the number.
+pub(super) fn quantity(raw: &RawValue) -> Value {
+    let told = text(raw).and_then(|text| contracts::record::whole_number(text.trim()));
+    told.and_then(|told| i32::try_from(told).ok()).map_or_else(|| whole(raw), Value::from)
+}
+
 /// A value of any type, for whoever refuses it by its type. Half a character makes no text: then it is what
 /// was written.
 pub(super) fn any(raw: &RawValue) -> Value {
@@ -167,8 +173,15 @@ mod tests {
         assert_eq!(sum(raw("true")), Value::from(true));
         assert_eq!(whole(raw("2.0")), Value::from(2));
         assert_eq!(whole(raw("2.5")), Value::from(2.5));
+        for json in ["2", "2.0", "\"2\"", "\" 2.0 \""] {
+            assert_eq!(quantity(raw(json)), Value::from(2), "{json}");
+        }
+        assert_eq!([quantity(raw("\"two\"")), quantity(raw("\"2.5\""))], ["two", "2.5"].map(Value::from));
         assert_eq!(id(raw("9714107479")), Value::from("9714107479"));
-        assert_eq!([name(raw("\" \"")), name(raw("7")), id(raw("\"\""))], [Value::Null, "7".into(), "".into()]);
+        assert_eq!(
+            [name(raw("\" \"")), name(raw("7")), id(raw("\"\""))],
+            [Value::Null, "7".into(), "".into()]
+        );
     }
 
     #[test]

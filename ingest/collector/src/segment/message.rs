@@ -163,10 +163,6 @@ fn records(name: EventName, common: Mapped, message: &Object<'_>, received: &Rec
     if is_about_product {
         set_product(&mut record, &properties);
         set_currency(&mut record, [&properties; 2], Some(received.base));
-        if name == EventName::ViewItem && !record.has("quantity") {
-            // Who looks at a product looks at one.
-            record.set("quantity", 1);
-        }
     }
     vec![record]
 }

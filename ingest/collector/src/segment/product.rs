@@ -72,7 +72,8 @@ pub(super) fn set_product(record: &mut Mapped, product: &Object<'_>) {
     record.set("category", product.get("category").map_or_else(|| NO_CATEGORY.into(), json::any));
     record.set("brand", product.get("brand").map_or(Value::Null, json::any));
     record.set("price", product.get("price").map_or(Value::Null, json::sum));
-    record.set("quantity", product.get("quantity").map_or(Value::Null, json::whole));
+    // Who tells no number means one, as with GA4.
+    record.set("quantity", product.get("quantity").map_or_else(|| 1.into(), json::quantity));
 }
 
 /// Puts the currency into a record. Where no money changes hands, one that nobody tells is the shop's own.

@@ -154,6 +154,24 @@ fn a_product_is_a_line_with_its_digits() {
 }
 
 #[test]
+fn a_quantity_may_be_a_text_and_is_one_where_nobody_tells_it() {
+    for (name, at) in [
+        ("Product Viewed", "/properties/quantity"),
+        ("Product Added", "/properties/quantity"),
+        ("Product Removed", "/properties/quantity"),
+        ("Order Completed", "/properties/products/0/quantity"),
+        ("Order Refunded", "/properties/products/0/quantity"),
+    ] {
+        for (told, quantity) in [(json!("2"), 2), (json!(" 3.0 "), 3), (Value::Null, 1)] {
+            let event = records(&with(example(name), at, told.clone())).remove(0).unwrap().event;
+            assert_eq!(event.quantity, Some(quantity), "{name}: {told}");
+        }
+        let words = records(&with(example(name), at, json!("two"))).remove(0).unwrap_err();
+        assert!(words.reason == Reason::InvalidField && words.field.ends_with("quantity"), "{words}");
+    }
+}
+
+#[test]
 fn device_and_channel_follow_from_the_context() {
     let viewed = with(
         example("Product Viewed"),
