@@ -122,6 +122,12 @@ fn single_or_list(events: &RawValue) -> Option<Vec<&RawValue>> {
     raw_list(events).or_else(|| events.get().starts_with('{').then(|| vec![events]))
 }
 
+/// What tells an event from others of its client, name and moment.
+fn digest(raw: &RawValue) -> String {
+    const BYTES: usize = 8;
+    hex::encode(&Sha256::digest(raw.get())[..BYTES])
+}
+
 impl<'a> Sender<'a> {
     fn of(pairs: &[(String, &'a RawValue)], source: &'a str, received_at: DateTime<Utc>) -> Self {
         let get = |name: &str| {
@@ -176,13 +182,15 @@ impl<'a> Sender<'a> {
     }
 
     /// The id of an event, or of the n-th record of one. Where its time is told, the same request again gives
-    /// the same id; else nothing tells two alike events from one that was sent twice, and each is one.
-    fn id(&self, at: At, name: &str, place: usize, line: usize) -> String {
+    /// the same id; else nothing tells two alike events from one that was sent twice, and each is one. Other
+    /// events of that moment have another digest.
+    fn id(&self, at: At, (raw, place): (&RawValue, usize), name: &str, line: usize) -> String {
         if !at.is_told {
             return ids::v7(at.at, rand::random()).to_string();
         }
         let client = self.client_id.text().or_else(|| self.user_id.text()).unwrap_or_default();
-        let id = format!("ga4/{client}/{}/{name}/{place}#{line}", at.at.timestamp_micros());
+        let micros = at.at.timestamp_micros();
+        let id = format!("ga4/{client}/{micros}/{name}/{place}/{}#{line}", digest(raw));
         match self.nobody {
             None => id,
             // Whoever reads the ids of quarantine must not find whose they were.

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::node::Node;
-use super::{At, Sender};
+use super::{At, Sender, digest};
 use crate::item::{Item, Mapped};
 
 /// Characters of the name of an event that is kept beside the figures; Google takes 40.
@@ -103,7 +103,7 @@ pub(super) fn item(raw: &RawValue, place: usize, sender: &Sender<'_>) -> Item {
     }
     let record = |our_name: EventName, line: usize, bytes: usize| {
         let mut record = Mapped::new(told_as, bytes);
-        record.set(if at.is_told { "source_id" } else { "event_id" }, sender.id(at, name, place, line));
+        record.set(if at.is_told { "source_id" } else { "event_id" }, sender.id(at, (raw, place), name, line));
         record.set("event_name", our_name.as_str());
         record.set("occurred_at", at.at.to_rfc3339_opts(SecondsFormat::Micros, true));
         sender.tell_visitor(&mut record, params.get("session_id"));
@@ -154,7 +154,7 @@ pub(super) fn item(raw: &RawValue, place: usize, sender: &Sender<'_>) -> Item {
         let mut record = common(index, bytes / items.len());
         tell_item(&mut record, item, params);
         if matches!(our_name, EventName::Purchase | EventName::Refund) {
-            tell_order(&mut record, our_name, params, at, (items, index));
+            tell_order(&mut record, our_name, params, (at, raw), (items, index));
         }
         record
     });
@@ -198,7 +198,7 @@ fn tell_order(
     record: &mut Mapped,
     name: EventName,
     params: &Node<'_>,
-    at: At,
+    (at, raw): (At, &RawValue),
     (items, index): (&[Node<'_>], usize),
 ) {
     record.set("order_id", params.get("transaction_id").told());
@@ -210,8 +210,8 @@ fn tell_order(
         EventName::Purchase => ids::order_line(order_id, line),
         // Nothing tells the same part again from another one: each is one, and its order bounds them.
         _ if !at.is_told => return,
-        // A line may be paid back in parts, so that its item and its time tell one part from another: a
-        // refund has lines of its own.
+        // A line may be paid back in parts, so that its item, its time and its bytes tell one part from
+        // another: a refund has lines of its own.
         _ => {
             let item = |item: &Node<'_>| {
                 item.get("item_id").text().or(item.get("item_name").text()).map(str::to_owned)
@@ -219,7 +219,7 @@ fn tell_order(
             let this = item(&items[index]);
             let nth = items[..=index].iter().filter(|other| item(other) == this).count();
             let micros = at.at.timestamp_micros();
-            format!("refund/{order_id}/{}/{nth}/{micros}", this.unwrap_or_default())
+            format!("refund/{order_id}/{}/{nth}/{micros}/{}", this.unwrap_or_default(), digest(raw))
         }
     };
     record.set("event_id", Value::Null);
@@ -263,7 +263,7 @@ impl Sender<'_> {
         }
         let (user_id, anonymous_id) = self.visitor_ids()?;
         Ok(Box::new(OtherEvent {
-            id: self.id(at, name, place, 0),
+            id: self.id(at, (raw, place), name, 0),
             dialect: "ga4",
             kind: OtherKind::Other,
             name: name.to_owned(),

@@ -24,6 +24,10 @@ fn items(body: &[u8]) -> Vec<Item> {
     Request::read(body, SOURCE, now()).unwrap().items().into_iter().map(|(_, item)| item).collect()
 }
 
+fn items_of(body: &Value) -> Vec<Item> {
+    items(body.to_string().as_bytes())
+}
+
 fn judged(record: &Mapped) -> Result<Event, Rejection> {
     let accepted = crate::judged::accept(record, SOURCE, now(), &ingest::rates::built_in(), 64 * 1024, None);
     accepted.map(|(accepted, _)| accepted.event)
@@ -119,6 +123,27 @@ fn a_refund_in_parts_is_several_refunds() {
     let items = items(json!({ "client_id": "x.y", "events": [whole] }).to_string().as_bytes());
     let [Item::Records(records)] = items.as_slice() else { panic!("{items:?}") };
     assert_eq!(records[0].draft().unwrap().whole_order.as_deref(), Some("T-1"));
+}
+
+#[test]
+fn other_events_of_the_same_moment_are_no_repeats() {
+    let ids = |name: &str, items: Value| {
+        let params = json!({ "currency": "USD", "transaction_id": "T-1", "items": items });
+        let body = json!({ "client_id": "x.y", "timestamp_micros": now().timestamp_micros(),
+                           "events": [{ "name": name, "params": params }] });
+        match items_of(&body).as_slice() {
+            [Item::Records(records)] => ids::identity(&judged(&records[0]).unwrap().event_id).to_string(),
+            [Item::Other(other)] => other.id.clone(),
+            told => panic!("{told:?}"),
+        }
+    };
+    let item = |price: u8| json!([{ "item_id": "a", "price": price }]);
+    for name in ["view_item", "refund", "sign_up"] {
+        assert_ne!(ids(name, item(1)), ids(name, item(2)), "{name}");
+        assert_eq!(ids(name, item(1)), ids(name, item(1)), "{name}");
+    }
+    // An order is told once, whatever else it says.
+    assert_eq!(ids("purchase", item(1)), ids("purchase", item(2)));
 }
 
 #[test]
