@@ -16,7 +16,7 @@ use crate::{connect, interrupt};
 const EXAMPLES: &str = "\
 Examples:
   storepulse ingest other list                show how many events of each name are kept
-  storepulse ingest other replay --dry-run    show how many could be counted now
+  storepulse ingest other replay --dry-run    show how many of Segment's could be counted now
   storepulse ingest other replay";
 
 #[derive(Subcommand)]
@@ -24,11 +24,12 @@ Examples:
 pub(crate) enum OtherCommand {
     /// Show how many events of each name are kept.
     List(ListArgs),
-    /// Translate the kept events again with this version of the program. Store those that it can count now.
-    /// Each event counts once.
+    /// Translate the kept messages of Segment again with this version of the program. Store those that it can
+    /// count now. Each event counts once.
     ///
-    /// An event that would be refused stays where it is. The time of arrival is now, so an old event is late:
-    /// reconciliation counts it.
+    /// Kept events of GA4 are not translated again: what GA4 tells once for all events of a request is not kept.
+    /// An event that would be refused, or that a bot sent, stays where it is. The time of arrival is now, so an
+    /// old event is late: reconciliation counts it.
     Replay(ReplayArgs),
 }
 
@@ -84,11 +85,11 @@ async fn replay(store: &mut Store, args: ReplayArgs) -> anyhow::Result<ExitCode>
         .await
         .context("not all events were translated again: run this command again, and it continues")?;
     let would = if args.dry_run { "would be" } else { "were" };
-    let Replayed { translated, moved, records, refused } = replayed;
+    let Replayed { translated, moved, records, ignored, refused } = replayed;
     println!(
         "{translated} translated again: {moved} {would} moved to raw.events as {records} records, {refused} would be refused, \
-         {} have no place still",
-        translated - moved - refused
+         {ignored} are of bots, {} have no place still",
+        translated - moved - ignored - refused
     );
     if cancel.is_cancelled() {
         eprintln!("interrupted: run this command again, and it continues with the rest");

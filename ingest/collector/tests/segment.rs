@@ -336,11 +336,13 @@ async fn what_has_a_place_by_now_is_moved_there() {
     let collector = scene.collector().await;
     let mut old = track("m-1", "Lamp Viewed", product("lamp", 3.10, 1));
     old["timestamp"] = json!(Utc::now() - TimeDelta::minutes(3));
-    scene
-        .batch(&collector, &[old, message("page", "m-2", json!({})), track("m-3", "Bad Viewed", json!({}))])
-        .await;
+    let mut of_bot = track("m-4", "Bot Viewed", product("lamp", 3.10, 1));
+    of_bot["context"]["userAgent"] =
+        json!("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)");
+    let messages = [old, message("page", "m-2", json!({})), track("m-3", "Bad Viewed", json!({})), of_bot];
+    scene.batch(&collector, &messages).await;
     // As a later version knows them.
-    for name in ["Lamp", "Bad"] {
+    for name in ["Lamp", "Bad", "Bot"] {
         let rename = "update raw.other_events set payload = convert_to(replace(convert_from(payload, 'UTF8'), $1, $2), 'UTF8')";
         let (from, to) = (format!("{name} Viewed"), "Product Viewed");
         scene.client.execute(rename, &[&from, &to]).await.unwrap();
@@ -349,14 +351,18 @@ async fn what_has_a_place_by_now_is_moved_there() {
     let (rates, clock, cancel) = (ingest::rates::built_in(), Clock::wall(), CancellationToken::new());
     for dry_run in [true, false] {
         let replayed = replay(&mut store, &rates, &clock, dry_run, &cancel).await.unwrap();
-        assert_eq!(replayed, Replayed { translated: 3, moved: 1, records: 1, refused: 1 }, "{dry_run}");
+        assert_eq!(
+            replayed,
+            Replayed { translated: 4, moved: 1, records: 1, ignored: 1, refused: 1 },
+            "{dry_run}"
+        );
     }
     let moved = "select count(*) from raw.events e where item_id = 'lamp' and occurred_at < now() - interval '2 minutes'";
     assert_eq!(scene.count(moved).await, 1);
-    assert_eq!(scene.texts("select id from raw.other_events order by 1").await, ["m-2", "m-3"]);
+    assert_eq!(scene.texts("select id from raw.other_events order by 1").await, ["m-2", "m-3", "m-4"]);
     let replayed = replay(&mut store, &rates, &clock, false, &cancel).await.unwrap();
-    assert_eq!(replayed, Replayed { translated: 2, refused: 1, ..Replayed::default() });
+    assert_eq!(replayed, Replayed { translated: 3, ignored: 1, refused: 1, ..Replayed::default() });
     let names: Vec<String> = store.other_names().await.unwrap().into_iter().map(|of| of.name).collect();
-    assert_eq!(names, ["Bad Viewed", "page"]);
+    assert_eq!(names, ["Bad Viewed", "Bot Viewed", "page"]);
     collector.stop().await.unwrap();
 }

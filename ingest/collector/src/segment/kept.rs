@@ -1,7 +1,7 @@
 //! Messages that were kept because they had no place, translated again by what is known today.
 
 use contracts::money::Rates;
-use contracts::validation::{Accepted, Rejection, accept};
+use contracts::validation::{Accepted, Rejection};
 use ingest::clock::Clock;
 use ingest::store::{EncodedRows, Store, StoreError};
 use serde_json::value::RawValue;
@@ -9,12 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{DIALECT, Received, translate};
 use crate::item::Item;
-use crate::record::SenderRecord as _;
+use crate::judged::accept;
 
 /// Messages that are read at a time.
 const PAGE: i64 = 500;
 
-/// What became of the messages: `translated` = `moved` + `refused` + those that have no place still.
+/// What became of the messages: `translated` = `moved` + `ignored` + `refused` + those that have no place
+/// still.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Replayed {
     /// Messages looked at.
@@ -23,6 +24,8 @@ pub struct Replayed {
     pub moved: u64,
     /// The records that these are.
     pub records: u64,
+    /// Messages that a program sent: they count nowhere, and stay.
+    pub ignored: u64,
     /// Messages that would have a place if they broke no rule; they stay.
     pub refused: u64,
 }
@@ -59,11 +62,15 @@ pub async fn replay(
                 replayed.refused += 1;
                 continue;
             };
+            if records.iter().any(|(_, is_of_bot)| *is_of_bot) {
+                replayed.ignored += 1;
+                continue;
+            }
             replayed.moved += 1;
             replayed.records += records.len() as u64;
             if !dry_run {
                 let mut rows = EncodedRows::with_capacity(records.len()).from_source(&source);
-                for record in &records {
+                for (record, _) in &records {
                     let taken = rows.take(record);
                     debug_assert!(taken, "a message has fewer lines than a commit rows");
                 }
@@ -76,10 +83,17 @@ pub async fn replay(
     Ok(replayed)
 }
 
-/// The records of a message; nothing where it has no place still.
-fn again(payload: &[u8], received: &Received<'_>, rates: &Rates) -> Option<Result<Vec<Accepted>, Rejection>> {
+/// The records of a message, and whether a program sent them; nothing where it has no place still.
+fn again(
+    payload: &[u8],
+    received: &Received<'_>,
+    rates: &Rates,
+) -> Option<Result<Vec<(Accepted, bool)>, Rejection>> {
+    // How large it may be was judged when it came.
+    const EVENT_BYTES: usize = usize::MAX;
     let message: &RawValue = serde_json::from_slice(payload).ok()?;
     let Item::Records(records) = translate(message, None, received) else { return None };
-    let judged = records.iter().map(|record| accept(record.draft()?, received.source, received.at, rates));
+    let judged =
+        records.iter().map(|record| accept(record, received.source, received.at, rates, EVENT_BYTES, None));
     Some(judged.collect())
 }
