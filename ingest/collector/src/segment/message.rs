@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::json::{self, Object, is_too_deep};
-use super::product::{of_event, of_order, of_product, order, set_currency, set_product};
+use super::product::{of_event, of_order, of_product, order, set_currency, set_product, whole_order};
 use super::scrub::scrub;
 use super::{Call, DIALECT, Received, traits};
 use crate::item::{Item, Mapped};
@@ -34,8 +34,14 @@ fn word(event: &str) -> Option<EventName> {
         "payment info entered" => EventName::AddPaymentInfo,
         "order completed" | "completed order" => EventName::Purchase,
         "order refunded" | "refunded order" => EventName::Refund,
+        _ if is_cancelled(event) => EventName::Refund,
         _ => return None,
     })
+}
+
+/// Whether an event pays all of its order back, whichever products it lists.
+fn is_cancelled(event: &str) -> bool {
+    ["order cancelled", "order canceled"].iter().any(|name| event.trim().eq_ignore_ascii_case(name))
 }
 
 fn refused(record: Mapped, reason: Reason, field: &'static str, detail: impl Into<String>) -> Item {
@@ -74,7 +80,7 @@ pub(super) fn translate(raw: &RawValue, call: Option<Call>, received: &Received<
         return refused(record, reason, "event", "a track tells what was done, as a text");
     };
     match word(&event) {
-        Some(name) => Item::Records(records(name, record, &message, received)),
+        Some(name) => Item::Records(records((name, &event), record, &message, received)),
         None => other(raw, &message, call, &event, record, received),
     }
 }
@@ -141,7 +147,12 @@ fn occurred_at(message: &Object<'_>, received: &Received<'_>) -> Value {
 }
 
 /// A message that has a place among our events.
-fn records(name: EventName, common: Mapped, message: &Object<'_>, received: &Received<'_>) -> Vec<Mapped> {
+fn records(
+    (name, event): (EventName, &str),
+    common: Mapped,
+    message: &Object<'_>,
+    received: &Received<'_>,
+) -> Vec<Mapped> {
     let properties = message.object("properties");
     let is_order = matches!(name, EventName::Purchase | EventName::Refund);
     let is_about_product =
@@ -156,6 +167,9 @@ fn records(name: EventName, common: Mapped, message: &Object<'_>, received: &Rec
     }
     if message.get("properties").is_some_and(|raw| !raw.get().starts_with('{')) {
         record.refuse(Reason::InvalidField, "properties", "it is no object");
+    }
+    if is_cancelled(event) {
+        return vec![whole_order(&record, &properties)];
     }
     if is_order {
         return order(name, &record, &properties);

@@ -87,12 +87,18 @@ pub(super) fn set_currency(record: &mut Mapped, of: [&Object<'_>; 2], base: Opti
     record.set("currency", told);
 }
 
+/// The refund of all that is left of an order.
+pub(super) fn whole_order(common: &Mapped, properties: &Object<'_>) -> Mapped {
+    let mut whole = common.clone();
+    whole.set("order_id", properties.get("order_id").map_or(Value::Null, json::id));
+    whole
+}
+
 /// The records of an order: one for each of its products.
 pub(super) fn order(name: EventName, common: &Mapped, properties: &Object<'_>) -> Vec<Mapped> {
     let message_id: Option<String> = common.optional("source_id").ok().flatten();
     let order_id = properties.get("order_id").map_or(Value::Null, json::id);
-    let mut whole = common.clone();
-    whole.set("order_id", order_id.clone());
+    let mut whole = whole_order(common, properties);
     let Some(products) = properties.get("products") else {
         if name == EventName::Purchase {
             whole.refuse(Reason::MissingField, "properties.products", "is missing");
