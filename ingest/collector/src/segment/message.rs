@@ -112,7 +112,7 @@ fn own_id(record: &Mapped, message: &Object<'_>, received: &Received<'_>) -> Str
     }
 }
 
-/// What device and channel follow from. Anything that is no text tells nothing of them.
+/// What device and channel follow from, and the visit where an SDK tells it. Anything that is no text tells nothing of them.
 fn set_circumstances(record: &mut Mapped, context: &Object<'_>) {
     let page = context.object("page");
     for (field, told) in [
@@ -122,6 +122,9 @@ fn set_circumstances(record: &mut Mapped, context: &Object<'_>) {
     ] {
         record.set(field, told.map_or(Value::Null, Value::from));
     }
+    // RudderStack's SDKs tell the visit, as the moment of its start.
+    let session_id = context.get("sessionId").map(json::name).filter(Value::is_string);
+    record.set("session_id", session_id.unwrap_or_default());
 }
 
 /// By our clock, which the sender's may be far from: what went by between the event and its sending is what

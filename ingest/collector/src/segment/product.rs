@@ -55,6 +55,7 @@ pub(super) fn of_event(field: &'static str) -> &'static str {
         "occurred_at" => "timestamp",
         "user_id" => "userId",
         "anonymous_id" => "anonymousId",
+        "session_id" => "context.sessionId",
         "currency" => "properties.currency",
         "payment_type" => "properties.payment_method",
         other => other,

@@ -224,6 +224,25 @@ fn a_message_without_an_id_is_known_by_its_bytes() {
 }
 
 #[test]
+fn the_visit_that_rudderstack_tells_is_that_of_its_client() {
+    let message = |name: &str, told: Value| {
+        let message = with(example(name), "/anonymousId", json!("browser-1"));
+        with(message, "/context/sessionId", told)
+    };
+    let viewed = |told: Value| records(&message("Product Viewed", told)).remove(0).unwrap();
+    let browser = contracts::ids::anonymous_visitor(SOURCE, "browser-1");
+    let visit = contracts::ids::named_visit(SOURCE, &browser, "1772366400123");
+    for told in [json!(1_772_366_400_123_i64), json!("1772366400123")] {
+        assert_eq!(viewed(told.clone()).open.unwrap().session_id, Some(visit));
+        let Item::Seen(_, start) = items(&message("page", told)) else { panic!() };
+        assert_eq!(judged(&start).unwrap().event.session_id, visit);
+    }
+    for none in [Value::Null, json!(""), json!({}), json!(true)] {
+        assert_eq!(viewed(none).open.unwrap().session_id, None);
+    }
+}
+
+#[test]
 fn an_order_is_told_once_whoever_tells_it() {
     let completed = example("Order Completed");
     let ids = |message: &Value| -> Vec<_> {
