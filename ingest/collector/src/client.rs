@@ -31,7 +31,7 @@ pub struct Remote {
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
     /// An address that is none.
-    #[error("{0:?} is not the address of a collector, as in grpc://127.0.0.1:7100")]
+    #[error("{0:?} is not the address of a collector, as in grpc://127.0.0.1:56051")]
     Address(Address),
     /// A key that cannot be sent.
     #[error("the API key holds characters that cannot be sent")]
