@@ -4,18 +4,18 @@ mod accepted;
 mod draft;
 mod readmit;
 
-pub use accepted::{Accepted, Claim, PaidBack, VisitStart};
-pub use draft::{Context, Draft, Line, OrderLine, Shopper, SourceId, Visit};
+pub use accepted::{Accepted, Claim, PaidBack, VisitStart, WholeOrder};
+pub use draft::{Back, Context, Draft, Line, OrderLine, Shopper, SourceId, Visit};
 pub use readmit::readmit;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::admission;
-use crate::event::{Event, Price, UNKNOWN_COUNTRY};
+use crate::event::{Currency, Event, Price, UNKNOWN_COUNTRY};
 use crate::ids;
 use crate::lateness::{self, Lateness};
-use crate::money::{self, MoneyError, Rates};
+use crate::money::{self, Cost, MoneyError, Rates};
 use crate::quarantine::Reason;
 use crate::user::coarse_degrees;
 use crate::visitor::Open;
@@ -63,10 +63,11 @@ pub fn accept(
     ingested_at: DateTime<Utc>,
     rates: &Rates,
 ) -> Result<Accepted, Rejection> {
-    let whole_order = draft.whole_order.clone().map(|order_id| Box::new((order_id, draft.clone())));
+    let whole_order = draft.whole_order.clone().map(|order_id| (order_id, draft.clone()));
     let is_part = draft.event_name == EventName::Refund && whole_order.is_none();
     let part = is_part.then(|| Box::new(draft.clone()));
-    let Draft { source_id, event_name, occurred_at, shopper, visit, line, order, payment_type, .. } = draft;
+    let Draft { source_id, event_name, occurred_at, shopper, visit, line, order, back, payment_type, .. } =
+        draft;
     let occurred_at = whole_us(occurred_at);
     let session_started_at = visit.session_started_at.map_or(occurred_at, whole_us);
     let source_id = source_id.or_else(|| shared_id(event_name, order.as_ref()));
@@ -76,6 +77,7 @@ pub fn accept(
     let (open, visitor_id) = open(&shopper, &visit, source)?;
     if whole_order.is_some() {
         check_whole_order(event_name, line.as_ref(), order.as_ref())?;
+        check_back(&back)?;
     } else {
         check_order(event_name, line.as_ref(), order.as_ref())?;
     }
@@ -89,8 +91,21 @@ pub fn accept(
 
     let converted = match &line {
         None => None,
-        Some(line) => Some((kept_price(line)?, convert(line, order.as_ref(), occurred_at, rates)?)),
+        Some(line) => {
+            // A refund pays back what was paid: its purchase's day decides the rate.
+            let priced_at = order.as_ref().and_then(|order| order.purchased_at).unwrap_or(occurred_at);
+            let cost = (line.cost, line.quantity, line.currency);
+            Some((kept_price(line.cost, line.quantity)?, convert(cost, priced_at, rates)?))
+        }
     };
+    let amount_base = match back {
+        Back::Sum { amount, currency: Some(currency) } => {
+            Some(convert((Cost::Line(amount), 1, currency), occurred_at, rates)?.0)
+        }
+        _ => None,
+    };
+    let whole_order =
+        whole_order.map(|(order_id, told)| Box::new(WholeOrder { order_id, told, amount_base }));
     let (kept, converted) = converted.unzip();
     let (item_id, item_name, category, brand, price, currency, quantity) = match line {
         None => (None, None, None, None, None, None, None),
@@ -265,14 +280,7 @@ fn check_order(name: EventName, line: Option<&Line>, order: Option<&OrderLine>) 
         return Err(reject(Reason::MissingField, "item_id", format!("a {name} is about a product")));
     }
     if let Some(line) = line {
-        if !(1..=MAX_QUANTITY).contains(&line.quantity) {
-            let detail = format!("{} is not between 1 and {MAX_QUANTITY}", line.quantity);
-            return Err(reject(Reason::InvalidField, "quantity", detail));
-        }
-        let sum = line.cost.sum();
-        if sum.is_negative() {
-            return Err(reject(Reason::InvalidField, line.cost.field(), format!("{sum} is negative")));
-        }
+        check_units(line.quantity, Some(line.cost))?;
     }
     let of_order = matches!(name, EventName::Purchase | EventName::Refund);
     match order {
@@ -293,6 +301,34 @@ fn check_order(name: EventName, line: Option<&Line>, order: Option<&OrderLine>) 
     }
 }
 
+fn check_units(quantity: i32, cost: Option<Cost>) -> Result<(), Rejection> {
+    if !(1..=MAX_QUANTITY).contains(&quantity) {
+        let detail = format!("{quantity} is not between 1 and {MAX_QUANTITY}");
+        return Err(reject(Reason::InvalidField, "quantity", detail));
+    }
+    match cost {
+        Some(cost) if cost.sum().is_negative() => {
+            Err(reject(Reason::InvalidField, cost.field(), format!("{} is negative", cost.sum())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What goes back of an order is more than nothing, and can be kept.
+fn check_back(back: &Back) -> Result<(), Rejection> {
+    match back {
+        Back::All => Ok(()),
+        Back::Sum { amount, .. } if amount.is_negative() || amount.to_decimal().is_zero() => {
+            Err(reject(Reason::InvalidField, "amount", format!("{amount} is no sum that goes back")))
+        }
+        Back::Sum { .. } => Ok(()),
+        Back::Product { quantity, cost, .. } => {
+            check_units(*quantity, *cost)?;
+            cost.map_or(Ok(()), |cost| kept_price(cost, *quantity).map(drop))
+        }
+    }
+}
+
 /// Only a refund is of a whole order, and tells no line of it.
 fn check_whole_order(
     name: EventName,
@@ -306,30 +342,25 @@ fn check_whole_order(
 }
 
 /// The price of one unit as it is kept.
-fn kept_price(line: &Line) -> Result<Price, Rejection> {
-    line.cost
-        .price(line.quantity)
-        .map_err(|error| reject(Reason::InvalidField, line.cost.field(), error.to_string()))
+fn kept_price(cost: Cost, quantity: i32) -> Result<Price, Rejection> {
+    cost.price(quantity).map_err(|error| reject(Reason::InvalidField, cost.field(), error.to_string()))
 }
 
 type Converted = (crate::event::Amount, crate::event::Rate, chrono::NaiveDate);
 
 fn convert(
-    line: &Line,
-    order: Option<&OrderLine>,
-    occurred_at: DateTime<Utc>,
+    (cost, quantity, currency): (Cost, i32, Currency),
+    priced_at: DateTime<Utc>,
     rates: &Rates,
 ) -> Result<Converted, Rejection> {
-    // A refund pays back what was paid: its purchase's day decides the rate.
-    let priced_at = order.and_then(|order| order.purchased_at).unwrap_or(occurred_at);
     let money = |error: MoneyError| {
         let (reason, field) = match &error {
             MoneyError::MissingRate { .. } => (Reason::MissingRate, "currency"),
-            MoneyError::Overflow { .. } => (Reason::AmountOverflow, line.cost.field()),
+            MoneyError::Overflow { .. } => (Reason::AmountOverflow, cost.field()),
         };
         reject(reason, field, error.to_string())
     };
-    let (rate, rate_date) = rates.rate(line.currency, priced_at.date_naive()).map_err(money)?;
-    let amount = money::amount_base(line.cost, line.quantity, rate).map_err(money)?;
+    let (rate, rate_date) = rates.rate(currency, priced_at.date_naive()).map_err(money)?;
+    let amount = money::amount_base(cost, quantity, rate).map_err(money)?;
     Ok((amount, rate, rate_date))
 }

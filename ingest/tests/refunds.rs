@@ -163,6 +163,79 @@ async fn refunds_of_one_batch_know_of_each_other() {
     .await;
 }
 
+fn sum(id: &str, order_id: &str, amount: &str, currency: Option<&str>) -> Accepted {
+    let told = json!({ "event_name": "refund", "source_id": id, "order_id": order_id, "amount": amount,
+                       "currency": currency });
+    event(90, told)
+}
+
+fn units(id: &str, order_id: &str, item: &str, quantity: i32) -> Accepted {
+    let told = json!({ "event_name": "refund", "source_id": id, "order_id": order_id, "item_id": item,
+                       "item_name": item, "quantity": quantity, "order_line": 1, "order_lines": 1 });
+    event(91, told)
+}
+
+#[tokio::test]
+async fn a_sum_is_shared_among_the_lines_and_pays_no_more_than_is_left() {
+    with_database(async |database| {
+        let mut store = database.store().await;
+        append(&mut store, &order("o-1")).await;
+        let five = sum("s-1", "o-1", "5.04", Some("EUR"));
+        assert_eq!(append(&mut store, std::slice::from_ref(&five)).await.fresh, Fresh::All);
+        assert_eq!(database.back("o-1").await, ["monopoly 1 3.80 3.80", "uno 1 1.24 1.24"]);
+        for _ in 0..2 {
+            let again = append(&mut store, std::slice::from_ref(&five)).await;
+            assert_eq!((again.fresh, again.refused.len()), (Fresh::Only([].into()), 0));
+        }
+        // Another one of the same sum; then with shipping, all that is left.
+        append(&mut store, &[sum("s-2", "o-1", "5.04", None)]).await;
+        assert_eq!(database.left("o-1").await, 1_512);
+        assert_eq!(append(&mut store, &[sum("s-3", "o-1", "19.00", None)]).await.fresh, Fresh::All);
+        assert_eq!(database.left("o-1").await, 0);
+        let said = append(&mut store, &[sum("s-4", "o-1", "0.01", None)]).await;
+        assert_eq!(refused(&said), [Reason::OverRefunded]);
+        // All of an order, however it is told, goes back once.
+        append(&mut store, &order("o-2")).await;
+        append(&mut store, &[sum("s-5", "o-2", "31.90", None)]).await;
+        assert_eq!(database.left("o-2").await, 0);
+        for again in [whole("w-1", "o-2"), sum("s-5", "o-2", "31.90", None)] {
+            let said = append(&mut store, &[again]).await;
+            assert_eq!((said.fresh, said.refused.len()), (Fresh::Only([].into()), 0));
+        }
+        assert_eq!(
+            refused(&append(&mut store, &[sum("s-6", "o-3", "1", None)]).await),
+            [Reason::UnknownOrder]
+        );
+        database.ledger().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_product_without_a_price_goes_back_at_what_was_paid_for_it() {
+    with_database(async |database| {
+        let mut store = database.store().await;
+        append(&mut store, &order("o-1")).await;
+        let one = units("u-1", "o-1", "uno", 1);
+        assert_eq!(append(&mut store, std::slice::from_ref(&one)).await.fresh, Fresh::All);
+        let again = append(&mut store, std::slice::from_ref(&one)).await;
+        assert_eq!((again.fresh, again.refused.len()), (Fresh::Only([].into()), 0));
+        append(&mut store, &[units("u-2", "o-1", "monopoly", 1)]).await;
+        assert_eq!(database.back("o-1").await, ["monopoly 1 19.00 19.00", "uno 1 3.10 3.10"]);
+        let said = append(&mut store, &[units("u-3", "o-1", "uno", 2)]).await;
+        assert_eq!(refused(&said), [Reason::OverRefunded]);
+        let unknown = [units("u-4", "o-1", "chess", 1), units("u-5", "o-9", "uno", 1)];
+        assert_eq!(refused(&append(&mut store, &unknown).await), [Reason::UnknownOrder; 2]);
+        append(&mut store, &[whole("w-1", "o-1")]).await;
+        assert_eq!(database.left("o-1").await, 0);
+        // They stand in quarantine as they were told.
+        let kept = "select count(*) from raw.quarantine where convert_from(payload, 'UTF8')::jsonb ->> 'item_id' in ('uno', 'chess')";
+        assert_eq!(database.count(kept).await, 3);
+        database.ledger().await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn two_at_once_pay_an_order_back_once() {
     with_database(async |database| {

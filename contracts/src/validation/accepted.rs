@@ -19,15 +19,26 @@ pub struct Accepted {
     pub claim: Option<Claim>,
     /// What PostgreSQL has to tell of it before it is stored; nothing where the source told everything.
     pub open: Option<Box<Open>>,
-    /// For a refund of a whole order: which one, and as it was told. The event has no line then: PostgreSQL
-    /// knows the lines of the purchase, and each of them becomes an event
+    /// For a refund that leaves the lines of its order to PostgreSQL. The event has no line then: PostgreSQL
+    /// knows those of the purchase, and each that is paid back becomes an event
     /// [of this one](Accepted::line_paid_back).
-    pub whole_order: Option<Box<(Text<64>, Draft)>>,
+    pub whole_order: Option<Box<WholeOrder>>,
     /// What it has to do with the start of its visit.
     pub visit_start: VisitStart,
     /// For a refund of a part: as it was told, since it is refused where more is paid back than is left of
     /// its order.
     pub part: Option<Box<Draft>>,
+}
+
+/// The order of a refund that leaves its lines to PostgreSQL.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WholeOrder {
+    /// Which one.
+    pub order_id: Text<64>,
+    /// The refund as it was told, and [what of the order](super::Back) goes back.
+    pub told: Draft,
+    /// A sum that goes back in the base currency, at the rate of its day, where its currency is told.
+    pub amount_base: Option<Amount>,
 }
 
 /// What of a line of an order goes back.

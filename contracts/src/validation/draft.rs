@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::event::{Country, Currency};
 use crate::ids;
-use crate::money::Cost;
+use crate::money::{Cost, Exact};
 use crate::record::Text;
 use crate::visitor::{Name, SenderId};
 use crate::vocabulary::{Channel, Device, EventName, Gender};
@@ -115,6 +115,30 @@ pub struct OrderLine {
     pub purchased_at: Option<DateTime<Utc>>,
 }
 
+/// What of an order goes back by a refund that leaves its lines, or what they cost, to PostgreSQL.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum Back {
+    /// All that is left.
+    #[default]
+    All,
+    /// A sum, whatever for: all that is left where it is as much.
+    Sum {
+        /// How much, more than nothing.
+        amount: Exact,
+        /// Of which currency; else of that of the order.
+        currency: Option<Currency>,
+    },
+    /// Units of a product.
+    Product {
+        /// See [`Event::item_id`](crate::Event::item_id).
+        item_id: Text<64>,
+        /// See [`Event::quantity`](crate::Event::quantity).
+        quantity: i32,
+        /// What goes back for them in the order's currency; else what was paid for them.
+        cost: Option<Cost>,
+    },
+}
+
 /// An event as a source tells it, typed but not yet judged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
@@ -134,9 +158,11 @@ pub struct Draft {
     pub line: Option<Line>,
     /// Of which order.
     pub order: Option<OrderLine>,
-    /// For a refund that names no line: the order that is paid back as a whole. There is neither `line` nor
-    /// `order` then.
+    /// For a refund that leaves its lines to PostgreSQL: the order of which `back` goes back. There is neither
+    /// `line` nor `order` then.
     pub whole_order: Option<Text<64>>,
+    /// What of `whole_order` goes back.
+    pub back: Back,
     /// See [`Event::payment_type`](crate::Event::payment_type).
     pub payment_type: Option<Text<32>>,
 }
@@ -160,6 +186,7 @@ impl Draft {
             line: None,
             order: None,
             whole_order: None,
+            back: Back::All,
             payment_type: None,
         }
     }

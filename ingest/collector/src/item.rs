@@ -140,6 +140,15 @@ impl SenderRecord for Mapped {
     }
 }
 
+/// A sum that goes back, which some tell as less than nothing. Zero is none: then all goes back.
+pub(crate) fn sum_back(told: Value) -> Value {
+    match told.as_str().and_then(contracts::record::decimal_number) {
+        Some(sum) if sum.is_zero() => Value::Null,
+        Some(sum) => sum.abs().to_string().into(),
+        None => told,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +188,14 @@ mod tests {
         view.set("age", Value::Null);
         assert!(view.draft().is_ok());
         assert_eq!(view.visitor("collector/web"), draft::visitor(&view.payload(), "collector/web"));
+    }
+
+    #[test]
+    fn a_sum_goes_back_whatever_its_sign() {
+        for (told, sum) in [("30", "30".into()), ("-30.50", "30.50".into()), ("-0.0", Value::Null)] {
+            assert_eq!(sum_back(told.into()), sum);
+        }
+        assert_eq!([sum_back("$5".into()), sum_back(Value::Null)], ["$5".into(), Value::Null]);
     }
 
     #[test]

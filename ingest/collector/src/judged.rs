@@ -48,6 +48,9 @@ enum Fate {
 
 /// What our own API is called among the dialects.
 const OWN: &str = "storepulse";
+/// What a shop leaves out of the refund of a line. It refuses it, also when it is judged again: else what was
+/// paid for the line would go back, which the shop does not say.
+const UNTOLD: &str = "untold";
 /// Characters of what is wrong, quotation included.
 const DETAIL_CHARS: usize = 200;
 
@@ -248,7 +251,12 @@ impl Judged {
             }
         }
         let (mut line_refunds, mut unread_refunds) = (Vec::new(), Vec::new());
-        for ToldRefund { key, of, is_whole, refund } in told.line_refunds {
+        for ToldRefund { key, of, is_whole, mut refund } in told.line_refunds {
+            for field in ["amount", "currency"] {
+                if refund.has("item_id") && !refund.has(field) {
+                    refund.set(field, UNTOLD);
+                }
+            }
             match judge(&refund) {
                 Ok((refund, _)) => line_refunds.push(LineRefund { key, of, refund }),
                 Err(why) => {

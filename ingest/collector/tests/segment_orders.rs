@@ -81,6 +81,32 @@ async fn an_order_is_paid_back_whole_or_in_part() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_is_told_as_a_sum_leaves_the_rest_until_the_order_is_cancelled() {
+    let scene = Scene::new().await;
+    let collector = scene.collector().await;
+    scene.batch(&collector, &[order("m-1", "o-1")]).await;
+    let part = |id: &str| {
+        track(id, "Order Refunded", json!({ "order_id": "o-1", "total": -5.04, "currency": "CHF" }))
+    };
+    // The same again, by its id; and another one of the same sum.
+    scene.batch(&collector, &[part("m-2"), part("m-2")]).await;
+    scene.batch(&collector, &[part("m-2"), part("m-3")]).await;
+    let parts = "select item_id || ' ' || count(*) from raw.events where event_name = 'refund' group by item_id order by 1";
+    assert_eq!(scene.texts(parts).await, ["monopoly 2", "uno 2"]);
+    let left =
+        "select (100 * sum(case event_name when 'refund' then -amount_base else amount_base end))::bigint
+                from raw.events where order_id = 'o-1'";
+    assert!(scene.count(left).await > 0);
+    scene
+        .batch(&collector, &[track("m-4", "Order Cancelled", json!({ "order_id": "o-1", "total": 30 }))])
+        .await;
+    assert_eq!(scene.count(left).await, 0);
+    assert_eq!(scene.count("select count(*) from raw.quarantine").await, 0);
+    scene.ledger().await;
+    collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_order_of_many_lines_is_paid_back_whole() {
     let scene = Scene::new().await;
     let collector = scene.collector().await;

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use contracts::money::Rates;
-use contracts::validation::{self, Accepted, Rejection};
+use contracts::validation::{self, Accepted, Back, Rejection};
 use contracts::{Reason, ids};
 use ingest::source::draft;
 use uuid::Uuid;
@@ -132,9 +132,13 @@ impl<'a> Translator<'a> {
         let mut judged =
             draft::read(&json).and_then(|draft| validation::accept(draft, self.source, ingested_at, rates));
         // What a file tells has other ids than those by which the lines of an order are found.
-        if judged.as_ref().is_ok_and(|accepted| accepted.whole_order.is_some()) {
-            let detail = "is missing: a refund of a file names the line that it pays back".to_owned();
-            judged = Err(Rejection { reason: Reason::MissingField, field: "item_id", detail });
+        if let Ok(Accepted { whole_order: Some(whole), .. }) = &judged {
+            let (field, what) = match whole.told.back {
+                Back::Product { .. } => ("price", "what it pays back, and in which currency"),
+                Back::All | Back::Sum { .. } => ("item_id", "the line that it pays back"),
+            };
+            let detail = format!("is missing: a refund of a file names {what}");
+            judged = Err(Rejection { reason: Reason::MissingField, field, detail });
         }
         // The time is part of the content: no other row of another time has its id.
         if let (true, Ok(accepted)) = (is_made_of_content, &mut judged) {

@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use contracts::admission::Admission;
-use contracts::validation::{Accepted, Rejection};
+use contracts::validation::{Accepted, Back, Rejection};
 use contracts::{Event, Reason};
 use uuid::Uuid;
 
@@ -69,7 +69,7 @@ impl PaidBack {
     }
 
     fn refuse(&mut self, source: Option<&Arc<str>>, refund: &Accepted, rejection: Rejection) {
-        let whole = refund.whole_order.as_ref().map(|order| &order.1);
+        let whole = refund.whole_order.as_ref().map(|order| &order.told);
         let payload = whole.or(refund.part.as_deref()).map(draft::write).unwrap_or_default();
         self.set_aside.push(SetAside {
             source: source.map_or("store", |source| source).to_owned(),
@@ -241,18 +241,24 @@ impl Store {
 
 /// The order that a refund is of.
 fn order_id(refund: &Accepted) -> &str {
-    let whole = refund.whole_order.as_ref().map(|order| &*order.0);
+    let whole = refund.whole_order.as_ref().map(|order| &*order.order_id);
     whole.or(refund.event.order_id.as_deref()).unwrap_or_default()
 }
 
 /// What becomes of a refund, or why it cannot be paid back.
 fn lines_of(refund: &Accepted, order: &Order) -> Result<Vec<Accepted>, Rejection> {
-    match &refund.whole_order {
-        Some(_) if order.is_known() => order.whole(refund),
-        Some(whole) => {
-            Err(unknown(format!("no purchase of order {} is stored; replay it once there is one", &*whole.0)))
+    let Some(whole) = &refund.whole_order else { return Ok(vec![order.part(refund)?]) };
+    if !order.is_known() {
+        let detail =
+            format!("no purchase of order {} is stored; replay it once there is one", &*whole.order_id);
+        return Err(unknown(detail));
+    }
+    match &whole.told.back {
+        Back::All => order.whole(refund),
+        Back::Sum { amount, currency } => order.sum(refund, (*amount, *currency, whole.amount_base)),
+        Back::Product { item_id, quantity, cost } => {
+            Ok(vec![order.product(refund, (&**item_id, *quantity, *cost))?])
         }
-        None => Ok(vec![order.part(refund)?]),
     }
 }
 

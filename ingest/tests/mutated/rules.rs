@@ -198,6 +198,53 @@ struct Order {
     purchased_at: Option<DateTime<Utc>>,
 }
 
+/// What a refund pays back of its order.
+enum Back {
+    Line,
+    All,
+    Sum(Decimal, Option<String>),
+    /// So many of a product, and what is kept as the price of one.
+    Product(i64, Option<Decimal>),
+}
+
+impl Back {
+    fn check(&self) -> Result<(), Reason> {
+        let is_right = match self {
+            Self::Line | Self::All => true,
+            Self::Sum(sum, _) => *sum > Decimal::ZERO,
+            Self::Product(quantity, price) => {
+                let kept = Decimal::ZERO..Decimal::from(10_000_000_000i64);
+                (1..=100_000).contains(quantity)
+                    && price.is_none_or(|price| price >= Decimal::ZERO && kept.contains(&half_up(price)))
+            }
+        };
+        if is_right { Ok(()) } else { Err(InvalidField) }
+    }
+}
+
+/// A product without a price, or without a currency.
+fn product(fields: &Fields) -> Result<Back, Reason> {
+    for name in ["item_name", "category", "brand"] {
+        fields.may(name, owned)?;
+    }
+    for name in ["order_line", "order_lines"] {
+        fields.may(name, int)?;
+    }
+    fields.may("currency", currency)?;
+    fields.may("purchased_at", instant)?;
+    let (unit, line) = (fields.may("price", price)?, fields.may("amount", price)?);
+    let quantity = || fields.must("quantity", int);
+    if let (Some(unit), Some(line)) = (unit, line)
+        && unit * Decimal::from(quantity()?) != line
+    {
+        return Err(Inconsistent);
+    }
+    fields.must("item_id", spelled(64))?;
+    let quantity = quantity()?;
+    let each = line.map(|line| line.checked_div(Decimal::from(quantity)).unwrap_or_default());
+    Ok(Back::Product(quantity, unit.or(each)))
+}
+
 fn item(fields: &Fields) -> Result<Option<Item>, Reason> {
     if !fields.any(&["item_id", "item_name", "category", "brand", "price", "amount", "currency", "quantity"])
     {
@@ -252,11 +299,25 @@ pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<O
         "quantity",
     ];
     let is_refund = fields.may("event_name", owned).ok().flatten().as_deref() == Some("refund");
-    let is_whole_order = is_refund && fields.any(&["order_id"]) && !fields.any(&of_lines);
-    let (item, order) = match is_whole_order {
-        true => fields.may("order_id", spelled(64)).map(|_| (None, None))?,
-        false => (item(&fields)?, order(&fields)?),
+    let is_back = is_refund && fields.any(&["order_id"]);
+    let of_sum = ["amount", "currency"];
+    let of_more: Vec<&str> = of_lines.into_iter().filter(|name| !of_sum.contains(name)).collect();
+    let is_priced = fields.any(&["price", "amount"]) && fields.any(&["currency"]);
+    let back = if is_back && !fields.any(&of_lines) {
+        Back::All
+    } else if is_back && fields.any(&["amount"]) && !fields.any(&of_more) {
+        Back::Sum(fields.must("amount", price)?, fields.may("currency", currency)?)
+    } else if is_back && fields.any(&["item_id"]) && !is_priced {
+        product(&fields)?
+    } else {
+        Back::Line
     };
+    let is_line = matches!(back, Back::Line);
+    let (item, order) = match is_line {
+        false => fields.may("order_id", spelled(64)).map(|_| (None, None))?,
+        true => (item(&fields)?, order(&fields)?),
+    };
+    let is_whole_order = !is_line;
     let name = fields.must(
         "event_name",
         word("session_start view_item_list view_item add_to_cart remove_from_cart begin_checkout add_payment_info purchase refund"),
@@ -312,6 +373,13 @@ pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<O
             check(of_an_age(purchased_at), InvalidField)?;
             check(purchased_at <= occurred_at, Inconsistent)?;
         }
+    }
+    back.check()?;
+    if let Back::Sum(sum, Some(currency)) = &back {
+        let (rate, _) =
+            rates.rate(currency.parse().unwrap(), occurred_at.date_naive()).map_err(|_| MissingRate)?;
+        let amount = half_up(sum.checked_mul(rate.to_decimal()).ok_or(AmountOverflow)?);
+        check(amount < Decimal::from(1_000_000_000_000i64), AmountOverflow)?;
     }
     let Some(item) = item else { return Ok(None) };
     check(item.price < Decimal::from(10_000_000_000i64), InvalidField)?;

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::node::Node;
 use super::{At, Sender, digest};
-use crate::item::{Item, Mapped};
+use crate::item::{Item, Mapped, sum_back};
 
 /// Characters of the name of an event that is kept beside the figures; Google takes 40.
 const MAX_OTHER_NAME_CHARS: usize = 100;
@@ -34,7 +34,8 @@ pub(super) fn told_as(field: &'static str) -> &'static str {
         "item_name" => "events.params.items.item_name",
         "category" => "events.params.items.item_category",
         "brand" => "events.params.items.item_brand",
-        "price" | "amount" => "events.params.items.price",
+        "price" => "events.params.items.price",
+        "amount" => "events.params.value",
         "quantity" => "events.params.items.quantity",
         "currency" => "events.params.currency",
         "order_id" => "events.params.transaction_id",
@@ -103,7 +104,8 @@ pub(super) fn item(raw: &RawValue, place: usize, sender: &Sender<'_>) -> Item {
     }
     let record = |our_name: EventName, line: usize, bytes: usize| {
         let mut record = Mapped::new(told_as, bytes);
-        record.set(if at.is_told { "source_id" } else { "event_id" }, sender.id(at, (raw, place), name, line));
+        record
+            .set(if at.is_told { "source_id" } else { "event_id" }, sender.id(at, (raw, place), name, line));
         record.set("event_name", our_name.as_str());
         record.set("occurred_at", at.at.to_rfc3339_opts(SecondsFormat::Micros, true));
         sender.tell_visitor(&mut record, params.get("session_id"));
@@ -136,12 +138,17 @@ pub(super) fn item(raw: &RawValue, place: usize, sender: &Sender<'_>) -> Item {
     }
     let items = match params.get("items") {
         Node::List(items) if !items.is_empty() => items,
-        // All of the order is paid back; PostgreSQL knows its lines.
+        // All of the order is paid back, or so much of it; PostgreSQL knows its lines.
         Node::Null | Node::List(_)
             if our_name == EventName::Refund && !params.get("transaction_id").is_null() =>
         {
             let mut record = common(0, bytes);
             record.set("order_id", params.get("transaction_id").told());
+            let sum = sum_back(params.get("value").sum());
+            if !sum.is_null() {
+                record.set("amount", sum);
+                record.set("currency", params.get("currency").told());
+            }
             return Item::Records(vec![record]);
         }
         Node::Null | Node::List(_) => {

@@ -11,6 +11,7 @@ mod findings;
 /// The tests over HTTP use the same.
 #[path = "../../tests/ga4/mutated.rs"]
 mod mutated;
+mod refunds;
 
 use mutated::{mutated, mutations};
 
@@ -97,32 +98,6 @@ fn a_purchase_is_a_line_for_each_item() {
     assert_eq!(lines[0].event_id, shared);
     // A value that disagrees with the items refuses nothing.
     assert!(records(&with(purchase(), "/params/value", json!(1))).iter().all(Result::is_ok));
-}
-
-#[test]
-fn a_refund_in_parts_is_several_refunds() {
-    let part = |item: &str, micros: i64| {
-        let refund = json!({
-            "name": "refund", "timestamp_micros": micros,
-            "params": { "currency": "USD", "transaction_id": "T-1",
-                        "items": [{ "item_id": item, "price": 10, "quantity": 1 }] },
-        });
-        records(&refund).remove(0).unwrap().event_id
-    };
-    let at = now().timestamp_micros();
-    let ids = [part("a", at), part("b", at), part("a", at - 1)];
-    assert_eq!(part("a", at), ids[0], "the same again is a repeat");
-    assert_eq!(ids.iter().map(ids::identity).collect::<std::collections::BTreeSet<_>>().len(), 3);
-    // Without a time a second part of the same item is a part of its own.
-    let untimed = json!({ "name": "refund", "params": { "currency": "USD", "transaction_id": "T-1",
-                          "items": [{ "item_id": "a", "price": 10, "quantity": 1 }] } });
-    let [one, other] = [(), ()].map(|()| records(&untimed).remove(0).unwrap().event_id);
-    assert_ne!(ids::identity(&one), ids::identity(&other));
-    // Without items all of the order is paid back.
-    let whole = json!({ "name": "refund", "params": { "transaction_id": "T-1" } });
-    let items = items(json!({ "client_id": "x.y", "events": [whole] }).to_string().as_bytes());
-    let [Item::Records(records)] = items.as_slice() else { panic!("{items:?}") };
-    assert_eq!(records[0].draft().unwrap().whole_order.as_deref(), Some("T-1"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::json::{self, Object};
-use crate::item::Mapped;
+use crate::item::{Mapped, sum_back};
 use crate::record::SenderRecord as _;
 
 /// Where the spec has no category, or the sender tells none.
@@ -42,6 +42,7 @@ pub(super) fn of_order(field: &'static str) -> &'static str {
         "price" => "properties.products.price",
         "quantity" => "properties.products.quantity",
         "order_line" | "order_lines" => "properties.products",
+        "amount" => "properties.total",
         other => of_event(other),
     }
 }
@@ -104,7 +105,13 @@ pub(super) fn order(name: EventName, common: &Mapped, properties: &Object<'_>) -
         if name == EventName::Purchase {
             whole.refuse(Reason::MissingField, "properties.products", "is missing");
         }
-        // A refund without products is one of the whole order.
+        // A refund without products is one of the whole order, or of so much of it.
+        let sum = properties.get("revenue").or_else(|| properties.get("total"));
+        let sum = sum.map_or(Value::Null, |sum| sum_back(json::sum(sum)));
+        if name == EventName::Refund && !sum.is_null() {
+            whole.set("amount", sum);
+            set_currency(&mut whole, [properties; 2], None);
+        }
         return vec![whole];
     };
     // Every line has it: what is short in a message would be long in a thousand lines.

@@ -13,6 +13,8 @@ use super::*;
 use crate::item::Mapped;
 use crate::record::SenderRecord;
 
+mod refunds;
+
 const SOURCE: &str = "collector/web";
 
 pub(super) fn received() -> Received<'static> {
@@ -266,25 +268,6 @@ fn an_order_is_told_once_whoever_tells_it() {
     // Of a part that is paid back, another message tells of another part.
     let refunded = example("Order Refunded");
     assert_ne!(ids(&refunded), ids(&with(refunded.clone(), "/messageId", json!("other"))));
-}
-
-#[test]
-fn a_refund_without_products_is_one_of_the_whole_order() {
-    let whole = with(example("Order Refunded"), "/properties/products", Value::Null);
-    let cancelled = example("Order Cancelled");
-    for whole in [&whole, &cancelled, &with(cancelled.clone(), "/event", json!("order canceled"))] {
-        let accepted = records(whole).remove(0).unwrap();
-        assert_eq!(json!(&*accepted.whole_order.unwrap().0), whole["properties"]["order_id"]);
-        assert_eq!(accepted.event.order_id, None);
-    }
-    assert_eq!(
-        refusal(&with(whole.clone(), "/properties/order_id", Value::Null)).1,
-        "properties.products.product_id"
-    );
-    assert_eq!(
-        refusal(&with(whole, "/properties/products", json!([]))),
-        (Reason::InvalidField, "properties.products")
-    );
 }
 
 #[test]

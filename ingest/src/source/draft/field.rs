@@ -5,9 +5,10 @@ use std::fmt::Display;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use contracts::Reason;
+use contracts::event::Currency;
 use contracts::money::{Cost, Exact};
 use contracts::record::Text;
-use contracts::validation::{Context, Draft, Line, OrderLine, Rejection, Shopper, SourceId, Visit};
+use contracts::validation::{Back, Context, Draft, Line, OrderLine, Rejection, Shopper, SourceId, Visit};
 use contracts::vocabulary::EventName;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -72,26 +73,27 @@ macro_rules! sender_fields {
             /// The address of the page before, as the browser tells it; empty where there was none. It is not stored.
             referrer = 34 string, Text, Event, false, |draft| circumstances_of(draft)?.referrer.as_deref().map(text);
             /// The product, where the event is about one.
-            item_id = 17 string, Text, Product, false, |draft| line(draft).map(|line| text(&line.item_id));
+            item_id = 17 string, Text, Product, false, |draft| item_id(draft).map(text);
             item_name = 18 string, Text, Product, false, |draft| line(draft).map(|line| text(&line.item_name));
             category = 19 string, Text, Product, false, |draft| line(draft).map(|line| text(&line.category));
             brand = 20 string, Text, Product, false, |draft| line(draft)?.brand.as_deref().map(text);
             /// The price of one unit, a decimal in the line's currency. It may have more digits than the currency: they count, and the
             /// line is rounded once. Instead of it the amount of the line may be told.
-            price = 21 string, Decimal, Product, false, |draft| match &line(draft)?.cost {
+            price = 21 string, Decimal, Product, false, |draft| match &cost_of(draft)? {
                 cost @ Cost::Unit(_) => Some(shown(cost.sum())),
                 Cost::Line(_) => None,
             };
             /// What the whole line costs, as of weighed goods; instead of the price.
-            amount = 29 string, Decimal, Product, false, |draft| match &line(draft)?.cost {
+            amount = 29 string, Decimal, Product, false, |draft| match &cost_of(draft)? {
                 cost @ Cost::Line(_) => Some(shown(cost.sum())),
                 Cost::Unit(_) => None,
             };
             /// ISO 4217.
-            currency = 22 string, Text, Product, false, |draft| line(draft).map(|line| text(line.currency.as_str()));
-            quantity = 23 int32, Int, Product, false, |draft| line(draft).map(|line| Value::Int(line.quantity));
+            currency = 22 string, Text, Product, false, |draft| currency(draft).map(|currency| text(currency.as_str()));
+            quantity = 23 int32, Int, Product, false, |draft| quantity(draft).map(Value::Int);
             /// The order, for purchases and refunds. A refund that tells the order and nothing of a line or product pays back each line of it
-            /// whose purchase is stored under the shared_id order/ORDER_ID/LINE.
+            /// whose purchase is stored under the shared_id order/ORDER_ID/LINE. With an amount alone it pays back so much of the order, and
+            /// with item_id and quantity alone what was paid for so many units. The currency is that of the order where none is told.
             order_id = 24 string, Text, Order, false, |draft| {
                 order(draft).map(|order| text(&order.order_id)).or_else(|| draft.whole_order.as_deref().map(text))
             };
@@ -147,6 +149,35 @@ fn circumstances_of(draft: &Draft) -> Option<&Context> {
     draft.context.as_deref()
 }
 
+fn item_id(draft: &Draft) -> Option<&str> {
+    match &draft.back {
+        Back::Product { item_id, .. } => Some(item_id),
+        _ => line(draft).map(|line| &*line.item_id),
+    }
+}
+
+fn cost_of(draft: &Draft) -> Option<Cost> {
+    match &draft.back {
+        Back::Sum { amount, .. } => Some(Cost::Line(*amount)),
+        Back::Product { cost, .. } => *cost,
+        Back::All => line(draft).map(|line| line.cost),
+    }
+}
+
+fn currency(draft: &Draft) -> Option<&Currency> {
+    match &draft.back {
+        Back::Sum { currency, .. } => currency.as_ref(),
+        _ => line(draft).map(|line| &line.currency),
+    }
+}
+
+fn quantity(draft: &Draft) -> Option<i32> {
+    match &draft.back {
+        Back::Product { quantity, .. } => Some(*quantity),
+        _ => line(draft).map(|line| line.quantity),
+    }
+}
+
 const fn line(draft: &Draft) -> Option<&Line> {
     draft.line.as_ref()
 }
@@ -166,8 +197,8 @@ pub fn assemble(fields: &impl Fields) -> Result<Draft, Rejection> {
         (None, Some(id)) => Some(SourceId::Uuid(id)),
         (None, None) => source_id.map(SourceId::Text),
     };
-    let is_whole_order = is_whole_order(fields);
-    let line = if some_of(fields, Part::Product) {
+    let back = back(fields)?;
+    let line = if some_of(fields, Part::Product) && back.is_none() {
         Some(Line {
             item_id: required(fields, "item_id")?,
             item_name: label(fields, "item_name")?,
@@ -180,7 +211,7 @@ pub fn assemble(fields: &impl Fields) -> Result<Draft, Rejection> {
     } else {
         None
     };
-    let order = if some_of(fields, Part::Order) && !is_whole_order {
+    let order = if some_of(fields, Part::Order) && back.is_none() {
         Some(OrderLine {
             order_id: required(fields, "order_id")?,
             order_line: whole(fields, "order_line")?,
@@ -215,7 +246,8 @@ pub fn assemble(fields: &impl Fields) -> Result<Draft, Rejection> {
         context: circumstances(fields)?,
         line,
         order,
-        whole_order: if is_whole_order { fields.optional("order_id")? } else { None },
+        whole_order: if back.is_some() { fields.optional("order_id")? } else { None },
+        back: back.unwrap_or_default(),
         payment_type: optional_label(fields, "payment_type")?,
     };
     context::complete(&mut draft);
@@ -232,14 +264,35 @@ fn circumstances(fields: &impl Fields) -> Result<Option<Box<Context>>, Rejection
     Ok((told != Context::default()).then(|| Box::new(told)))
 }
 
-/// Whether it is a refund that tells of an order and of no line: all of it is paid back.
-fn is_whole_order(fields: &impl Fields) -> bool {
-    let told_of_lines = FIELDS
-        .iter()
-        .filter(|field| field.part != Part::Event && field.name != "order_id")
-        .any(|field| fields.has(field.name));
+/// What goes back of an order by a refund that tells no line of it, or not what that cost.
+fn back(fields: &impl Fields) -> Result<Option<Back>, Rejection> {
     let is_refund = matches!(fields.optional("event_name"), Ok(Some(EventName::Refund)));
-    is_refund && fields.has("order_id") && !told_of_lines
+    if !is_refund || !fields.has("order_id") {
+        return Ok(None);
+    }
+    let of_lines = FIELDS.iter().filter(|field| field.part != Part::Event && field.name != "order_id");
+    let told: Vec<&str> = of_lines.map(|field| field.name).filter(|name| fields.has(*name)).collect();
+    let has_cost = fields.has("price") || fields.has("amount");
+    Ok(if told.is_empty() {
+        Some(Back::All)
+    } else if fields.has("amount") && told.iter().all(|name| matches!(*name, "amount" | "currency")) {
+        Some(Back::Sum { amount: required(fields, "amount")?, currency: fields.optional("currency")? })
+    } else if fields.has("item_id") && !(has_cost && fields.has("currency")) {
+        // What is not needed is held to its type.
+        for name in ["item_name", "category", "brand"] {
+            fields.label(name)?;
+        }
+        for name in ["order_line", "order_lines"] {
+            fields.whole(name)?;
+        }
+        fields.optional::<Currency>("currency")?;
+        fields.optional::<DateTime<Utc>>("purchased_at")?;
+        let cost = if has_cost { Some(cost(fields)?) } else { None };
+        let (item_id, quantity) = (required(fields, "item_id")?, whole(fields, "quantity")?);
+        Some(Back::Product { item_id, quantity, cost })
+    } else {
+        None
+    })
 }
 
 /// Whose a record is, where it names somebody in the source's own words, whatever else is wrong with it.

@@ -71,6 +71,7 @@ fn drafts() -> impl Strategy<Value = Draft> {
                 line,
                 order,
                 whole_order: None,
+                back: Default::default(),
                 payment_type: payment.map(|text| text.parse().unwrap()),
             }
         })

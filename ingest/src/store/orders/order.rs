@@ -4,16 +4,17 @@
 //! more than its purchase. Units follow as far as they go: where money is left of no unit, the rest goes back
 //! as one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use contracts::event::{Amount, Price, Rate};
-use contracts::money::{self, Cost, Exact};
+use contracts::money::{self, Cost};
 use contracts::validation::{Accepted, PaidBack, Rejection};
 use contracts::{Event, Reason, ids};
 use rust_decimal::{Decimal, RoundingStrategy};
 use uuid::Uuid;
 
-use super::back::{identity, line_back};
+mod product;
+mod sum;
 
 /// An order as far as it is known.
 #[derive(Debug, Clone, Default)]
@@ -103,64 +104,6 @@ impl Order {
         self.left(&HashSet::new()).get(&line).map_or((0, 0), |left| (left.quantity, left.hundredths))
     }
 
-    /// Pays a sum back, whatever for: of each line its share of what is left, and no more than that.
-    ///
-    /// Where the refund of this id was stored before, what it did not pay back then comes off those `late`
-    /// lines that it paid nothing of: they were refused, and may not have been sold yet.
-    pub(super) fn sum_back(
-        &mut self,
-        refund: &Accepted,
-        id: &str,
-        amount: Exact,
-        late: &BTreeSet<i32>,
-    ) -> Vec<Accepted> {
-        let order_id = refund.whole_order.as_ref().map_or("", |order| &*order.0).to_owned();
-        let shared = |line: i32| ids::refund_sum(&order_id, id, line);
-        // The first one also where it is not sold: under its id stands what somebody has completed.
-        let numbers = self.lines.keys().chain([&1]);
-        let stored: HashMap<Uuid, i32> = numbers
-            .map(|line| (identity(&shared(*line)), *line))
-            .filter(|(identity, _)| self.known.contains(identity))
-            .collect();
-        let is_stored = |refund: &&Event| stored.contains_key(&ids::identity(&refund.event_id));
-        let before: i64 = self.refunds.iter().filter(is_stored).map(hundredths).sum();
-        let rate = self.lines.values().next().and_then(|line| line.purchase.rate);
-        let wanted = rate.and_then(|rate| money::amount_base(Cost::Line(amount), 1, rate).ok());
-        let wanted = wanted.map_or(0, Amount::unscaled).saturating_sub(before);
-        if wanted <= 0 || !stored.is_empty() && late.is_empty() {
-            return Vec::new();
-        }
-        let mut left = self.left(&HashSet::new());
-        if !stored.is_empty() {
-            left.retain(|line, _| late.contains(line) && !stored.values().any(|stored| stored == line));
-        }
-        let total: i64 = left.values().map(|left| left.hundredths).sum();
-        let wanted = wanted.min(total);
-        if wanted <= 0 {
-            return Vec::new();
-        }
-        let (mut passed, mut paid, mut lines) = (0i64, 0i64, Vec::new());
-        for (line, left) in left {
-            passed += left.hundredths;
-            let share = i128::from(wanted) * i128::from(passed) / i128::from(total);
-            let taken = i64::try_from(share).unwrap_or(wanted) - paid;
-            let Some(purchase) = self.purchase(line).filter(|_| taken > 0) else { continue };
-            let units = if taken == left.hundredths { left.quantity.max(1) } else { 1 };
-            if let Some(back) = line_back(refund, &purchase, units, taken, &shared(line)) {
-                self.pay_back(back.event.clone());
-                lines.push(back);
-            }
-            paid += taken;
-        }
-        lines
-    }
-
-    /// Whether a refund of a sum stands under the id of its first share: so does one that could not be read
-    /// and that somebody has completed and replayed.
-    pub(super) fn has_sum(&self, order_id: &str, id: &str) -> bool {
-        self.known.contains(&identity(&ids::refund_sum(order_id, id, 1)))
-    }
-
     /// Whether a purchase of it is known.
     pub(super) fn is_known(&self) -> bool {
         !self.lines.is_empty()
@@ -190,7 +133,7 @@ impl Order {
             }
         }
         if lines.is_empty() {
-            let order_id = whole.whole_order.as_ref().map_or("", |order| &*order.0);
+            let order_id = whole.whole_order.as_ref().map_or("", |order| &*order.order_id);
             return Err(over(
                 "order_id",
                 format!("nothing is left of order {order_id}: all was paid back before"),
@@ -220,21 +163,19 @@ impl Order {
         let event = &mut accepted.event;
         convert_as(event, purchase);
         let asked = hundredths(event);
-        // Each conversion was rounded by itself.
-        let roundings = i64::try_from(self.refunds.len()).unwrap_or(i64::MAX).saturating_add(1);
-        let slack = if is_one(purchase.rate) && is_one(event.rate) { 0 } else { roundings };
+        let slack = if is_one(purchase.rate) && is_one(event.rate) { 0 } else { self.roundings() };
         if asked > left.saturating_add(slack) {
-            let [asked, left] = [asked, left].map(|hundredths| Decimal::new(hundredths, 2));
-            let order_id = event.order_id.as_deref().unwrap_or_default();
-            let detail = format!(
-                "{asked} of order {order_id} would be paid back, and {left} is left, in the base currency"
-            );
-            return Err(over("price", detail));
+            return Err(too_much(asked, left, event.order_id.as_deref()));
         }
         if asked > left {
             event.amount_base = Amount::from_unscaled(left).ok();
         }
         Ok(accepted)
+    }
+
+    /// Hundredths by which sums of it may be off, since each conversion was rounded by itself.
+    fn roundings(&self) -> i64 {
+        i64::try_from(self.refunds.len()).unwrap_or(i64::MAX).saturating_add(1)
     }
 
     /// What is left of each line, without what some refunds took.
@@ -358,6 +299,14 @@ fn sum(event: &Event) -> Option<Decimal> {
 
 fn is_one(rate: Option<Rate>) -> bool {
     rate.is_some_and(|rate| rate.to_decimal() == Decimal::ONE)
+}
+
+fn too_much(asked: i64, left: i64, order_id: Option<&str>) -> Rejection {
+    let [asked, left] = [asked, left].map(|hundredths| Decimal::new(hundredths, 2));
+    let order_id = order_id.unwrap_or_default();
+    let detail =
+        format!("{asked} of order {order_id} would be paid back, and {left} is left, in the base currency");
+    over("price", detail)
 }
 
 fn over(field: &'static str, detail: String) -> Rejection {

@@ -64,10 +64,7 @@ fn whole(id: usize) -> Accepted {
 }
 
 fn told(order: &Order, refund: &Accepted) -> Result<Vec<Accepted>, Rejection> {
-    match refund.whole_order {
-        Some(_) => order.whole(refund),
-        None => order.part(refund).map(|part| vec![part]),
-    }
+    crate::store::orders::lines_of(refund, order)
 }
 
 /// Stores what becomes of a refund; how much of it is new.
@@ -85,9 +82,26 @@ fn sums<'a>(events: impl Iterator<Item = &'a Event>) -> BTreeMap<String, i64> {
     sums
 }
 
+/// So much of the order, whatever for.
+fn sum(id: usize, cents: i64, currency: Option<&str>) -> Accepted {
+    let amount = Decimal::new(cents, 2).to_string();
+    let refund = json!({ "event_name": "refund", "source_id": format!("sum-{id}"), "amount": amount,
+                         "currency": currency });
+    judged(refund, 1_500)
+}
+
+/// So many of a product, at what was paid for them.
+fn units(id: usize, item: usize, quantity: i32) -> Accepted {
+    let refund = json!({ "event_name": "refund", "source_id": format!("units-{id}"), "item_id": ITEMS[item],
+                         "quantity": quantity });
+    judged(refund, 1_500)
+}
+
 #[derive(Debug, Clone)]
 enum Told {
     Part(Line),
+    Sum(i64, bool),
+    Units(usize, i32),
     Whole,
     Again(usize),
 }
@@ -99,6 +113,8 @@ fn line(items: usize) -> impl Strategy<Value = Line> {
 fn refunds() -> impl Strategy<Value = Vec<Told>> {
     let one = prop_oneof![
         4 => line(4).prop_map(Told::Part),
+        2 => (1..6_000i64, any::<bool>()).prop_map(|(cents, is_told)| Told::Sum(cents, is_told)),
+        2 => (0..3usize, 1..5i32).prop_map(|(item, quantity)| Told::Units(item, quantity)),
         1 => Just(Told::Whole),
         2 => (0..20usize).prop_map(Told::Again),
     ];
@@ -117,6 +133,8 @@ proptest! {
         for (id, told) in refunds.into_iter().enumerate() {
             let refund = match told {
                 Told::Part(line) => part(id, line, currency),
+                Told::Sum(cents, is_told) => sum(id, cents, is_told.then_some(currency)),
+                Told::Units(item, quantity) => units(id, item, quantity),
                 Told::Whole => whole(id),
                 Told::Again(which) if !came.is_empty() => {
                     let (refund, was_taken) = came[which % came.len()].clone();
@@ -129,7 +147,8 @@ proptest! {
             };
             let taken = pay(&mut order, &refund);
             if let Err(rejection) = &taken {
-                prop_assert_eq!(rejection.reason, Reason::OverRefunded);
+                let expected = [Reason::OverRefunded, Reason::UnknownOrder, Reason::InvalidField];
+                prop_assert!(expected.contains(&rejection.reason), "{rejection}");
             }
             came.push((refund, taken.is_ok()));
             let back = sums(order.refunds.iter());
@@ -196,4 +215,83 @@ fn money_for_no_product_of_the_order_comes_off_its_lines() {
     pay(&mut order, &part(1, (3, 1, 500), "EUR")).unwrap();
     let lines = told(&order, &whole(2)).unwrap();
     assert_eq!(lines.iter().map(|line| hundredths(&line.event)).collect::<Vec<_>>(), [1_710]);
+}
+
+/// What goes back, line by line.
+fn shown(lines: &[Accepted]) -> Vec<String> {
+    let line = |line: &Accepted| {
+        let Event { item_id, quantity, price, amount_base, .. } = &line.event;
+        let [price, amount] = [price.unwrap().to_string(), amount_base.unwrap().to_string()];
+        format!("{} {} {price} {amount}", &**item_id.as_ref().unwrap(), quantity.unwrap())
+    };
+    lines.iter().map(line).collect()
+}
+
+#[test]
+fn a_sum_goes_back_by_shares_and_no_more_than_is_left() {
+    let mut order = order(&[(0, 2, 300), (1, 1, 1_400)], "EUR", false);
+    assert_eq!(
+        shown(&told(&order, &sum(1, 500, Some("EUR"))).unwrap()),
+        ["uno 1 1.50 1.50", "monopoly 1 3.50 3.50"]
+    );
+    assert_eq!(pay(&mut order, &sum(1, 500, None)), Ok(2));
+    assert_eq!(pay(&mut order, &sum(1, 500, None)), Ok(0), "it is a repeat");
+    assert_eq!(pay(&mut order, &sum(2, 500, None)), Ok(2), "another one is none");
+    // What is more was for shipping.
+    assert_eq!(
+        shown(&told(&order, &sum(3, 9_900, None)).unwrap()),
+        ["uno 1 3.00 3.00", "monopoly 1 7.00 7.00"]
+    );
+    assert_eq!(pay(&mut order, &sum(3, 9_900, None)), Ok(2));
+    assert_eq!(pay(&mut order, &sum(3, 9_900, None)), Ok(0));
+    for late in [sum(4, 1, None), whole(5)] {
+        assert_eq!(pay(&mut order, &late).unwrap_err().reason, Reason::OverRefunded);
+    }
+}
+
+#[test]
+fn a_sum_of_all_of_an_order_is_its_whole_refund() {
+    let mut order = order(&[(0, 2, 310), (1, 3, 1_903)], "CHF", false);
+    // Each line was rounded by itself: 63.29 CHF are 58.86 EUR, and the lines are 5.77 and 53.09.
+    let all = told(&order, &sum(1, 6_329, Some("CHF"))).unwrap();
+    assert_eq!(shown(&all), shown(&told(&order, &whole(1)).unwrap()));
+    assert_eq!(pay(&mut order, &sum(1, 6_329, Some("CHF"))), Ok(2));
+    for again in [sum(1, 6_329, Some("CHF")), sum(2, 6_329, Some("CHF")), whole(3)] {
+        assert_eq!(pay(&mut order, &again), Ok(0), "told twice, it counts once");
+    }
+    assert_eq!(pay(&mut order, &sum(4, 100, None)).unwrap_err().reason, Reason::OverRefunded);
+}
+
+#[test]
+fn a_sum_in_another_currency_goes_back_at_its_rate() {
+    let order = order(&[(0, 1, 10_000)], "CHF", false);
+    let back = |refund: &Accepted| hundredths(&told(&order, refund).unwrap()[0].event);
+    // 10.00 CHF as they were paid, or as euros.
+    assert_eq!([back(&sum(1, 1_000, Some("CHF"))), back(&sum(2, 1_000, None))], [930, 930]);
+    assert_eq!(back(&sum(3, 1_000, Some("EUR"))), 1_000);
+}
+
+#[test]
+fn units_without_a_price_go_back_at_what_was_paid_for_them() {
+    let mut order = order(&[(0, 3, 333), (1, 1, 1_900), (0, 1, 200)], "EUR", true);
+    // 10.00 for three: 3.33, 3.34 and 3.33.
+    let mut paid = 0;
+    for id in 0..3 {
+        let lines = told(&order, &units(id, 0, 1)).unwrap();
+        assert_eq!((lines.len(), lines[0].event.quantity), (1, Some(1)));
+        paid += hundredths(&lines[0].event);
+        assert_eq!(pay(&mut order, &units(id, 0, 1)), Ok(1));
+        assert_eq!(pay(&mut order, &units(id, 0, 1)), Ok(0), "it is a repeat");
+    }
+    assert_eq!(paid, 1_000);
+    let too_many = pay(&mut order, &units(7, 0, 2)).unwrap_err();
+    assert_eq!((too_many.reason, too_many.field), (Reason::OverRefunded, "quantity"));
+    assert_eq!(pay(&mut order, &units(8, 0, 1)), Ok(1), "of the other line");
+    let unknown = pay(&mut order, &units(9, 3, 1)).unwrap_err();
+    assert_eq!(unknown.reason, Reason::UnknownOrder);
+    // Part of its money went back before: what is left goes back for it.
+    pay(&mut order, &part(10, (1, 1, 500), "EUR")).unwrap();
+    assert_eq!(shown(&told(&order, &units(11, 1, 1)).unwrap()), ["monopoly 1 14.01 14.01"]);
+    pay(&mut order, &units(11, 1, 1)).unwrap();
+    assert_eq!(pay(&mut order, &units(12, 1, 1)).unwrap_err().reason, Reason::OverRefunded);
 }
