@@ -11,31 +11,21 @@ use hmac::{Hmac, Mac};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use sha2::Sha256;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
-use crate::support::{Line, Process, Sent, on_shared_stack, until_says};
+use crate::support::{Collector, Line, Sent, on_shared_stack};
 
 const SECRETS: [&str; 2] = ["shopify-of-this-test", "woo-of-this-test"];
 
-/// Where a collector of webhooks listens.
-struct Collector {
-    process: Process,
-    address: String,
-}
+/// A collector of webhooks.
+struct Hooks(Collector);
 
-impl Collector {
+impl Hooks {
     async fn start(line: &Line) -> Self {
         let [shopify, woo] = SECRETS;
         let hooks = line.file("webhooks", &format!("shop shopify {shopify}\noutlet woocommerce {woo}\n"));
         std::fs::set_permissions(&hooks, Permissions::from_mode(0o600)).unwrap();
         let keys = line.file("keys", &line.run("collect key web").await.succeeded().out);
-        let addresses = "--http 127.0.0.1:0 --grpc 127.0.0.1:0";
-        let mut process = line.start(&format!("collect {addresses} --keys {keys} --webhooks {hooks}"));
-        until_says(&mut process, "collecting on http://").await;
-        let output = process.output().unwrap_or_else(|ended| panic!("{ended}"));
-        let address = output.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next());
-        Self { address: address.unwrap().to_owned(), process }
+        Self(Collector::start(line, &keys, &format!("--webhooks {hooks}")).await)
     }
 
     /// Posts a delivery as a shop does; the status of the answer.
@@ -44,22 +34,11 @@ impl Collector {
             "shopify" => ("shop", "X-Shopify-Hmac-Sha256", "X-Shopify-Topic"),
             _ => ("outlet", "X-WC-Webhook-Signature", "X-WC-Webhook-Topic"),
         };
-        let body = told.to_string();
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-        mac.update(body.as_bytes());
+        mac.update(told.to_string().as_bytes());
         let signature = STANDARD.encode(mac.finalize().into_bytes());
-        let request = format!(
-            "POST /v1/hooks/{system}/{name} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n{of_signature}: {signature}\r\n{of_topic}: {topic}\r\nConnection: close\r\n\r\n{body}",
-            self.address,
-            body.len()
-        );
-        let mut stream = TcpStream::connect(&self.address).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-        status.unwrap_or_else(|| panic!("{answer}"))
+        let headers = [(of_signature, signature.as_str()), (of_topic, topic)];
+        self.0.post(&format!("/v1/hooks/{system}/{name}"), &headers, told).await.0
     }
 
     async fn shopify(&self, topic: &str, told: &Value) {
@@ -117,7 +96,7 @@ fn woo_order(id: u64, status: &str, at: DateTime<Utc>, minutes: i64) -> Value {
 }
 
 /// What the first shop tells: an order of which a unit comes back, and one that comes back as a whole.
-async fn tell_shopify(collector: &Collector, at: DateTime<Utc>) {
+async fn tell_shopify(hooks: &Hooks, at: DateTime<Utc>) {
     let later = |minutes| at + TimeDelta::minutes(minutes);
     let created = shopify_order(1001, at);
     let refund = shopify_refund(&created, 1, 0, 1, "3.00", later(1));
@@ -126,9 +105,9 @@ async fn tell_shopify(collector: &Collector, at: DateTime<Utc>) {
     updated["updated_at"] = json!(later(1));
     updated["refunds"] = json!([refund]);
     for _ in 0..2 {
-        collector.shopify("orders/create", &created).await;
-        collector.shopify("refunds/create", &refund).await;
-        collector.shopify("orders/updated", &updated).await;
+        hooks.shopify("orders/create", &created).await;
+        hooks.shopify("refunds/create", &refund).await;
+        hooks.shopify("orders/updated", &updated).await;
     }
     // The newest comes first.
     let created = shopify_order(1002, at);
@@ -146,13 +125,13 @@ async fn tell_shopify(collector: &Collector, at: DateTime<Utc>) {
     for (topic, told) in
         [("orders/cancelled", &cancelled), ("orders/create", &created), ("orders/updated", &cancelled)]
     {
-        collector.shopify(topic, told).await;
+        hooks.shopify(topic, told).await;
     }
 }
 
 /// What the other one tells, with the same numbers: an order that grows and of which a sum comes back, and
 /// one that comes back as a whole, with what its shipping cost.
-async fn tell_woo(collector: &Collector, at: DateTime<Utc>) {
+async fn tell_woo(hooks: &Hooks, at: DateTime<Utc>) {
     let mut grown = woo_order(1001, "processing", at, 2);
     grown["line_items"][0]["quantity"] = 2.into();
     grown["line_items"][0]["total"] = "20.00".into();
@@ -163,14 +142,14 @@ async fn tell_woo(collector: &Collector, at: DateTime<Utc>) {
     for told in
         [&woo_order(1001, "pending", at, 0), &grown, &woo_order(1001, "processing", at, 1), &partly, &grown]
     {
-        collector.woo(told).await;
-        collector.woo(told).await;
+        hooks.woo(told).await;
+        hooks.woo(told).await;
     }
     let mut whole = woo_order(1002, "refunded", at, 2);
     whole["refunds"] = json!([{ "id": 10, "total": "-34.90" }]);
     for told in [&woo_order(1002, "completed", at, 1), &whole, &whole, &woo_order(1002, "processing", at, 0)]
     {
-        collector.woo(told).await;
+        hooks.woo(told).await;
     }
 }
 
@@ -179,10 +158,10 @@ async fn what_two_shops_tell_by_webhooks_is_in_the_tables_once() {
     on_shared_stack(async |line| {
         let relay = line.relay().await;
         let job = line.job().await;
-        let collector = Collector::start(line).await;
+        let hooks = Hooks::start(line).await;
         let at = Utc::now() - TimeDelta::minutes(5);
-        assert_eq!(collector.post("shopify", "orders/create", &shopify_order(1, at), SECRETS[1]).await, 401);
-        tokio::join!(tell_shopify(&collector, at), tell_woo(&collector, at));
+        assert_eq!(hooks.post("shopify", "orders/create", &shopify_order(1, at), SECRETS[1]).await, 401);
+        tokio::join!(tell_shopify(&hooks, at), tell_woo(&hooks, at));
 
         let left = "select concat_ws(' ', order_id, sum(case event_name when 'refund' then -amount_base else amount_base end))
                     from raw.events group by order_id order by order_id";
@@ -199,7 +178,7 @@ async fn what_two_shops_tell_by_webhooks_is_in_the_tables_once() {
         assert_eq!(totals.orders, 4);
         let money = [totals.gross, totals.refunds, totals.net].map(|sum| sum.normalize());
         assert_eq!(money, [120, 63, 57].map(Decimal::from));
-        collector.process.stop().await.succeeded();
+        hooks.0.process.stop().await.succeeded();
         job.stop().await.succeeded();
         relay.stop().await.succeeded();
     })

@@ -17,7 +17,7 @@ use crate::support::{Line, on_shared_stack, records};
 const STAGES: [&str; 4] = ["ingest", "store", "relay", "spark"];
 
 /// The sum of one count of a stage over all minutes of a ledger printed as JSON.
-fn total(ledger: &Value, stage: &str, count: &str) -> i64 {
+pub(crate) fn total(ledger: &Value, stage: &str, count: &str) -> i64 {
     let minutes = ledger["minutes"].as_array().unwrap();
     minutes.iter().map(|minute| minute[stage][count].as_i64().unwrap()).sum()
 }

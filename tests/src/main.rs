@@ -31,6 +31,7 @@ mod repair;
 mod secrets;
 mod state;
 mod supervision;
+mod upgrade;
 
 use tests::support;
 

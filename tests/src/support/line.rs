@@ -29,6 +29,7 @@ pub struct Line {
     pub endpoints: Endpoints,
     /// A connection to its database.
     pub pg: Client,
+    command: PathBuf,
     folder: TempDir,
     processes: AtomicU32,
 }
@@ -78,9 +79,8 @@ pub async fn on_shared_stack(test: impl AsyncFnOnce(&Line)) {
 pub async fn on_services<T>(stack: &Stack, test: impl AsyncFnOnce(&Line) -> T) -> T {
     let services = Endpoints::from_variables(&stack.env().unwrap()).unwrap();
     let body = async |endpoints: Endpoints| {
-        let pg = control::connect(&endpoints.pg_url).await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let line = Line { endpoints, pg, folder, processes: AtomicU32::new(0) };
+        let line = Line::of(endpoints, storepulse()).await;
+        let _checkpoints = Checkpoints::of(&line.endpoints);
         line.run("setup --quiet").await.succeeded();
         line.run("users --count 400 --source simulated").await.succeeded();
         let outcome = test(&line).await;
@@ -92,6 +92,13 @@ pub async fn on_services<T>(stack: &Stack, test: impl AsyncFnOnce(&Line) -> T) -
 }
 
 impl Line {
+    /// What a version of the command finds under a namespace; nothing is set up.
+    pub async fn of(endpoints: Endpoints, command: PathBuf) -> Self {
+        let pg = control::connect(&endpoints.pg_url).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        Self { endpoints, pg, command, folder, processes: AtomicU32::new(0) }
+    }
+
     /// The folder with what its processes printed.
     #[must_use]
     pub fn outputs(&self) -> &Path {
@@ -105,7 +112,7 @@ impl Line {
 
     /// Starts one with more variables in its environment.
     pub fn start_with(&self, words: &str, variables: &[(&str, &str)]) -> Process {
-        let mut command = Command::new(storepulse());
+        let mut command = Command::new(&self.command);
         command
             .args(words.split(' '))
             .env("STOREPULSE_LOG", "warn,relay=info,jobs=info,rdkafka=off,librdkafka=error")
@@ -199,12 +206,20 @@ impl Line {
     }
 }
 
-impl Drop for Line {
-    /// Also where the test failed; the rest of the namespace is removed by who made it.
+/// Removes the checkpoints of a namespace, also where its test failed; the rest is removed by who made it.
+struct Checkpoints(PathBuf);
+
+impl Checkpoints {
+    fn of(endpoints: &Endpoints) -> Self {
+        let root = PathBuf::from(endpoints.checkpoint_root.trim_start_matches("file://"));
+        Self(root.join(endpoints.namespace.to_string()))
+    }
+}
+
+impl Drop for Checkpoints {
     fn drop(&mut self) {
-        let root = PathBuf::from(self.endpoints.checkpoint_root.trim_start_matches("file://"));
         // A test that started no job left none.
-        let _ = std::fs::remove_dir_all(root.join(self.endpoints.namespace.to_string()));
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
