@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::support::{Collector, Line, Sent};
@@ -10,11 +10,16 @@ use crate::support::{Collector, Line, Sent};
 /// Visits of those who come after the upgrade.
 pub(super) const NEW_VISITS: i64 = 2;
 
+/// Nobody else lives here.
+const CITY: &str = "Zürich-Wiedikon";
+
 /// A shop with a key, which outlives the upgrade.
 pub(super) struct Shop {
     /// The file of keys.
     pub(super) keys: String,
     key: String,
+    /// When its first event happened.
+    at: DateTime<Utc>,
 }
 
 impl Shop {
@@ -22,20 +27,20 @@ impl Shop {
     pub(super) async fn with_keys(line: &Line) -> Self {
         let made = line.run("collect key web").await.succeeded();
         let key = made.err.split_whitespace().last().unwrap().to_owned();
-        Self { keys: line.file("keys", &made.out), key }
+        Self { keys: line.file("keys", &made.out), key, at: Utc::now() }
     }
 
     /// Sends an event of the earlier kind, which tells all of the shopper and of the visit.
     pub(super) async fn tell(&self, line: &Line, collector: &Collector) -> Sent {
-        self.judged(collector, &[of_the_earlier_kind()], ["accepted"]).await;
-        assert_eq!(line.count("select count(*) from raw.events where city = 'Zürich'").await, 1);
+        self.judged(collector, &[self.of_the_earlier_kind()], ["accepted"]).await;
+        self.assert_once(line).await;
         Sent { sent: 1, committed: 1, ..Sent::default() }
     }
 
     /// Sends it again, as a client does that has heard no answer.
     pub(super) async fn tell_again(&self, line: &Line, collector: &Collector) -> Sent {
-        self.judged(collector, &[of_the_earlier_kind()], ["repeated"]).await;
-        assert_eq!(line.count("select count(*) from raw.events where city = 'Zürich'").await, 1);
+        self.judged(collector, &[self.of_the_earlier_kind()], ["repeated"]).await;
+        self.assert_once(line).await;
         Sent { sent: 1, repeated: 1, ..Sent::default() }
     }
 
@@ -59,7 +64,8 @@ impl Shop {
         let login = format!("Basic {}", STANDARD.encode(format!("{}:", self.key)));
         let answer = collector.post("/v1/batch", &[("Authorization", &login)], &batch).await;
         assert_eq!(answer.0, 200, "{}", answer.1);
-        let names = "select string_agg(event_name, ' ' order by event_name) from raw.events where occurred_at > '2026-03-03'";
+        let names =
+            "select string_agg(event_name, ' ' order by event_name) from raw.events where gender = 'unknown'";
         let names: String = line.pg.query_one(names, &[]).await.unwrap().get(0);
         // The start of the visit was inferred, and the order has two lines.
         assert_eq!(names, "begin_checkout purchase purchase session_start session_start view_item");
@@ -77,15 +83,19 @@ impl Shop {
             answer["verdicts"].as_array().unwrap().iter().map(|one| one["verdict"].clone()).collect();
         assert_eq!(found, verdicts, "{answer}");
     }
-}
 
-/// All that was asked of an event before.
-fn of_the_earlier_kind() -> Value {
-    json!({
-        "source_id": "visit-1-1", "event_name": "session_start", "occurred_at": "2026-03-02T10:05:00Z",
-        "user_id": "6d0ac2ce-2d3b-4d5c-a1a0-5e5d2c9d7e11", "gender": "female", "age": 33,
-        "country": "CH", "city": "Zürich", "latitude": 47.4, "longitude": 8.5,
-        "session_id": "6d0ac2ce-2d3b-4d5c-a1a0-5e5d2c9d7e12", "session_started_at": "2026-03-02T10:05:00Z",
-        "returning": false, "device": "mobile", "channel": "direct",
-    })
+    async fn assert_once(&self, line: &Line) {
+        assert_eq!(line.count(&format!("select count(*) from raw.events where city = '{CITY}'")).await, 1);
+    }
+
+    /// All that was asked of an event before.
+    fn of_the_earlier_kind(&self) -> Value {
+        json!({
+            "source_id": "visit-1-1", "event_name": "session_start", "occurred_at": self.at,
+            "user_id": "6d0ac2ce-2d3b-4d5c-a1a0-5e5d2c9d7e11", "gender": "female", "age": 33,
+            "country": "CH", "city": CITY, "latitude": 47.4, "longitude": 8.5,
+            "session_id": "6d0ac2ce-2d3b-4d5c-a1a0-5e5d2c9d7e12", "session_started_at": self.at,
+            "returning": false, "device": "mobile", "channel": "direct",
+        })
+    }
 }
