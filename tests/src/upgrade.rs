@@ -24,7 +24,7 @@ use stack::Apart;
 use tests::chaos::{Committed, committed_ids};
 
 use crate::ledger::total;
-use crate::support::{Collector, Ended, Line, Process, Sent, records, storepulse, until, until_says};
+use crate::support::{Collector, Ended, Line, Process, Sent, records, storepulse, until};
 use clients::{NEW_VISITS, Shop};
 
 /// Of a day long past. The job counts this.
