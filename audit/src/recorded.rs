@@ -81,7 +81,7 @@ impl Verdict {
             let counts = json!({
                 "minutes": minutes.count(), "in": counts.records_in, "out": counts.records_out,
                 "repeated": counts.repeated, "late": counts.late, "quarantined": counts.quarantined,
-                "repaired": counts.repaired,
+                "repaired": counts.repaired, "other": counts.other,
             });
             (stage.name().to_owned(), counts)
         });

@@ -8,9 +8,11 @@ mod events;
 pub(crate) mod jobs;
 pub(crate) mod line;
 mod orders;
+mod others;
 pub(crate) mod quarantine;
 pub(crate) mod schemas;
 mod shop;
+mod tag;
 pub(crate) mod topics;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -23,6 +25,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(shop::routes())
         .merge(orders::routes())
         .merge(line::routes())
+        .merge(others::routes())
         .merge(jobs::routes())
         .merge(topics::routes())
         .merge(schemas::routes())

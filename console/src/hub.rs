@@ -229,6 +229,7 @@ pub(crate) async fn run(hub: Arc<Hub>, own: Arc<SelfMetrics>, stop: Cancellation
         watch.orders.subscribe(),
         watch.registry.subscribe(),
         watch.quarantine.subscribe(),
+        watch.others.subscribe(),
         watch.operations.subscribe(),
         watch.alerts.subscribe(),
     );
@@ -255,8 +256,9 @@ pub(crate) async fn run(hub: Arc<Hub>, own: Arc<SelfMetrics>, stop: Cancellation
             (Source::Orders, changed!(channels.3)),
             (Source::Registry, changed!(channels.4)),
             (Source::Quarantine, changed!(channels.5)),
-            (Source::Operations, changed!(channels.6)),
-            (Source::Alerts, changed!(channels.7)),
+            (Source::Others, changed!(channels.6)),
+            (Source::Operations, changed!(channels.7)),
+            (Source::Alerts, changed!(channels.8)),
         ];
         let due = ticks.is_multiple_of(REFRESH_TICKS);
         let changed: Vec<Source> =

@@ -61,6 +61,7 @@ pub async fn serve(mut config: Config, stop: CancellationToken) -> Result<Servin
     tasks.spawn(watch::shop::run(app.clone()));
     tasks.spawn(watch::registry::run(app.clone()));
     tasks.spawn(watch::quarantine::run(app.clone()));
+    tasks.spawn(watch::others::run(app.clone()));
     tasks.spawn(actions::note_what_was_left(app.clone()));
     tasks.spawn(watch::services::run(app.clone()));
     tasks.spawn(alerts::run(app.clone()));

@@ -21,7 +21,7 @@ use contracts::endpoints::Endpoints;
 use rdkafka::error::KafkaResult;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::watch::kafka::reader::Reader;
+use crate::watch::kafka::reader::{Reader, Room};
 use schema::Schemas;
 use tail::Tails;
 
@@ -67,7 +67,7 @@ impl Browser {
         let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let reader = match kept {
             Some(reader) => Ok(reader),
-            None => Reader::open(&self.endpoints.kafka_brokers, GATHER, 1),
+            None => Reader::open(&self.endpoints.kafka_brokers, GATHER, 1, Room::SEARCHING),
         };
         Some(reader.map(|reader| Loan { reader, idle: Arc::clone(&self.idle), _room: room }))
     }

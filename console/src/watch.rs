@@ -4,9 +4,11 @@
 //! keeps its last value, with the time at which it was read and since when and why no newer one comes: what
 //! is shown is never silently old.
 
+mod counted;
 pub(crate) mod kafka;
 pub(crate) mod ops;
 pub(crate) mod orders;
+pub(crate) mod others;
 pub(crate) mod quarantine;
 pub(crate) mod registry;
 pub(crate) mod services;
@@ -73,6 +75,8 @@ pub(crate) enum Source {
     Registry,
     /// `raw.quarantine`.
     Quarantine,
+    /// `raw.other_events`.
+    Others,
     /// What operators have this console do.
     Operations,
     /// What the console makes of all of them.
@@ -81,13 +85,14 @@ pub(crate) enum Source {
 
 impl Source {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Ops,
         Self::Shop,
         Self::Kafka,
         Self::Orders,
         Self::Registry,
         Self::Quarantine,
+        Self::Others,
         Self::Operations,
         Self::Alerts,
     ];
@@ -102,6 +107,7 @@ pub(crate) struct Snapshot {
     pub(crate) orders: Seen<orders::Ticker>,
     pub(crate) registry: Seen<registry::Subjects>,
     pub(crate) quarantine: Seen<quarantine::Summary>,
+    pub(crate) others: Seen<others::Others>,
     pub(crate) operations: Seen<Operations>,
     /// No page is drawn from it.
     pub(crate) services: Seen<services::Services>,
@@ -117,6 +123,7 @@ pub(crate) struct Watch {
     pub(crate) orders: watch::Sender<Seen<orders::Ticker>>,
     pub(crate) registry: watch::Sender<Seen<registry::Subjects>>,
     pub(crate) quarantine: watch::Sender<Seen<quarantine::Summary>>,
+    pub(crate) others: watch::Sender<Seen<others::Others>>,
     pub(crate) operations: watch::Sender<Seen<Operations>>,
     pub(crate) services: watch::Sender<Seen<services::Services>>,
     pub(crate) alerts: watch::Sender<Seen<Alerts>>,
@@ -134,6 +141,7 @@ impl Watch {
             orders: self.orders.borrow().clone(),
             registry: self.registry.borrow().clone(),
             quarantine: self.quarantine.borrow().clone(),
+            others: self.others.borrow().clone(),
             operations: self.operations.borrow().clone(),
             services: self.services.borrow().clone(),
             alerts: self.alerts.borrow().clone(),

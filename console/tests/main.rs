@@ -5,6 +5,7 @@
 mod access;
 mod actions;
 mod alerts;
+mod others;
 
 use std::sync::Arc;
 use std::time::Duration;

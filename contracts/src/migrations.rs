@@ -47,4 +47,5 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "V27__shop_order_states",
         sql: include_str!("../migrations/V27__shop_order_states.sql"),
     },
+    Migration { name: "V28__kept_events", sql: include_str!("../migrations/V28__kept_events.sql") },
 ];

@@ -5,7 +5,6 @@ Its pages use Segment's unmodified SDK for browsers, with another address and ke
 import os
 import re
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 
@@ -13,9 +12,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from cassandra import Cassandra
+from collector import Collector, free_port
 from conftest import picture
 from kafka import everything
-from processes import STOREPULSE, Process, sql, until
+from processes import sql, until
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = "ann.exemplary@shop.example"
@@ -24,29 +24,17 @@ NAME = "Annabel Exemplary"
 pytestmark = pytest.mark.skipif(not shutil.which("npm"), reason="SKIPPED: the demo shop: npm is not installed")
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 class Shop:
     """The shop and its collector, with a key that only the shop's pages may use."""
 
     def __init__(self, folder):
-        port, at = free_port(), free_port()
+        port = free_port()
         self.base = f"http://127.0.0.1:{port}"
-        key = [STOREPULSE, "collect", "key", "shop", "--origin", self.base]
-        made = subprocess.run(key, capture_output=True, text=True, check=True)
-        keys = folder / "keys"
-        keys.write_text(made.stdout)
-        self.collector = Process("collect", "--keys", str(keys), "--http", f"127.0.0.1:{at}", "--grpc", "127.0.0.1:0")
-        self.collector.says(rf"127\.0\.0\.1:{at}")
+        self.collector = Collector(folder, "shop", "--origin", self.base)
         packages = subprocess.run([ROOT / "services/npm", "shop", ROOT / "shop"], capture_output=True, text=True, check=True)
-        serve = [ROOT / "shop/serve", "--port", str(port), "--collector", f"http://127.0.0.1:{at}"]
+        serve = [ROOT / "shop/serve", "--port", str(port), "--collector", self.collector.base]
         serve += ["--packages", packages.stdout.strip(), "--console", "http://127.0.0.1:56090"]
-        key = re.search(r"storepulse_\w+", made.stderr).group(0)
-        self.server = subprocess.Popen(serve, env=os.environ | {"KEY": key}, stdout=subprocess.PIPE, text=True)
+        self.server = subprocess.Popen(serve, env=os.environ | {"KEY": self.collector.key}, stdout=subprocess.PIPE, text=True)
         assert self.server.stdout.readline().strip() == self.base
 
     def stop(self):

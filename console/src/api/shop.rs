@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::family::{HOURS, LIVE};
@@ -15,6 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answer::{Answer, PeriodBounds};
+use super::tag::{has, tagged};
 use crate::app::App;
 use crate::figures::breakdown::Slice;
 use crate::figures::live::kept_by;
@@ -87,25 +88,6 @@ fn etag(app: &App, look: &Look<'_>, what: &str) -> (String, bool) {
         format!("\"{}.{read_at}.{stretch}\"", app.hub.epoch())
     };
     (tag.replace(' ', "_"), over)
-}
-
-/// Whether who asks has this answer already.
-fn has(headers: &HeaderMap, tag: &str) -> bool {
-    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    known.flat_map(|value| value.split(',')).any(|known| {
-        let known = known.trim();
-        known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag
-    })
-}
-
-fn tagged(mut response: Response, tag: &str, over: bool) -> Response {
-    let headers = response.headers_mut();
-    if let Ok(tag) = HeaderValue::from_str(tag) {
-        headers.insert(header::ETAG, tag);
-    }
-    let cache = if over { "private, max-age=60" } else { "private, no-cache" };
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-    response
 }
 
 /// Answers what a look at a period tells, unless who asks has it.
@@ -327,19 +309,6 @@ async fn visitors(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_answer_that_one_has_is_recognised_in_a_list_and_weak() {
-        let headers = |value: &str| {
-            HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_str(value).unwrap())])
-        };
-        for value in ["\"a.1\"", "W/\"a.1\"", "\"b\", \"a.1\"", "*"] {
-            assert!(has(&headers(value), "\"a.1\""), "{value}");
-        }
-        for value in ["\"a.2\"", "a.1", ""] {
-            assert!(!has(&headers(value), "\"a.1\""), "{value}");
-        }
-    }
 
     #[test]
     fn a_measure_is_one_of_the_table_that_is_asked() {

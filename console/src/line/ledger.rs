@@ -31,6 +31,8 @@ pub(crate) struct StageView {
     pub(crate) repeated: i64,
     pub(crate) late: i64,
     pub(crate) quarantined: i64,
+    /// Kept beside the figures: without a place in them, or of a program.
+    pub(crate) other: i64,
     /// Of the late ones, those that are in the figures since.
     pub(crate) repaired: i64,
 }
@@ -103,6 +105,7 @@ fn view(start: DateTime<Utc>, stages: &Stages) -> MinuteView {
         repeated: counts.repeated,
         late: counts.late,
         quarantined: counts.quarantined,
+        other: counts.other,
         repaired: counts.repaired,
     };
     MinuteView {
@@ -152,10 +155,10 @@ mod tests {
             Some(CqlValue::Timestamp(CqlTimestamp(at(0).timestamp_millis()))),
             Some(CqlValue::Text("store".into())),
         ];
-        columns.extend([count(5), count(4), count(1), count(0), count(0), None, None]);
+        columns.extend([count(6), count(4), count(1), count(0), count(0), None, count(1)]);
         let (minute, stage, counts) = of_row(Row { columns }).unwrap();
         assert_eq!((minute, stage), (at(0), Stage::Store));
-        assert_eq!((counts.records_in, counts.repeated, counts.repaired), (5, 1, 0));
+        assert_eq!((counts.records_in, counts.repeated, counts.repaired, counts.other), (6, 1, 0, 1));
         assert_eq!(of_row(Row { columns: vec![count(1)] }), None);
     }
 

@@ -4,6 +4,7 @@ mod boxes;
 mod chart;
 mod ledger;
 mod minutes;
+mod others;
 mod slot;
 mod troubles;
 
@@ -34,6 +35,7 @@ pub(crate) const PANELS: &[Panel] = &[
     Panel { id: "flow.slot", page: "flow", sources: &[Source::Ops], draw: slot::panel },
     Panel { id: "flow.arrivals", page: "flow", sources: &[Source::Ops], draw: ledger::arrivals },
     Panel { id: "flow.ledger", page: "flow", sources: &[Source::Ops], draw: ledger::panel },
+    Panel { id: "flow.others", page: "flow", sources: &[Source::Others], draw: others::panel },
 ];
 
 pub(crate) fn routes() -> Router<App> {
@@ -86,6 +88,7 @@ async fn page(State(app): State<App>, frame: Frame, Query(asked): Query<Asked>) 
                 (slot::panel(&snapshot, &viewing))
                 (ledger::panel(&snapshot, &viewing))
                 (ledger::arrivals(&snapshot, &viewing))
+                (others::panel(&snapshot, &viewing))
                 (minutes)
             }
         },

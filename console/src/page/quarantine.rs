@@ -64,6 +64,10 @@ async fn page(State(app): State<App>, frame: Frame, Query(wanted): Query<Wanted>
         }
         (table::panel(&wanted, found, seen.value.as_deref(), &frame.viewing, now))
         (again(&frame, &wanted))
+        p .note {
+            "Events that nothing is wrong with and that are in no figure, such as those of programs, are on "
+            a href="/flow#flow.others" { "Flow" } "."
+        }
     };
     Ok(frame.page(&app, "quarantine", "Quarantine", &body))
 }

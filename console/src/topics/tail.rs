@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 use super::condition::Condition;
 use super::record::{Read, Record, read};
 use super::schema::{Looked, Schemas};
-use crate::watch::kafka::reader::{Reader, nobody_answers, passes};
+use crate::watch::kafka::reader::{Reader, Room, nobody_answers, passes};
 use crate::watch::words;
 
 /// How many topics are followed at once.
@@ -126,7 +126,7 @@ impl Thread {
     }
 
     fn follow(&mut self) -> KafkaResult<()> {
-        let reader = Reader::open(&self.brokers, GATHER, 1 << 20)?;
+        let reader = Reader::open(&self.brokers, GATHER, 1 << 20, Room::FOLLOWING)?;
         let no_topic = KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopic);
         let partitions = reader.partitions(&self.topic)?.ok_or(no_topic)?;
         let partitions: Vec<_> =

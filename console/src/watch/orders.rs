@@ -19,7 +19,7 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::kafka::reader::{Reader, nobody_answers, passes};
+use super::kafka::reader::{Reader, Room, nobody_answers, passes};
 use super::{Pace, Refused, Watch, refused, told, words};
 use crate::app::App;
 
@@ -172,7 +172,7 @@ struct Reading {
 impl Reading {
     fn run(self) -> Result<(), KafkaError> {
         let endpoints = &self.app.config.endpoints;
-        let reader = Reader::open(&endpoints.kafka_brokers, GATHER, 1 << 20)?;
+        let reader = Reader::open(&endpoints.kafka_brokers, GATHER, 1 << 20, Room::FOLLOWING)?;
         let topics: Vec<(String, String)> = self
             .in_force
             .generations

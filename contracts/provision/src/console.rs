@@ -5,7 +5,7 @@
 //! says what is missing, too. Databases are set up at once, so that another set-up may be a moment ahead at
 //! any step.
 
-use contracts::console::{HIDDEN, HIDDEN_OF_QUARANTINE, ROLE, WRITES};
+use contracts::console::{HIDDEN, HIDDEN_OF_QUARANTINE, READ_OF_OTHER_EVENTS, ROLE, WRITES};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error};
 
@@ -96,6 +96,7 @@ async fn grant(client: &mut Client) -> Result<(), Error> {
         format!("grant usage on schema ops, raw to {ROLE}"),
         format!("grant select on {} to {ROLE}", names(&tables)),
         format!("grant select ({}) on raw.quarantine to {ROLE}", names(&columns)),
+        format!("grant select ({}) on raw.other_events to {ROLE}", READ_OF_OTHER_EVENTS.join(", ")),
     ];
     statements
         .extend(WRITES.iter().map(|(table, rights)| format!("grant {rights} on ops.{table} to {ROLE}")));

@@ -47,6 +47,8 @@ async fn the_console_sees_and_writes_what_it_needs_and_no_more() {
         let others = [
             format!("select {columns} from raw.quarantine"),
             "select count(*) from raw.quarantine where outcome is null".to_owned(),
+            "select source, dialect, kind, name, max(received_at), count(*) from raw.other_events group by 1, 2, 3, 4"
+                .to_owned(),
             "select restart_lsn, safe_wal_size, pg_current_wal_lsn() from pg_replication_slots".to_owned(),
         ];
         for statement in reads.iter().chain(&writes).chain(&others) {
@@ -56,6 +58,12 @@ async fn the_console_sees_and_writes_what_it_needs_and_no_more() {
             "select payload from raw.quarantine",
             "select * from raw.quarantine",
             "delete from raw.quarantine",
+            "select payload from raw.other_events",
+            "select id from raw.other_events",
+            "select visitor_id from raw.other_events",
+            "select anonymous_id from raw.other_events",
+            "select * from raw.other_events",
+            "delete from raw.other_events",
             "select * from raw.events",
             "select * from raw.users",
             "select * from ops.erasure",

@@ -63,6 +63,9 @@ fn facts(hop: &Hop, line: &LineView, now: DateTime<Utc>) -> Vec<Markup> {
             if let Some(rates) = &line.rates {
                 facts.push(html! { "repeated " (per_second(rates.repeated)) });
                 facts.push(html! { "set aside " (per_second(rates.quarantined)) });
+                if rates.other > 0.0 {
+                    facts.push(html! { "kept beside " (per_second(rates.other)) });
+                }
             }
             if hop.state == HopState::Runs
                 && let Some(at) = hop.newest_event_at

@@ -45,6 +45,7 @@ fn table(minutes: &[Minute], viewing: &Viewing, now: DateTime<Utc>) -> Markup {
                         th scope="col" .num { "stored" }
                         th scope="col" .num { "repeated" }
                         th scope="col" .num { "set aside" }
+                        th scope="col" .num { "kept beside" }
                     }
                 }
                 tbody {
@@ -59,6 +60,7 @@ fn table(minutes: &[Minute], viewing: &Viewing, now: DateTime<Utc>) -> Markup {
                             td .num { (format::count(minute.counts.records_out)) }
                             td .num { (format::count(minute.counts.repeated)) }
                             td .num { (format::count(minute.counts.quarantined)) }
+                            td .num { (format::count(minute.counts.other)) }
                         }
                     }
                 }
@@ -76,7 +78,7 @@ pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
         section id="flow.ledger" .panel.span-7 .stale[away && last.flatten().is_some()] {
             header {
                 h2 { "Ledger" }
-                p .panel-note { "at every stage, in = out + repeated + late + set aside" }
+                p .panel-note { "at every stage, in = out + repeated + late + set aside + kept beside" }
                 // Else the verdict says of when it is.
                 @if away && last.flatten().is_some() { (super::about(&super::reported(snapshot, now), viewing, now)) }
             }
@@ -136,13 +138,14 @@ fn stages(ledger: &Verification) -> Markup {
                         th scope="col" .num { "repeated" }
                         th scope="col" .num { "late" }
                         th scope="col" .num { "set aside" }
+                        th scope="col" .num { "kept beside" }
                     }
                 }
                 tbody {
                     @for stage in Stage::ALL.map(Stage::name) {
                         tr data-key=(stage) {
                             th scope="row" { (stage) }
-                            @for count in ["minutes", "in", "out", "repeated", "late", "quarantined"] { td .num { (cell(stage, count)) } }
+                            @for count in ["minutes", "in", "out", "repeated", "late", "quarantined", "other"] { td .num { (cell(stage, count)) } }
                         }
                     }
                 }

@@ -48,6 +48,7 @@ fn table(minutes: &[MinuteView], viewing: &Viewing) -> Markup {
                         th scope="col" .num { "handed in" }
                         th scope="col" .num { "repeated" }
                         th scope="col" .num { "set aside" }
+                        th scope="col" .num { "kept beside" }
                         th scope="col" .num { "stored" }
                         th scope="col" .num { "relayed" }
                         th scope="col" .num { "in figures" }
@@ -72,6 +73,7 @@ fn row(minute: &MinuteView, viewing: &Viewing) -> Markup {
             td .num { (cell("ingest", |stage| stage.records_in)) }
             td .num { (cell("ingest", |stage| stage.repeated)) }
             td .num { (cell("ingest", |stage| stage.quarantined)) }
+            td .num { (cell("ingest", |stage| stage.other)) }
             td .num { (cell("store", |stage| stage.records_out)) }
             td .num { (cell("relay", |stage| stage.records_out)) }
             td .num { (cell("spark", |stage| stage.records_out)) }
@@ -93,11 +95,12 @@ mod tests {
     fn a_minute_that_does_not_balance_names_its_stage() {
         let stage = StageView {
             stage: "ingest",
-            records_in: 1_204,
+            records_in: 1_211,
             records_out: 1_200,
             repeated: 3,
             late: 0,
             quarantined: 1,
+            other: 7,
             repaired: 0,
         };
         let minute = MinuteView {
@@ -107,7 +110,7 @@ mod tests {
         };
         let viewing = Viewing { zone: chrono_tz::UTC, against: Against::Yesterday };
         let text = row(&minute, &viewing).into_string();
-        for part in ["08:00", "1,204", "–", "✗ relay: 1 records"] {
+        for part in ["08:00", "1,211", ">7<", "–", "✗ relay: 1 records"] {
             assert!(text.contains(part), "{part}: {text}");
         }
     }

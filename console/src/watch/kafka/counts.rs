@@ -12,7 +12,7 @@ use rdkafka::Offset;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::Message as _;
 
-use super::reader::Reader;
+use super::reader::{Reader, Room};
 
 /// How long one turn may read.
 const TURN: Duration = Duration::from_millis(1_500);
@@ -67,7 +67,7 @@ impl Counts {
     fn turn(&mut self) -> KafkaResult<()> {
         let began = Instant::now();
         if self.reader.is_none() {
-            let reader = Reader::open(&self.brokers, Duration::from_millis(200), 1)?;
+            let reader = Reader::open(&self.brokers, Duration::from_millis(200), 1, Room::FOLLOWING)?;
             let lows = reader.offsets(&[(self.topic.clone(), 0)], Offset::Beginning, REQUEST)?;
             let low = lows.first().and_then(|(_, _, low)| *low);
             // Without the topic there is nothing to count.

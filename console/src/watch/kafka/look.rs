@@ -8,7 +8,7 @@ use rdkafka::Offset;
 use rdkafka::error::KafkaResult;
 
 use super::Partition;
-use super::reader::Reader;
+use super::reader::{Reader, Room};
 
 /// One request.
 const REQUEST: Duration = Duration::from_secs(2);
@@ -28,7 +28,7 @@ impl Look {
     pub(super) const REQUESTS: u64 = 3;
 
     pub(super) fn open(endpoints: &Endpoints) -> KafkaResult<Self> {
-        Reader::open(&endpoints.kafka_brokers, Duration::from_millis(100), 1).map(Self)
+        Reader::open(&endpoints.kafka_brokers, Duration::from_millis(100), 1, Room::FOLLOWING).map(Self)
     }
 
     /// Asks the cluster for all topics and their ends, and blocks meanwhile.

@@ -23,10 +23,30 @@ pub(crate) type Place = (String, i32, i64);
 /// Reads what is committed.
 pub(crate) struct Reader(BaseConsumer<Quiet>);
 
+/// How much a reader holds of what was fetched and not yet taken. A record in its queue costs some 400 bytes
+/// beside its own, and a fetch is unpacked whole: both count for more than the bytes that Kafka sends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// Of one answer, as Kafka has it: packed. A batch that is larger comes whole.
+    fetch_bytes: u32,
+    /// Beyond either of these nothing more is fetched.
+    queue_kib: u32,
+    queue_records: u32,
+}
+
+impl Room {
+    /// For who follows a topic: it is never behind by much, so little of this is ever taken.
+    pub(crate) const FOLLOWING: Self =
+        Self { fetch_bytes: 1 << 20, queue_kib: 4_096, queue_records: 100_000 };
+    /// For who reads a topic from far behind its end, faster than anything is done with the records: whatever
+    /// room there is, is full. Some 10 ms of reading ahead hide the next fetch.
+    pub(crate) const SEARCHING: Self = Self { fetch_bytes: 1 << 18, queue_kib: 1_024, queue_records: 4_000 };
+}
+
 impl Reader {
-    /// Does not connect yet. A broker answers a fetch when `wait` is over or `fetch_bytes` have come
+    /// Does not connect yet. A broker answers a fetch when `wait` is over or `gathered_bytes` have come
     /// together: waiting makes fewer and fuller answers.
-    pub(crate) fn open(brokers: &str, wait: Duration, fetch_bytes: u32) -> KafkaResult<Self> {
+    pub(crate) fn open(brokers: &str, wait: Duration, gathered_bytes: u32, room: Room) -> KafkaResult<Self> {
         ClientConfig::new()
             .set("bootstrap.servers", brokers)
             .set("client.id", "storepulse-console")
@@ -38,11 +58,14 @@ impl Reader {
             .set("enable.partition.eof", "true")
             // A place that retention has removed meanwhile is an error, not a jump to somewhere else.
             .set("auto.offset.reset", "error")
-            .set("queued.max.messages.kbytes", "4096")
-            .set("fetch.max.bytes", (1 << 20).to_string())
-            .set("fetch.message.max.bytes", (1 << 20).to_string())
+            .set("queued.max.messages.kbytes", room.queue_kib.to_string())
+            .set("queued.min.messages", room.queue_records.to_string())
+            .set("fetch.max.bytes", room.fetch_bytes.to_string())
+            .set("fetch.message.max.bytes", room.fetch_bytes.to_string())
+            // librdkafka makes no client whose fetches are smaller than this, which is of producers alone.
+            .set("message.max.bytes", room.fetch_bytes.to_string())
             .set("fetch.wait.max.ms", wait.as_millis().to_string())
-            .set("fetch.min.bytes", fetch_bytes.to_string())
+            .set("fetch.min.bytes", gathered_bytes.to_string())
             .set("fetch.error.backoff.ms", "50")
             // A queue that is full is looked at again soon: librdkafka would leave it alone for a second.
             .set("fetch.queue.backoff.ms", "5")
@@ -156,6 +179,18 @@ impl ConsumerContext for Quiet {}
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::time::Duration;
+
+    use super::{Reader, Room};
+
+    #[test]
+    fn a_client_is_made_whatever_room_it_has() {
+        let smallest = Room { fetch_bytes: 1_000, queue_kib: 1, queue_records: 1 };
+        for room in [Room::FOLLOWING, Room::SEARCHING, smallest] {
+            let opened = Reader::open("127.0.0.1:1", Duration::from_millis(50), 1 << 20, room);
+            assert!(opened.is_ok(), "{room:?}: {:?}", opened.err());
+        }
+    }
 
     /// Every source file of the console.
     fn sources(folder: &Path, found: &mut Vec<(String, String)>) {

@@ -21,6 +21,8 @@ pub(crate) struct Rates {
     pub(crate) repeated: f64,
     /// Set aside.
     pub(crate) quarantined: f64,
+    /// Kept beside the figures: without a place in them, or of a program.
+    pub(crate) other: f64,
 }
 
 /// What ingestors count, as it grows from one reading to the next.
@@ -77,6 +79,7 @@ fn rates(from: DateTime<Utc>, to: DateTime<Utc>, earlier: &Counts, later: &Count
         records_out: a_second(grown.records_out),
         repeated: a_second(grown.repeated),
         quarantined: a_second(grown.quarantined),
+        other: a_second(grown.other),
     })
 }
 

@@ -220,7 +220,7 @@ mod tests {
             "newest_event_at": null, "lag_p50_ms": null, "lag_p99_ms": null,
             "end_offsets": {"shop.events.g1": {"0": 12, "3": 9}}, "offsets_behind": 0}],
             "minutes": [{"minute": "2026-11-28T23:09:00+00:00", "records_in": 3, "records_out": 2, "repeated": 1,
-            "quarantined": 0}], "newest_minute": null, "marks": {"fault": null, "verification": 3, "repair": null,
+            "quarantined": 0, "other": 0}], "newest_minute": null, "marks": {"fault": null, "verification": 3, "repair": null,
             "rebuild": null, "generation": 1, "setting": "2026-11-28T22:46:01+00:00"}}"#;
         let moving: Moving = serde_json::from_str(document).unwrap();
         assert_eq!(moving.relay.unwrap().events_out, 818_578);

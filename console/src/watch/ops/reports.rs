@@ -162,6 +162,8 @@ pub(crate) struct Counts {
     pub(crate) records_out: i64,
     pub(crate) repeated: i64,
     pub(crate) quarantined: i64,
+    /// Kept beside the figures.
+    pub(crate) other: i64,
 }
 
 impl Counts {
@@ -174,6 +176,7 @@ impl Counts {
             records_out: grown(self.records_out, earlier.records_out),
             repeated: grown(self.repeated, earlier.repeated),
             quarantined: grown(self.quarantined, earlier.quarantined),
+            other: grown(self.other, earlier.other),
         }
     }
 }
@@ -184,6 +187,7 @@ impl std::ops::AddAssign for Counts {
         self.records_out = self.records_out.saturating_add(other.records_out);
         self.repeated = self.repeated.saturating_add(other.repeated);
         self.quarantined = self.quarantined.saturating_add(other.quarantined);
+        self.other = self.other.saturating_add(other.other);
     }
 }
 

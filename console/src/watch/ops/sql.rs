@@ -38,7 +38,8 @@ select json_build_object(
           order by b.started_at desc limit 120) b) b),
   'minutes', (select coalesce(json_agg(m order by minute), '[]') from (
       select minute, sum(records_in)::bigint as records_in, sum(records_out)::bigint as records_out,
-             sum(repeated)::bigint as repeated, sum(quarantined)::bigint as quarantined
+             sum(repeated)::bigint as repeated, sum(quarantined)::bigint as quarantined,
+             sum(other)::bigint as other
       from ops.ledger
       where minute >= date_trunc('minute', now()) - interval '15 minutes' and stage = 'ingest'
       group by minute) m),

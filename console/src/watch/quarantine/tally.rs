@@ -2,25 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, IsolationLevel, Row};
 
 use super::{Counts, Hour, Summary};
 use crate::access;
 use crate::watch::Refused;
-
-/// Rows younger than this are read at each look: what is committed late by less is counted at once.
-const SETTLES: TimeDelta = TimeDelta::minutes(2);
-/// How soon all is counted anew where earlier rows were changed or removed, as while they are judged again.
-const CHANGED: TimeDelta = TimeDelta::minutes(1);
-/// How soon where the number of rows alone does not add up: PostgreSQL's counters trail by seconds, and count
-/// what was rolled back.
-const UNEVEN: TimeDelta = TimeDelta::minutes(5);
-/// And how soon in any case.
-const ALWAYS: TimeDelta = TimeDelta::hours(1);
-/// How many hours before the one under way are told.
-const HOURS: i64 = 24;
+use crate::watch::counted::{Count, Counters, SETTLES, first_hour, hour_of, hours};
 
 /// All rows by kind, from an index that holds nothing else.
 const KINDS: &str = "
@@ -39,22 +28,13 @@ const YOUNG: &str = "
     from raw.quarantine where quarantined_at >= $1
     group by 1, 2, 3, 4, 5";
 
-/// What PostgreSQL has counted of the table since its counters began.
-const COUNTERS: &str = "
-    select n_tup_ins, n_tup_upd + n_tup_del from pg_stat_all_tables
-    where schemaname = 'raw' and relname = 'quarantine'";
+/// The table.
+const TABLE: &str = "quarantine";
 
 /// By source and reason.
 type Kinds = BTreeMap<(String, String), Counts>;
 /// By hour and reason.
 type Hours = BTreeMap<(DateTime<Utc>, String), i64>;
-
-/// PostgreSQL's counters of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Counters {
-    inserted: i64,
-    changed: i64,
-}
 
 /// Rows counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,10 +60,8 @@ pub(super) struct Tally {
     /// Rows that were set aside before `settled`.
     before: Counted,
     settled: DateTime<Utc>,
-    /// When all was counted, how many there were, and where the counters stood.
-    counted_at: DateTime<Utc>,
-    counted: i64,
-    counters: Counters,
+    /// When all was counted last.
+    count: Count,
 }
 
 struct YoungRow {
@@ -133,8 +111,7 @@ async fn add(
 ) -> Result<Option<(Tally, Counted)>, Refused> {
     let settles = tally.settled.max(now - SETTLES);
     let young_rows: [&(dyn ToSql + Sync); 2] = [&tally.settled, &settles];
-    let (rows, counters) =
-        tokio::try_join!(client.query(YOUNG, &young_rows), client.query_one(COUNTERS, &[]))?;
+    let (rows, counters) = tokio::try_join!(client.query(YOUNG, &young_rows), Counters::read(client, TABLE))?;
     let mut young = Counted::default();
     for row in &rows {
         let row = young_row(row)?;
@@ -142,16 +119,7 @@ async fn add(
     }
     tally.settled = settles;
     let whole = tally.before.all() + young.all();
-    Ok((!outdated(&tally, whole, read_counters(&counters)?, now)).then_some((tally, young)))
-}
-
-/// Whether earlier rows are no longer as they were counted.
-fn outdated(tally: &Tally, whole: i64, counters: Counters, now: DateTime<Utc>) -> bool {
-    let age = now - tally.counted_at;
-    let inserted = counters.inserted - tally.counters.inserted;
-    age >= ALWAYS
-        || (age >= CHANGED && counters.changed != tally.counters.changed)
-        || (age >= UNEVEN && inserted != whole - tally.counted)
+    Ok((!tally.count.outdated(whole, counters, now)).then_some((tally, young)))
 }
 
 /// Counts all rows as of one moment.
@@ -165,13 +133,13 @@ async fn count(client: &mut Client, now: DateTime<Utc>) -> Result<(Tally, Counte
         .start()
         .await?;
     // The counters first: what is changed while all is counted then counts as changed since.
-    let counters = read_counters(&snapshot.query_one(COUNTERS, &[]).await?)?;
+    let counters = Counters::read(&snapshot, TABLE).await?;
     let mut before = Counted::default();
     for row in snapshot.query(KINDS, &[]).await? {
         let key = (row.try_get(0)?, row.try_get(1)?);
         *before.kinds.entry(key).or_default() += counts(row.try_get(2)?, row.try_get(3)?);
     }
-    let counted = before.all();
+    let count = Count { at: now, rows: before.all(), counters };
     let mut young = Counted::default();
     for row in &snapshot.query(YOUNG, &[&settled, &settled]).await? {
         young.add(&young_row(row)?);
@@ -189,11 +157,7 @@ async fn count(client: &mut Client, now: DateTime<Utc>) -> Result<(Tally, Counte
         before.hours.insert((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?);
     }
     snapshot.commit().await?;
-    Ok((Tally { before, settled, counted_at: now, counted, counters }, young))
-}
-
-fn read_counters(row: &Row) -> Result<Counters, tokio_postgres::Error> {
-    Ok(Counters { inserted: row.try_get(0)?, changed: row.try_get(1)? })
+    Ok((Tally { before, settled, count }, young))
 }
 
 fn young_row(row: &Row) -> Result<YoungRow, tokio_postgres::Error> {
@@ -215,27 +179,16 @@ fn counts(outcome: Option<&str>, count: i64) -> Counts {
     }
 }
 
-fn hour_of(at: DateTime<Utc>) -> DateTime<Utc> {
-    at.duration_trunc(TimeDelta::hours(1)).unwrap_or(at)
-}
-
-fn first_hour(now: DateTime<Utc>) -> DateTime<Utc> {
-    hour_of(now) - TimeDelta::hours(HOURS)
-}
-
 /// What is told of it: hours without any record stand there too.
 fn summary(tally: &Tally, young: &Counted, now: DateTime<Utc>) -> Summary {
-    let mut told = Summary { counted_at: Some(tally.counted_at), ..Summary::default() };
+    let mut told = Summary { counted_at: Some(tally.count.at), ..Summary::default() };
     let kinds = tally.before.kinds.iter().chain(&young.kinds).filter(|(_, counts)| counts.all() != 0);
     for ((source, reason), counts) in kinds {
         told.total += *counts;
         *told.by_reason.entry(reason.clone()).or_default() += *counts;
         *told.by_source.entry(source.clone()).or_default() += *counts;
     }
-    let first = first_hour(now);
-    told.hours = (0..=HOURS)
-        .map(|hour| Hour { from: first + TimeDelta::hours(hour), by_reason: BTreeMap::new() })
-        .collect();
+    told.hours = hours(now).map(|from| Hour { from, by_reason: BTreeMap::new() }).collect();
     for ((hour, reason), count) in tally.before.hours.iter().chain(&young.hours) {
         // What a sender's clock puts ahead is of the hour under way.
         let hour = (*hour).min(hour_of(now));
@@ -251,35 +204,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::watch::counted::tests_support::{at, counted};
 
-    fn at(text: &str) -> DateTime<Utc> {
-        text.parse().unwrap()
-    }
-
-    fn tally(counted_at: DateTime<Utc>) -> Tally {
-        Tally {
-            before: Counted::default(),
-            settled: counted_at,
-            counted_at,
-            counted: 10,
-            counters: Counters { inserted: 100, changed: 5 },
-        }
-    }
-
-    #[test]
-    fn all_is_counted_anew_where_earlier_rows_changed_and_not_at_each_look() {
-        let then = at("2026-01-02T03:04:05Z");
-        let tally = tally(then);
-        let (same, after) = (tally.counters, |minutes| then + TimeDelta::minutes(minutes));
-        let more = Counters { inserted: 103, ..same };
-        assert!(!outdated(&tally, 10, same, after(10)));
-        assert!(!outdated(&tally, 13, more, after(10)));
-        assert!(outdated(&tally, 12, more, after(10)), "a row that was committed late");
-        assert!(!outdated(&tally, 12, more, after(4)), "the counters may trail");
-        let changed = Counters { changed: 6, ..same };
-        assert!(outdated(&tally, 10, changed, after(1)));
-        assert!(!outdated(&tally, 10, changed, then), "at most once a minute");
-        assert!(outdated(&tally, 10, same, after(60)));
+    fn tally(at: DateTime<Utc>) -> Tally {
+        Tally { before: Counted::default(), settled: at, count: counted(at) }
     }
 
     #[test]
