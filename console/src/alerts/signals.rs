@@ -291,13 +291,13 @@ fn relay_silent(ops: &Ops, relay: &crate::watch::ops::Relay) -> Reading {
     let age = ops.at - relay.reported_at;
     let silent = age > TimeDelta::seconds(RELAY_SILENT_S);
     let detail = match (relay.state.as_str(), silent) {
-        ("streaming", false) => String::new(),
+        (reported::relay::STREAMING, false) => String::new(),
         (state, true) => {
             plain(&format!("no report for {}; its last state was {state}", format::stretch(age)))
         }
         (state, false) => said(state, &relay.detail),
     };
-    Reading::flag("", relay.state != "streaming" || silent, detail)
+    Reading::flag("", relay.state != reported::relay::STREAMING || silent, detail)
 }
 
 fn said(state: &str, detail: &str) -> String {
