@@ -29,7 +29,6 @@ fn named(from: &str, id: &str, told: Option<Uuid>, later_ms: i64) -> Accepted {
         claim: Some(claim),
         open: None,
         whole_order: None,
-        back: Default::default(),
         part: None,
         visit_start: Default::default(),
     }

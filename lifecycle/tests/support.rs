@@ -131,7 +131,6 @@ pub(crate) async fn append_named(
         claim: Some(Claim { event_id, told: None }),
         open: None,
         whole_order: None,
-        back: Default::default(),
         part: None,
         visit_start: Default::default(),
     }));

@@ -271,7 +271,7 @@ fn back(fields: &impl Fields) -> Result<Option<Back>, Rejection> {
         return Ok(None);
     }
     let of_lines = FIELDS.iter().filter(|field| field.part != Part::Event && field.name != "order_id");
-    let told: Vec<&str> = of_lines.map(|field| field.name).filter(|name| fields.has(*name)).collect();
+    let told: Vec<&str> = of_lines.map(|field| field.name).filter(|name| fields.has(name)).collect();
     let has_cost = fields.has("price") || fields.has("amount");
     Ok(if told.is_empty() {
         Some(Back::All)
