@@ -18,6 +18,7 @@ mod refused;
 mod revoked;
 mod segment;
 mod segment_orders;
+mod shopping_day;
 mod simulate;
 mod stop;
 mod stream;

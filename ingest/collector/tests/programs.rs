@@ -7,7 +7,7 @@ use collector::keys::new_browser_key;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::support::{Scene, until};
+use crate::support::{Scene, free_port, until};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -85,7 +85,7 @@ async fn ga4mp_needs_another_host_and_key_and_nothing_else() {
     collector.stop().await.unwrap();
 }
 
-fn chromium() -> String {
+pub(crate) fn chromium() -> String {
     let chromium = std::env::var("CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
     assert!(
         Path::new(&chromium).exists(),
@@ -98,7 +98,7 @@ fn chromium() -> String {
 async fn a_page_in_chromium_sends_by_fetch_and_by_beacon() {
     let scene = Scene::new().await;
     // Free until now: the page needs its origin before it is served.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let shop = new_browser_key("shop", None, &[format!("http://localhost:{port}").parse().unwrap()]).unwrap();
     let collector = scene.collector_for(&[&shop, &scene.key]).await;
     let python = python("browser", &root().join("tests/browser/requirements.txt")).await;

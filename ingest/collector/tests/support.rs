@@ -2,6 +2,7 @@
 
 pub(crate) mod child;
 pub(crate) mod mmdb;
+pub(crate) mod operated;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -196,6 +197,11 @@ impl Scene {
         assert_eq!(counts[3], self.count("select count(*) from raw.quarantine").await);
         counts
     }
+}
+
+/// A port that nobody listens on now.
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn database_name() -> String {
