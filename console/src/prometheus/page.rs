@@ -110,7 +110,7 @@ mod tests {
         let text = page(Form::Text);
         assert_lines(&text, &IN_BOTH);
         assert_lines(&text, &["# TYPE storepulse_relay_records_total counter"]);
-        assert!(text.contains("\n# HELP storepulse_relay_records_total "), "{text}");
+        assert!(text.starts_with("# HELP storepulse_relay_records_total "), "{text}");
         assert!(!text.contains("# EOF"), "{text}");
     }
 
