@@ -51,7 +51,7 @@ impl Shop {
         let told = [event("stranger-1", "session_start"), event("stranger-2", "begin_checkout")];
         self.judged(collector, &told, ["accepted", "accepted"]).await;
 
-        let product = |id: &str, price: f64| json!({ "product_id": id, "price": price, "quantity": 1 });
+        let product = |id: &str, price: f64| json!({ "product_id": id, "name": id, "category": "Games", "price": price, "quantity": 1 });
         let track = |id: &str, event: &str, properties: Value| {
             json!({ "type": "track", "messageId": id, "timestamp": at, "anonymousId": "browser-2",
                     "event": event, "properties": properties })
