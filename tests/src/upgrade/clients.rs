@@ -47,16 +47,26 @@ impl Shop {
     /// Sends what only the new version takes: events of which little is known, and those of Segment's SDKs.
     pub(super) async fn tell_of_strangers(&self, line: &Line, collector: &Collector) -> Sent {
         let at = Utc::now();
-        let event = |id: &str, name: &str| json!({ "source_id": id, "event_name": name, "occurred_at": at, "anonymous_id": "browser-1" });
-        let told = [event("stranger-1", "session_start"), event("stranger-2", "begin_checkout")];
+        let told = [("stranger-1", "session_start"), ("stranger-2", "begin_checkout")].map(|(id, name)| {
+            json!({
+                "source_id": id, "event_name": name, "occurred_at": at, "anonymous_id": "browser-1",
+            })
+        });
         self.judged(collector, &told, ["accepted", "accepted"]).await;
 
-        let product = |id: &str, price: f64| json!({ "product_id": id, "name": id, "category": "Games", "price": price, "quantity": 1 });
-        let track = |id: &str, event: &str, properties: Value| {
-            json!({ "type": "track", "messageId": id, "timestamp": at, "anonymousId": "browser-2",
-                    "event": event, "properties": properties })
+        let product = |id: &str, price: f64| {
+            json!({
+                "product_id": id, "name": id, "category": "Games", "price": price, "quantity": 1,
+            })
         };
-        let order = json!({ "order_id": "o-1", "currency": "EUR", "products": [product("uno", 3.1), product("chess", 19.0)] });
+        let track = |id: &str, event: &str, properties: Value| {
+            json!({
+                "type": "track", "messageId": id, "timestamp": at, "anonymousId": "browser-2",
+                "event": event, "properties": properties,
+            })
+        };
+        let products = [product("uno", 3.1), product("chess", 19.0)];
+        let order = json!({ "order_id": "o-1", "currency": "EUR", "products": products });
         let batch = json!({ "sentAt": at, "batch": [
             track("m-1", "Product Viewed", product("uno", 3.1)),
             track("m-2", "Order Completed", order),
