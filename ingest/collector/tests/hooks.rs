@@ -4,6 +4,7 @@ mod again;
 mod apart;
 mod kept_out;
 mod mutated;
+mod no_products;
 mod unread;
 
 use base64::Engine as _;

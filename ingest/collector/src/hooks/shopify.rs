@@ -83,7 +83,10 @@ fn of_order(told: &Value, record: Mapped, body: &[u8], head: &Head<'_>) -> Deliv
         }
     }
     let is_cancelled = !told["cancelled_at"].is_null();
-    let lines = list(&told["line_items"]).iter();
+    // The first product has the place that makes an order one that counts.
+    let mut lines: Vec<&Value> = list(&told["line_items"]).iter().collect();
+    lines.sort_by_key(|line| !is_product(line));
+    let lines = lines.into_iter();
     let lines = lines.map(|line| of_line(line, &told["currency"], is_cancelled, &refunded)).collect();
     let triggered_at = head.triggered_at.and_then(|at| DateTime::parse_from_rfc3339(at).ok());
     let line_refunds = refunds
@@ -104,11 +107,18 @@ fn of_order(told: &Value, record: Mapped, body: &[u8], head: &Head<'_>) -> Deliv
     order(parts, lines, ShopSums::default(), line_refunds, head)
 }
 
+/// Whether a line is of a product.
+fn is_product(line: &Value) -> bool {
+    // Both are told of tips only.
+    line["tip_payment_gateway"].is_null() && line["tip_payment_method"].is_null()
+}
+
 /// A line. What refunds name is paid back by them; units that are gone without one were edited away.
 fn of_line(line: &Value, currency: &Value, is_cancelled: bool, refunded: &BTreeMap<String, i64>) -> Line {
     let key = id(&line["id"]);
     let back = key.as_ref().and_then(|key| refunded.get(key)).copied().unwrap_or(0);
-    let sums = whole(&line["quantity"]).filter(|units| *units > 0).and_then(|units| {
+    let sold = || {
+        let units = whole(&line["quantity"]).filter(|units| *units > 0)?;
         let allocations = list(&line["discount_allocations"]);
         let discount = allocations
             .iter()
@@ -120,7 +130,9 @@ fn of_line(line: &Value, currency: &Value, is_cancelled: bool, refunded: &BTreeM
         let share = paid.checked_mul(sold.into())?.checked_div(units.into())?;
         let share = if sold == units { paid } else { rounded(share, currency) };
         Some((units, sold, share))
-    });
+    };
+    // Of what is no product nothing is sold, whatever of it can be read.
+    let sums = if is_product(line) { sold() } else { Some((1, 0, Decimal::ZERO)) };
     let mut fields = product(line);
     fields.push(("currency", text(currency)));
     Line { key, fields, sums, by_units: true }
@@ -187,8 +199,8 @@ fn refund_lines<'a>(
     (1..).zip(lines).filter_map(move |(place, line): (i32, &Value)| {
         let money = &line["subtotal_set"]["shop_money"];
         let amount = sum(&money["amount"]).or_else(|| sum(&line["subtotal"]));
-        // What was free, or only put back on the shelf, pays nothing back.
-        if amount.is_some_and(|amount| amount.is_zero()) {
+        // What was free, or only put back on the shelf, pays nothing back. Nor does what was not sold.
+        if amount.is_some_and(|amount| amount.is_zero()) || !is_product(&line["line_item"]) {
             return None;
         }
         let mut record = common.clone().called(told_as);
