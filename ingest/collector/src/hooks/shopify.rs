@@ -109,8 +109,9 @@ fn of_order(told: &Value, record: Mapped, body: &[u8], head: &Head<'_>) -> Deliv
 
 /// Whether a line is of a product.
 fn is_product(line: &Value) -> bool {
-    // Both are told of tips only.
-    line["tip_payment_gateway"].is_null() && line["tip_payment_method"].is_null()
+    // The means of payment are told of tips only. An order that is paid with a gift card sells its products.
+    let is_tip = !line["tip_payment_gateway"].is_null() || !line["tip_payment_method"].is_null();
+    !is_tip && line["gift_card"] != true
 }
 
 /// A line. What refunds name is paid back by them; units that are gone without one were edited away.

@@ -46,3 +46,28 @@ async fn a_tip_is_no_sale() {
     }))
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gift_card_is_no_sale() {
+    counts_nowhere(json!({
+        "id": 62, "product_id": 77, "variant_id": 78, "title": "Gift Card", "vendor": "Games", "price": "50.00",
+        "quantity": 1, "current_quantity": 1, "gift_card": true, "discount_allocations": [],
+    }))
+    .await;
+}
+
+/// An earlier commit has sold it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sold_as_a_product_and_is_none_is_taken_away() {
+    let (shop, at) = (Shop::new().await, start());
+    let mut order = shopify_order(5, at);
+    shop.tell("shopify", "orders/create", &order).await;
+    order["line_items"][1]["gift_card"] = true.into();
+    order["updated_at"] = json!(at + TimeDelta::minutes(1));
+    for _ in 0..2 {
+        shop.tell("shopify", "orders/updated", &order).await;
+    }
+    assert_eq!(shop.left(5).await, [format!("{UNO} 2 6.00")]);
+    shop.scene.ledger().await;
+    shop.collector.stop().await.unwrap();
+}
