@@ -5,6 +5,7 @@ mod apart;
 mod kept_out;
 mod mutated;
 mod no_products;
+mod trashed;
 mod unread;
 
 use base64::Engine as _;

@@ -58,7 +58,8 @@ pub(crate) struct Delivery {
 #[derive(Debug)]
 pub(crate) struct ToldOrder {
     pub(crate) order_id: String,
-    /// When it was bought; nothing where refunds of it are told and not the order as it is.
+    /// When it was bought; nothing where refunds of it are told, or that it came to nothing, and not the order
+    /// as it is.
     pub(crate) created_at: Option<DateTime<Utc>>,
     pub(crate) as_of: DateTime<Utc>,
     pub(crate) rank: i64,
@@ -311,7 +312,7 @@ pub(super) fn order(
     Delivery { items: Vec::new(), order: Some(Box::new(order)) }
 }
 
-/// Refunds of an order of which nothing else is told; `common` is who ordered, as far as that is known.
+/// Refunds of an order of which no lines are told; `common` is who ordered, as far as that is known.
 pub(super) fn refunds_of(
     system: System,
     body: &[u8],

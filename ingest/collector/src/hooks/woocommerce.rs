@@ -1,5 +1,6 @@
-//! WooCommerce's webhooks: `order.created` and `order.updated` tell an order as it is. Its refunds stand in
-//! it as [sums](sums), mostly without lines.
+//! WooCommerce's webhooks: `order.created`, `order.updated` and `order.restored` tell an order as it is. Its
+//! refunds stand in it as [sums](sums), mostly without lines. `order.deleted` tells that it is in the trash, or
+//! deleted from there, and no more than its id.
 
 mod sums;
 
@@ -8,8 +9,8 @@ use contracts::Reason;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::System;
-use super::delivery::{Delivery, Head, Line, Parts, id, list, order, sum, text, whole};
+use super::delivery::{Delivery, Head, Line, Parts, id, list, order, refunds_of, sum, text, whole};
+use super::{System, ToldOrder};
 use crate::item::Mapped;
 
 /// What WooCommerce calls our fields.
@@ -48,17 +49,22 @@ pub(super) fn translate(body: &[u8], head: &Head<'_>) -> Delivery {
     let Ok(told) = serde_json::from_slice::<Value>(body) else {
         return Delivery::refused(record, body, Reason::Malformed, "delivery", "it is no JSON");
     };
-    if !matches!(head.topic, "order.created" | "order.updated" | "order.restored") {
+    if !matches!(head.topic, "order.created" | "order.updated" | "order.deleted" | "order.restored") {
         return Delivery::other(System::Woocommerce, body, head);
     }
     let Some(order_id) = id(&told["id"]).map(|id| head.order_id(&id)) else {
         return Delivery::refused(record, body, Reason::MissingField, "id", "it is no id of an order");
     };
+    if head.topic == "order.deleted" {
+        return gone(record, order_id, body, head);
+    }
     let created_at = instant(&told["date_created_gmt"]);
     let (Some(created_at), Some(as_of)) = (created_at, instant(&told["date_modified_gmt"]).or(created_at))
     else {
         return Delivery::refused(record, body, Reason::InvalidField, "date_created_gmt", "it is no time");
     };
+    // Out of the trash it is as it was, and of a time before it went there.
+    let as_of = if head.topic == "order.restored" { head.at } else { as_of };
     // A delivery may leave fields out: what is not told is not nothing.
     if !told["line_items"].is_array() {
         return Delivery::refused(record, body, Reason::InvalidField, "line_items", "it is no list");
@@ -72,6 +78,16 @@ pub(super) fn translate(body: &[u8], head: &Head<'_>) -> Delivery {
     let parts =
         Parts { system: System::Woocommerce, body, common, order_id, created_at, as_of, rank, is_void };
     order(parts, lines, sums, line_refunds, head)
+}
+
+/// An order that is in the trash, from when the delivery came: it tells neither when nor whose.
+fn gone(record: Mapped, order_id: String, body: &[u8], head: &Head<'_>) -> Delivery {
+    let mut common = record;
+    common.set("anonymous_id", format!("order/{order_id}"));
+    let (rank, _, is_void) = status("trash");
+    let refunds = refunds_of(System::Woocommerce, body, (order_id, common), head.at, Vec::new(), head);
+    let order = ToldOrder { rank, is_void, ..refunds };
+    Delivery { items: Vec::new(), order: Some(Box::new(order)) }
 }
 
 /// In UTC, without saying so.

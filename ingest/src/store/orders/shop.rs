@@ -44,7 +44,8 @@ pub(super) struct Booked {
 pub(super) fn book(told: &ShopOrder, known: &Known, order: &mut Order) -> Booked {
     let mut made = Booked::default();
     let told_at = (told.as_of, told.rank);
-    let is_newer = told.created_at.is_some() && known.at.is_none_or(|at| at < told_at);
+    let is_whole = told.created_at.is_some() || told.is_void;
+    let is_newer = is_whole && known.at.is_none_or(|at| at < told_at);
     let mut state = known.state.clone();
     // Refunds only come: also those that an older state tells.
     sums::decide(&mut state.refunds, &told.sums, |id| order.has_sum(&told.order_id, id));
@@ -72,7 +73,7 @@ struct Booking<'a> {
 impl Booking<'_> {
     /// The order as it is told, from what was known of it.
     fn follow(&mut self, state: &mut State, known: &Known) {
-        state.created_at = self.told.created_at;
+        state.created_at = self.told.created_at.or(state.created_at);
         line::adopt_replayed(&mut state.lines, self.told, self.order, &known.records);
         let is_first = known.at.is_none() || state.is_untouched() && !self.order.is_known();
         let added = self.give_places(state, is_first);
