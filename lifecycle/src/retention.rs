@@ -1,7 +1,7 @@
 //! Retention: the floor moves up, and what lies before it goes.
 //!
-//! The floor moves no further than what is removed: a shop with nothing that old keeps none, so that its
-//! history may still be read. It moves first. From then on nothing from before it comes in, is repaired,
+//! The floor moves no further than what is removed, to the midnight behind the newest day that goes: a shop
+//! with nothing that old keeps none, so that its history may still be read. It moves first. From then on nothing from before it comes in, is repaired,
 //! verified or rebuilt, so that whatever a run that was killed has left behind is of no account until the
 //! next one removes it.
 
@@ -75,6 +75,11 @@ pub fn floor_of(now: DateTime<Utc>, keep_days: u32) -> Result<DateTime<Utc>, Lif
     Ok(day.and_time(NaiveTime::MIN).and_utc())
 }
 
+/// The first midnight after an instant.
+fn midnight_behind(at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    Some(at.date_naive().succ_opt()?.and_time(NaiveTime::MIN).and_utc())
+}
+
 /// Moves the floor up and removes what lies before it. `progress` hears of each step when it begins.
 ///
 /// # Errors
@@ -92,13 +97,14 @@ pub async fn run(
         repair_lock::take(&client, namespace).await?;
     }
     let before = floor(&client).await.map_err(LifecycleError::postgres("read the retention floor"))?;
-    let floor = if !rows::holds_older(&client, wanted).await? {
-        before
-    } else if config.dry_run {
-        before.max(Some(wanted))
-    } else {
-        let raised = raise_floor(&mut client, wanted).await;
-        Some(raised.map_err(LifecycleError::postgres("move the retention floor"))?)
+    let reached = rows::newest_before(&client, wanted).await?.and_then(midnight_behind);
+    let floor = match reached.map(|reached| reached.min(wanted)) {
+        None => before,
+        Some(reached) if config.dry_run => before.max(Some(reached)),
+        Some(reached) => {
+            let raised = raise_floor(&mut client, reached).await;
+            Some(raised.map_err(LifecycleError::postgres("move the retention floor"))?)
+        }
     };
     let mut retained =
         Retained { floor, floor_before: before, dry_run: config.dry_run, ..Retained::default() };
@@ -107,7 +113,12 @@ pub async fn run(
             retained.notes.push(format!("the floor stays at {}: it never moves back", floor.date_naive()));
         }
         Some(floor) if floor == wanted => {}
-        _ => retained.notes.push(format!(
+        Some(floor) => retained.notes.push(format!(
+            "no event is from between {} and {}: the floor moves no further than what is removed",
+            floor.date_naive(),
+            wanted.date_naive()
+        )),
+        None => retained.notes.push(format!(
             "no event is from before {}: the floor moves no further than what is removed",
             wanted.date_naive()
         )),
@@ -224,6 +235,13 @@ mod tests {
         assert_eq!(floor_of(at("2026-03-10T00:00:00Z"), 30).unwrap(), at("2026-02-08T00:00:00Z"));
         assert!(floor_of(at("2026-03-10T00:00:00Z"), 0).is_err());
         assert!(floor_of(at("2026-03-10T00:00:00Z"), MAX_KEEP_DAYS + 1).is_err());
+    }
+
+    #[test]
+    fn behind_a_day_is_its_midnight() {
+        for time in ["1971-05-05T00:00:00Z", "1971-05-05T23:59:59.999999Z"] {
+            assert_eq!(midnight_behind(at(time)), Some(at("1971-05-06T00:00:00Z")));
+        }
     }
 
     #[test]

@@ -137,10 +137,35 @@ async fn a_shop_with_nothing_that_old_keeps_no_floor_and_takes_its_history() {
         }
         let history = store.append(&events(USER, 5, long_ago)).await.unwrap();
         assert_eq!((history.committed, history.refused), (5, 0));
-        // From then on there is something to remove.
+        // From then on there is something to remove: the floor moves behind that day, and no further.
+        let wanted = retain(shop, true, 100).await;
         let retained = retain(shop, false, 100).await;
-        assert_eq!(retained.floor, Some(midnight(KEEP_DAYS.into())));
+        assert_eq!((wanted.floor, retained.floor), (Some(midnight(8)), Some(midnight(8))));
+        assert!(retained.notes[0].contains("no further than what is removed"), "{retained:?}");
+        assert_eq!(retained.partitions.len(), 1);
         assert_eq!(shop.count("select count(*) from raw.events").await, 5);
+        let history = store.append(&events(USER, 5, midnight(8))).await.unwrap();
+        assert_eq!((history.committed, history.refused), (5, 0));
+        let before = store.append(&events(USER, 5, long_ago)).await.unwrap();
+        assert_eq!((before.committed, before.refused), (0, 5));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_event_of_long_ago_closes_no_more_than_its_own_day() {
+    in_shop(async |shop| {
+        let mut store = shop.store().await;
+        let of_1971: DateTime<Utc> = "1971-05-05T12:00:00Z".parse().unwrap();
+        store.append(&events(USER, 1, of_1971)).await.unwrap();
+        let registered =
+            "insert into raw.registrations (country, ingested_at) values ('DE', now() - interval '30 days')";
+        shop.pg.batch_execute(registered).await.unwrap();
+        let retained = retain(shop, false, 100).await;
+        assert_eq!(retained.floor, "1971-05-06T00:00:00Z".parse().ok());
+        assert_eq!((retained.partitions.len(), retained.rows["raw.registrations"]), (1, 0));
+        let history = store.append(&events(USER, 5, midnight(400))).await.unwrap();
+        assert_eq!((history.committed, history.refused), (5, 0));
     })
     .await;
 }

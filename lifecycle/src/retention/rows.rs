@@ -8,7 +8,9 @@ use super::{Retained, last_day_to_drop};
 use crate::LifecycleError;
 
 /// What is deleted row by row, as the windows that it is about: the table and its condition.
-const OF_WINDOWS: [(&str, &str); 7] = [
+const OF_WINDOWS: [(&str, &str); 8] = [
+    // What Cassandra's registrations are compared with: both go together.
+    ("raw.registrations", "ingested_at < $1"),
     // What the events that are gone told of visitors, and no later one has told since.
     ("raw.visit", "last_at < $1"),
     ("raw.visitor", "last_at < $1"),
@@ -20,11 +22,8 @@ const OF_WINDOWS: [(&str, &str); 7] = [
     ("ops.ledger", "minute < $1"),
 ];
 /// What is deleted by the time at which it came in, likewise.
-const AGED: [(&str, &str); 3] = [
-    ("raw.quarantine", "quarantined_at < $1"),
-    ("raw.registrations", "ingested_at < $1"),
-    ("raw.other_events", "received_at < $1"),
-];
+const AGED: [(&str, &str); 2] =
+    [("raw.quarantine", "quarantined_at < $1"), ("raw.other_events", "received_at < $1")];
 
 /// Dropping a partition stops all writers of the table: no longer than this while it waits for a reader.
 const LOCK_TIMEOUT: &str = "set local lock_timeout = '10s'";
@@ -100,20 +99,25 @@ fn day_of(partition: &str) -> Option<NaiveDate> {
     NaiveDate::parse_from_str(partition.strip_prefix("events_")?, "%Y%m%d").ok()
 }
 
-/// Whether an event occurred before an instant.
-pub(super) async fn holds_older(client: &Client, than: DateTime<Utc>) -> Result<bool, LifecycleError> {
+/// When the newest event before an instant occurred.
+pub(super) async fn newest_before(
+    client: &Client,
+    than: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, LifecycleError> {
     let failed = LifecycleError::postgres("look for old events");
-    for name in partitions(client).await.map_err(&failed)? {
+    let mut newest: Option<DateTime<Utc>> = None;
+    for name in partitions(client).await.map_err(&failed)?.iter().rev() {
         // An event's id is never so much newer than the event that a later day's partition could hold it.
-        if day_of(&name).is_none_or(|day| day > than.date_naive()) {
-            continue;
+        let Some(day) = day_of(name).filter(|day| *day <= than.date_naive()) else { continue };
+        // Nor so much older that one of two days before could hold a newer one.
+        if newest.is_some_and(|newest| day < newest.date_naive() - Days::new(1)) {
+            break;
         }
-        let older = format!("select exists (select from raw.{name} where occurred_at < $1)");
-        if client.query_one(&older, &[&than]).await.map_err(&failed)?.get(0) {
-            return Ok(true);
-        }
+        let sql = format!("select max(occurred_at) from raw.{name} where occurred_at < $1");
+        let of_day: Option<DateTime<Utc>> = client.query_one(&sql, &[&than]).await.map_err(&failed)?.get(0);
+        newest = newest.max(of_day);
     }
-    Ok(false)
+    Ok(newest)
 }
 
 /// The partitions of `raw.events`, the oldest first.
