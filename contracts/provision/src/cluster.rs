@@ -4,7 +4,8 @@
 //! Column `tx` has the transaction id that a row was stored with, and a cut counts the rows that its snapshot
 //! sees. Another cluster's ids may lie ahead of this one's, so that snapshots would not see rows that are
 //! there. `ensure` shifts the ids of this cluster above all that is stored (`ops.adopt_rows`); [`snapshot`]
-//! refuses to cut where that was not done.
+//! refuses to cut where that was not done. Nor do all copies bring `raw.event_identity`, by which an event is
+//! known that is sent again with another time: `ensure` fills it again (`raw.carry_identities`).
 
 use std::ops::Range;
 
@@ -32,11 +33,20 @@ pub(crate) async fn ensure(
     let outcome = if known && !restored {
         Outcome::Exists
     } else {
-        let shifted = client
+        let shifted: bool = client
             .query_one("select ops.adopt_rows($1)", &[&identity.system_id])
             .await
             .map_err(ProvisionError::postgres("adopt rows of another cluster"))?
             .get(0);
+        let carried: i64 = client
+            .query_one("select raw.carry_identities()", &[])
+            .await
+            .map_err(ProvisionError::postgres("fill raw.event_identity from raw.events"))?
+            .get(0);
+        if carried > 0 {
+            let name = format!("raw.event_identity, {carried} events");
+            progress(Step { kind: "identities", name, outcome: Outcome::Restored });
+        }
         match (shifted, recorded) {
             (true, _) => Outcome::Restored,
             (false, None) => Outcome::Created,

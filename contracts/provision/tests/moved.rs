@@ -127,6 +127,8 @@ async fn rows_of_a_logical_copy_are_refused_until_a_set_up_has_looked() {
         let client = provision::connect(&endpoints.pg_url).await.unwrap();
         store(&client, 1).await;
         cut(&client).await.unwrap();
+        let identities = "select count(*) from raw.event_identity join raw.events using (event_id)";
+        let known = async || client.query_one(identities, &[]).await.unwrap().get::<_, i64>(0);
         // A subscription stores its publisher's values.
         client.execute("update raw.events set tx = '900000000000'", &[]).await.unwrap();
         let error = cut(&client).await.unwrap_err();
@@ -134,8 +136,14 @@ async fn rows_of_a_logical_copy_are_refused_until_a_set_up_has_looked() {
         // The cluster is known: an ordinary set-up does not read all rows.
         provision::apply(&endpoints).await.unwrap();
         cut(&client).await.unwrap_err();
+        assert_eq!(known().await, 0, "the copy was of the events alone");
         let restored = Options { restored: true, ..Options::default() };
         provision::apply_with(&endpoints, &restored, &|_| {}).await.unwrap();
+        assert_eq!(
+            known().await,
+            1,
+            "an event that is sent again with another time repeats the one that came"
+        );
         store(&client, 2).await;
         assert_eq!(seen(&client, &cut(&client).await.unwrap()).await, 2);
         // An upgrade in place has another identifier and the same ids: nothing has to be shifted further.
