@@ -9,7 +9,9 @@ use ingest::store::{EncodedRows, SetAside};
 use lifecycle::{LifecycleError, erasure};
 use uuid::Uuid;
 
-use crate::support::{Shop, append_named, events, in_shop, midnight, other_event, session, set_aside, user};
+use crate::support::{
+    Shop, append_named, events, in_shop, midnight, other_event, other_event_with, session, set_aside, user,
+};
 
 const LOGIN: Uuid = Uuid::from_u128(0x7c9e_6679_7425_40de_944b_e07f_c1f9_0ae7);
 
@@ -297,6 +299,40 @@ async fn what_foreign_clients_told_goes_by_any_id() {
         assert_eq!(shop.count("select count(*) from raw.other_events").await, 0);
         let refused = "select count(*) from raw.quarantine where reason = 'erased' and payload is null";
         assert_eq!(shop.count(refused).await, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_other_peoples_records_have_in_any_case_takes_none_of_them_away() {
+    in_shop(async |shop| {
+        let mut store = shop.store().await;
+        let (ann, bob) = (Uuid::from_u128(0x27), Uuid::from_u128(0x28));
+        let row = |coordinates: &str, user_id, payload: &str| SetAside {
+            user_id,
+            ..set_aside(coordinates, payload.as_bytes(), midnight(0))
+        };
+        store
+            .quarantine(&[
+                row("1", Some(ann), "K-27,Ann@mail.example,help@shop.example,sales@shop.example,app@shop.example"),
+                // Of Bob by his id, of Cem by his address, of a browser that nobody has signed in with.
+                row("2", Some(bob), "K-28,Help@Shop.Example"),
+                row("3", None, "K-29,cem@mail.example,SALES@shop.example"),
+                row("4", None, "mailto=ANN@mail.example"),
+            ])
+            .await
+            .unwrap();
+        let browser = Some(Uuid::from_u128(0x30));
+        let browser = other_event_with("of-browser", "App@shop.example", None, browser, midnight(0));
+        store.append_rows(browser).await.unwrap();
+
+        let erased = erase(shop, ann).await.unwrap();
+        assert_eq!((erased.quarantined, erased.others, erased.addresses), (2, 0, 1), "{erased:?}");
+        assert_eq!(erased.notes.len(), 1, "{:?}", erased.notes);
+        let kept = "select string_agg(coordinates, ',' order by coordinates) from raw.quarantine where payload is not null";
+        let kept: String = shop.pg.query_one(kept, &[]).await.unwrap().get(0);
+        assert_eq!(kept, "2,3");
+        assert_eq!(shop.count("select count(*) from raw.other_events").await, 1);
     })
     .await;
 }

@@ -178,6 +178,17 @@ pub(crate) fn other_event(
     anonymous_id: Option<Uuid>,
     at: DateTime<Utc>,
 ) -> EncodedRows {
+    other_event_with(id, "ann@example.com", user_id, anonymous_id, at)
+}
+
+/// The same with an address of its own.
+pub(crate) fn other_event_with(
+    id: &str,
+    address: &str,
+    user_id: Option<Uuid>,
+    anonymous_id: Option<Uuid>,
+    at: DateTime<Utc>,
+) -> EncodedRows {
     let facts = UserFacts { age: Some(40), ..UserFacts::default() };
     let tells = user_id.map(|user_id| Box::new(Told { user_id, anonymous_id, at, facts }));
     let event = OtherEvent {
@@ -189,7 +200,7 @@ pub(crate) fn other_event(
         user_id,
         anonymous_id,
         tells,
-        payload: format!(r#"{{"messageId":"{id}","traits":{{"email":"ann@example.com"}}}}"#).into_bytes(),
+        payload: format!(r#"{{"messageId":"{id}","traits":{{"email":"{address}"}}}}"#).into_bytes(),
     };
     let mut rows = EncodedRows::default();
     assert!(rows.take_other(Kept { source: "collector/web".to_owned(), received_at: at, event }));

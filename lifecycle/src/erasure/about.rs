@@ -1,12 +1,12 @@
 //! The quarantined records and the other events about a person: whoever looks at their bytes knows ids and
 //! addresses as the door does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::pin::pin;
 
 use contracts::admission::{Erased as Person, address};
 use futures::TryStreamExt;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::LifecycleError;
@@ -79,31 +79,60 @@ pub(super) async fn addresses_of(
     ids: &[Uuid],
     found: Found,
 ) -> Result<Addresses, LifecycleError> {
-    let mut told = Addresses::default();
-    let candidates: BTreeSet<String> = found.addresses.into_iter().flatten().collect();
-    for candidate in candidates {
-        if is_of_others(client, ids, &candidate).await? {
-            told.notes.push(
-                "an e-mail address in the user's records is also in another person's records, so it is not used: \
-                 if it is the user's, pass it with --email"
-                    .to_owned(),
-            );
-        } else {
-            told.addresses.insert(candidate);
-        }
+    let mut told =
+        Addresses { addresses: found.addresses.iter().flatten().cloned().collect(), ..Addresses::default() };
+    for address in of_others(client, ids, &found, &told.addresses).await? {
+        told.addresses.remove(&address);
+        told.notes.push(
+            "an e-mail address in the user's records is also in another person's records, so it is not used: \
+             if it is the user's, pass it with --email"
+                .to_owned(),
+        );
     }
     told.notes.dedup();
     Ok(told)
 }
 
-/// Whether somebody else's record or profile has an address, as far as is known whose they are.
-async fn is_of_others(client: &Client, ids: &[Uuid], address: &str) -> Result<bool, LifecycleError> {
-    let sql = "select exists (select from raw.quarantine where user_id <> all($1) and position($2::bytea in payload) > 0)
-                   or exists (select from raw.other_events where visitor_id <> all($1) and position($2::bytea in payload) > 0)
-                   or exists (select from raw.users where user_id <> all($1) and lower(profile ->> 'email') = $3)";
-    let row: Row = client
-        .query_one(sql, &[&ids, &address.as_bytes(), &address])
-        .await
-        .map_err(LifecycleError::postgres(DOING))?;
-    Ok(row.get(0))
+/// Which of these addresses somebody else's record or profile has. Whose a record is that names nobody is
+/// told by its addresses: where one of them is none of these, it is somebody else's.
+async fn of_others(
+    client: &Client,
+    ids: &[Uuid],
+    found: &Found,
+    addresses: &BTreeSet<String>,
+) -> Result<BTreeSet<String>, LifecycleError> {
+    let mut of_others = BTreeSet::new();
+    if addresses.is_empty() {
+        return Ok(of_others);
+    }
+    let records = found.records.iter().map(|(source, id)| (false, &source[..], &id[..]));
+    let others = found.others.iter().map(|(source, id)| (true, &source[..], &id[..]));
+    let theirs: HashSet<(bool, &str, &str)> = records.chain(others).collect();
+    let failed = LifecycleError::postgres(DOING);
+    // Who is named by an id is not the person: those records are among the ones that were found.
+    let sql = "select false, source, coordinates, payload, user_id is not null
+               from raw.quarantine where payload is not null
+               union all
+               select true, source, id, payload, visitor_id is not null or anonymous_id is not null
+               from raw.other_events";
+    let mut rows = pin!(client.query_raw(sql, std::iter::empty::<&str>()).await.map_err(&failed)?);
+    while let Some(row) = rows.try_next().await.map_err(&failed)? {
+        if theirs.contains(&(row.get(0), row.get(1), row.get(2))) {
+            continue;
+        }
+        let payload: &[u8] = row.get(3);
+        let shared: BTreeSet<String> =
+            address::candidates(payload).filter(|address| addresses.contains(address)).collect();
+        let is_others =
+            || row.get(4) || address::found(payload).iter().any(|address| !addresses.contains(address));
+        if !shared.is_empty() && is_others() {
+            of_others.extend(shared);
+        }
+    }
+    let candidates: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let sql = "select lower(profile ->> 'email') from raw.users
+               where user_id <> all($1) and lower(profile ->> 'email') = any($2)";
+    let rows = client.query(sql, &[&ids, &candidates]).await.map_err(&failed)?;
+    of_others.extend(rows.iter().map(|row| row.get::<_, String>(0)));
+    Ok(of_others)
 }
