@@ -27,7 +27,7 @@ The counts stay as they are: the events belong to nobody afterwards. \
 The command prints which data stays for a while, and until when.
 
 Later records about the person are refused with reason \"erased\". They are recognised by the id, \
-by the e-mail addresses in the person's records, and by those given with --email.
+by the e-mail addresses in the person's records, and by those given with --email, --user-id or --anonymous-id.
 
 The command is safe to repeat, even after it was killed. It reads all of raw.events, which has no index on users. \
 If a reconciliation, rebuild or verification is running, the command waits for its end, at most five minutes.";
@@ -65,7 +65,7 @@ pub(crate) struct EraseArgs {
 pub(crate) async fn run(args: EraseArgs) -> anyhow::Result<ExitCode> {
     let endpoints = connect::endpoints()?;
     let user_id = visitor(&args).context("name a user id, or --user-id or --anonymous-id with --source")?;
-    let request = Request { user_id, addresses: args.addresses };
+    let request = Request { user_id, addresses: addresses(&args) };
     let erased = erasure::run(&endpoints, &request, &|step| eprintln!("{step}")).await?;
     if args.json {
         println!("{}", serde_json::to_string(&erased)?);
@@ -84,6 +84,12 @@ fn visitor(args: &EraseArgs) -> Option<Uuid> {
     };
     let (user_id, anonymous_id) = shopper.ids(args.source.as_deref().unwrap_or_default());
     user_id.or(anonymous_id)
+}
+
+/// The addresses that are given, and what a sender calls the person where that is one.
+fn addresses(args: &EraseArgs) -> Vec<String> {
+    let named = args.named.iter().map(SenderId::to_string).chain(args.anonymous.iter().map(Name::to_string));
+    args.addresses.iter().cloned().chain(named.filter_map(|name| address(&name).ok())).collect()
 }
 
 fn address(text: &str) -> Result<String, &'static str> {
@@ -126,5 +132,34 @@ fn print(erased: &Erased) {
     for left in &erased.remains {
         let until = left.until.map_or(String::new(), |until| format!("until {}; ", until.format("%F")));
         println!("  {}: {} ({until}{})", left.place, left.what, left.provided);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: EraseArgs,
+    }
+
+    fn given(line: &[&str]) -> Vec<String> {
+        addresses(&Line::try_parse_from(["erase"].iter().chain(line)).unwrap().args)
+    }
+
+    #[test]
+    fn an_address_is_one_of_the_persons_however_it_is_given() {
+        assert_eq!(given(&["--user-id", "Ann@x.example", "--source", "collector/web"]), ["Ann@x.example"]);
+        assert_eq!(given(&["--anonymous-id", "ann@x.example", "--source", "s"]), ["ann@x.example"]);
+        assert_eq!(
+            given(&["--user-id", "ann@x.example", "--source", "s", "--email", "ann@y.example"]),
+            ["ann@y.example", "ann@x.example"]
+        );
+        assert_eq!(given(&["--user-id", "K-17", "--source", "s"]), Vec::<String>::new());
+        assert_eq!(given(&["6d0ac2ce-2d3b-5d5c-a1a0-5e5d2c9d7e11"]), Vec::<String>::new());
     }
 }
