@@ -61,7 +61,7 @@ pub enum Unread {
     },
 }
 
-/// Compares the checkpoints of all queries over events with the topics. What cannot be read, a checkpoint or
+/// Compares the checkpoints of all queries with the topics that they read. What cannot be read, a checkpoint or
 /// Kafka, tells nothing. Blocks for as long as Kafka takes.
 ///
 /// # Errors
@@ -73,23 +73,30 @@ pub fn check(endpoints: &Endpoints, plans: &[Plan]) -> Result<(), Unread> {
         return Ok(());
     };
     for plan in plans {
-        let topic = endpoints.namespace.events_topic(plan.generation);
-        let Ok(bounds) = watermarks(&consumer, &topic, ANSWER) else { continue };
-        for checkpoint in checkpoints(plan) {
-            let Ok(folder) = CheckpointDirectory::of_uri(&checkpoint) else { continue };
-            let Ok(Some(read)) = folder.committed_offsets(&topic) else { continue };
-            compare(&topic, &read, &bounds)?;
+        for source in [Source::Events, Source::Users] {
+            let topic = match source {
+                Source::Events => endpoints.namespace.events_topic(plan.generation),
+                Source::Users => endpoints.namespace.users_topic(),
+            };
+            let Ok(bounds) = watermarks(&consumer, &topic, ANSWER) else { continue };
+            for checkpoint in checkpoints(plan, source) {
+                let Ok(folder) = CheckpointDirectory::of_uri(&checkpoint) else { continue };
+                let Ok(Some(read)) = folder.committed_offsets(&topic) else { continue };
+                compare(&topic, &read, &bounds)?;
+            }
         }
     }
     Ok(())
 }
 
-/// Of the queries that read events.
-fn checkpoints(plan: &Plan) -> impl Iterator<Item = String> {
-    let families = family::families().filter(|family| family.source == Source::Events);
-    families
-        .map(|family| plan.family_checkpoint(family))
-        .chain([plan.refusals_checkpoint(), plan.ledger_checkpoint()])
+/// Of the queries that read events, or users.
+fn checkpoints(plan: &Plan, source: Source) -> Vec<String> {
+    let families = family::families().filter(|family| family.source == source);
+    let mut checkpoints: Vec<String> = families.map(|family| plan.family_checkpoint(family)).collect();
+    if source == Source::Events {
+        checkpoints.extend([plan.refusals_checkpoint(), plan.ledger_checkpoint()]);
+    }
+    checkpoints
 }
 
 /// What was read of a topic against what there is of it.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::endpoints::Endpoints;
+use contracts::family::{self, Family};
 use jobs::plans::{Owned, Plan};
 use jobs::unread::{self, Unread};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -16,21 +17,20 @@ use uuid::Uuid;
 
 const LONG_ENOUGH: Duration = Duration::from_secs(20);
 
-/// A topic of one partition, in the place of the first generation of events.
-struct Events {
+/// A topic of one partition, in the place of one that the job reads.
+struct Read {
     endpoints: Endpoints,
     topic: String,
     admin: AdminClient<DefaultClientContext>,
 }
 
-impl Events {
-    async fn make(endpoints: &Endpoints) -> Self {
-        let topic = endpoints.namespace.events_topic(1);
+impl Read {
+    async fn make(endpoints: &Endpoints, topic: String) -> Self {
         let admin: AdminClient<_> =
             ClientConfig::new().set("bootstrap.servers", &endpoints.kafka_brokers).create().unwrap();
-        let events = Self { endpoints: endpoints.clone(), topic, admin };
-        events.make_topic().await;
-        events
+        let read = Self { endpoints: endpoints.clone(), topic, admin };
+        read.make_topic().await;
+        read
     }
 
     async fn make_topic(&self) {
@@ -46,7 +46,7 @@ impl Events {
         let producer: BaseProducer =
             ClientConfig::new().set("bootstrap.servers", &self.endpoints.kafka_brokers).create().unwrap();
         for _ in 0..records {
-            producer.send(BaseRecord::<(), str>::to(&self.topic).payload("event").partition(0)).unwrap();
+            producer.send(BaseRecord::<(), str>::to(&self.topic).payload("record").partition(0)).unwrap();
         }
         producer.flush(LONG_ENOUGH).unwrap();
     }
@@ -79,8 +79,9 @@ impl Events {
     }
 }
 
-/// A plan whose cube has read to an offset and whose other queries have not begun.
-fn plan(folder: &Path, topic: &str, read_to: i64) -> Plan {
+/// A plan of which one query has read to an offset and the others have not begun.
+fn plan(root: &Path, query: &Family, topic: &str, read_to: i64) -> Plan {
+    let folder = root.join(format!("r1{}", query.checkpoint_suffix()));
     for (log, content) in [
         ("offsets", format!("v1\n{{\"batchWatermarkMs\":0}}\n{{\"{topic}\":{{\"0\":{read_to}}}}}")),
         ("commits", "v1\n{\"nextBatchWatermarkMs\":0}".to_owned()),
@@ -94,7 +95,7 @@ fn plan(folder: &Path, topic: &str, read_to: i64) -> Plan {
         fingerprint: String::new(),
         generation: 1,
         generation_id: Uuid::nil(),
-        checkpoint: format!("file://{}", folder.display()),
+        checkpoint: format!("file://{}/r1", root.display()),
         owned: Owned::default(),
         shuffle_partitions: 1,
     }
@@ -105,20 +106,26 @@ async fn what_kafka_has_lost_is_told_apart_from_what_is_still_to_be_read() {
     let stack = stack::shared(Arc::new(Silent)).await.unwrap();
     let services = Endpoints::from_variables(&stack.env().unwrap()).unwrap();
     let body = async |endpoints: Endpoints| {
-        let events = Events::make(&endpoints).await;
-        events.append(10);
-        let folder = tempfile::tempdir().unwrap();
-        let plan = plan(folder.path(), &events.topic, 4);
-        assert_eq!(events.check(&plan).await, Ok(()));
-        events.remove_before(4).await;
-        assert_eq!(events.check(&plan).await, Ok(()));
-        events.remove_before(6).await;
-        events.until(&plan, |unread| matches!(unread, Unread::Removed { low: 6, read_to: 4, .. })).await;
-        events.remove_topic().await;
-        events.until(&plan, |unread| matches!(unread, Unread::TopicGone { .. })).await;
-        events.make_topic().await;
-        events.append(2);
-        events.until(&plan, |unread| matches!(unread, Unread::MadeAnew { high: 2, .. })).await;
+        let namespace = &endpoints.namespace;
+        for (query, topic) in
+            [("cube", namespace.events_topic(1)), ("registrations", namespace.users_topic())]
+        {
+            let query = family::families().find(|family| family.name == query).unwrap();
+            let topic = Read::make(&endpoints, topic).await;
+            topic.append(10);
+            let folder = tempfile::tempdir().unwrap();
+            let plan = plan(folder.path(), query, &topic.topic, 4);
+            assert_eq!(topic.check(&plan).await, Ok(()));
+            topic.remove_before(4).await;
+            assert_eq!(topic.check(&plan).await, Ok(()));
+            topic.remove_before(6).await;
+            topic.until(&plan, |unread| matches!(unread, Unread::Removed { low: 6, read_to: 4, .. })).await;
+            topic.remove_topic().await;
+            topic.until(&plan, |unread| matches!(unread, Unread::TopicGone { .. })).await;
+            topic.make_topic().await;
+            topic.append(2);
+            topic.until(&plan, |unread| matches!(unread, Unread::MadeAnew { high: 2, .. })).await;
+        }
     };
     provision::in_scratch_namespace(&services, body).await.unwrap();
 }
