@@ -10,12 +10,13 @@ use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use contracts::Reason;
 use contracts::endpoints::Endpoints;
+use contracts::event::Currency;
 use contracts::printable::{printable, printable_lines};
 use ingest::clock::Clock;
 use ingest::quarantine::{Example, Plan, Replayed, Rules, describe, replay};
 use ingest::store::{Count, Filter, Quarantined, Store};
 
-use crate::rates::RatesArgs;
+use crate::rates::{RatesArgs, without_rate};
 use crate::run_job::view::View;
 use crate::simulate::{self, Span};
 use crate::{connect, interrupt};
@@ -263,6 +264,7 @@ async fn run_replay(store: &mut Store, endpoints: &Endpoints, args: ReplayArgs) 
     let rates = args.rates.load()?;
     // What was committed in another currency must not be added to.
     store.settle_base_currency(rates.base()).await?;
+    let base = rates.base();
     let rules = Rules { namespace: endpoints.namespace.clone(), rates };
     let filter = args.chosen.filter(args.coordinates, Some(true));
     let open: i64 = store.count_quarantined(&filter).await?.iter().map(|count| count.open).sum();
@@ -279,6 +281,9 @@ async fn run_replay(store: &mut Store, endpoints: &Endpoints, args: ReplayArgs) 
         println!("{}", printable_lines(&serde_json::to_string_pretty(&replayed)?));
     } else {
         println!("{}", account(&replayed, plan.dry_run));
+    }
+    if let Some(advice) = advice(&replayed, base) {
+        eprintln!("{advice}");
     }
     if cancel.is_cancelled() {
         eprintln!("interrupted: run this command again, and it continues with the rest");
@@ -317,9 +322,27 @@ fn account(replayed: &Replayed, dry_run: bool) -> String {
     text
 }
 
+/// What to do about records that are refused for what the command was not given.
+fn advice(replayed: &Replayed, base: Currency) -> Option<String> {
+    replayed.refused.contains_key(&Reason::MissingRate).then(|| without_rate(base))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn records_without_a_rate_are_told_of_with_the_options_that_give_one() {
+        let base = "EUR".parse().unwrap();
+        let refused = |reason| Replayed { refused: [(reason, 2)].into(), ..Replayed::default() };
+        let advice = |reason| super::advice(&refused(reason), base);
+        let told = advice(Reason::MissingRate).unwrap();
+        assert!(
+            told.contains("--rates") && told.contains("--base-currency") && told.contains("EUR"),
+            "{told}"
+        );
+        assert_eq!(advice(Reason::Malformed), None);
+    }
 
     #[test]
     fn since_is_a_time_or_a_length() {
