@@ -12,7 +12,10 @@ pub enum ProvisionError {
     #[error("postgresql does not answer: check PG_URL and `storepulse stack status`")]
     PostgresConnect(#[source] tokio_postgres::Error),
     /// A statement failed.
-    #[error("postgresql refused to {doing}")]
+    #[error(
+        "postgresql failed to {doing}: check `storepulse stack status` and that the user in PG_URL owns the database, \
+         then run this command again"
+    )]
     Postgres {
         /// What was tried.
         doing: &'static str,
@@ -113,7 +116,9 @@ pub enum ProvisionError {
     },
     /// The positions topic holds something that is no position.
     #[error(
-        "the latest record of slot {slot} in {topic} is not a position: another program wrote to the topic"
+        "the latest record of slot {slot} in {topic} is not a position: another program wrote to the topic; stop that \
+         program, delete the topic, which holds positions alone, and run `storepulse rebuild`, which computes every \
+         figure from postgresql"
     )]
     UnreadablePosition {
         topic: String,
@@ -167,7 +172,9 @@ pub enum ProvisionError {
     #[error("the schema registry does not answer: check SCHEMA_REGISTRY_URL and `storepulse stack status`")]
     Registry(#[source] reqwest::Error),
     /// The registry refused something.
-    #[error("the schema registry refused to {doing} with status {status}: {answer}")]
+    #[error(
+        "the schema registry refused to {doing} with status {status}: {answer}; check `storepulse stack logs schema-registry`, then run this command again"
+    )]
     RegistryRefused {
         /// What was tried.
         doing: String,
@@ -188,15 +195,16 @@ pub enum ProvisionError {
     },
     /// The registry gives back another schema than was registered.
     #[error(
-        "the registry returns schema {id} of {subject} with another text than was registered: do not trust the \
-         registry's storage"
+        "the registry returns schema {id} of {subject} with another text than was registered: its storage is \
+         damaged, or is another registry's; restore the registry's topic, or give it an empty one, then run \
+         `storepulse setup` and `storepulse rebuild`"
     )]
     SchemaReadsDifferently { subject: String, id: u32 },
     /// Cassandra cannot be reached.
     #[error("cassandra does not answer: check CASSANDRA_CONTACT_POINTS and `storepulse stack status`")]
     CassandraConnect(#[source] Box<scylla::errors::NewSessionError>),
     /// A statement failed.
-    #[error("cassandra failed to {doing}")]
+    #[error("cassandra failed to {doing}: check `storepulse stack status`, then run this command again")]
     Cassandra {
         /// What was tried.
         doing: String,

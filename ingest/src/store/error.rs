@@ -19,7 +19,10 @@ pub enum StoreError {
         source: tokio_postgres::Error,
     },
     /// PostgreSQL refused a statement.
-    #[error("PostgreSQL refused to {what}")]
+    #[error(
+        "PostgreSQL refused to {what}: run `storepulse setup` if another version of the program set the database up, and \
+         check the rights of the user in PG_URL"
+    )]
     Refused {
         /// What was asked of it.
         what: &'static str,
