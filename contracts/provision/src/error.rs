@@ -173,7 +173,8 @@ pub enum ProvisionError {
     Registry(#[source] reqwest::Error),
     /// The registry refused something.
     #[error(
-        "the schema registry refused to {doing} with status {status}: {answer}; check `storepulse stack logs schema-registry`, then run this command again"
+        "the schema registry refused to {doing} with status {status}: {answer}; check \
+         `storepulse stack logs schema-registry`, then run this command again"
     )]
     RegistryRefused {
         /// What was tried.
