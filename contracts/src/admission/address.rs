@@ -166,7 +166,8 @@ mod tests {
         ) {
             let address = format!("{name}@{host}");
             prop_assert_eq!(found(format!("{before}{address}").as_bytes()), [&address[..]]);
-            prop_assert!(candidates(format!("{elsewhere}{address}").as_bytes()).any(|found| found == address));
+            let text = format!("{elsewhere}{address}");
+            prop_assert!(candidates(text.as_bytes()).any(|found| found == address));
         }
     }
 }
