@@ -171,5 +171,5 @@ def test_who_the_shopper_is_leaves_postgresql_nowhere(shopper, shop, line):
     topics, records, leaks = everything(sought, b"lamp-arc")
     assert records["sought"] > 0, (topics, records)
     assert not leaks, leaks[:3]
-    printed = [shop.collector.printed(), *(process.printed() for process in line.processes.values())]
+    printed = [shop.collector.process.printed(), *(process.printed() for process in line.processes.values())]
     assert not any(text.decode() in output for text in sought for output in printed)
