@@ -190,7 +190,10 @@ async fn a_sum_is_shared_among_the_lines_and_pays_no_more_than_is_left() {
         // Another one of the same sum; then with shipping, all that is left.
         append(&mut store, &[sum("s-2", "o-1", "5.04", None)]).await;
         assert_eq!(database.left("o-1").await, 1_512);
-        assert_eq!(append(&mut store, &[sum("s-3", "o-1", "19.00", None)]).await.fresh, Fresh::All);
+        let rest = sum("s-3", "o-1", "19.00", None);
+        let said = append(&mut store, std::slice::from_ref(&rest)).await;
+        // After repeats the rows are counted one by one, and what the sender told is among them.
+        assert!(matches!(&said.fresh, Fresh::Only(ids) if ids.contains(&rest.event.event_id)), "{said:?}");
         assert_eq!(database.left("o-1").await, 0);
         let said = append(&mut store, &[sum("s-4", "o-1", "0.01", None)]).await;
         assert_eq!(refused(&said), [Reason::OverRefunded]);
