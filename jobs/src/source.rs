@@ -33,6 +33,11 @@ const KAFKA: &str = "kafka";
 /// The same with a size that follows what micro-batches took, in our jar.
 const PACED: &str = "storepulse-kafka";
 
+/// How long a fetch waits on the broker for records, in ms. After each fetch, Spark's reader asks on the same
+/// connection where the partition begins and ends, and the broker answers only once the next fetch, which the
+/// client has sent already, is over: by default half a second later where no record comes.
+const FETCH_WAIT_MS: &str = "10";
+
 /// How a source follows what its micro-batches take; see the package `pace` in `spark/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pace {
@@ -84,13 +89,14 @@ impl KafkaSource {
     }
 
     /// What stream and batch are told alike.
-    fn options(&self, reader: &str) -> [(&'static str, String); 7] {
+    fn options(&self, reader: &str) -> [(&'static str, String); 8] {
         [
             ("kafka.bootstrap.servers", self.brokers.clone()),
             ("subscribe", self.topic.clone()),
             ("startingOffsets", "earliest".to_owned()),
             ("includeHeaders", "true".to_owned()),
             ("kafka.isolation.level", "read_committed".to_owned()),
+            ("kafka.fetch.max.wait.ms", FETCH_WAIT_MS.to_owned()),
             ("failOnDataLoss", "true".to_owned()),
             ("groupIdPrefix", format!("storepulse-{reader}")),
         ]
