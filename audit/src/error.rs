@@ -39,9 +39,9 @@ pub enum VerifyError {
     NoAnswer { topic: String },
     /// Something that is no count of the relay.
     #[error(
-        "a record in {topic} is not a count written by the relay: another program wrote to the topic; stop that program, \
-         delete the topic, then run `storepulse setup` and `storepulse rebuild`, after which the new events topic is \
-         counted from its start"
+        "a record in {topic} is not a count written by the relay: another program wrote to the topic; \
+         stop that program, delete the topic, then run `storepulse setup` and `storepulse rebuild`, \
+         after which the new events topic is counted from its start"
     )]
     UnreadableCount {
         topic: String,

@@ -169,7 +169,8 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         let Some(pid) = self.child.id() else { return };
-        // Until it is waited for, its id is nobody else's; the runtime waits for it, and kills one that goes on.
+        // Until it is waited for, its id is nobody else's. The runtime waits for it, and kills one that goes
+        // on.
         let Some(process) = ProcessId::of(pid.cast_signed()) else { return };
         process.signal(Signal::SIGTERM);
         process.wait_gone(GRACE);

@@ -192,10 +192,14 @@ mod tests {
 
     #[test]
     fn what_a_page_and_its_scripts_load_is_counted() {
-        let page = r#"<link href="/static/1/console.css"><script src="/static/1/console.js"></script><a href="/flow">"#;
+        let page = concat!(
+            r#"<link href="/static/1/console.css"><script src="/static/1/console.js"></script>"#,
+            r#"<a href="/flow">"#
+        );
         assert_eq!(named(page), ["/static/1/console.css", "/static/1/console.js"]);
         let script = "import { pause } from './stream.js';\nconst charts = () => import('./chart.js');\n\
-            // @ts-ignore: an import of nothing\nimport uPlot from './uplot.js';\nconst other = './part.js';\n";
+            // @ts-ignore: an import of nothing\nimport uPlot from './uplot.js';\n\
+            const other = './part.js';\n";
         let files = imported("/static/1/console.js", script);
         assert_eq!(files, ["/static/1/stream.js", "/static/1/chart.js", "/static/1/uplot.js"]);
     }

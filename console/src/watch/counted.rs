@@ -2,7 +2,10 @@
 //! and a look reads young rows alone.
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use tokio_postgres::GenericClient;
+use tokio_postgres::{Client, GenericClient, IsolationLevel, Transaction};
+
+use super::Refused;
+use crate::access;
 
 /// Rows younger than this are read at each look: what is committed late by less is counted at once.
 pub(super) const SETTLES: TimeDelta = TimeDelta::minutes(2);
@@ -58,6 +61,20 @@ impl Count {
             || (age >= CHANGED && counters.changed != self.counters.changed)
             || (age >= UNEVEN && inserted != whole - self.rows)
     }
+}
+
+/// The connection that was kept, or a new one. It is taken out: a look that is cut off leaves none behind that
+/// still owes an answer.
+pub(super) async fn connection(kept: &mut Option<Client>, pg_url: &str) -> Result<Client, Refused> {
+    match kept.take().filter(|client| !client.is_closed()) {
+        Some(client) => Ok(client),
+        None => Ok(access::connect(pg_url).await?),
+    }
+}
+
+/// All rows as of one moment.
+pub(super) async fn snapshot(client: &mut Client) -> Result<Transaction<'_>, tokio_postgres::Error> {
+    client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await
 }
 
 /// The start of an hour of UTC.

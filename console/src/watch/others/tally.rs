@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, IsolationLevel, Row};
+use tokio_postgres::{Client, Row};
 
 use super::{Events, Hour, KINDS, Name, Others};
-use crate::access;
 use crate::watch::Refused;
-use crate::watch::counted::{Count, Counters, SETTLES, first_hour, hour_of, hours};
+use crate::watch::counted::{Count, Counters, SETTLES, connection, first_hour, hour_of, hours, snapshot};
 
 /// The table.
 const TABLE: &str = "other_events";
@@ -114,11 +113,7 @@ pub(super) struct Counting {
 impl Counting {
     /// What is kept now; what was removed since the last look, within a minute.
     pub(super) async fn look(&mut self, pg_url: &str) -> Result<Others, Refused> {
-        // Taken out: a look that is cut off leaves no connection behind that still owes an answer.
-        let mut client = match self.client.take().filter(|client| !client.is_closed()) {
-            Some(client) => client,
-            None => access::connect(pg_url).await?,
-        };
+        let mut client = connection(&mut self.client, pg_url).await?;
         let now = Utc::now();
         let told = match self.tally.take() {
             Some(tally) => add(&client, tally, now).await?,
@@ -160,12 +155,7 @@ async fn add(
 /// Counts all rows as of one moment.
 async fn count(client: &mut Client, now: DateTime<Utc>) -> Result<(Tally, Vec<Young>), Refused> {
     let (settled, since) = (now - SETTLES, first_hour(now));
-    let snapshot = client
-        .build_transaction()
-        .isolation_level(IsolationLevel::RepeatableRead)
-        .read_only(true)
-        .start()
-        .await?;
+    let snapshot = snapshot(client).await?;
     // The counters first: what is removed while all is counted then counts as changed since.
     let counters = Counters::read(&snapshot, TABLE).await?;
     let mut before = Counted::default();

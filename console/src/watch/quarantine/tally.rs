@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, IsolationLevel, Row};
+use tokio_postgres::{Client, Row};
 
 use super::{Counts, Hour, Summary};
-use crate::access;
 use crate::watch::Refused;
-use crate::watch::counted::{Count, Counters, SETTLES, first_hour, hour_of, hours};
+use crate::watch::counted::{Count, Counters, SETTLES, connection, first_hour, hour_of, hours, snapshot};
 
 /// All rows by kind, from an index that holds nothing else.
 const KINDS: &str = "
@@ -82,11 +81,7 @@ pub(crate) struct Counting {
 impl Counting {
     /// What is in quarantine now; what was judged again or removed since the last look, within a minute.
     pub(crate) async fn look(&mut self, pg_url: &str) -> Result<Summary, Refused> {
-        // Taken out: a look that is cut off leaves no connection behind that still owes an answer.
-        let mut client = match self.client.take().filter(|client| !client.is_closed()) {
-            Some(client) => client,
-            None => access::connect(pg_url).await?,
-        };
+        let mut client = connection(&mut self.client, pg_url).await?;
         let now = Utc::now();
         let told = match self.tally.take() {
             Some(tally) => add(&client, tally, now).await?,
@@ -126,12 +121,7 @@ async fn add(
 async fn count(client: &mut Client, now: DateTime<Utc>) -> Result<(Tally, Counted), Refused> {
     let settled = now - SETTLES;
     let since = first_hour(now);
-    let snapshot = client
-        .build_transaction()
-        .isolation_level(IsolationLevel::RepeatableRead)
-        .read_only(true)
-        .start()
-        .await?;
+    let snapshot = snapshot(client).await?;
     // The counters first: what is changed while all is counted then counts as changed since.
     let counters = Counters::read(&snapshot, TABLE).await?;
     let mut before = Counted::default();
