@@ -27,6 +27,7 @@ mod schemas;
 mod setup;
 mod simulate;
 mod stack;
+mod standing_clock;
 mod users;
 mod verify;
 

@@ -8,7 +8,7 @@ use clap::Args;
 use jobs::rebuild::{self, Progress, RebuildConfig};
 
 use crate::reconcile::bar;
-use crate::{connect, interrupt};
+use crate::{connect, interrupt, standing_clock};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,8 +39,8 @@ pub(crate) struct RebuildArgs {
     #[arg(long)]
     abandon_old: bool,
     /// The time to use as now. Needed only if the events were simulated with `simulate --start`. Nothing may
-    /// be ingested while the rebuild runs.
-    #[arg(long, value_name = "TIME")]
+    /// be ingested while the rebuild runs. The time must lie two days back or more.
+    #[arg(long, value_name = "TIME", value_parser = standing_clock::long_past)]
     at: Option<DateTime<Utc>>,
     /// How many partitions the new events topic has. The number limits how many tasks read at a time. The
     /// default keeps the present number.

@@ -8,7 +8,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jobs::reconcile::{self, ReconcileConfig, Reconciled};
 
-use crate::connect;
+use crate::{connect, standing_clock};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,7 +31,7 @@ pub(crate) struct ReconcileArgs {
     dry_run: bool,
     /// The time to use as now. Needed only if the events were simulated with `simulate --start`. Nothing may
     /// be ingested while the command runs.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = standing_clock::past)]
     at: Option<DateTime<Utc>>,
 }
 

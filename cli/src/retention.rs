@@ -11,7 +11,7 @@ use contracts::family::{FAMILIES_BESIDE, Family, Source};
 use jobs::plans::CUBE_QUERY;
 use lifecycle::retention::{self, Retained, RetentionConfig};
 
-use crate::connect;
+use crate::{connect, standing_clock};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -41,7 +41,7 @@ pub(crate) struct RetentionArgs {
     #[arg(long)]
     json: bool,
     /// The time to use as now. Needed only if the events were simulated with `simulate --start`.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = standing_clock::past)]
     at: Option<DateTime<Utc>>,
 }
 

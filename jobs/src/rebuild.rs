@@ -36,13 +36,17 @@ use crate::fingerprint;
 use crate::plans::{self, CUBE_QUERY, NewPlan, PlanError};
 use filling::Filling;
 
+/// Longer than any window and any visit: what began before so long a time has ended, and grows no more.
+pub const ROWS_END_WITHIN: TimeDelta = TimeDelta::days(2);
+
 /// How to rebuild.
 #[derive(Debug, Clone)]
 pub struct RebuildConfig {
     /// The services.
     pub endpoints: Endpoints,
     /// The time by a clock that stands still, for a shop whose ingestor's clock does (`simulate --start`);
-    /// nothing may be ingested meanwhile. Without it the machine's clock.
+    /// nothing may be ingested meanwhile. It lies [`ROWS_END_WITHIN`] back or more: hours and visits astride
+    /// the cut are written as if they had ended. Without it the machine's clock.
     pub at: Option<DateTime<Utc>>,
     /// Whether the old query must not go on: its checkpoint is corrupt.
     pub abandon_old: bool,

@@ -11,16 +11,13 @@ use contracts::namespace::REPAIR_LOCK;
 use tokio_postgres::{Client, GenericClient};
 use tokio_util::sync::CancellationToken;
 
-use super::{Progress, RebuildConfig, RebuildError};
+use super::{Progress, ROWS_END_WITHIN, RebuildConfig, RebuildError};
 use crate::batch;
 use crate::closing::{self, Piece};
 use crate::repair::{self, Kind};
 
 /// Events of one piece: bounds what is done again after a crash, and how long verification waits.
 const PIECE_EVENTS: i64 = 500_000;
-
-/// Longer than any window and any visit.
-const LONG_AFTER: TimeDelta = TimeDelta::days(2);
 
 /// A rebuild whose cut is chosen.
 pub(super) struct Filling<'a> {
@@ -81,7 +78,7 @@ impl Filling<'_> {
         for family in FAMILIES_BESIDE.iter().filter(|family| family.repaired) {
             // A clock that stands still is taken to have gone on until all is closed.
             let still = self.config.at.is_some();
-            let closed_to = if still { self.cut + LONG_AFTER } else { closing::closed_to(Utc::now()) };
+            let closed_to = if still { self.cut + ROWS_END_WITHIN } else { closing::closed_to(Utc::now()) };
             let mut rows = closing::closed_rows(self.client, family, &stored, closed_to).await?;
             // Behind the cut the stream writes.
             rows.end = rows.end.min(closing::step_after(family, self.cut));
