@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{on_shared_stack, storepulse};
+use crate::support::{alone_on_shared_stack, storepulse};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pages_show_what_is() {
     let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/run");
-    on_shared_stack(async |line| {
+    alone_on_shared_stack(async |line| {
         let mut test = Command::new(&run);
         test.envs(line.endpoints.variables()).env("STOREPULSE_BIN", storepulse());
         let ended = tokio::task::spawn_blocking(move || test.output()).await.unwrap().unwrap();

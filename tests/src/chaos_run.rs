@@ -1,10 +1,7 @@
 //! A short run of chaos, the same each time; `make test-all` runs the long one too.
 
-use std::sync::Arc;
-
-use stack::{Service, Silent};
 use tests::chaos::{Plan, Report, Settings, run};
-use tests::support::on_services;
+use tests::support::{isolated_stack, on_services};
 
 /// Spark's master is killed.
 const SHORT: (u64, usize) = (12, 1);
@@ -12,7 +9,7 @@ const LONG: (u64, usize) = (2, 25);
 
 async fn run_of((seed, rounds): (u64, usize)) -> Report {
     let settings = Settings { plan: Plan::new(seed, rounds), rate: 250 };
-    let stack = Box::pin(stack::isolated(&Service::ALL, Arc::new(Silent))).await.unwrap();
+    let (_turn, stack) = isolated_stack().await;
     let body = async |line: &tests::support::Line| {
         Box::pin(run(&settings, &stack, line, &|told| println!("{told}"))).await
     };

@@ -11,7 +11,9 @@ use rdkafka::Message;
 use stack::{Service, Silent};
 use tokio_postgres::types::PgLsn;
 
-use crate::support::{Line, Process, Sent, on_services, on_shared_stack, records, until, until_says};
+use crate::support::{
+    Line, Process, Sent, isolated_stack, on_services, on_shared_stack, records, until, until_says,
+};
 
 /// Goes on until the test has seen what it waits for.
 const SIMULATION: &str = "simulate --rate 250 --duration forever --repeated-pct 1";
@@ -102,7 +104,7 @@ async fn a_registry_away_at_the_start_and_a_spark_connect_server_killed_in_mid_s
         return;
     }
     // A stack of its own: others use the shared one.
-    let stack = Box::pin(stack::isolated(&Service::ALL, Arc::new(Silent))).await.unwrap();
+    let (_turn, stack) = isolated_stack().await;
     on_services(&stack, async |line| {
         stack.signal(Service::SchemaRegistry, Signal::SIGKILL).unwrap();
         let (mut relay, mut job) = (line.start("relay run"), line.start("job run"));

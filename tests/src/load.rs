@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::long_tests;
-use crate::support::{on_shared_stack, storepulse};
+use crate::support::{alone_on_shared_stack, storepulse};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn under_load_no_memory_grows() {
@@ -15,7 +15,7 @@ async fn under_load_no_memory_grows() {
         return;
     }
     let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/load");
-    on_shared_stack(async |line| {
+    alone_on_shared_stack(async |line| {
         let mut load = Command::new(&run);
         load.envs(line.endpoints.variables()).env("STOREPULSE_BIN", storepulse());
         let ended = tokio::task::spawn_blocking(move || load.output()).await.unwrap().unwrap();

@@ -11,7 +11,7 @@ use stack::{Service, Signal, Silent};
 use uuid::Uuid;
 
 use super::{IN_MID_STREAM, until_flowing};
-use crate::support::{Line, Sent, on_services, records, until_says};
+use crate::support::{Line, Sent, isolated_stack, on_services, records, until_says};
 
 /// Longer than the broker waits for an open transaction (15 s), so that the relay's is aborted behind its
 /// back.
@@ -22,7 +22,7 @@ async fn a_broker_killed_and_frozen_keeps_each_users_order_and_repeats_nothing()
     if !crate::long_tests() {
         return;
     }
-    let stack = Box::pin(stack::isolated(&Service::ALL, Arc::new(Silent))).await.unwrap();
+    let (_turn, stack) = isolated_stack().await;
     let test = async |line: &Line| {
         let mut relay = line.relay().await;
         let job = line.job().await;

@@ -9,7 +9,7 @@ use scylla::value::{CqlValue, Row};
 use stack::{Isolated, Service, Signal, Silent};
 
 use super::{IN_MID_STREAM, in_state, until_flowing};
-use crate::support::{Line, Sent, on_services, until};
+use crate::support::{Line, Sent, isolated_stack, on_services, until};
 
 /// How long it is away at least.
 const AWAY: Duration = Duration::from_secs(300);
@@ -28,7 +28,7 @@ async fn cassandra_away_slow_with_a_full_disk_and_back() {
     if !crate::long_tests() {
         return;
     }
-    let stack = Box::pin(stack::isolated(&Service::ALL, Arc::new(Silent))).await.unwrap();
+    let (_turn, stack) = isolated_stack().await;
     let test = async |line: &Line| {
         let relay = line.relay().await;
         let mut job = line.job_with(&format!("--stall-after-s {STALL_AFTER_S}")).await;

@@ -1,11 +1,8 @@
 //! Overload: events come in faster than the line can count them. It falls behind, goes on, and catches up.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stack::{Service, Silent};
-
-use crate::support::{Line, Sent, on_services};
+use crate::support::{Line, Sent, isolated_stack, on_services};
 
 /// About twice what two cores can count beside all that sends and stores: at 9,000 events/s they were 32,000
 /// records behind at most.
@@ -18,7 +15,7 @@ async fn overload_slows_the_line_down_and_does_not_break_it() {
     if !crate::long_tests() {
         return;
     }
-    let stack = Box::pin(stack::isolated(&Service::ALL, Arc::new(Silent))).await.unwrap();
+    let (_turn, stack) = isolated_stack().await;
     let test = async |line: &Line| {
         let relay = line.relay().await;
         let job = line.job().await;

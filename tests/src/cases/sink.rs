@@ -8,7 +8,7 @@ use stack::{Isolated, Service, Signal, Silent};
 use tests::chaos::arm;
 
 use super::{IN_MID_STREAM, in_state, newest, plan, until_flowing};
-use crate::support::{Line, Sent, on_services, until};
+use crate::support::{Line, Sent, isolated_stack, on_services, until};
 
 /// How soon the supervisor must have submitted the plan again.
 const SUBMITTED_AGAIN: Duration = Duration::from_secs(60);
@@ -61,7 +61,7 @@ async fn a_connect_server_or_executor_killed_between_two_steps_of_the_sinks_comm
     if !crate::long_tests() {
         return;
     }
-    let stack = Box::pin(stack::isolated(&Service::ALL, Arc::new(Silent))).await.unwrap();
+    let (_turn, stack) = isolated_stack().await;
     let test = async |line: &Line| {
         let relay = line.relay().await;
         let mut job = line.job().await;

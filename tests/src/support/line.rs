@@ -9,19 +9,16 @@ use contracts::endpoints::Endpoints;
 use jobs::control;
 use jobs::plans::CUBE_QUERY;
 use jobs::progress::JobProgress;
-use stack::{Silent, Stack};
+use stack::{Isolated, Service, Silent, Stack};
 use tempfile::TempDir;
 use tokio::process::Command;
-use tokio::sync::Mutex;
 use tokio_postgres::Client;
 
+use super::turn::Turn;
 use super::{Ended, Process, until};
 
 /// How long a verification of the largest data may take.
 const VERIFIED_WITHIN: Duration = Duration::from_secs(900);
-
-/// The cluster has one executor: two jobs at once would only time each other out.
-static SPARK: Mutex<()> = Mutex::const_new(());
 
 /// A set-up namespace with users.
 pub struct Line {
@@ -68,11 +65,26 @@ impl std::ops::AddAssign for Sent {
     }
 }
 
-/// Runs a test in a namespace of its own on the warm stack.
+/// Runs a test in a namespace of its own on the warm stack, perhaps beside another.
 pub async fn on_shared_stack(test: impl AsyncFnOnce(&Line)) {
-    let _turn = SPARK.lock().await;
+    on_warm_services(Turn::beside_another().await, test).await;
+}
+
+/// Runs a test on the warm stack while no other does: one that stops its services, or measures them.
+pub async fn alone_on_shared_stack(test: impl AsyncFnOnce(&Line)) {
+    on_warm_services(Turn::alone().await, test).await;
+}
+
+async fn on_warm_services(_turn: Turn, test: impl AsyncFnOnce(&Line)) {
     let stack = stack::shared(Arc::new(Silent)).await.unwrap();
     on_services(&stack, test).await;
+}
+
+/// All services anew, for a test that kills them. Nothing else runs until both are dropped.
+pub async fn isolated_stack() -> (Turn, Isolated) {
+    let turn = Turn::alone().await;
+    let stack = Box::pin(stack::isolated(&Service::ALL, Arc::new(Silent))).await.unwrap();
+    (turn, stack)
 }
 
 /// Runs a test in a namespace of its own on the services of a stack.
