@@ -148,6 +148,7 @@ lint: setup ## format, scripts, Dockerfiles, clippy, documentation, licences, ad
 	@cargo fmt --all --check
 	@.ci/one-build
 	@.ci/import-circles
+	@.ci/links
 	@services/sbom --check >/dev/null
 	@python3 notebooks/hygiene.py
 	@tests/compose --check
