@@ -16,7 +16,7 @@ The DAG runs three commands, one after another:
 - **A second run changes nothing.** Each repair has its own revision and writes only the figures that differ.
 - **If a task fails**, Airflow sends an alert.
     - `reconcile` fails if Spark or Cassandra does not answer. Clear the task.
-    - `ledger` names the stage and `verify` names the rows that are wrong. See docs/operations.md. Airflow
+    - `ledger` names the stage and `verify` names the rows that are wrong. See docs/figures.md. Airflow
       retries these tasks once, because the line may have caught up by then.
 """
 

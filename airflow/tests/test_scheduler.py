@@ -162,7 +162,7 @@ def test_what_fails_for_good_is_told_once_by_a_signed_webhook(running, due):
     noted = running.ask("select status, attempts from ops.alert_delivery where incident = %s", notice["incident"])
     assert noted == [("delivered", 2)]
     # What comes after it is green, and nobody is told again. The run itself cannot be cleared before its
-    # deadline: Airflow 3.3.2 answers 500 (docs/operations.md).
+    # deadline: Airflow 3.3.2 answers 500 (docs/schedule.md).
     end = "2026-11-19T10:00:00+00:00"
     running.until_green("users_hourly", running.trigger("users_hourly", end))
     assert len(of_hour(running, end)) == 100 and len(running.hook.took) == 1

@@ -1,4 +1,4 @@
-//! The upgrade over the change of the event (migration `V22`), by the steps of docs/operations.md: a system
+//! The upgrade over the change of the event (migration `V22`), by the steps of docs/rebuild.md: a system
 //! of the version before it, with its data in every store, becomes one of this version. Nothing is lost,
 //! nothing counts twice, and events of the new kind count.
 //!

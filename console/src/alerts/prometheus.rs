@@ -14,7 +14,7 @@ pub const COMMITTED: &str = include_str!("../../../services/prometheus/alerts.ym
 
 const HEAD: &str = "\
 # Rendered by `cargo run -p console --example render_alerts` from console/src/alerts/rules.rs: change it there.
-# Each alert needs somebody to act; docs/operations.md says what to do. Symptoms come first: they wake somebody, causes explain.
+# Each alert needs somebody to act; docs/alerts.md says what to do. Symptoms come first: they wake somebody, causes explain.
 # The console evaluates the same rules with a second threshold for their end, and further rules that /metrics does not cover.
 # Send alerts from only one of the two: start `storepulse console --no-deliver` if Alertmanager sends them.
 groups:

@@ -1,6 +1,6 @@
 //! Every alert there is: on what it looks, when it fires and when it is over, and what to do then.
 //!
-//! `services/prometheus/alerts.yml` is rendered from this table, docs/operations.md has a line for each, and
+//! `services/prometheus/alerts.yml` is rendered from this table, docs/alerts.md has a line for each, and
 //! both are held to it.
 
 use contracts::slot;
@@ -57,6 +57,15 @@ impl std::str::FromStr for Severity {
     }
 }
 
+/// A section of the documentation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Section {
+    /// The file, from the root of the repository.
+    pub(crate) document: &'static str,
+    /// As the file has it, without the `#`s.
+    pub(crate) heading: &'static str,
+}
+
 /// A rule.
 #[derive(Debug)]
 pub(crate) struct Rule {
@@ -76,8 +85,8 @@ pub(crate) struct Rule {
     pub(crate) summary: &'static str,
     /// What to do.
     pub(crate) action: &'static str,
-    /// The section of docs/operations.md that says more.
-    pub(crate) section: &'static str,
+    /// What says more.
+    pub(crate) section: Section,
     /// The same condition for Prometheus, `{raise}` being the threshold; none where `/metrics` does not tell
     /// the signal.
     pub(crate) promql: Option<&'static str>,
@@ -99,7 +108,7 @@ impl Rule {
         severity: Severity::Warning,
         summary: "",
         action: "",
-        section: "Alerts",
+        section: Section { document: "docs/alerts.md", heading: "Alerts" },
         promql: None,
         causes: &[],
     };
@@ -110,9 +119,11 @@ pub(crate) fn rule(name: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.name == name)
 }
 
-const JOB: &str = "The job does not start or restarts";
-const RELAY: &str = "The relay has stopped";
-const VERIFY: &str = "What `verify` tells";
+const JOB: Section =
+    Section { document: "docs/relay-and-job.md", heading: "The job does not start or restarts" };
+const RELAY: Section = Section { document: "docs/relay-and-job.md", heading: "The relay has stopped" };
+const VERIFY: Section = Section { document: "docs/figures.md", heading: "What `verify` tells" };
+const LEDGER: Section = Section { document: "docs/figures.md", heading: "The ledger" };
 
 // Half: so that Prometheus compares what is safe with what is kept.
 const _: () = assert!(slot::SAFE_PERCENT == 50, "the query of SlotNearlyLost is of another share");
@@ -142,7 +153,7 @@ pub(crate) const RULES: &[Rule] = &[
         for_s: 120,
         severity: Severity::Critical,
         summary: "the relay sends events, but Spark reads none",
-        action: "read docs/operations.md, \"The job does not start or restarts\"",
+        action: "read docs/relay-and-job.md, \"The job does not start or restarts\"",
         section: JOB,
         promql: Some(
             "sum(rate(storepulse_relay_records_total{topic=\"events\"}[3m])) > {raise} \
@@ -157,7 +168,7 @@ pub(crate) const RULES: &[Rule] = &[
         for_s: 120,
         severity: Severity::Critical,
         summary: "the Spark job does not run: no supervisor has a running query",
-        action: "read docs/operations.md, \"The job does not start or restarts\"",
+        action: "read docs/relay-and-job.md, \"The job does not start or restarts\"",
         section: JOB,
         promql: Some("storepulse_job_running == 0 or storepulse_job_report_age_seconds > 30"),
         ..Rule::PLAIN
@@ -168,7 +179,7 @@ pub(crate) const RULES: &[Rule] = &[
         clear_for_s: 30,
         severity: Severity::Critical,
         summary: "the relay carries nothing from PostgreSQL to Kafka",
-        action: "read docs/operations.md, \"The relay has stopped\"",
+        action: "read docs/relay-and-job.md, \"The relay has stopped\"",
         section: RELAY,
         promql: Some("storepulse_relay_streaming == 0 or storepulse_relay_report_age_seconds > 15"),
         causes: &["SlotLost"],
@@ -180,7 +191,7 @@ pub(crate) const RULES: &[Rule] = &[
         op: Op::Below,
         severity: Severity::Critical,
         summary: "more than half of the log that PostgreSQL may keep for the replication slot is used; at the limit the slot is lost, and a rebuild is needed",
-        action: "start the relay, end open transactions or raise `max_slot_wal_keep_size`; read docs/operations.md, \"The relay has stopped\"",
+        action: "start the relay, end open transactions or raise `max_slot_wal_keep_size`; read docs/relay-and-job.md, \"The relay has stopped\"",
         section: RELAY,
         promql: Some("storepulse_slot_safe_bytes - storepulse_slot_retained_bytes < {raise}"),
         causes: &["SlotLost"],
@@ -193,7 +204,7 @@ pub(crate) const RULES: &[Rule] = &[
         clear_for_s: 0,
         severity: Severity::Critical,
         summary: "Spark dropped {value} rows as too late, which must not happen",
-        action: "run `storepulse verify`; read docs/operations.md, \"What `verify` tells\"",
+        action: "run `storepulse verify`; read docs/figures.md, \"What `verify` tells\"",
         section: VERIFY,
         promql: Some("increase(storepulse_job_dropped_rows_total[10m]) > {raise}"),
         ..Rule::PLAIN
@@ -214,8 +225,8 @@ pub(crate) const RULES: &[Rule] = &[
         for_s: 120,
         severity: Severity::Critical,
         summary: "the replication slot is lost or was never created",
-        action: "run `storepulse setup` on a new system; otherwise read docs/operations.md, \"Rebuild\"",
-        section: "Rebuild",
+        action: "run `storepulse setup` on a new system; otherwise read docs/rebuild.md",
+        section: Section { document: "docs/rebuild.md", heading: "Rebuild" },
         promql: Some(
             "storepulse_slot_active unless storepulse_slot_retained_bytes \
              or (absent(storepulse_slot_active) and on () storepulse_up{service=\"postgres\"} == 1)",
@@ -239,7 +250,7 @@ pub(crate) const RULES: &[Rule] = &[
         clear_at: 3.0,
         clear_for_s: 0,
         summary: "the Spark job was submitted again {value} times within 15 minutes",
-        action: "read docs/operations.md, \"The job does not start or restarts\"",
+        action: "read docs/relay-and-job.md, \"The job does not start or restarts\"",
         section: JOB,
         // An increase is extrapolated to the whole window, so that three would be more than three.
         promql: Some("round(increase(storepulse_job_restarts_total[15m])) > {raise}"),
@@ -252,8 +263,8 @@ pub(crate) const RULES: &[Rule] = &[
         for_s: 300,
         clear_at: 50.0,
         summary: "{value} records were quarantined within 15 minutes",
-        action: "read docs/operations.md, \"Quarantine\"",
-        section: "Quarantine",
+        action: "read docs/quarantine.md",
+        section: Section { document: "docs/quarantine.md", heading: "Quarantine" },
         // What was there before, also where a reason is new.
         promql: Some(
             "sum(storepulse_quarantine_open_records) - (sum(storepulse_quarantine_open_records offset 15m) \
@@ -276,7 +287,7 @@ pub(crate) const RULES: &[Rule] = &[
         for_s: 120,
         clear_for_s: 30,
         summary: "the query {subject} has ended and was not started again",
-        action: "read docs/operations.md, \"The job does not start or restarts\"; the page Jobs shows the whole exception",
+        action: "read docs/relay-and-job.md, \"The job does not start or restarts\"; the page Jobs shows the whole exception",
         section: JOB,
         causes: &["JobNotRunning"],
         ..Rule::PLAIN
@@ -289,7 +300,7 @@ pub(crate) const RULES: &[Rule] = &[
         clear_at: 60.0,
         clear_for_s: 30,
         summary: "records wait for the query {subject}, but it has finished no micro-batch for {value}",
-        action: "read docs/operations.md, \"The job does not start or restarts\"; the page Jobs shows how long its micro-batches take",
+        action: "read docs/relay-and-job.md, \"The job does not start or restarts\"; the page Jobs shows how long its micro-batches take",
         section: JOB,
         causes: &["JobNotRunning", "FlowStopped"],
         ..Rule::PLAIN
@@ -310,7 +321,7 @@ pub(crate) const RULES: &[Rule] = &[
         for_s: 0,
         clear_for_s: 0,
         summary: "the last verification found {value} rows that differ from the recomputed ones",
-        action: "read docs/operations.md, \"What `verify` tells\"; `storepulse reconcile` corrects closed windows",
+        action: "read docs/figures.md, \"What `verify` tells\"; `storepulse reconcile` corrects closed windows",
         section: VERIFY,
         ..Rule::PLAIN
     },
@@ -332,8 +343,8 @@ pub(crate) const RULES: &[Rule] = &[
         for_s: 0,
         clear_for_s: 0,
         summary: "{value} minutes of the ledger do not balance",
-        action: "read docs/operations.md, \"The ledger\"",
-        section: "The ledger",
+        action: "read docs/figures.md, \"The ledger\"",
+        section: LEDGER,
         ..Rule::PLAIN
     },
     Rule {
@@ -345,7 +356,7 @@ pub(crate) const RULES: &[Rule] = &[
         clear_for_s: 0,
         summary: "the ledger was last checked {value} ago",
         action: "run `storepulse ledger`; find out why the DAG `reconcile_daily` does not run",
-        section: "The ledger",
+        section: LEDGER,
         ..Rule::PLAIN
     },
     Rule {

@@ -1,4 +1,4 @@
-//! What to do about a hop that does not run, as docs/operations.md says it.
+//! What to do about a hop that does not run, as docs/relay-and-job.md says it.
 
 use super::hops::{Hop, HopName, HopState};
 

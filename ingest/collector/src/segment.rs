@@ -3,7 +3,7 @@
 //! A message of the e-commerce spec becomes records under our names of events, one for each product of an
 //! order. What our vocabulary has no word for is kept as it came, and so are `identify` and `alias`: what
 //! they tell of a user is taken out of them. Nothing is guessed: a message that cannot be understood is set
-//! aside, with the name of the field as Segment has it. `docs/collect.md` lists what maps to what.
+//! aside, with the name of the field as Segment has it. `docs/segment.md` lists what maps to what.
 
 mod json;
 mod kept;

@@ -76,7 +76,7 @@ async fn ga4mp_needs_another_host_and_key_and_nothing_else() {
     assert_eq!(scene.count("select count(*) from raw.quarantine").await, 0);
 
     // As the document has it, but for the port.
-    let document = std::fs::read_to_string(root().join("docs/collect.md")).unwrap();
+    let document = std::fs::read_to_string(root().join("docs/ga4.md")).unwrap();
     let mut examples = document.split("```python\n").filter_map(|rest| rest.split_once("```"));
     let (example, _) = examples.find(|(code, _)| code.contains("GtagMP")).unwrap();
     let example = example.replace("http://127.0.0.1:56080", &address);
@@ -103,7 +103,7 @@ async fn a_page_in_chromium_sends_by_fetch_and_by_beacon() {
     let collector = scene.collector_for(&[&shop, &scene.key]).await;
     let python = python("browser", &root().join("tests/browser/requirements.txt")).await;
     let chromium = chromium();
-    let document = root().join("docs/collect.md").display().to_string();
+    let document = root().join("docs/browsers.md").display().to_string();
     let (address, port) = (format!("http://{}", collector.http), port.to_string());
     let variables = [
         ("KEY", shop.key.as_str()),

@@ -26,7 +26,7 @@ pub(super) fn panel(held: &Held, alerts: Option<&Alerts>, viewing: &Viewing, now
         section .panel {
             header { h2 { "What to do" } }
             p { (with_code(rule.action)) "." }
-            p .note { "docs/operations.md, section “" (with_code(rule.section)) "”, says more." }
+            p .note { (rule.section.document) ", section “" (with_code(rule.section.heading)) "”, says more." }
             @for alert in &firing {
                 p {
                     (format::sentence(&alert.summary))

@@ -63,7 +63,7 @@ fn post(summary: &str, operation_id: &str, status: &str, answer: &Value) -> Valu
 pub(super) fn request() -> Value {
     json!({
         "type": "object",
-        "description": "See Google's reference of the Measurement Protocol, and docs/collect.md for what becomes of it.",
+        "description": "See Google's reference of the Measurement Protocol, and docs/ga4.md for what becomes of it.",
         "properties": {
             "client_id": { "type": "string" },
             "user_id": { "type": "string" },

@@ -102,7 +102,7 @@ fn batch() -> Value {
     })
 }
 
-/// A message as far as it is read; docs/collect.md lists what its properties become.
+/// A message as far as it is read; docs/segment.md lists what its properties become.
 fn message() -> Value {
     json!({
         "type": "object",
