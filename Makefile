@@ -4,7 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# Settings of `make run-job`; see `target/debug/storepulse run-job --help`. `make chaos` takes SEED and RATE only where they are given.
+# Settings of `make run-job`; see `target/debug/storepulse run-job --help`. `make chaos` takes SEED and RATE
+# only where they are given.
 DURATION ?= 60s
 RATE ?= 500
 SEED ?= 1
@@ -83,7 +84,8 @@ run-job: setup $(STOREPULSE) ## the main job end to end, verified; leaves the st
 shop: setup $(STOREPULSE) ## a demo shop in the browser, whose clicks reach the Control Center; until Ctrl-C
 	@shop/open
 
-# Users come from where USERS_SOURCE says, the API unless it is given: an hour run again must ask the same source.
+# Users come from where USERS_SOURCE says, the API unless it is given: an hour run again must ask the same
+# source.
 .PHONY: airflow
 airflow: setup $(STOREPULSE) ## scheduler, API server and DAG processor on the stack; prints the page's address
 	@$(if $(filter file,$(origin USERS_SOURCE)),,AIRFLOW_VAR_USERS_SOURCE=$(USERS_SOURCE)) $(STOREPULSE) stack up --with airflow
@@ -149,6 +151,7 @@ lint: setup ## format, scripts, Dockerfiles, clippy, documentation, licences, ad
 	@.ci/one-build
 	@.ci/import-circles
 	@.ci/links
+	@.ci/line-length
 	@services/sbom --check >/dev/null
 	@python3 notebooks/hygiene.py
 	@tests/compose --check

@@ -1,4 +1,5 @@
-"""Compares the figures that the notebooks showed with SQL over raw.events, as `storepulse verify` does with the tables."""
+"""Compares the figures that the notebooks showed with SQL over raw.events, as `storepulse verify` does with
+the tables."""
 
 import json
 import os

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Fails where a notebook is not as it is committed: without outputs, run numbers, machine paths and what an editor adds."""
+"""Fails where a notebook is not as it is committed: without outputs, run numbers, machine paths and what an
+editor adds."""
 
 import json
 import pathlib

@@ -1,4 +1,5 @@
-# Sourced by `test` and `render`: a database and namespace of its own on the running stack, filled and verified by `run-job`.
+# Sourced by `test` and `render`: a database and namespace of its own on the running stack, filled and
+# verified by `run-job`.
 # Leaves folder $work with the executed notebooks in $work/executed and their figures in $work/figures.
 # shellcheck shell=bash
 
@@ -25,7 +26,8 @@ fail() {
     exit 1
 }
 
-# fill NAMESPACE START SPAN RATE LIVE_FOR LIVE_RATE: simulated time from START, then live events, all of it verified.
+# fill NAMESPACE START SPAN RATE LIVE_FOR LIVE_RATE: simulated time from START, then live events, all of it
+# verified.
 fill() {
     stack_url=$PG_URL
     export STOREPULSE_NAMESPACE=$1

@@ -1,4 +1,5 @@
-"""Turns executed notebooks into pages for the repository: Markdown with SVG beside it, no machine's names in it."""
+"""Turns executed notebooks into pages for the repository: Markdown with SVG beside it, no machine's names in
+it."""
 
 import pathlib
 import re

@@ -1,7 +1,7 @@
 """Airflow of its own for the tests: a home, a metadata database and ports that nobody else has.
 
-The services come from the environment, as `storepulse stack env` names them; `tests/airflow.rs` hands over a namespace
-of its own, with relay and job running. Without it only what needs no service is tested.
+The services come from the environment, as `storepulse stack env` names them; `tests/airflow.rs` hands over a
+namespace of its own, with relay and job running. Without it only what needs no service is tested.
 """
 
 from __future__ import annotations

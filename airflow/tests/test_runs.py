@@ -1,4 +1,5 @@
-"""Each DAG on the real services by `airflow dags test`: without the scheduler, and the tasks in one process."""
+"""Each DAG on the real services by `airflow dags test`: without the scheduler, and the tasks in one
+process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Every DAG through the real scheduler: when due, in trouble, and again. What that leaves is asked of PostgreSQL."""
+"""Every DAG through the real scheduler: when due, in trouble, and again. What that leaves is asked of
+PostgreSQL."""
 
 from __future__ import annotations
 

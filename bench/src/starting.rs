@@ -1,11 +1,11 @@
 //! How long `storepulse run-job` takes from nothing running to the first verified row, and what the services
 //! then hold of the memory.
 //!
-//! The command is what `make run-job` calls on a tree that is set up and built. It runs as it is, in a checkout
-//! of its own with the services and tools of this one, and starts every service there: Control Center,
-//! Cassandra, Spark and all. The stack of this checkout is left alone. The first verified row is that of an
-//! order committed when the simulation begins, which another client reads and compares; the command itself
-//! verifies all rows at its end, or this fails.
+//! The command is what `make run-job` calls on a tree that is set up and built. It runs as it is, in a
+//! checkout of its own with the services and tools of this one, and starts every service there: Control
+//! Center, Cassandra, Spark and all. The stack of this checkout is left alone. The first verified row is that
+//! of an order committed when the simulation begins, which another client reads and compares; the command
+//! itself verifies all rows at its end, or this fails.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

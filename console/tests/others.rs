@@ -1,5 +1,5 @@
-//! What is kept beside the figures, as the API tells it of a real PostgreSQL, through the role that may read no
-//! more.
+//! What is kept beside the figures, as the API tells it of a real PostgreSQL, through the role that may read
+//! no more.
 
 use console::accounts;
 use reqwest::StatusCode;

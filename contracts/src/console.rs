@@ -1,7 +1,8 @@
 //! What the Control Center may see in PostgreSQL.
 
 /// The role that it takes on: it reads `ops` and what is not personal of the quarantine and of other events,
-/// and writes sign-ins, alerts and the log of what was done. Roles are the cluster's, so that all namespaces share it.
+/// and writes sign-ins, alerts and the log of what was done. Roles are the cluster's, so that all namespaces
+/// share it.
 pub const ROLE: &str = "storepulse_console";
 
 /// Tables of `ops` that it may not read: who was erased, and the key that recognises them.

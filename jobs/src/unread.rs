@@ -61,8 +61,8 @@ pub enum Unread {
     },
 }
 
-/// Compares the checkpoints of all queries with the topics that they read. What cannot be read, a checkpoint or
-/// Kafka, tells nothing. Blocks for as long as Kafka takes.
+/// Compares the checkpoints of all queries with the topics that they read. What cannot be read, a checkpoint
+/// or Kafka, tells nothing. Blocks for as long as Kafka takes.
 ///
 /// # Errors
 /// [`Unread`].

@@ -1,9 +1,9 @@
 //! Retention: the floor moves up, and what lies before it goes.
 //!
 //! The floor moves no further than what is removed, to the midnight behind the newest day that goes: a shop
-//! with nothing that old keeps none, so that its history may still be read. It moves first. From then on nothing from before it comes in, is repaired,
-//! verified or rebuilt, so that whatever a run that was killed has left behind is of no account until the
-//! next one removes it.
+//! with nothing that old keeps none, so that its history may still be read. It moves first. From then on
+//! nothing from before it comes in, is repaired, verified or rebuilt, so that whatever a run that was killed
+//! has left behind is of no account until the next one removes it.
 
 mod rows;
 

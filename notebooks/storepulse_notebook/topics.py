@@ -50,8 +50,8 @@ def offsets(brokers, topic):
 def records(brokers, registry, topic, partition=None, start=None, stop=None, since=None, limit=None, keep=None):
     """Decoded records with their coordinates.
 
-    `start` and `stop` are offsets of one partition; `since` is a time of the records, which Kafka finds by its index.
-    `keep` chooses by the decoded value. Reads on to the end of the topic as it is at the call.
+    `start` and `stop` are offsets of one partition; `since` is a time of the records, which Kafka finds by
+    its index. `keep` chooses by the decoded value. Reads on to the end of the topic as it is at the call.
     """
     consumer, schemas, found = _consumer(brokers), {}, []
     try:

@@ -1,4 +1,5 @@
-// What the shop has. Prices are in euros; `PER_EUR` says what one euro is in the other currencies of the shop.
+// What the shop has. Prices are in euros; `PER_EUR` says what one euro is in the other currencies of the
+// shop.
 
 export const PER_EUR = { EUR: 1, CHF: 0.95, USD: 1.1 };
 
@@ -51,7 +52,8 @@ const SHAPES = {
   bench: '<path class="fill" d="M34 76h92v12H34z"/><path d="M42 88v30m76-30v30M40 44h80M40 58h80M44 44v32m72-32v32"/>',
 };
 
-/// The drawing of a product. Its colours are attributes, because the page's policy allows no style in the markup.
+/// The drawing of a product. Its colours are attributes, because the page's policy allows no style in the
+/// markup.
 export const drawing = ({ shape, hue, name }) => `
   <svg class="drawing" viewBox="0 0 160 150" role="img" aria-label="${name}" fill="none" stroke="hsl(${hue} 45% 28%)"
        stroke-width="3" stroke-linecap="round" stroke-linejoin="round">

@@ -1,4 +1,5 @@
-// What the shop tells, in the names of Segment's e-commerce specification. Nothing is loaded or sent without consent.
+// What the shop tells, in the names of Segment's e-commerce specification. Nothing is loaded or sent without
+// consent.
 
 const CONSENT = "consent";
 
@@ -8,8 +9,8 @@ export const consent = () => localStorage.getItem(CONSENT);
 
 export const decide = (answer) => localStorage.setItem(CONSENT, answer);
 
-/// Loads the SDK as Segment documents it. Only the address and the key are ours; its settings stand here, because no server of
-/// Segment is asked for them.
+/// Loads the SDK as Segment documents it. Only the address and the key are ours; its settings stand here,
+/// because no server of Segment is asked for them.
 const sdk = async () => {
   const { writeKey, collector } = await (await fetch("settings.json")).json();
   const { protocol, host } = new URL(collector);
@@ -20,7 +21,8 @@ const sdk = async () => {
   return analytics;
 };
 
-/// Sends what happened, and dispatches `sent` with its name and what became of it, at once and when it is known.
+/// Sends what happened, and dispatches `sent` with its name and what became of it, at once and when it is
+/// known.
 const send = async (name, call) => {
   if (consent() !== "allow") return;
   const id = crypto.randomUUID();

@@ -1,8 +1,9 @@
-"""Sends alerts: a line in the log that can be searched for, and the targets that the console's own alerts have.
+"""Sends alerts: a line in the log that can be searched for, and the targets that the console's own alerts
+have.
 
-`storepulse alerts send` sends them: to the targets of the file in STOREPULSE_ALERTS_FILE, and to the command in
-STOREPULSE_ALERT_COMMAND. What it cannot send at once, the console goes on trying to send. Each failure is sent
-once. Without the `storepulse` command, the alert command is run here.
+`storepulse alerts send` sends them: to the targets of the file in STOREPULSE_ALERTS_FILE, and to the command
+in STOREPULSE_ALERT_COMMAND. What it cannot send at once, the console goes on trying to send. Each failure is
+sent once. Without the `storepulse` command, the alert command is run here.
 """
 
 from __future__ import annotations
@@ -76,10 +77,11 @@ def deadline_missed(dag: str, context: dict[str, Any] | None = None, **_: Any) -
 
 
 def deadline(dag: str, after: timedelta) -> DeadlineAlert | None:
-    """Alerts when a run has not ended so long after it was queued. Runs in the executor: there is no triggerer.
+    """Alerts when a run has not ended so long after it was queued. Runs in the executor: there is no
+    triggerer.
 
-    None where `STOREPULSE_NO_DEADLINES` is set: at the end of a run, `airflow dags test` of 3.3.2 looks a deadline up by what it
-    is and not by its id, and fails.
+    None where `STOREPULSE_NO_DEADLINES` is set: at the end of a run, `airflow dags test` of 3.3.2 looks a
+    deadline up by what it is and not by its id, and fails.
     """
     if os.environ.get("STOREPULSE_NO_DEADLINES"):
         return None

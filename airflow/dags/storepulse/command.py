@@ -30,8 +30,8 @@ USAGE_ERROR = 2
 def storepulse(*words: str) -> str:
     """Runs `storepulse <words>`, its output going to the task's log as it comes, and returns what it printed.
 
-    The command ends with the task, in whatever way that ends: on a time-out or a mark in the page it is asked to stop
-    and given time for it, and where the task itself is killed the kernel asks for us.
+    The command ends with the task, in whatever way that ends: on a time-out or a mark in the page it is asked
+    to stop and given time for it, and where the task itself is killed the kernel asks for us.
     """
     program = os.environ.get("STOREPULSE_BIN")
     if not program or not Path(program).is_file():

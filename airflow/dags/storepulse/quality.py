@@ -1,7 +1,8 @@
-"""Judges what `storepulse ingest users --json` says of one interval: counts, and figures over its rows in `raw.users`.
+"""Judges what `storepulse ingest users --json` says of one interval: counts, and figures over its rows in
+`raw.users`.
 
-The figures come from the command and name nobody: a list of users would stay in Airflow's database, where an erasure
-does not reach.
+The figures come from the command and name nobody: a list of users would stay in Airflow's database, where an
+erasure does not reach.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ ERASED = Asset("storepulse://erased")
 
 
 def task_defaults(execution_timeout: timedelta, retries: int = 4) -> dict[str, Any]:
-    """Retries after 1, 2, 4, … min: long enough for a database that is being restarted, or an API that asks for a pause.
+    """Retries after 1, 2, 4, … min: long enough for a database that is being restarted, or an API that asks
+    for a pause.
 
     STOREPULSE_RETRY_S is for tests, which have no minutes to wait.
     """

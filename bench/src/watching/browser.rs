@@ -64,8 +64,8 @@ impl Visitor {
         Ok((answer.text().await?, first_byte))
     }
 
-    /// A page with all files that it names, and with those that its scripts import, which it may name nowhere:
-    /// charts come when the first script has seen that the page has one.
+    /// A page with all files that it names, and with those that its scripts import, which it may name
+    /// nowhere: charts come when the first script has seen that the page has one.
     pub(super) async fn weigh(&self, path: &str) -> anyhow::Result<Weight> {
         let mut weight = Weight { requests: 0, bytes: 0 };
         let (mut waiting, mut known) = (vec![path.to_owned()], BTreeSet::from([path.to_owned()]));

@@ -2,7 +2,8 @@
 // Draws the table of values in each `figure.chart` with uPlot, and again whenever the table has changed.
 //   thead > tr > th (time), th.s1-.s6[data-line=solid|dashed|limit|bars] (one a series, its text is the name)
 //   tbody > tr[data-key=SECONDS] > th, td.num (text is the value; one that holds .hatched is not known); tr.open is not over yet
-// `figure[data-unit]` stands before values; with `data-zoom` a stretch that is dragged over ends up in the address as from, to.
+// `figure[data-unit]` stands before values; with `data-zoom` a stretch that is dragged over ends up in the
+// address as from, to.
 // @ts-ignore: the build puts it beside this file
 import uPlot from './uplot.js';
 
@@ -120,7 +121,8 @@ function chart(figure) {
       : `${moment.format(Number(data.columns[0][index]) * 1000)}: ${parts.join(' · ')}`;
   }
 
-  /** The stretch shown ends up in the address, so that a link shows it to others. @param {number[]} stretch */
+  /** The stretch shown ends up in the address, so that a link shows it to others.
+   * @param {number[]} stretch */
   function address(stretch) {
     zoomed = stretch.length > 0;
     const here = new URL(location.href);

@@ -1,6 +1,6 @@
 // @ts-check
-// What every page runs, and what it is whole without: choices that take effect at once, keys, what folds. Live parts are
-// `stream.js`; charts come with a library, which pages without them do not load.
+// What every page runs, and what it is whole without: choices that take effect at once, keys, what folds.
+// Live parts are `stream.js`; charts come with a library, which pages without them do not load.
 import { pause } from './stream.js';
 
 const charts = () => document.querySelector('figure.chart') && import('./chart.js');

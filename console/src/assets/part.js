@@ -1,7 +1,9 @@
 // @ts-check
-// Turns a part of the page into a newer one and touches only what differs: focus, selection, scroll position and what is
-// folded open stay. Rows with `data-key` are told apart by it; `data-kept` marks what a script has put in.
-// And ages, which go on counting meanwhile: `time[data-age][datetime]`, in the words of `format::stretch`; "bare" is without " ago".
+// Turns a part of the page into a newer one and touches only what differs: focus, selection, scroll position
+// and what is folded open stay. Rows with `data-key` are told apart by it; `data-kept` marks what a script
+// has put in.
+// And ages, which go on counting meanwhile: `time[data-age][datetime]`, in the words of `format::stretch`;
+// "bare" is without " ago".
 
 /** How far this machine's clock is behind the console's, in ms: ages are told by the console's. */
 const behind = (() => {
@@ -45,7 +47,8 @@ setInterval(() => {
   for (const time of document.querySelectorAll('time[data-age]')) tell(/** @type {HTMLTimeElement} */ (time));
 }, 1_000);
 
-/** @type {{ createHTML(html: string): any }} The one Trusted Types policy. What comes here is the console's own markup. */
+/** @type {{ createHTML(html: string): any }} The one Trusted Types policy. What comes here is the console's
+ * own markup. */
 const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy('storepulse', { createHTML: (/** @type {string} */ html) => html })
   ?? { createHTML: (html) => html };
 
@@ -73,7 +76,8 @@ export function replace(id, html) {
 const key = (/** @type {Node} */ node) => (node instanceof Element ? node.getAttribute('data-key') ?? (node.id || null) : null);
 const kept = (/** @type {Node} */ node) => node instanceof HTMLElement && 'kept' in node.dataset;
 
-/** The ends of what is selected; nothing while nothing is. To ask for it lays the page out, so it is asked when it changes. */
+/** The ends of what is selected; nothing while nothing is. To ask for it lays the page out, so it is asked
+ * when it changes. */
 let selected = /** @type {(Node | null)[]} */ ([]);
 document.addEventListener('selectionchange', () => {
   const selection = getSelection();

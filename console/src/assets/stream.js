@@ -2,7 +2,8 @@
 // Keeps the page's live parts new over one event stream. A hidden tab has none: browsers allow six to a host.
 // An element with `data-pages` names parts of the page that not everybody who looks at it has open; one with
 // `data-events="tail=shop.events.g1"` adds that to what is asked. Each event but `panels` is passed on as
-// `storepulse:NAME` on the document, with its data parsed in `detail`. `storepulse:drawn` follows each round of replaced parts.
+// `storepulse:NAME` on the document, with its data parsed in `detail`. `storepulse:drawn` follows each round
+// of replaced parts.
 import { replace } from './part.js';
 
 const { page = '', zone = '', against = '' } = document.body.dataset;

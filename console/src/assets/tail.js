@@ -1,5 +1,6 @@
 // @ts-check
-// Follows a topic: rows come as markup over a stream of their own, newest on top. Pausing closes the stream and keeps the rows.
+// Follows a topic: rows come as markup over a stream of their own, newest on top. Pausing closes the stream
+// and keeps the rows.
 import { parse, tell } from './part.js';
 
 /** As many rows stay on the page. */

@@ -70,7 +70,8 @@ pub(crate) struct Found {
     pub(crate) stopped_by: StoppedBy,
     /// Where to go on.
     pub(crate) cursor: Option<String>,
-    /// How many records were passed over because they cannot be decoded, or their schema is not the contract's.
+    /// How many records were passed over because they cannot be decoded, or their schema is not the
+    /// contract's.
     pub(crate) not_judged: u64,
     /// What else is to be known of the answer.
     pub(crate) notes: Vec<String>,

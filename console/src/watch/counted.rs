@@ -63,8 +63,8 @@ impl Count {
     }
 }
 
-/// The connection that was kept, or a new one. It is taken out: a look that is cut off leaves none behind that
-/// still owes an answer.
+/// The connection that was kept, or a new one. It is taken out: a look that is cut off leaves none behind
+/// that still owes an answer.
 pub(super) async fn connection(kept: &mut Option<Client>, pg_url: &str) -> Result<Client, Refused> {
     match kept.take().filter(|client| !client.is_closed()) {
         Some(client) => Ok(client),

@@ -90,7 +90,8 @@ pub(crate) struct Records {
     #[serde(serialize_with = "as_text")]
     #[schema(value_type = Option<String>)]
     pub(crate) count: Option<i64>,
-    /// Whether all of them are still there: where retention has removed some, the count is of what was ever written.
+    /// Whether all of them are still there: where retention has removed some, the count is of what was ever
+    /// written.
     pub(crate) exact: bool,
     /// `relay`, or `offsets`, which are no count.
     pub(crate) by: &'static str,

@@ -1,5 +1,5 @@
-//! `raw.other_events`: how many events are kept beside the figures, by source and name. What they say is never
-//! read.
+//! `raw.other_events`: how many events are kept beside the figures, by source and name. What they say is
+//! never read.
 //!
 //! As of the quarantine, a look reads the last two minutes alone and adds them to what was counted before.
 
@@ -70,8 +70,8 @@ pub(crate) struct Name {
     pub(crate) dialect: String,
     /// `other`: our vocabulary has no word for it. `bot`: the sender says of itself that it is a program.
     pub(crate) kind: String,
-    /// What its sender calls it. Nothing where that may name a person, and for the rarest where there are more
-    /// than 200 of them: those of a source are one row.
+    /// What its sender calls it. Nothing where that may name a person, and for the rarest where there are
+    /// more than 200 of them: those of a source are one row.
     pub(crate) name: Option<String>,
     #[serde(flatten)]
     pub(crate) events: Events,

@@ -31,7 +31,8 @@ pub(crate) struct Summary {
     pub(crate) total: Counts,
     pub(crate) by_reason: BTreeMap<String, Counts>,
     pub(crate) by_source: BTreeMap<String, Counts>,
-    /// What was set aside in each of the last 24 hours and in the one under way, the oldest first; hours without any too.
+    /// What was set aside in each of the last 24 hours and in the one under way, the oldest first; hours
+    /// without any too.
     pub(crate) hours: Vec<Hour>,
     /// When all rows were last counted.
     pub(crate) counted_at: Option<DateTime<Utc>>,

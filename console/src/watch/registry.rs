@@ -62,7 +62,8 @@ pub(crate) struct Contract {
     pub(crate) topic: String,
     /// What that is for.
     pub(crate) doc: String,
-    /// The version that equals the contract's schema: records are written with it. None is a fault: set-up must run.
+    /// The version that equals the contract's schema: records are written with it. None is a fault: set-up
+    /// must run.
     pub(crate) in_force: Option<Version>,
     /// Whether it is held to what the contract asks for.
     pub(crate) held_as_agreed: bool,

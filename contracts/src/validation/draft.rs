@@ -158,8 +158,8 @@ pub struct Draft {
     pub line: Option<Line>,
     /// Of which order.
     pub order: Option<OrderLine>,
-    /// For a refund that leaves its lines to PostgreSQL: the order of which `back` goes back. There is neither
-    /// `line` nor `order` then.
+    /// For a refund that leaves its lines to PostgreSQL: the order of which `back` goes back. There is
+    /// neither `line` nor `order` then.
     pub whole_order: Option<Text<64>>,
     /// What of `whole_order` goes back.
     pub back: Back,

@@ -13,8 +13,8 @@ use super::quarantine::SetAside;
 pub struct ShopOrder {
     /// Its id among those of all shops, for which the lines' shared ids are made.
     pub order_id: String,
-    /// When it was bought; nothing where refunds of it are told, or that it came to nothing, and not the order
-    /// as it is.
+    /// When it was bought; nothing where refunds of it are told, or that it came to nothing, and not the
+    /// order as it is.
     pub created_at: Option<DateTime<Utc>>,
     /// When the shop changed it last.
     pub as_of: DateTime<Utc>,

@@ -12,8 +12,8 @@ const CONTEXT_ENDED: &[&[&str]] = &[
 const NOBODY_ANSWERS: &[&[&str]] =
     &[&["transport error"], &["tcp connect error"], &["Connection refused"], &["connection refused"]];
 
-/// What Kafka's clients say of a topic that is not there. One that is read, and was read before, is told of by
-/// [`unread`](crate::unread).
+/// What Kafka's clients say of a topic that is not there. One that is read, and was read before, is told of
+/// by [`unread`](crate::unread).
 const NO_TOPIC: &[&[&str]] = &[
     &["not present in metadata"],
     &["UnknownTopicOrPartition"],

@@ -1,5 +1,5 @@
-//! An archive of the classes that Spark's JVMs load (`-XX:SharedArchiveFile`): they map it, instead of reading
-//! the same classes from jars and checking them at every start.
+//! An archive of the classes that Spark's JVMs load (`-XX:SharedArchiveFile`): they map it, instead of
+//! reading the same classes from jars and checking them at every start.
 //!
 //! The JVM compares the class path with the archive's, and does without the archive where they differ.
 

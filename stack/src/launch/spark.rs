@@ -96,8 +96,8 @@ impl Site {
         Ok(launch)
     }
 
-    /// The options of the JVM that name the archive of classes, with a space before them. At an address of its
-    /// own choice each JVM would have a copy of it, 170 MiB; at the archive's own they share its pages.
+    /// The options of the JVM that name the archive of classes, with a space before them. At an address of
+    /// its own choice each JVM would have a copy of it, 170 MiB; at the archive's own they share its pages.
     fn class_archive(&self) -> String {
         let archive = self.tools.spark_classes.as_ref();
         let options = archive.map(|file| {
@@ -109,8 +109,8 @@ impl Site {
         options.unwrap_or_default()
     }
 
-    /// The file of settings. Spark would find it by itself in a folder of the class path; an archive of classes
-    /// allows no folder in there.
+    /// The file of settings. Spark would find it by itself in a folder of the class path; an archive of
+    /// classes allows no folder in there.
     fn settings(&self) -> String {
         self.conf.join("spark/spark-defaults.conf").display().to_string()
     }

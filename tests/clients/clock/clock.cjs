@@ -1,4 +1,5 @@
-// Puts the clock of a page, or of a program of Node that requires this first, wrong by CLOCK_OFFSET_MS milliseconds.
+// Puts the clock of a page, or of a program of Node that requires this first, wrong by CLOCK_OFFSET_MS
+// milliseconds.
 {
   const Right = Date;
   const offset = Number(globalThis.CLOCK_OFFSET_MS ?? globalThis.process?.env.CLOCK_OFFSET_MS);

@@ -1,5 +1,5 @@
-"""Puts the clock of the Python program that starts with this folder in PYTHONPATH wrong by CLOCK_OFFSET_MS milliseconds. Time that
-only passes (`time.monotonic`) stays as it is."""
+"""Puts the clock of the Python program that starts with this folder in PYTHONPATH wrong by CLOCK_OFFSET_MS
+milliseconds. Time that only passes (`time.monotonic`) stays as it is."""
 
 import datetime
 import os

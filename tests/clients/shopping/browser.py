@@ -1,5 +1,6 @@
-"""Tells the day of standard input by Segment's unmodified SDK for browsers, in Chromium: browser.py URL. The browser's key is in KEY,
-PORT is where its page is served, PACKAGES is where npm installed the SDK, and CLOCK_OFFSET_MS is how wrong the page's clock is.
+"""Tells the day of standard input by Segment's unmodified SDK for browsers, in Chromium: browser.py URL. The
+browser's key is in KEY, PORT is where its page is served, PACKAGES is where npm installed the SDK, and
+CLOCK_OFFSET_MS is how wrong the page's clock is.
 
 Prints when it began, by the page's clock, in microseconds since 1970."""
 

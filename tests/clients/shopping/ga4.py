@@ -1,4 +1,5 @@
-"""Tells the day of standard input by the unmodified client of GA4's Measurement Protocol: ga4.py URL. The key is in KEY.
+"""Tells the day of standard input by the unmodified client of GA4's Measurement Protocol: ga4.py URL. The key
+is in KEY.
 
 Prints when it began, by its own clock, in microseconds since 1970."""
 

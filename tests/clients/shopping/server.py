@@ -1,4 +1,5 @@
-"""Tells the day of standard input by an unmodified Python client: server.py segment|rudder URL. The key is in KEY.
+"""Tells the day of standard input by an unmodified Python client: server.py segment|rudder URL. The key is in
+KEY.
 
 Prints when it began, by its own clock, in microseconds since 1970."""
 

@@ -24,8 +24,8 @@ const ALL: &str = "
     select source, dialect, kind, case when rank <= $1 then name end, sum(events)::bigint, max(newest_at)
     from ranked group by 1, 2, 3, 4";
 
-/// The hours before a moment, by the names that are told. Hour by hour, since PostgreSQL takes each moment for
-/// an hour of its own and would sort all rows by it.
+/// The hours before a moment, by the names that are told. Hour by hour, since PostgreSQL takes each moment
+/// for an hour of its own and would sort all rows by it.
 const PAST_HOURS: &str = "
     select e.source, e.dialect, e.kind, told.name, hour, sum(e.events)::bigint
     from generate_series($5::timestamptz, $6, interval '1 hour') hour
@@ -312,8 +312,8 @@ mod tests {
     }
 
     proptest! {
-        /// However many names are sent, and whichever rows have settled, all events are told and no more names
-        /// than may be.
+        /// However many names are sent, and whichever rows have settled, all events are told and no more
+        /// names than may be.
         #[test]
         fn the_sum_is_of_all_rows(
             rows in prop::collection::vec((0..400_u32, any::<bool>(), any::<bool>(), 1..50_i64), 0..600),

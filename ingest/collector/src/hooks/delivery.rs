@@ -58,8 +58,8 @@ pub(crate) struct Delivery {
 #[derive(Debug)]
 pub(crate) struct ToldOrder {
     pub(crate) order_id: String,
-    /// When it was bought; nothing where refunds of it are told, or that it came to nothing, and not the order
-    /// as it is.
+    /// When it was bought; nothing where refunds of it are told, or that it came to nothing, and not the
+    /// order as it is.
     pub(crate) created_at: Option<DateTime<Utc>>,
     pub(crate) as_of: DateTime<Utc>,
     pub(crate) rank: i64,

@@ -1,6 +1,6 @@
 //! WooCommerce's webhooks: `order.created`, `order.updated` and `order.restored` tell an order as it is. Its
-//! refunds stand in it as [sums](sums), mostly without lines. `order.deleted` tells that it is in the trash, or
-//! deleted from there, and no more than its id.
+//! refunds stand in it as [sums](sums), mostly without lines. `order.deleted` tells that it is in the trash,
+//! or deleted from there, and no more than its id.
 
 mod sums;
 

@@ -112,7 +112,8 @@ fn own_id(record: &Mapped, message: &Object<'_>, received: &Received<'_>) -> Str
     }
 }
 
-/// What device and channel follow from, and the visit where an SDK tells it. Anything that is no text tells nothing of them.
+/// What device and channel follow from, and the visit where an SDK tells it. Anything that is no text tells
+/// nothing of them.
 fn set_circumstances(record: &mut Mapped, context: &Object<'_>) {
     let page = context.object("page");
     for (field, told) in [

@@ -1,4 +1,5 @@
-//! Orders of WooCommerce that go into the trash and come out again. Of a deletion only the order's id is told.
+//! Orders of WooCommerce that go into the trash and come out again. Of a deletion only the order's id is
+//! told.
 
 use chrono::{TimeDelta, Utc};
 use serde_json::json;

@@ -1,4 +1,5 @@
-"""Sends by the client as it is, and prints as JSON what must be stored: rows of raw.events, without ids and times."""
+"""Sends by the client as it is, and prints as JSON what must be stored: rows of raw.events, without ids and
+times."""
 
 import datetime
 import json

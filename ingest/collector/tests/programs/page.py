@@ -1,5 +1,5 @@
-"""A page of http://localhost:PORT in Chromium that sends to a collector of another origin: `page.py`, with what it needs in the
-environment. It prints as JSON what the page heard."""
+"""A page of http://localhost:PORT in Chromium that sends to a collector of another origin: `page.py`, with
+what it needs in the environment. It prints as JSON what the page heard."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-//! The fields that a mapping can fill: those of a draft, with an id in the source's own text told as the event's.
+//! The fields that a mapping can fill: those of a draft, with an id in the source's own text told as the
+//! event's.
 
 use ingest::source::draft;
 

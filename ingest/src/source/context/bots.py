@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Writes bots.txt, the words by which programs name themselves in user agents, from the list crawler-user-agents:
+"""Writes bots.txt, the words by which programs name themselves in user agents.
 
-    pip download --no-deps --no-binary :none: crawler-user-agents==1.67.0 && unzip crawler_user_agents-*.whl -d list
+They are those of the list crawler-user-agents:
+
+    pip download --no-deps --no-binary :none: crawler-user-agents==1.67.0
+    unzip crawler_user_agents-*.whl -d list
     ingest/src/source/context/bots.py list > ingest/src/source/context/bots.txt
 
-The list has regular expressions. All but a few are plain words; those few are expanded here, so that a single pass over a user
-agent finds any of them.
+The list has regular expressions. All but a few are plain words; those few are expanded here, so that a single
+pass over a user agent finds any of them.
 """
 
 import itertools

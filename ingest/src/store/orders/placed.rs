@@ -51,8 +51,8 @@ pub(super) struct Unsold {
 }
 
 impl Unsold {
-    /// As it is set aside, once for each size of its line. It has no place among the order's lines, so that no
-    /// replay sells it.
+    /// As it is set aside, once for each size of its line. It has no place among the order's lines, so that
+    /// no replay sells it.
     pub(super) fn aside(&self, source: Option<&Arc<str>>) -> SetAside {
         let Self { purchase, more: (units, sum), known_by, rejection } = self;
         let payload = json!({

@@ -5,8 +5,8 @@
 //! for: exactly what shipping and fees cost is for these. Else it is for products, at their part without tax
 //! where the shop's prices have none. That is decided where the order is known, once for each refund.
 //!
-//! A refund that cannot be read is refused by name. So is a sum of an order whose costs cannot be read: what it
-//! is for would be a guess.
+//! A refund that cannot be read is refused by name. So is a sum of an order whose costs cannot be read: what
+//! it is for would be a guess.
 
 use chrono::{DateTime, Utc};
 use contracts::{Reason, ids};

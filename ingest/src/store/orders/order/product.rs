@@ -1,4 +1,5 @@
-//! Units of a product that are paid back at what was paid for them: the refund tells no price, or no currency.
+//! Units of a product that are paid back at what was paid for them: the refund tells no price, or no
+//! currency.
 
 use std::collections::HashSet;
 
@@ -73,8 +74,8 @@ impl Order {
     }
 }
 
-/// What was paid for so many units of a product, as far as it is left. Money decides: where units went back by
-/// sums, what is left of the money goes back for them.
+/// What was paid for so many units of a product, as far as it is left. Money decides: where units went back
+/// by sums, what is left of the money goes back for them.
 fn worth<'a>(
     lines: impl Iterator<Item = (&'a Event, (i32, i64))> + Clone,
     quantity: i32,

@@ -43,8 +43,8 @@ impl Order {
     }
 
     /// Pays a sum back that a refund tells of the order, in the order's currency, in another one at the rate
-    /// of its day, or in one that is not told. All that is left goes back where it is as much or less: what is
-    /// more was for shipping or tax.
+    /// of its day, or in one that is not told. All that is left goes back where it is as much or less: what
+    /// is more was for shipping or tax.
     ///
     /// # Errors
     /// Where nothing is left, and where the sum comes to nothing or cannot be converted.

@@ -71,8 +71,8 @@ impl Known {
     }
 
     /// What the shop system tells now of a refused line that is set aside at a place of the order: units and
-    /// their sum, which are none where the line has gone. Nothing where that is not known, or where what stands
-    /// under these coordinates of a source is no refused line of the order.
+    /// their sum, which are none where the line has gone. Nothing where that is not known, or where what
+    /// stands under these coordinates of a source is no refused line of the order.
     pub(in super::super) fn told_of(&self, aside: (&str, &str), at: i32) -> Option<(i32, Decimal)> {
         let is_aside =
             |(source, coordinates): &(String, String)| (source.as_str(), coordinates.as_str()) == aside;
