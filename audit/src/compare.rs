@@ -284,7 +284,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn estimates_are_held_to_three_or_a_tenth(exact in 0i64..10_000_000, off in -20_000_000i64..20_000_000) {
+        fn estimates_are_held_to_three_or_a_tenth(
+            exact in 0i64..10_000_000,
+            off in -20_000_000i64..20_000_000,
+        ) {
             let estimate = exact + off;
             let allowed = estimate >= 0 && (off.abs() <= 3 || off.abs() * 10 <= exact);
             prop_assert_eq!(matches(&Figure::Distinct(exact), &Figure::Distinct(estimate)), allowed);

@@ -167,7 +167,11 @@ mod tests {
     proptest! {
         #[test]
         fn every_figure_is_held_between_its_bounds(
-            least in 0i64..1_000, more in 0i64..1_000, found in 0i64..3_000, index in 0..TABLE.measures.len(), off in 100i64..1_000,
+            least in 0i64..1_000,
+            more in 0i64..1_000,
+            found in 0i64..3_000,
+            index in 0..TABLE.measures.len(),
+            off in 100i64..1_000,
         ) {
             let most = least + more;
             let is = is_between(TABLE, Some(&row(least)), &row(most), Some(&row(found)));

@@ -355,7 +355,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_is_read_as_it_was_written(record in any_record(), source in "[^\0]{0,8}", coordinates in "[^\0]{0,8}") {
+        fn a_cursor_is_read_as_it_was_written(
+            record in any_record(),
+            source in "[^\0]{0,8}",
+            coordinates in "[^\0]{0,8}",
+        ) {
             let cursor = Cursor { source, coordinates, ..Cursor::of(&record) };
             prop_assert_eq!(Cursor::read(&cursor.text()), Some(cursor));
         }
@@ -367,7 +371,10 @@ mod tests {
 
         /// Page after page, every row comes once.
         #[test]
-        fn pages_hold_every_row_once(rows in prop::collection::vec(any_record(), 0..60), limit in 1..7_usize) {
+        fn pages_hold_every_row_once(
+            rows in prop::collection::vec(any_record(), 0..60),
+            limit in 1..7_usize,
+        ) {
             let mut rows = rows;
             rows.sort_by_key(|r| (r.quarantined_at, r.source.clone(), r.coordinates.clone()));
             rows.dedup_by_key(|r| (r.source.clone(), r.coordinates.clone()));

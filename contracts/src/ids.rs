@@ -163,7 +163,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_rekeyed_id_fits_and_is_stable(unix_us in 0i64..4_000_000_000_000_000, source: String, id: String) {
+        fn a_rekeyed_id_fits_and_is_stable(
+            unix_us in 0i64..4_000_000_000_000_000,
+            source: String,
+            id: String,
+        ) {
             let at = DateTime::from_timestamp_micros(unix_us).unwrap();
             let key = rekeyed(at, &source, &id);
             prop_assert!(fits(&key, at));

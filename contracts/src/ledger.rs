@@ -216,7 +216,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn counts_survive_both_ways(minute in -4_000_000_000i64..4_000_000_000, received: i64, produced: i64) {
+        fn counts_survive_both_ways(
+            minute in -4_000_000_000i64..4_000_000_000,
+            received: i64,
+            produced: i64,
+        ) {
             let count = RelayCount {
                 slot: "shop_relay".into(),
                 topic_generation: 3,

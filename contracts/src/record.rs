@@ -132,7 +132,9 @@ impl std::fmt::Display for Column {
 
 /// Typed names of columns that belong to no record.
 macro_rules! columns {
-    ($(#[doc = $doc:literal])+ $const:ident : $type:ident { $( $(#[doc = $field_doc:literal])+ $field:ident, )+ }) => {
+    ($(#[doc = $doc:literal])+ $const:ident : $type:ident {
+        $( $(#[doc = $field_doc:literal])+ $field:ident, )+
+    }) => {
         $(#[doc = $doc])+
         #[derive(Debug, Clone, Copy)]
         pub struct $type { $( $(#[doc = $field_doc])+ pub $field: $crate::record::Column, )+ }
@@ -209,7 +211,9 @@ pub(crate) fn bad_value(field: &'static str, message: impl std::fmt::Display) ->
 }
 
 macro_rules! field_type {
-    ($type:ty, $kind:expr, |$value:ident, $out:ident| avro $avro:expr, pg $pg:expr, |$reader:ident, $field:ident| $read:expr) => {
+    ($type:ty, $kind:expr,
+     |$value:ident, $out:ident| avro $avro:expr, pg $pg:expr,
+     |$reader:ident, $field:ident| $read:expr) => {
         impl FieldType for $type {
             const KIND: Kind = $kind;
             fn write_avro(&self, $out: &mut Vec<u8>) {
@@ -244,10 +248,12 @@ field_type!(f64, Kind::Double,
     |v, out| avro out.extend_from_slice(&v.to_le_bytes()), pg out.extend_from_slice(&v.to_be_bytes()),
     |reader, _field| reader.array().map(f64::from_le_bytes));
 field_type!(DateTime<Utc>, Kind::TimestampMicros,
-|v, out| avro avro::write_long(out, v.timestamp_micros()), pg pg_binary::write_timestamp(out, v.timestamp_micros()),
+|v, out| avro avro::write_long(out, v.timestamp_micros()),
+pg pg_binary::write_timestamp(out, v.timestamp_micros()),
 |reader, field| {
     let unix_us = reader.long()?;
-    DateTime::from_timestamp_micros(unix_us).ok_or_else(|| bad_value(field, format_args!("{unix_us} µs is no instant")))
+    DateTime::from_timestamp_micros(unix_us)
+        .ok_or_else(|| bad_value(field, format_args!("{unix_us} µs is no instant")))
 });
 field_type!(NaiveDate, Kind::Date,
 |v, out| avro avro::write_long(out, i64::from(pg_binary::days_since_unix_epoch(*v))),
@@ -315,7 +321,11 @@ macro_rules! record {
                 reader.finish()?;
                 let mut canonical = Vec::with_capacity(body.len());
                 record.write_avro(&mut canonical);
-                if canonical == body { Ok(record) } else { Err($crate::avro::binary::ReadError::NotCanonical) }
+                if canonical == body {
+                    Ok(record)
+                } else {
+                    Err($crate::avro::binary::ReadError::NotCanonical)
+                }
             }
 
             /// Appends the record's fields as they stand in a binary COPY row, without the field count.

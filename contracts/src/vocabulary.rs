@@ -15,9 +15,12 @@ pub struct UnknownWord {
 }
 
 macro_rules! vocabulary {
-    ($(#[doc = $doc:literal])+ pub enum $name:ident, $label:literal { $( $(#[doc = $word_doc:literal])+ $word:ident => $text:literal, )+ }) => {
+    ($(#[doc = $doc:literal])+ pub enum $name:ident, $label:literal {
+        $( $(#[doc = $word_doc:literal])+ $word:ident => $text:literal, )+
+    }) => {
         $(#[doc = $doc])+
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(serde::Serialize, serde::Deserialize)]
         pub enum $name { $( $(#[doc = $word_doc])+ #[serde(rename = $text)] $word, )+ }
 
         impl $name {
@@ -36,7 +39,11 @@ macro_rules! vocabulary {
             fn from_str(word: &str) -> Result<Self, UnknownWord> {
                 match word {
                     $( $text => Ok($name::$word), )+
-                    _ => Err(UnknownWord { word: word.to_owned(), vocabulary: $label, known: [$($text),+].join(", ") }),
+                    _ => Err(UnknownWord {
+                        word: word.to_owned(),
+                        vocabulary: $label,
+                        known: [$($text),+].join(", "),
+                    }),
                 }
             }
         }
@@ -53,7 +60,10 @@ macro_rules! vocabulary {
             fn write_avro(&self, out: &mut Vec<u8>) {
                 crate::avro::write_str(out, self.as_str());
             }
-            fn read_avro(reader: &mut crate::avro::Reader<'_>, field: &'static str) -> Result<Self, crate::avro::ReadError> {
+            fn read_avro(
+                reader: &mut crate::avro::Reader<'_>,
+                field: &'static str,
+            ) -> Result<Self, crate::avro::ReadError> {
                 reader.str()?.parse().map_err(|error: UnknownWord| crate::record::bad_value(field, error))
             }
             fn write_pg(&self, out: &mut Vec<u8>) {

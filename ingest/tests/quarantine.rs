@@ -98,7 +98,8 @@ async fn the_truth_stands_in_quarantine_and_a_fix_brings_each_event_in_once() {
         let missing = truth.rejected["missing_rate"];
         let fixed = plan(of(Reason::MissingRate), any_rates());
         let later = Clock::starting_at(at("2026-03-02T00:00:00Z"));
-        let foretold = replayed(&mut store, &Plan { dry_run: true, ..plan(of(Reason::MissingRate), any_rates()) }, &later).await;
+        let dry = Plan { dry_run: true, ..plan(of(Reason::MissingRate), any_rates()) };
+        let foretold = replayed(&mut store, &dry, &later).await;
         assert_eq!((foretold.accepted, database.count("select count(*) from raw.events").await), (missing, before));
         let fixed = replayed(&mut store, &fixed, &later).await;
         assert_eq!((fixed.accepted, fixed.refused_total()), (missing, 0));

@@ -159,7 +159,10 @@ mod tests {
         }
 
         #[test]
-        fn a_record_lost_between_two_stages_is_found_where_it_is_missed(minute in balanced(), stage in 1..4usize) {
+        fn a_record_lost_between_two_stages_is_found_where_it_is_missed(
+            minute in balanced(),
+            stage in 1..4usize,
+        ) {
             let stage = Stage::ALL[stage];
             let mut lossy = minute;
             for later in Stage::ALL.into_iter().filter(|later| *later >= stage) {
@@ -169,7 +172,8 @@ mod tests {
             let imbalances = judge(&lossy, true);
             prop_assert_eq!(imbalances.len(), 1);
             prop_assert_eq!(imbalances[0].stage(), stage);
-            let named = matches!(imbalances[0], Imbalance::Between { taken, given, .. } if given == taken + 1);
+            let named =
+                matches!(imbalances[0], Imbalance::Between { taken, given, .. } if given == taken + 1);
             prop_assert!(named, "{imbalances:?}");
         }
     }

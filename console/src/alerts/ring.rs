@@ -143,7 +143,9 @@ mod tests {
                 ring.add(&Snapshot::default(), at(seconds));
             }
             prop_assert!(ring.samples.len() <= 1_021);
-            prop_assert!(ring.samples.iter().all(|sample| at(seconds) - sample.at <= TimeDelta::seconds(KEPT_S)));
+            prop_assert!(
+                ring.samples.iter().all(|sample| at(seconds) - sample.at <= TimeDelta::seconds(KEPT_S))
+            );
         }
     }
 }

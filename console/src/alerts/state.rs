@@ -260,7 +260,10 @@ mod tests {
 
         /// A signal that is missing neither fires nor ends anything.
         #[test]
-        fn what_is_missing_moves_nothing(values in prop::collection::vec(0.0f64..20.0, 1..100), missing in 1usize..200) {
+        fn what_is_missing_moves_nothing(
+            values in prop::collection::vec(0.0f64..20.0, 1..100),
+            missing in 1usize..200,
+        ) {
             let held = figures_late();
             let whole: Vec<_> = values.iter().map(|value| Some(*value)).collect();
             let states_before = driven(&held, whole.clone());

@@ -69,7 +69,8 @@ struct EventView {
 
 /// Changes of state, the newest first.
 #[utoipa::path(get, path = "/alerts/history", tag = "alerts", params(Wanted), responses(
-    (status = 200, body = Answer<Vec<EventView>>), (status = 400, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = Answer<Vec<EventView>>), (status = 400, body = Problem),
+    (status = 503, body = Problem)))]
 async fn history(
     _visitor: Visitor,
     State(app): State<App>,
@@ -114,7 +115,8 @@ fn changed(headers: &HeaderMap, status: StatusCode, silence_id: i64) -> Response
 /// Keeps back what alerts have to tell, for a while. `storepulse alerts silence` does the same.
 #[utoipa::path(post, path = "/alerts/silences", tag = "alerts",
     request_body(content = SilenceForm, content_type = "application/x-www-form-urlencoded"), responses(
-    (status = 201, body = Answer<Numbered>), (status = 303), (status = 400, body = Problem), (status = 403, body = Problem),
+    (status = 201, body = Answer<Numbered>), (status = 303), (status = 400, body = Problem),
+    (status = 403, body = Problem),
     (status = 503, body = Problem)))]
 async fn silence(
     State(app): State<App>,
@@ -131,7 +133,8 @@ async fn silence(
 /// Ends a silence: what still fires is told then. `storepulse alerts unsilence` does the same.
 #[utoipa::path(post, path = "/alerts/silences/{silence}/end", tag = "alerts", params(("silence" = i64, Path)),
     request_body(content = UnsilenceForm, content_type = "application/x-www-form-urlencoded"), responses(
-    (status = 200, body = Answer<Numbered>), (status = 303), (status = 400, body = Problem), (status = 403, body = Problem),
+    (status = 200, body = Answer<Numbered>), (status = 303), (status = 400, body = Problem),
+    (status = 403, body = Problem),
     (status = 404, body = Problem), (status = 503, body = Problem)))]
 async fn unsilence(
     State(app): State<App>,

@@ -34,7 +34,8 @@ struct Orders {
 ///
 /// An order is sent when its last line has come, or two seconds after its first. The first event holds the newest orders.
 #[utoipa::path(get, path = "/orders/stream", tag = "shop",
-    responses((status = 200, content_type = "text/event-stream", body = Orders), (status = 429, body = Problem)))]
+    responses(
+        (status = 200, content_type = "text/event-stream", body = Orders), (status = 429, body = Problem)))]
 async fn stream(State(app): State<App>, visitor: Visitor) -> Result<Response, Problem> {
     events::send(&app, visitor, told(app.watch.orders.subscribe()))
 }

@@ -33,7 +33,8 @@ async fn summary(_visitor: Visitor, State(app): State<App>) -> Result<Json<Answe
 
 /// A page of records, the newest first.
 #[utoipa::path(get, path = "/quarantine", tag = "quarantine", params(Wanted), responses(
-    (status = 200, body = Answer<Vec<Record>>), (status = 400, body = Problem), (status = 404, body = Problem),
+    (status = 200, body = Answer<Vec<Record>>), (status = 400, body = Problem),
+    (status = 404, body = Problem),
     (status = 503, body = Problem)))]
 async fn list(
     _visitor: Visitor,

@@ -121,7 +121,9 @@ fn told<T>(part: Part<T>, period: Option<PeriodBounds>, next: Option<String>) ->
 
 /// How the shop does now
 #[utoipa::path(get, path = "/shop/now", params(OfNow), tag = "shop",
-    responses((status = 200, body = Answer<Now>), (status = 304), (status = 400, body = Problem), (status = 503, body = Problem)))]
+    responses(
+        (status = 200, body = Answer<Now>), (status = 304), (status = 400, body = Problem),
+        (status = 503, body = Problem)))]
 async fn now(
     State(app): State<App>,
     Query(of): Query<OfNow>,
@@ -152,7 +154,9 @@ struct OfNow {
 
 /// All measures of a period, and how they changed
 #[utoipa::path(get, path = "/shop/totals", params(Asking), tag = "shop",
-    responses((status = 200, body = Answer<Totals>), (status = 304), (status = 400, body = Problem), (status = 503, body = Problem)))]
+    responses(
+        (status = 200, body = Answer<Totals>), (status = 304), (status = 400, body = Problem),
+        (status = 503, body = Problem)))]
 async fn totals(
     State(app): State<App>,
     Query(asking): Query<Asking>,
@@ -167,7 +171,9 @@ async fn totals(
 
 /// Events per 100 visits
 #[utoipa::path(get, path = "/shop/funnel", params(Asking), tag = "shop",
-    responses((status = 200, body = Answer<Funnel>), (status = 304), (status = 400, body = Problem), (status = 503, body = Problem)))]
+    responses(
+        (status = 200, body = Answer<Funnel>), (status = 304), (status = 400, body = Problem),
+        (status = 503, body = Problem)))]
 async fn funnel(
     State(app): State<App>,
     Query(asking): Query<Asking>,
@@ -191,7 +197,9 @@ struct OfSeries {
 
 /// A measure over time
 #[utoipa::path(get, path = "/shop/series", params(Asking, OfSeries), tag = "shop",
-    responses((status = 200, body = Answer<Series>), (status = 304), (status = 400, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+    responses(
+        (status = 200, body = Answer<Series>), (status = 304), (status = 400, body = Problem),
+        (status = 404, body = Problem), (status = 503, body = Problem)))]
 async fn series(
     State(app): State<App>,
     Query(asking): Query<Asking>,
@@ -244,7 +252,9 @@ struct OfBreakdown {
 
 /// A measure by the values of one dimension, the greatest first
 #[utoipa::path(get, path = "/shop/breakdown", params(Asking, OfBreakdown), tag = "shop",
-    responses((status = 200, body = Answer<Breakdown>), (status = 304), (status = 400, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+    responses(
+        (status = 200, body = Answer<Breakdown>), (status = 304), (status = 400, body = Problem),
+        (status = 404, body = Problem), (status = 503, body = Problem)))]
 async fn breakdown(
     State(app): State<App>,
     Query(asking): Query<Asking>,
@@ -275,7 +285,9 @@ async fn breakdown(
 
 /// The hours of a period
 #[utoipa::path(get, path = "/shop/hours", params(Asking), tag = "shop",
-    responses((status = 200, body = Answer<Hours>), (status = 304), (status = 400, body = Problem), (status = 503, body = Problem)))]
+    responses(
+        (status = 200, body = Answer<Hours>), (status = 304), (status = 400, body = Problem),
+        (status = 503, body = Problem)))]
 async fn hours(
     State(app): State<App>,
     Query(asking): Query<Asking>,
@@ -292,7 +304,9 @@ async fn hours(
 
 /// Distinct visitors: of five minutes each, and bounds of the period
 #[utoipa::path(get, path = "/shop/visitors", params(Asking), tag = "shop",
-    responses((status = 200, body = Answer<Visitors>), (status = 304), (status = 400, body = Problem), (status = 503, body = Problem)))]
+    responses(
+        (status = 200, body = Answer<Visitors>), (status = 304), (status = 400, body = Problem),
+        (status = 503, body = Problem)))]
 async fn visitors(
     State(app): State<App>,
     Query(asking): Query<Asking>,

@@ -117,7 +117,8 @@ async fn topic(
             description = "1 to 200, usually 50: counts what is found"),
         ("cursor" = Option<String>, Query, description = "where an earlier answer ended"),
     ),
-    responses((status = 200, body = Answer<Found>), (status = 400, body = Problem), (status = 404, body = Problem),
+    responses(
+        (status = 200, body = Answer<Found>), (status = 400, body = Problem), (status = 404, body = Problem),
         (status = 429, body = Problem), (status = 503, body = Problem)))]
 async fn messages(
     State(app): State<App>,

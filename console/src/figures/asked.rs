@@ -186,7 +186,10 @@ mod tests {
         }
 
         #[test]
-        fn times_are_read_as_written(minutes in 1_200_000_i64..29_700_000, zone in proptest::sample::select(chrono_tz::TZ_VARIANTS.to_vec())) {
+        fn times_are_read_as_written(
+            minutes in 1_200_000_i64..29_700_000,
+            zone in proptest::sample::select(chrono_tz::TZ_VARIANTS.to_vec()),
+        ) {
             let at = DateTime::from_timestamp(minutes * 60, 0).unwrap();
             prop_assert_eq!(moment(&at.to_rfc3339(), zone), Some(at));
             let local = at.with_timezone(&zone).format("%Y-%m-%dT%H:%M").to_string();

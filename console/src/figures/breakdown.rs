@@ -147,7 +147,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pages_are_the_whole(cents in proptest::collection::vec(0_i64..100_000, 1..40), limit in 1_usize..10) {
+        fn pages_are_the_whole(
+            cents in proptest::collection::vec(0_i64..100_000, 1..40),
+            limit in 1_usize..10,
+        ) {
             let keys: Vec<String> = (0..cents.len()).map(|number| format!("K{number:02}")).collect();
             let pairs: Vec<_> = keys.iter().map(String::as_str).zip(cents.iter().copied()).collect();
             let now = groups(&pairs);

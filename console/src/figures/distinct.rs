@@ -66,8 +66,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_truth_lies_between(hours in proptest::collection::vec(proptest::collection::btree_set(0_u16..500, 0..200), 1..24)) {
-            let counts: Vec<_> = hours.iter().map(|users| Distinct::new(i64::try_from(users.len()).unwrap())).collect();
+        fn the_truth_lies_between(
+            hours in proptest::collection::vec(proptest::collection::btree_set(0_u16..500, 0..200), 1..24),
+        ) {
+            let counts: Vec<_> =
+                hours.iter().map(|users| Distinct::new(i64::try_from(users.len()).unwrap())).collect();
             let truth = i64::try_from(hours.iter().flatten().collect::<BTreeSet<_>>().len()).unwrap();
             let bounds = bounds(&counts, &counts).unwrap();
             prop_assert!(bounds.at_least <= truth && truth <= bounds.at_most, "{bounds:?} {truth}");

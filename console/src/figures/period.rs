@@ -285,7 +285,9 @@ mod tests {
             let as_of = now - TimeDelta::seconds(trails);
             let period = Period::of(chosen, Compare::Against(against), zone, Some(as_of), now);
             prop_assert!(period.whole.from <= now || chosen == Chosen::Yesterday);
-            prop_assert!(period.closed.to <= period.whole.to && period.whole.to <= now + TimeDelta::minutes(1));
+            prop_assert!(
+                period.closed.to <= period.whole.to && period.whole.to <= now + TimeDelta::minutes(1)
+            );
             for at in [period.whole.from, period.whole.to, period.closed.to] {
                 prop_assert_eq!(at, floor(at));
             }

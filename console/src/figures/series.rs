@@ -178,12 +178,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn steps_are_the_whole_stretch(minutes in 1_i64..100_000, step in 0_usize..8, zone in proptest::sample::select(chrono_tz::TZ_VARIANTS.to_vec())) {
+        fn steps_are_the_whole_stretch(
+            minutes in 1_i64..100_000,
+            step in 0_usize..8,
+            zone in proptest::sample::select(chrono_tz::TZ_VARIANTS.to_vec()),
+        ) {
             let stretch = Stretch { from: at(0), to: at(minutes) };
             let steps = steps(stretch, STEPS[step].max(step_for(stretch.length())), zone);
             prop_assert!(steps.len() <= 302);
             prop_assert_eq!((steps[0].from, steps[steps.len() - 1].to), (stretch.from, stretch.to));
-            prop_assert!(steps.windows(2).all(|pair| pair[0].to == pair[1].from && pair[0].from < pair[0].to));
+            prop_assert!(
+                steps.windows(2).all(|pair| pair[0].to == pair[1].from && pair[0].from < pair[0].to)
+            );
         }
     }
 }

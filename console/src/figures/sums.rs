@@ -215,19 +215,28 @@ mod tests {
 
     proptest! {
         #[test]
-        fn adding_is_per_measure(values in proptest::collection::vec((0_i64..1_000_000, -1_000_000_i64..1_000_000), 0..20)) {
+        fn adding_is_per_measure(
+            values in proptest::collection::vec((0_i64..1_000_000, -1_000_000_i64..1_000_000), 0..20),
+        ) {
             let mut sum = Sums::default();
             for (count, cents) in &values {
                 let mut one = Sums::default();
-                for at in 0..COUNTS.len() { one.set_count(at, *count); }
-                for at in 0..MONEY.len() { one.set_money(at, Decimal::new(*cents, 2)); }
+                for at in 0..COUNTS.len() {
+                    one.set_count(at, *count);
+                }
+                for at in 0..MONEY.len() {
+                    one.set_money(at, Decimal::new(*cents, 2));
+                }
                 sum += &one;
             }
             let count: i64 = values.iter().map(|(count, _)| count).sum();
             let cents: i64 = values.iter().map(|(_, cents)| cents).sum();
             for measure in Measure::all() {
-                let expected =
-                    if measure.is_money() { Amount::Money(Decimal::new(cents, 2)) } else { Amount::Count(count) };
+                let expected = if measure.is_money() {
+                    Amount::Money(Decimal::new(cents, 2))
+                } else {
+                    Amount::Count(count)
+                };
                 prop_assert_eq!(sum.get(measure), expected);
             }
         }

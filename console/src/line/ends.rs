@@ -103,7 +103,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lag_is_the_sum_of_what_is_unread(parts in prop::collection::vec((0i64..1_000_000, 0i64..10_000), 1..8)) {
+        fn lag_is_the_sum_of_what_is_unread(
+            parts in prop::collection::vec((0i64..1_000_000, 0i64..10_000), 1..8),
+        ) {
             let read: Vec<i64> = parts.iter().map(|(read, _)| *read).collect();
             let end: Vec<i64> = parts.iter().map(|(read, more)| read + more).collect();
             let unread: i64 = parts.iter().map(|(_, more)| more).sum();

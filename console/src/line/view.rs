@@ -220,11 +220,20 @@ mod tests {
         fn every_step_is_there_once_and_holds_the_largest_lag(
             lags in prop::collection::vec(prop::option::of(0i64..20_000), 1..200), step in 1i64..7
         ) {
-            let points = lags.iter().enumerate().map(|(index, lag)| (i64::try_from(index).unwrap() * 10, *lag));
+            let points =
+                lags.iter().enumerate().map(|(index, lag)| (i64::try_from(index).unwrap() * 10, *lag));
             let end = i64::try_from(lags.len()).unwrap() * 10;
             let view = history(&ops(points), at(0), at(end), step * 10);
-            prop_assert_eq!(view.points.iter().filter_map(|p| p.lag_p50_ms).max(), lags.iter().flatten().copied().max());
-            prop_assert!(view.points.iter().zip(view.points.iter().skip(1)).all(|(a, b)| (b.at - a.at).num_seconds() == step * 10));
+            prop_assert_eq!(
+                view.points.iter().filter_map(|p| p.lag_p50_ms).max(),
+                lags.iter().flatten().copied().max()
+            );
+            prop_assert!(
+                view.points
+                    .iter()
+                    .zip(view.points.iter().skip(1))
+                    .all(|(a, b)| (b.at - a.at).num_seconds() == step * 10)
+            );
         }
     }
 }

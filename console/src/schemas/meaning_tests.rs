@@ -235,9 +235,25 @@ proptest! {
         };
         let changes = diff(&old_model, &new_model);
         let (backward, forward) = verdict(&changes);
-        prop_assert_eq!(backward.is_ok(), full(&old_avro, &new_avro), "backward {} → {}: {:?}", old, new, changes);
-        prop_assert_eq!(forward.is_ok(), full(&new_avro, &old_avro), "forward {} → {}: {:?}", old, new, changes);
-        let all_in_all = changes.iter().any(|change| change.path.is_empty() && change.from.is_none() && change.kind == ChangeKind::Type);
+        prop_assert_eq!(
+            backward.is_ok(),
+            full(&old_avro, &new_avro),
+            "backward {} → {}: {:?}",
+            old,
+            new,
+            changes
+        );
+        prop_assert_eq!(
+            forward.is_ok(),
+            full(&new_avro, &old_avro),
+            "forward {} → {}: {:?}",
+            old,
+            new,
+            changes
+        );
+        let all_in_all = changes
+            .iter()
+            .any(|change| change.path.is_empty() && change.from.is_none() && change.kind == ChangeKind::Type);
         prop_assert!(!all_in_all, "a break that no change explains: {:?}", changes);
     }
 }

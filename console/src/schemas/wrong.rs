@@ -187,7 +187,10 @@ mod tests {
     proptest! {
         /// What stands at the place that is found is the value itself, however the document is spaced.
         #[test]
-        fn the_place_of_each_element_starts_its_value(numbers in prop::collection::vec(any::<i32>(), 1..6), pick in any::<prop::sample::Index>()) {
+        fn the_place_of_each_element_starts_its_value(
+            numbers in prop::collection::vec(any::<i32>(), 1..6),
+            pick in any::<prop::sample::Index>(),
+        ) {
             let document = json!({"a": {"k\"ey": [[], "]", {"x": numbers}]}});
             let index = pick.index(numbers.len());
             let path = Path::default().key("a").key("k\"ey").at(2).key("x").at(index);

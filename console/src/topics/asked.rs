@@ -201,7 +201,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_address_is_read_as_it_was_written(at in "[a-z:/0-9]{1,9}", conditions in prop::collection::vec("[a-z=]{1,9}", 0..3)) {
+        fn an_address_is_read_as_it_was_written(
+            at in "[a-z:/0-9]{1,9}",
+            conditions in prop::collection::vec("[a-z=]{1,9}", 0..3),
+        ) {
             let asked = Asked { at, conditions, ..Asked::default() };
             let pairs = asked.pairs().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
             prop_assert_eq!(Asked::from_pairs(pairs.collect()), asked);

@@ -329,7 +329,10 @@ mod tests {
         #[test]
         fn text_compares_as_text(value in "[a-z]{0,6}", asked in "[a-z]{1,6}") {
             let text = Value::Text(&value);
-            prop_assert_eq!(condition(&format!("a contains {asked}")).met(Some(&text)), value.contains(&asked));
+            prop_assert_eq!(
+                condition(&format!("a contains {asked}")).met(Some(&text)),
+                value.contains(&asked)
+            );
             prop_assert_eq!(condition(&format!("a >= {asked}")).met(Some(&text)), value >= asked);
         }
     }

@@ -175,7 +175,9 @@ mod tests {
                 (0..).zip(&times).map(|(partition, times)| lane(partition, times, Way::Backwards)).collect();
             let told: Vec<i64> = merge(&mut lanes, usize::MAX, Way::Backwards)
                 .into_iter()
-                .map(|(partition, offset)| times[usize::try_from(partition).unwrap()][usize::try_from(offset).unwrap()])
+                .map(|(partition, offset)| {
+                    times[usize::try_from(partition).unwrap()][usize::try_from(offset).unwrap()]
+                })
                 .collect();
             prop_assert!(told.is_sorted_by(|a, b| a >= b), "{told:?}");
         }

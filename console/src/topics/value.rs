@@ -163,7 +163,9 @@ mod tests {
         #[test]
         fn any_number_is_written(value: i64, scale: u8) {
             for unit in [Unit::Milli, Unit::Micro, Unit::Nano] {
-                for value in [Value::Time(value, unit), Value::Instant(value, unit), Value::Local(value, unit)] {
+                for value in
+                    [Value::Time(value, unit), Value::Instant(value, unit), Value::Local(value, unit)]
+                {
                     prop_assert!(value.text().is_some());
                 }
             }

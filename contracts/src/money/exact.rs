@@ -215,7 +215,10 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_what_whole_numbers_give(
-            mantissa in 0i64..1_000_000_000_000, scale in 0u32..12, quantity in 1i32..1_000, rate in 1i64..100_000_000_000,
+            mantissa in 0i64..1_000_000_000_000,
+            scale in 0u32..12,
+            quantity in 1i32..1_000,
+            rate in 1i64..100_000_000_000,
         ) {
             let sum = Exact(Decimal::new(mantissa, scale));
             let rate = Rate::from_unscaled(rate).unwrap();

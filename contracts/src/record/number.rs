@@ -82,11 +82,16 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn moving_the_point_changes_nothing(mantissa in -1_000_000_000_000i64..1_000_000_000_000, places in 0i32..8, shift in -8i32..8) {
+        fn moving_the_point_changes_nothing(
+            mantissa in -1_000_000_000_000i64..1_000_000_000_000,
+            places in 0i32..8,
+            shift in -8i32..8,
+        ) {
             let plain = Decimal::new(mantissa, places.unsigned_abs());
             let moved = format!("{mantissa}e{}", -places);
             proptest::prop_assert_eq!(decimal_number(&moved), Some(plain));
-            let shifted = format!("{}e{shift}", decimal_number(&format!("{mantissa}e{}", -places - shift)).unwrap());
+            let shifted =
+                format!("{}e{shift}", decimal_number(&format!("{mantissa}e{}", -places - shift)).unwrap());
             proptest::prop_assert_eq!(decimal_number(&shifted), Some(plain));
         }
     }

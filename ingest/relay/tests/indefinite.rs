@@ -54,7 +54,10 @@ async fn a_commit_without_an_answer_is_looked_up() {
         relay
             .until("given up", |progress| {
                 progress.restarts == restart
-                    && matches!(&progress.state, RelayState::Reconnecting { why } if why.contains("commit a transaction"))
+                    && matches!(
+                        &progress.state,
+                        RelayState::Reconnecting { why } if why.contains("commit a transaction")
+                    )
             })
             .await;
         assert!(proxy.lost() > 0);

@@ -320,7 +320,10 @@ pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<O
     let is_whole_order = !is_line;
     let name = fields.must(
         "event_name",
-        word("session_start view_item_list view_item add_to_cart remove_from_cart begin_checkout add_payment_info purchase refund"),
+        word(
+            "session_start view_item_list view_item add_to_cart remove_from_cart begin_checkout \
+             add_payment_info purchase refund",
+        ),
     )?;
     let occurred_at = fields.must("occurred_at", instant)?;
     let visitors = [fields.may("user_id", spelled(200))?, fields.may("anonymous_id", spelled(200))?];

@@ -86,7 +86,9 @@ proptest! {
             }
             let valid = supervisors
                 .iter()
-                .filter(|supervisor| supervisor.held.is_some_and(|(_, tenure)| tenure.is_valid(began + passed)))
+                .filter(|supervisor| {
+                    supervisor.held.is_some_and(|(_, tenure)| tenure.is_valid(began + passed))
+                })
                 .count();
             prop_assert!(valid <= 1, "{} valid holders", valid);
         }

@@ -110,7 +110,10 @@ proptest! {
     /// delivered twice.
     #[test]
     fn order_is_kept(
-        outcomes in prop::collection::vec(prop::sample::select(vec![Outcome::Delivered, Outcome::Again, Outcome::Refused]), 1..60),
+        outcomes in prop::collection::vec(
+            prop::sample::select(vec![Outcome::Delivered, Outcome::Again, Outcome::Refused]),
+            1..60,
+        ),
         resolved_after in prop::collection::vec(0i64..400, 3),
     ) {
         let mut outbox = Outbox::default();

@@ -62,7 +62,9 @@ pub(crate) struct TableView {
 
 /// How a figure is computed
 #[utoipa::path(get, path = "/shop/explain", params(Asking, OfFigure), tag = "shop",
-    responses((status = 200, body = Answer<Explained>), (status = 304), (status = 400, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+    responses(
+        (status = 200, body = Answer<Explained>), (status = 304), (status = 400, body = Problem),
+        (status = 404, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn explain(
     State(app): State<App>,
     Query(asking): Query<Asking>,

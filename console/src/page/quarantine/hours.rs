@@ -175,7 +175,10 @@ mod tests {
     proptest! {
         /// Parts lie upon each other, within the drawing, and one that is there shows.
         #[test]
-        fn bars_stay_within_the_drawing(stack in prop::collection::vec(0..5_000_000_i64, 1..6), more in 0..5_000_000_i64) {
+        fn bars_stay_within_the_drawing(
+            stack in prop::collection::vec(0..5_000_000_i64, 1..6),
+            more in 0..5_000_000_i64,
+        ) {
             let highest = stack.iter().sum::<i64>() + more;
             let told = lengths(&stack, highest);
             for (count, (y, height)) in stack.iter().zip(&told) {

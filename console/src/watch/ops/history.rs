@@ -92,7 +92,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn steps_are_in_order_and_no_more_than_a_day(seconds in prop::collection::vec(0i64..200_000, 1..300)) {
+        fn steps_are_in_order_and_no_more_than_a_day(
+            seconds in prop::collection::vec(0i64..200_000, 1..300),
+        ) {
             let mut points = VecDeque::new();
             for second in seconds {
                 add(&mut points, Point { at: at(second), ..Point::default() });

@@ -133,7 +133,8 @@ mod tests {
             for (second, added) in added.iter().enumerate() {
                 let second = i64::try_from(second).unwrap() * 7;
                 *counts.entry(second / 60).or_default() += added;
-                let minutes: Vec<_> = counts.iter().map(|(number, records)| minute(*number, *records)).collect();
+                let minutes: Vec<_> =
+                    counts.iter().map(|(number, records)| minute(*number, *records)).collect();
                 ingest = ingest.read(at(second), &minutes, None);
             }
             // The first reading tells only where it begins.

@@ -218,7 +218,9 @@ mod tests {
     proptest! {
         /// Whichever of the rows have settled, all of them are told.
         #[test]
-        fn the_sum_is_of_all_rows(rows in prop::collection::vec((any::<bool>(), 0..3_u8, 0..3_u8, 0..3_u8, 1..50_i64), 0..40)) {
+        fn the_sum_is_of_all_rows(
+            rows in prop::collection::vec((any::<bool>(), 0..3_u8, 0..3_u8, 0..3_u8, 1..50_i64), 0..40),
+        ) {
             let now = at("2026-01-02T03:04:05Z");
             let (mut tally, mut young) = (tally(now), Counted::default());
             let mut expected = Counts::default();

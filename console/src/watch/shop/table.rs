@@ -265,7 +265,8 @@ mod tests {
             let mut table = Table::default();
             table.replace(stretch(0, 120), stored, |_| true);
             let to = (from + length).min(120);
-            let expected: i64 = rows.iter().filter(|((at, _), _)| (from..to).contains(at)).map(|(_, n)| n).sum();
+            let expected: i64 =
+                rows.iter().filter(|((at, _), _)| (from..to).contains(at)).map(|(_, n)| n).sum();
             prop_assert_eq!(events(&table, from, to), Ok(expected));
             let by_minute = table.minutes(stretch(from, to)).unwrap();
             let together: i64 = by_minute.values().map(|sums| sums.count(Measure::Events)).sum();

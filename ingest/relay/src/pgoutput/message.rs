@@ -252,7 +252,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_message_cut_anywhere_is_refused(values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 0..6), cut: prop::sample::Index) {
+        fn a_message_cut_anywhere_is_refused(
+            values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 0..6),
+            cut: prop::sample::Index,
+        ) {
             let cells: Vec<_> = values.iter().map(|value| Cell::Binary(value)).collect();
             let bytes = insert(&cells);
             let Ok(Message::Insert { relation: 7, new }) = Message::decode(&bytes) else { panic!() };

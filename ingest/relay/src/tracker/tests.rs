@@ -54,9 +54,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn however_often_it_dies_every_row_goes_out_once(rows in prop::collection::vec(0u64..9, 1..8), steps in steps()) {
+    fn however_often_it_dies_every_row_goes_out_once(
+        rows in prop::collection::vec(0u64..9, 1..8),
+        steps in steps(),
+    ) {
         let log = log(&rows);
-        let expected: Vec<_> = log.iter().flat_map(|(lsn, _, rows)| (1..=*rows).map(|row| (*lsn, row))).collect();
+        let expected: Vec<_> =
+            log.iter().flat_map(|(lsn, _, rows)| (1..=*rows).map(|row| (*lsn, row))).collect();
         let mut out = Vec::new();
         let mut position = START;
         let mut steps = steps.into_iter();
@@ -71,7 +75,9 @@ proptest! {
                             taken.push((lsn, row));
                         }
                     }
-                    Message::Commit(lsn, end) => { tracker.commit(lsn, end).unwrap(); }
+                    Message::Commit(lsn, end) => {
+                        tracker.commit(lsn, end).unwrap();
+                    }
                     Message::Idle(end) => tracker.idle(end).unwrap(),
                 }
                 let step = steps.next().unwrap_or(Step::Nothing);

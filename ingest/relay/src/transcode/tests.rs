@@ -95,7 +95,9 @@ prop_compose! {
         quantity: Option<i32>, amount_base in prop::option::of(decimal::<14, 2>()),
         rate in prop::option::of(decimal::<18, 8>()), rate_date in prop::option::of(date()),
     ) -> Product {
-        Product { item_id, item_name, category, brand, price, currency, quantity, amount_base, rate, rate_date }
+        Product {
+            item_id, item_name, category, brand, price, currency, quantity, amount_base, rate, rate_date,
+        }
     }
 }
 
@@ -126,9 +128,9 @@ prop_compose! {
             event_id: ids.0, event_name, occurred_at: times.0, ingested_at: times.1, user_id: ids.1,
             session_id: ids.2, session_started_at: times.2, returning, gender, age: known[0].then_some(age),
             age_band, country, city: known[1].then_some(city), latitude: known[2].then_some(latitude),
-            longitude: known[3].then_some(longitude), device, channel, item_id: product.item_id, item_name: product.item_name,
-            category: product.category, brand: product.brand, price: product.price, currency: product.currency,
-            quantity: product.quantity, amount_base: product.amount_base, rate: product.rate,
+            longitude: known[3].then_some(longitude), device, channel, item_id: product.item_id,
+            item_name: product.item_name, category: product.category, brand: product.brand,
+            price: product.price, currency: product.currency, quantity: product.quantity, amount_base: product.amount_base, rate: product.rate,
             rate_date: product.rate_date, order_id: order.0, order_line: order.1, order_lines: order.2,
             payment_type,
         }
@@ -204,19 +206,31 @@ proptest! {
         let read = oracle(&topics::event_schema(), body);
         prop_assert_eq!(field(&read, "event_id"), &Value::Uuid(event.event_id));
         prop_assert_eq!(field(&read, "event_name"), &Value::String(event.event_name.to_string()));
-        prop_assert_eq!(field(&read, "occurred_at"), &Value::TimestampMicros(event.occurred_at.timestamp_micros()));
+        prop_assert_eq!(
+            field(&read, "occurred_at"),
+            &Value::TimestampMicros(event.occurred_at.timestamp_micros())
+        );
         prop_assert_eq!(field(&read, "returning"), &Value::Boolean(event.returning));
         let absent = Value::Null;
         prop_assert_eq!(field(&read, "age"), &event.age.map_or(absent.clone(), Value::Int));
-        prop_assert_eq!(field(&read, "city"), &event.city.map_or(absent.clone(), |v| Value::String(v.to_string())));
+        prop_assert_eq!(
+            field(&read, "city"),
+            &event.city.map_or(absent.clone(), |v| Value::String(v.to_string()))
+        );
         let latitude = match field(&read, "latitude") {
             Value::Double(latitude) => Some(latitude.to_bits()),
             absent => (*absent != Value::Null).then(|| panic!("{absent:?}")),
         };
         prop_assert_eq!(latitude, event.latitude.map(f64::to_bits));
-        prop_assert_eq!(field(&read, "brand"), &event.brand.map_or(absent.clone(), |v| Value::String(v.to_string())));
+        prop_assert_eq!(
+            field(&read, "brand"),
+            &event.brand.map_or(absent.clone(), |v| Value::String(v.to_string()))
+        );
         prop_assert_eq!(field(&read, "quantity"), &event.quantity.map_or(absent.clone(), Value::Int));
-        prop_assert_eq!(field(&read, "rate_date"), &event.rate_date.map_or(absent, |v| Value::Date(v.to_epoch_days())));
+        prop_assert_eq!(
+            field(&read, "rate_date"),
+            &event.rate_date.map_or(absent, |v| Value::Date(v.to_epoch_days()))
+        );
         prop_assert_eq!(unscaled(field(&read, "price")), event.price.map(Price::unscaled));
         prop_assert_eq!(unscaled(field(&read, "amount_base")), event.amount_base.map(Amount::unscaled));
         prop_assert_eq!(unscaled(field(&read, "rate")), event.rate.map(Rate::unscaled));
@@ -225,7 +239,8 @@ proptest! {
     #[test]
     fn a_user_arrives_as_the_contract_writes_it(user in any_user(), order in order(User::FIELDS.len())) {
         let relation = relation(User::FIELDS, &order);
-        let transcoder = Transcoder::new(&relation, User::FIELDS, user::USER.user_id.name(), SCHEMA_ID).unwrap();
+        let transcoder =
+            Transcoder::new(&relation, User::FIELDS, user::USER.user_id.name(), SCHEMA_ID).unwrap();
         let mut copy = Vec::new();
         user.write_copy_fields(&mut copy);
         let message = insert(&copy, &order);
@@ -234,7 +249,10 @@ proptest! {
         wire::write_header(&mut expected, SCHEMA_ID);
         user.write_avro(&mut expected);
         prop_assert_eq!(&value, &expected);
-        prop_assert_eq!(oracle(&topics::user_schema(), &value[wire::HEADER_BYTES..]).len(), User::FIELDS.len());
+        prop_assert_eq!(
+            oracle(&topics::user_schema(), &value[wire::HEADER_BYTES..]).len(),
+            User::FIELDS.len()
+        );
 
         let Ok(Message::Insert { new, .. }) = Message::decode(&message) else { panic!() };
         let mut key_only = Vec::new();
@@ -243,9 +261,15 @@ proptest! {
     }
 
     #[test]
-    fn any_cells_are_transcoded_or_refused(cells in prop::collection::vec(prop::option::weighted(0.9, prop::collection::vec(any::<u8>(), 0..20)), User::FIELDS.len())) {
+    fn any_cells_are_transcoded_or_refused(
+        cells in prop::collection::vec(
+            prop::option::weighted(0.9, prop::collection::vec(any::<u8>(), 0..20)),
+            User::FIELDS.len(),
+        ),
+    ) {
         let order: Vec<usize> = (0..User::FIELDS.len()).collect();
-        let transcoder = Transcoder::new(&relation(User::FIELDS, &order), User::FIELDS, "user_id", SCHEMA_ID).unwrap();
+        let transcoder =
+            Transcoder::new(&relation(User::FIELDS, &order), User::FIELDS, "user_id", SCHEMA_ID).unwrap();
         let mut copy = Vec::new();
         for cell in cells {
             match cell {

@@ -37,12 +37,16 @@ proptest! {
     /// Words of the rules, put together in any way.
     #[test]
     fn a_word_in_another_case_says_the_same(
-        source in "(google|amazon|facebook|youtube|blog|sms|firebase)(\\.com)?", medium in "(cpc|paid|email|social|organic|push|x)",
+        source in "(google|amazon|facebook|youtube|blog|sms|firebase)(\\.com)?",
+        medium in "(cpc|paid|email|social|organic|push|x)",
     ) {
-        let of = |source: &str, medium: &str| group(&Origin {
-            source: Some(source), medium: Some(medium), ..Origin::default()
-        });
-        prop_assert_eq!(of(&source, &medium), of(&source.to_uppercase(), &format!(" {} ", medium.to_uppercase())));
+        let of = |source: &str, medium: &str| {
+            group(&Origin { source: Some(source), medium: Some(medium), ..Origin::default() })
+        };
+        prop_assert_eq!(
+            of(&source, &medium),
+            of(&source.to_uppercase(), &format!(" {} ", medium.to_uppercase()))
+        );
     }
 }
 
