@@ -43,7 +43,7 @@ mod shape;
 mod shared_line;
 mod shop_order;
 mod tally;
-mod told;
+mod user_facts;
 mod users;
 mod visit_starts;
 mod visitors;
@@ -64,5 +64,5 @@ pub use shape::UsersShape;
 pub use shop_order::{
     LineRefund, Share, ShopLine, ShopOrder, ShopRefund, ShopSums, UnreadLine, UnreadRefund,
 };
-pub use told::{Told, UserFacts};
+pub use user_facts::{UserFacts, UserStatement};
 pub use users::{Upserted, UserRecord};

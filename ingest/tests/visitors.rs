@@ -26,7 +26,7 @@ const NOON: &str = "2026-03-01T12:00:00Z";
 
 /// What a sender tells of an event beside its name and its id.
 #[derive(Debug, Clone, Default)]
-struct Told {
+struct Sketch {
     user: Option<String>,
     browser: Option<String>,
     visit: Option<String>,
@@ -34,7 +34,7 @@ struct Told {
     number: u32,
 }
 
-impl Told {
+impl Sketch {
     fn draft(&self) -> Draft {
         let name = |name: &Option<String>| name.as_ref().map(|name| name.parse().unwrap());
         let shopper = Shopper {
@@ -55,15 +55,15 @@ impl Told {
     }
 }
 
-fn of_browser(browser: &str, seconds: i64, number: u32) -> Told {
-    Told { browser: Some(browser.to_owned()), seconds, number, ..Told::default() }
+fn of_browser(browser: &str, seconds: i64, number: u32) -> Sketch {
+    Sketch { browser: Some(browser.to_owned()), seconds, number, ..Sketch::default() }
 }
 
-fn of_user(user: &str, seconds: i64, number: u32) -> Told {
-    Told { user: Some(user.to_owned()), seconds, number, ..Told::default() }
+fn of_user(user: &str, seconds: i64, number: u32) -> Sketch {
+    Sketch { user: Some(user.to_owned()), seconds, number, ..Sketch::default() }
 }
 
-async fn append(store: &mut Store, told: &[Told]) -> u64 {
+async fn append(store: &mut Store, told: &[Sketch]) -> u64 {
     let mut rows = EncodedRows::default().from_source(SOURCE);
     assert!(told.iter().all(|told| rows.take(&told.accepted())));
     store.append_rows(rows).await.unwrap().committed
@@ -95,7 +95,7 @@ async fn a_pause_of_half_an_hour_ends_a_visit() {
     with_database(async |database| {
         let mut store = database.store().await;
         let minutes = [0, 29, 58, 89, 0];
-        let told: Vec<Told> =
+        let told: Vec<Sketch> =
             minutes.iter().zip(1..).map(|(minute, number)| of_browser("b", minute * 60, number)).collect();
         assert_eq!(append(&mut store, &told[..2]).await, 2);
         assert_eq!(append(&mut store, &told[2..]).await, 3);
@@ -123,7 +123,7 @@ async fn a_pause_of_half_an_hour_ends_a_visit() {
 async fn a_told_visit_lasts_as_long_as_it_is_told_and_is_of_one_visitor() {
     with_database(async |database| {
         let mut store = database.store().await;
-        let named = |browser: &str, visit: &str, seconds, number| Told {
+        let named = |browser: &str, visit: &str, seconds, number| Sketch {
             visit: Some(visit.to_owned()),
             ..of_browser(browser, seconds, number)
         };
@@ -153,7 +153,7 @@ async fn a_told_visit_lasts_as_long_as_it_is_told_and_is_of_one_visitor() {
 async fn who_was_told_with_a_browser_has_what_it_does_from_then_on() {
     with_database(async |database| {
         let mut store = database.store().await;
-        let both = |user: &str, seconds, number| Told {
+        let both = |user: &str, seconds, number| Sketch {
             browser: Some("b".to_owned()),
             ..of_user(user, seconds, number)
         };
@@ -213,7 +213,7 @@ async fn two_at_once_decide_the_same() {
     with_database(async |database| {
         for round in 0..5_i64 {
             let of = |writer: u32| {
-                let mut told: Vec<Told> = (0..BROWSERS)
+                let mut told: Vec<Sketch> = (0..BROWSERS)
                     .map(|n| {
                         of_browser(
                             &format!("b{n}"),

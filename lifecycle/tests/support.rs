@@ -9,7 +9,8 @@ use contracts::validation::{Accepted, Claim};
 use contracts::vocabulary::{AgeBand, Channel, Device, EventName, Gender};
 use contracts::{Event, Reason, User, ids};
 use ingest::store::{
-    Committed, EncodedRows, Kept, OtherEvent, OtherKind, SetAside, Store, Told, UserFacts, UserRecord,
+    Committed, EncodedRows, Kept, OtherEvent, OtherKind, SetAside, Store, UserFacts, UserRecord,
+    UserStatement,
 };
 use scylla::client::session::Session;
 use tokio_postgres::Client;
@@ -190,7 +191,7 @@ pub(crate) fn other_event_with(
     at: DateTime<Utc>,
 ) -> EncodedRows {
     let facts = UserFacts { age: Some(40), ..UserFacts::default() };
-    let tells = user_id.map(|user_id| Box::new(Told { user_id, anonymous_id, at, facts }));
+    let tells = user_id.map(|user_id| Box::new(UserStatement { user_id, anonymous_id, at, facts }));
     let event = OtherEvent {
         id: id.to_owned(),
         dialect: "segment",

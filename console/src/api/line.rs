@@ -14,7 +14,7 @@ use super::answer::{Answer, Freshness, FreshnessState, PeriodBounds, Proof};
 use crate::access::Visitor;
 use crate::app::App;
 use crate::line::hops::HopName;
-use crate::line::ledger::{MinuteView, drawn_up};
+use crate::line::ledger::{MinuteView, minutes_between};
 use crate::line::view::{HistoryView, LineView, VerdictView, history, line};
 use crate::line::{freshness, proof};
 use crate::problem::Problem;
@@ -201,7 +201,7 @@ async fn the_ledger(
     let (snapshot, now) = (app.watch.snapshot(), Utc::now());
     let (from, to) = asked.bounds(now, TimeDelta::hours(24))?;
     let start = asked.after.map_or(from, |after| from.max(after + TimeDelta::minutes(1)));
-    let read = tokio::time::timeout(ANSWER, drawn_up(app.shop.store(), start, to)).await;
+    let read = tokio::time::timeout(ANSWER, minutes_between(app.shop.store(), start, to)).await;
     let mut minutes = match read {
         Ok(Ok(minutes)) => minutes,
         Ok(Err(error)) => return Err(Problem::store_away("Cassandra", error)),

@@ -40,7 +40,7 @@ pub(crate) struct StageView {
 type Stages = BTreeMap<Stage, Counts>;
 
 /// The minutes of a stretch that were drawn up, the oldest first.
-pub(crate) async fn drawn_up(
+pub(crate) async fn minutes_between(
     store: &Store,
     from: DateTime<Utc>,
     to: DateTime<Utc>,

@@ -59,42 +59,42 @@ fn whole() -> String {
 
 /// What a page says of one metric.
 #[derive(Default)]
-struct Told<'a> {
+struct Entry<'a> {
     help: Vec<&'a str>,
     kind: Vec<&'a str>,
     series: Vec<&'a str>,
 }
 
-fn told(page: &str) -> BTreeMap<&str, Told<'_>> {
-    let mut told: BTreeMap<&str, Told<'_>> = BTreeMap::new();
+fn entries(page: &str) -> BTreeMap<&str, Entry<'_>> {
+    let mut entries: BTreeMap<&str, Entry<'_>> = BTreeMap::new();
     for line in page.lines() {
         if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {
-            told.entry(name).or_default().help.push(help);
+            entries.entry(name).or_default().help.push(help);
         } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
         {
-            told.entry(name).or_default().kind.push(kind);
+            entries.entry(name).or_default().kind.push(kind);
         } else {
             let (series, _) = line.rsplit_once(' ').expect("a series has a value");
             let name = series.split('{').next().unwrap_or(series);
-            told.entry(name).or_default().series.push(series);
+            entries.entry(name).or_default().series.push(series);
         }
     }
-    told
+    entries
 }
 
 /// What promtool finds fault with, one line each.
 fn faults(page: &str) -> Vec<String> {
     let mut faults = Vec::new();
-    for (name, told) in told(page) {
+    for (name, entry) in entries(page) {
         let mut fault = |what: &str| faults.push(format!("{name}: {what}"));
-        let kind = told.kind.first().copied().unwrap_or("untyped");
-        if told.help.len() != 1 || told.help[0].trim().is_empty() {
+        let kind = entry.kind.first().copied().unwrap_or("untyped");
+        if entry.help.len() != 1 || entry.help[0].trim().is_empty() {
             fault("one HELP, with words");
         }
-        if told.kind.len() != 1 || !["counter", "gauge"].contains(&kind) {
+        if entry.kind.len() != 1 || !["counter", "gauge"].contains(&kind) {
             fault("one TYPE");
         }
-        if told.series.iter().collect::<BTreeSet<_>>().len() != told.series.len() {
+        if entry.series.iter().collect::<BTreeSet<_>>().len() != entry.series.len() {
             fault("the same series twice");
         }
         if name.ends_with("_total") != (kind == "counter") {
@@ -103,7 +103,7 @@ fn faults(page: &str) -> Vec<String> {
         if ["_count", "_sum", "_bucket", "_info"].iter().any(|suffix| name.ends_with(suffix)) {
             fault("a suffix of other kinds");
         }
-        if told.series.iter().any(|series| series.contains("quantile=\"") || series.contains("{le=\"")) {
+        if entry.series.iter().any(|series| series.contains("quantile=\"") || series.contains("{le=\"")) {
             fault("a label of summaries or histograms");
         }
         if name.chars().any(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')) {
@@ -119,7 +119,7 @@ fn faults(page: &str) -> Vec<String> {
 #[test]
 fn every_metric_keeps_the_rules_of_promtool() {
     let page = whole();
-    assert_eq!(told(&page).len(), METRICS.len(), "{page}");
+    assert_eq!(entries(&page).len(), METRICS.len(), "{page}");
     assert_eq!(faults(&page), Vec::<String>::new());
 }
 

@@ -53,8 +53,8 @@ enum Times {
     AsTold,
 }
 
-/// A day that was told.
-struct Told {
+/// When a day was told.
+struct Timing {
     /// When the client began, by its own clock.
     began_ms: i64,
     /// How long it took: what the script has at the end, GA4's client may tell as late as that.
@@ -69,7 +69,7 @@ fn tell(
     key: &NewKey,
     port: u16,
     offset_ms: i64,
-) -> JoinHandle<Told> {
+) -> JoinHandle<Timing> {
     let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients/run");
     let mut command = Command::new(run);
     command.args([client, &format!("http://{}", to.http), "shopping"]).env("KEY", &key.key).env("TZ", "UTC");
@@ -87,7 +87,7 @@ fn tell(
         assert!(told.status.success(), "{client}: {}", String::from_utf8_lossy(&told.stderr));
         let began_us: i64 = String::from_utf8(told.stdout).unwrap().trim().parse().unwrap();
         let took_ms = spawned.elapsed().as_millis().try_into().unwrap();
-        Told { began_ms: began_us / 1000, took_ms }
+        Timing { began_ms: began_us / 1000, took_ms }
     })
 }
 
@@ -106,7 +106,7 @@ async fn kill_twice(
     holder: tokio_postgres::Client,
     mut first: Child,
     collector: &Operated,
-    telling: &JoinHandle<Told>,
+    telling: &JoinHandle<Timing>,
 ) -> Child {
     stack::until("a commit waits at the gate", WITHIN, async || {
         assert!(!telling.is_finished(), "the client ended");
@@ -143,21 +143,21 @@ async fn stored(scene: &Scene) -> Vec<(String, i64)> {
 
 /// Rows are those of the script, at its times.
 #[track_caller]
-fn assert_told(rows: &[(String, i64)], script: &[Row], told: &Told, within_ms: i64) {
+fn assert_told(rows: &[(String, i64)], script: &[Row], timing: &Timing, within_ms: i64) {
     let whats = |(what, _): &(String, i64)| what.clone();
     assert_eq!(
         rows.iter().map(whats).collect::<Vec<_>>(),
         script.iter().map(|row| row.what.clone()).collect::<Vec<_>>()
     );
     for ((what, at_ms), row) in rows.iter().zip(script) {
-        let off_ms = at_ms - (told.began_ms - i64::from(row.ago_s) * 1000);
-        let late_ms = if row.ago_s == 0 { within_ms.max(told.took_ms) } else { within_ms };
+        let off_ms = at_ms - (timing.began_ms - i64::from(row.ago_s) * 1000);
+        let late_ms = if row.ago_s == 0 { within_ms.max(timing.took_ms) } else { within_ms };
         assert!((1 - within_ms..late_ms).contains(&off_ms), "{what} is {off_ms} ms off");
     }
 }
 
-async fn assert_figures(client: &str, scene: &Scene, plan: &Plan, told: &Told) {
-    assert_told(&stored(scene).await, &plan.rows, told, ON_ITS_WAY_MS);
+async fn assert_figures(client: &str, scene: &Scene, plan: &Plan, timing: &Timing) {
+    assert_told(&stored(scene).await, &plan.rows, timing, ON_ITS_WAY_MS);
     let orders = "select count(distinct order_id) from raw.events where event_name = 'purchase'";
     assert_eq!(scene.count(orders).await, plan.orders, "{client}");
     let left =

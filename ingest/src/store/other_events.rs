@@ -11,7 +11,7 @@ use super::connection::Store;
 use super::error::StoreError;
 use super::quarantine::SetAside;
 use super::tally::{Counts, Tally};
-use super::told::Told;
+use super::user_facts::UserStatement;
 
 /// What a dialect told that our vocabulary has no word for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct OtherEvent {
     /// The visitor by the browser or the app, where it names one.
     pub anonymous_id: Option<Uuid>,
     /// What it tells of a user.
-    pub tells: Option<Box<Told>>,
+    pub tells: Option<Box<UserStatement>>,
     /// Its JSON as it came, without IP addresses and credentials.
     pub payload: Vec<u8>,
 }

@@ -13,7 +13,7 @@ use super::other_events::Kept;
 use super::shared_line::shared_line;
 use super::shop_order::ShopOrder;
 use super::tally::{Counts, Tally};
-use super::told::Told;
+use super::user_facts::UserStatement;
 
 /// The most rows in one transaction: what the relay decodes and publishes as one unit stays small.
 pub const MAX_ROWS_PER_COMMIT: usize = 10_000;
@@ -235,7 +235,7 @@ impl EncodedRows {
     }
 
     /// What senders told apart from events.
-    pub(super) fn told(&self) -> Vec<Told> {
+    pub(super) fn told(&self) -> Vec<UserStatement> {
         self.others.iter().filter_map(|kept| kept.event.tells.as_deref().cloned()).collect()
     }
 

@@ -37,13 +37,13 @@ const SHORTLY_BEFORE: &str =
     )";
 
 /// Events and pages that may be stored already.
-struct Told {
+struct Candidates {
     claims: Vec<Claim>,
     /// Sources and ids of the pages, and the identity of each.
     pages: HashMap<(String, String), Uuid>,
 }
 
-impl Told {
+impl Candidates {
     fn of(rows: &EncodedRows) -> Option<Self> {
         let of = |kind: VisitStart| rows.waiting().filter(move |accepted| accepted.visit_start == kind);
         let claims: Vec<Claim> = of(VisitStart::Beside).filter_map(|accepted| accepted.claim).collect();
@@ -79,8 +79,8 @@ impl Told {
 impl Store {
     /// Keeps what is stored already out of telling visits; of several in one transaction all but the first.
     pub(super) async fn leave_out_repeats(&mut self, rows: &mut EncodedRows) -> Result<(), StoreError> {
-        let Some(told) = Told::of(rows) else { return Ok(()) };
-        let ask = async |client: &mut Client| told.stored(client).await;
+        let Some(candidates) = Candidates::of(rows) else { return Ok(()) };
+        let ask = async |client: &mut Client| candidates.stored(client).await;
         let mut known = self.repeatable("look for what is told again", ask).await?;
         rows.replace_waiting(|mut accepted| {
             let infers = matches!(accepted.visit_start, VisitStart::Beside | VisitStart::Seen);

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::admission::before_floor;
 use super::connection::Store;
 use super::error::StoreError;
-use super::told::{self, Told};
+use super::user_facts::{self, UserStatement};
 use super::users::parsed;
 
 const RESOLVE: &str =
@@ -61,8 +61,8 @@ impl Questions {
     }
 
     /// Asks nothing, and tells who belongs together; behind all that is asked.
-    fn link(&mut self, told: &[Told], admission: &Admission) {
-        for Told { user_id, anonymous_id, at, .. } in told {
+    fn link(&mut self, told: &[UserStatement], admission: &Admission) {
+        for UserStatement { user_id, anonymous_id, at, .. } in told {
             let ids = [Some(*user_id), *anonymous_id];
             let is_of_erased = ids.into_iter().flatten().any(|id| admission.is_erased(&id));
             if anonymous_id.is_none() || is_of_erased || before_floor(admission, *at).is_err() {
@@ -93,7 +93,7 @@ impl Store {
     pub(super) async fn tell_open<'a>(
         &mut self,
         events: impl Iterator<Item = &'a mut Accepted>,
-        told: &[Told],
+        told: &[UserStatement],
     ) -> Result<(), StoreError> {
         let mut events: Vec<&mut Accepted> = events.filter(|accepted| accepted.open.is_some()).collect();
         if events.is_empty() && told.is_empty() {
@@ -105,7 +105,7 @@ impl Store {
             .collect();
         let (places, rows) = self
             .admitted("tell visitors and visits", async |client, admission| {
-                told::tell_facts(client, told, admission).await?;
+                user_facts::tell_facts(client, told, admission).await?;
                 let mut questions = Questions::of(asked.iter().map(|(open, at)| (open, *at)), admission);
                 questions.link(told, admission);
                 let rows = questions.ask(client, &admission.rules).await?;

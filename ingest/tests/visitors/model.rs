@@ -6,7 +6,7 @@ use contracts::ids;
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::{SOURCE, Told, of_browser};
+use super::{SOURCE, Sketch, of_browser};
 
 /// The visits of one visitor under one told id: where each ends, and whether there was one before, by its
 /// start.
@@ -21,10 +21,10 @@ pub(super) struct Model {
 
 impl Model {
     /// A batch, in the order of time and then of the batch.
-    pub(super) fn take(&mut self, batch: &[Told]) -> BTreeMap<u32, (i64, bool)> {
-        let mut sorted: Vec<&Told> = batch.iter().collect();
+    pub(super) fn take(&mut self, batch: &[Sketch]) -> BTreeMap<u32, (i64, bool)> {
+        let mut sorted: Vec<&Sketch> = batch.iter().collect();
         sorted.sort_by_key(|told| told.seconds);
-        let visitor = |told: &Told| ids::anonymous_visitor(SOURCE, told.browser.as_deref().unwrap());
+        let visitor = |told: &Sketch| ids::anonymous_visitor(SOURCE, told.browser.as_deref().unwrap());
         // The first that is known of a visitor, this batch included.
         let mut first: BTreeMap<Uuid, i64> = BTreeMap::new();
         for ((of, _), visits) in &self.visits {
@@ -60,9 +60,9 @@ impl Model {
 }
 
 /// Batches of a few visitors' events in any order of time.
-pub(super) fn histories() -> impl Strategy<Value = Vec<Vec<Told>>> {
+pub(super) fn histories() -> impl Strategy<Value = Vec<Vec<Sketch>>> {
     let told =
-        (0..4u8, 0..40i64, prop::option::weighted(0.3, 0..2u8)).prop_map(|(browser, step, visit)| Told {
+        (0..4u8, 0..40i64, prop::option::weighted(0.3, 0..2u8)).prop_map(|(browser, step, visit)| Sketch {
             visit: visit.map(|visit| format!("v{visit}")),
             ..of_browser(&format!("b{browser}"), step * 450, 0)
         });

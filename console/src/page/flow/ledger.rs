@@ -83,7 +83,7 @@ pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
                 @if away && last.flatten().is_some() { (super::about(&super::reported(snapshot, now), viewing, now)) }
             }
             @match last {
-                Some(Some(ledger)) => (drawn_up(ledger, viewing, now)),
+                Some(Some(ledger)) => (verdict(ledger, viewing, now)),
                 Some(None) => { div .empty { p { "No ledger was drawn up yet: " (with_code("`storepulse ledger` draws one up")) "." } } },
                 None => (super::absent(snapshot)),
             }
@@ -91,7 +91,7 @@ pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     }
 }
 
-fn drawn_up(ledger: &Verification, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
+fn verdict(ledger: &Verification, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     html! {
         p {
             @if ledger.passed {
@@ -177,7 +177,7 @@ mod tests {
             ..Verification::default()
         };
         let viewing = Viewing { zone: chrono_tz::UTC, against: Against::Yesterday };
-        let text = drawn_up(&ledger, &viewing, now()).into_string();
+        let text = verdict(&ledger, &viewing, now()).into_string();
         for part in [
             "does not balance: 1 difference",
             "relay: 1 records",

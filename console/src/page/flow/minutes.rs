@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use crate::app::App;
 use crate::format;
-use crate::line::ledger::{MinuteView, StageView, drawn_up};
+use crate::line::ledger::{MinuteView, StageView, minutes_between};
 use crate::page::{Viewing, states};
 
 /// How far back.
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_millis(400);
 
 pub(super) async fn panel(app: &App, viewing: &Viewing, now: DateTime<Utc>) -> Markup {
     let from = now - TimeDelta::minutes(MINUTES);
-    let read = tokio::time::timeout(PATIENCE, drawn_up(app.shop.store(), from, now)).await;
+    let read = tokio::time::timeout(PATIENCE, minutes_between(app.shop.store(), from, now)).await;
     html! {
         section .panel.span-12 {
             header {

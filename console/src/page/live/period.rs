@@ -152,14 +152,14 @@ pub(super) async fn body(app: &App, viewing: &Viewing, of: &figures::Asked) -> M
     let mut view = figures::of_period(&app.shop, &app.watch.snapshot(), of, Utc::now()).await;
     let to = view.period.to;
     macro_rules! settle {
-        ($($part:ident)+) => { $(view.$part.freshness = settled(&view.$part.freshness, to);)+ };
+        ($($part:ident)+) => { $(view.$part.freshness = freshness_until(&view.$part.freshness, to);)+ };
     }
     settle!(totals series countries categories funnel products who channels hours visitors);
     draw(&view, viewing)
 }
 
 /// What was over before the line stood still is whole: only a period that reaches further lacks something.
-fn settled(freshness: &Freshness, to: DateTime<Utc>) -> Freshness {
+fn freshness_until(freshness: &Freshness, to: DateTime<Utc>) -> Freshness {
     let trails = matches!(freshness.state, FreshnessState::Late | FreshnessState::Stalled);
     if trails && freshness.as_of.is_some_and(|as_of| as_of >= to) {
         return Freshness { state: FreshnessState::Live, why: None, ..freshness.clone() };
@@ -310,8 +310,8 @@ mod tests {
             age_ms: Some(100_000),
             why: Some("the relay has stopped".to_owned()),
         };
-        assert_eq!(settled(&stalled, at("2026-11-29T00:00:00Z")).state, FreshnessState::Live);
-        assert_eq!(settled(&stalled, at("2026-11-29T01:00:00Z")), stalled);
+        assert_eq!(freshness_until(&stalled, at("2026-11-29T00:00:00Z")).state, FreshnessState::Live);
+        assert_eq!(freshness_until(&stalled, at("2026-11-29T01:00:00Z")), stalled);
     }
 
     #[test]

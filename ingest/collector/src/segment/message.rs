@@ -8,7 +8,7 @@ use contracts::printable::printable_within;
 use contracts::validation::Shopper;
 use contracts::vocabulary::EventName;
 use ingest::source::draft::Fields as _;
-use ingest::store::{OtherEvent, OtherKind, Told};
+use ingest::store::{OtherEvent, OtherKind, UserStatement};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -234,7 +234,7 @@ fn other(
     };
     let tells = user_id
         .filter(|_| matches!(call, Call::Identify | Call::Alias))
-        .map(|user_id| Box::new(Told { user_id, anonymous_id, at: occurred_at, facts }));
+        .map(|user_id| Box::new(UserStatement { user_id, anonymous_id, at: occurred_at, facts }));
     let payload = scrub(raw, call.name());
     let other = Box::new(OtherEvent {
         id: id_of(message, &payload),

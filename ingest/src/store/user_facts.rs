@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 /// What a sender tells of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct UserStatement {
     /// The user.
     pub user_id: Uuid,
     /// A visitor by a browser or an app who is this user.
@@ -42,8 +42,12 @@ pub struct UserFacts {
 }
 
 /// Writes facts down; of erased persons none.
-pub(super) async fn tell_facts(client: &Client, told: &[Told], admission: &Admission) -> Result<(), Error> {
-    let told: Vec<&Told> = told
+pub(super) async fn tell_facts(
+    client: &Client,
+    told: &[UserStatement],
+    admission: &Admission,
+) -> Result<(), Error> {
+    let told: Vec<&UserStatement> = told
         .iter()
         .filter(|told| told.facts != UserFacts::default())
         .filter(|told| !admission.is_erased(&told.user_id))
@@ -52,7 +56,7 @@ pub(super) async fn tell_facts(client: &Client, told: &[Told], admission: &Admis
     if told.is_empty() {
         return Ok(());
     }
-    fn column<'a, T>(told: &[&'a Told], value: impl Fn(&'a Told) -> T) -> Vec<T> {
+    fn column<'a, T>(told: &[&'a UserStatement], value: impl Fn(&'a UserStatement) -> T) -> Vec<T> {
         told.iter().map(|told| value(told)).collect()
     }
     let genders = column(&told, |told| told.facts.gender.map(Gender::as_str));
