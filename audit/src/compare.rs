@@ -21,7 +21,7 @@ use crate::row::{Figure, Key, Rows};
 pub(crate) struct Outcome {
     /// Rows that match.
     pub(crate) rows_verified: usize,
-    /// Their records.
+    /// Events that those rows count.
     pub(crate) events_verified: i64,
     /// What differs for certain.
     pub(crate) differences: Vec<Difference>,

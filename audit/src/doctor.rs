@@ -123,7 +123,6 @@ impl Diagnosis {
 /// What to examine.
 #[derive(Debug, Clone, Copy)]
 pub struct Examination<'a> {
-    /// The services.
     pub endpoints: &'a Endpoints,
     /// The query that fills the tables, as `ops` calls it.
     pub query: &'a str,

@@ -12,7 +12,6 @@ pub enum VerifyError {
     Postgres {
         /// What was tried.
         doing: &'static str,
-        /// Its answer.
         #[source]
         source: tokio_postgres::Error,
     },
@@ -21,7 +20,6 @@ pub enum VerifyError {
     Cassandra {
         /// What was tried.
         doing: String,
-        /// Its answer.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -30,7 +28,6 @@ pub enum VerifyError {
     Kafka {
         /// What was tried.
         doing: &'static str,
-        /// Its answer.
         #[source]
         source: rdkafka::error::KafkaError,
     },
@@ -81,7 +78,6 @@ pub enum VerifyError {
         waited_s: u64,
         /// Its last position.
         position: String,
-        /// The snapshot's.
         wanted: String,
     },
     /// Spark did not get to the end of the topic.

@@ -116,7 +116,6 @@ pub fn share(part: i64, whole: i64) -> Option<f64> {
 pub struct FunnelStep {
     /// What it is called.
     pub step: &'static str,
-    /// How many.
     pub count: i64,
     /// As a part of the step before.
     pub of_previous: Option<f64>,
@@ -129,29 +128,23 @@ pub struct FunnelStep {
 pub struct CountryFigures {
     /// ISO 3166 alpha-2.
     pub country: String,
-    /// Its sums.
     pub totals: Totals,
 }
 
 /// The figures of a gender and age band.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DemographicFigures {
-    /// The gender.
     pub gender: String,
     /// The age band.
     pub age_band: String,
-    /// Their sums.
     pub totals: Totals,
 }
 
 /// A product's figures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProductFigures {
-    /// The product.
     pub item_id: String,
-    /// Its name.
     pub item_name: String,
-    /// Its sums.
     pub totals: Totals,
 }
 

@@ -29,7 +29,6 @@ const PRUNE: &str = "
     delete from ops.verification where verification_id <= (
         select verification_id from ops.verification order by verification_id desc offset $1 limit 1)";
 
-/// A verdict.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Verdict {
     kind: &'static str,

@@ -16,7 +16,6 @@ pub const MIN_FIGURES_FOR_A_MEAN: usize = 30;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     pub table: &'static str,
-    /// The row.
     pub key: Key,
     /// What about it.
     pub kind: DifferenceKind,
@@ -64,7 +63,6 @@ impl fmt::Display for DifferenceKind {
 /// how it does on a figure, not on the largest one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Deviation {
-    /// The measure.
     pub measure: &'static str,
     /// How many estimates; those of nothing are left out.
     pub figures: usize,
@@ -126,7 +124,6 @@ pub struct TableReport {
     pub rows_differing: usize,
 }
 
-/// The verdict.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// When PostgreSQL was looked at, by its clock: what was committed by then was compared.

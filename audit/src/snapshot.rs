@@ -20,7 +20,6 @@ pub enum Phase {
     WaitingForRelay {
         /// Its position, where it has one.
         position: Option<PgLsn>,
-        /// The snapshot's.
         wanted: PgLsn,
     },
     /// Spark is not at the end of the topic yet.
@@ -31,10 +30,7 @@ pub enum Phase {
     /// Reading a table.
     Reading { table: &'static str },
     /// Reading rows again that were in motion.
-    Settling {
-        /// How many.
-        rows: usize,
-    },
+    Settling { rows: usize },
     /// Writing what was found.
     Writing {
         /// How many minutes.

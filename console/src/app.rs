@@ -36,7 +36,6 @@ impl access::Guarded for App {
     }
 }
 
-/// The parts.
 pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) pool: Pool,

@@ -12,7 +12,6 @@ use crate::alerts;
 /// What whoever starts it decides.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The services.
     pub endpoints: Endpoints,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,

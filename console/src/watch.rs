@@ -54,7 +54,6 @@ impl<T> Default for Seen<T> {
 /// A source that does not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Away {
-    /// Since when.
     pub(crate) since: DateTime<Utc>,
     /// In its own words.
     pub(crate) why: String,
@@ -178,7 +177,6 @@ impl Watch {
     }
 }
 
-/// A viewer.
 #[derive(Debug)]
 pub(crate) struct Looking(Arc<Watch>);
 

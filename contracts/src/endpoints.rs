@@ -65,7 +65,7 @@ pub enum EndpointsError {
         variable::SPARK_REMOTE_FILE
     )]
     RemoteFile {
-        /// The file.
+        /// The file that the option or the variable names.
         path: PathBuf,
         /// Why not.
         #[source]

@@ -71,7 +71,7 @@ pub enum Source {
 pub struct Family {
     /// Its name: of its query, and the end of its checkpoint's path.
     pub name: &'static str,
-    /// Its tables.
+    /// The tables that its query writes.
     pub tables: &'static [Grouping],
     /// How it stretches over time.
     pub geometry: Geometry,

@@ -191,7 +191,7 @@ pub enum Measure {
 }
 
 impl Measure {
-    /// Its column.
+    /// The column of the tables that holds it.
     #[must_use]
     pub const fn column(self) -> Column {
         match self {
@@ -203,7 +203,7 @@ impl Measure {
         }
     }
 
-    /// Its kind.
+    /// Whether it is a count, money or something else.
     #[must_use]
     pub const fn kind(self) -> MeasureKind {
         match self {

@@ -6,7 +6,7 @@
 pub struct Migration {
     /// Its file's name without `.sql`, as in `V1__raw`.
     pub name: &'static str,
-    /// Its statements.
+    /// Its statements, which run in one transaction.
     pub sql: &'static str,
 }
 

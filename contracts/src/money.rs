@@ -42,7 +42,7 @@ pub enum MoneyError {
         sum: Exact,
         /// How many units, where `sum` is the price of one.
         quantity: i32,
-        /// The rate.
+        /// How much of the base currency one unit of the currency is.
         rate: Rate,
     },
 }
@@ -63,9 +63,9 @@ pub enum RatesError {
     Repeated {
         /// The line's number, from 1.
         line: usize,
-        /// The currency.
+        /// The currency that the line repeats.
         currency: Currency,
-        /// The day.
+        /// The day for which both lines give a rate.
         date: NaiveDate,
     },
 }

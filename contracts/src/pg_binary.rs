@@ -21,7 +21,7 @@ pub enum DecodeError {
     /// The wrong number of bytes.
     #[error("a {kind} value has {actual} bytes, {expected} were expected")]
     Length {
-        /// The type.
+        /// PostgreSQL's name of the type.
         kind: &'static str,
         /// Bytes it must have.
         expected: usize,

@@ -11,7 +11,7 @@ use crate::{Event, User};
 /// One publication, of one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
-    /// Its name.
+    /// Its name in PostgreSQL, with the prefix of the namespace.
     pub name: String,
     /// The schema of its table.
     pub schema: &'static str,

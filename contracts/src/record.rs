@@ -30,7 +30,7 @@ pub enum Kind {
         /// The longest value accepted, in characters.
         max_chars: usize,
     },
-    /// A boolean.
+    /// True or false, one byte in both encodings.
     Bool,
     /// A 32-bit signed integer.
     Int,
@@ -96,7 +96,7 @@ pub enum Spelling {
 pub struct Field {
     /// Its name, in every system.
     pub name: &'static str,
-    /// Its type.
+    /// The type of its values, from which those of Avro, PostgreSQL and CQL follow.
     pub kind: Kind,
     /// What its text may be made of.
     pub spelling: Spelling,
@@ -147,7 +147,7 @@ pub(crate) use columns;
 
 /// A Rust type that can stand in a record.
 pub trait FieldType: Sized {
-    /// Its kind.
+    /// The type of values as the contract has it.
     const KIND: Kind;
     /// What its text may be made of.
     const SPELLING: Spelling = Spelling::Free;

@@ -47,7 +47,7 @@ pub struct Topic {
     pub schema: Value,
     /// What its keys are.
     pub key: &'static str,
-    /// Its partitions.
+    /// How many partitions it is created with.
     pub partitions: i32,
     /// How it forgets.
     pub cleanup: Cleanup,

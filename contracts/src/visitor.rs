@@ -131,9 +131,9 @@ pub struct Found {
 /// A visit as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Visited {
-    /// Its id.
+    /// The id that its events have, told by the sender or inferred.
     pub session_id: Uuid,
-    /// Its start.
+    /// The time of its first stored event, or what its sender declared.
     pub started_at: DateTime<Utc>,
     /// Whether the visitor had visited before.
     pub returning: bool,

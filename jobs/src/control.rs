@@ -91,7 +91,6 @@ pub async fn report(client: &Client, run_id: Uuid, progress: &JobProgress) -> Re
 /// One run of a job, as `job status` shows it.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Run {
-    /// The job.
     pub job: String,
     /// Who supervises it.
     pub holder: String,

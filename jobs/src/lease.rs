@@ -108,7 +108,6 @@ impl Tenure {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lost {
     pub holder: String,
-    /// Its number.
     pub fencing: i64,
 }
 

@@ -49,7 +49,6 @@ impl Owned {
 /// A plan in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// Its query.
     pub query: String,
     /// The revision its rows carry.
     pub revision: i64,
@@ -185,7 +184,6 @@ pub async fn in_force(client: &Client, query: &str) -> Result<Vec<Plan>, PlanErr
 /// A plan to record.
 #[derive(Debug, Clone, Copy)]
 pub struct NewPlan<'a> {
-    /// Its query.
     pub query: &'a str,
     /// What its checkpoint will belong to.
     pub fingerprint: &'a str,

@@ -29,7 +29,6 @@ pub struct SparkProgress {
     /// One entry a source.
     #[serde(default)]
     pub sources: Vec<Source>,
-    /// The sink.
     #[serde(default)]
     pub sink: Sink,
 }
@@ -78,7 +77,6 @@ fn unpacked<'de, D: Deserializer<'de>>(deserializer: D) -> Result<serde_json::Va
     })
 }
 
-/// The sink.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Sink {
@@ -226,7 +224,6 @@ pub struct JobProgress {
     pub rows_per_s: f64,
     /// How long it took, in ms.
     pub batch_ms: i64,
-    /// The watermark.
     pub watermark: Option<DateTime<Utc>>,
     /// The newest event read.
     pub newest_event: Option<DateTime<Utc>>,

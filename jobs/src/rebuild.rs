@@ -42,7 +42,6 @@ pub const ROWS_END_WITHIN: TimeDelta = TimeDelta::days(2);
 /// How to rebuild.
 #[derive(Debug, Clone)]
 pub struct RebuildConfig {
-    /// The services.
     pub endpoints: Endpoints,
     /// The time by a clock that stands still, for a shop whose ingestor's clock does (`simulate --start`);
     /// nothing may be ingested meanwhile. It lies [`ROWS_END_WITHIN`] back or more: hours and visits astride
@@ -61,7 +60,6 @@ pub struct RebuildConfig {
 pub enum Progress {
     /// The next generation of the events topic is there.
     Generation {
-        /// Its number.
         generation: i32,
         /// Why the slot was made anew, where it was.
         slot_renewed: Option<String>,

@@ -30,7 +30,6 @@ pub const EXAMPLES: usize = 20;
 /// What to reconcile.
 #[derive(Debug, Clone)]
 pub struct ReconcileConfig {
-    /// The services.
     pub endpoints: Endpoints,
     /// The first window; without it, the first that is stored.
     pub from: Option<DateTime<Utc>>,
@@ -111,7 +110,6 @@ pub enum ReconcileError {
     StillDiffers {
         /// The revision written.
         revision: i64,
-        /// How many.
         count: usize,
         /// One of them.
         first: String,

@@ -14,7 +14,6 @@ pub const FORMAT: &str = "storepulse-cassandra";
 /// (`SinkOptions.java`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CassandraSink {
-    /// The keyspace.
     pub keyspace: String,
 }
 

@@ -15,7 +15,6 @@ pub enum LifecycleError {
     Postgres {
         /// What was tried.
         doing: &'static str,
-        /// Its answer.
         #[source]
         source: tokio_postgres::Error,
     },
@@ -37,7 +36,6 @@ pub enum LifecycleError {
         doing: &'static str,
         /// Which table.
         table: String,
-        /// Its answer.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -48,7 +46,6 @@ pub enum LifecycleError {
         doing: &'static str,
         /// Which topic.
         topic: String,
-        /// Its answer.
         #[source]
         source: rdkafka::error::KafkaError,
     },

@@ -20,7 +20,6 @@ pub enum StackError {
     /// `services/versions.toml` is not what it should be.
     #[error("{} cannot be read as the table of versions; restore it from git", .path.display())]
     Versions {
-        /// The file.
         path: PathBuf,
         /// What the parser says.
         #[source]
@@ -65,7 +64,6 @@ pub enum StackError {
         .path.display()
     )]
     ForeignFolder {
-        /// The folder.
         path: PathBuf,
         /// Whose it is, or what.
         found: String,
@@ -110,7 +108,6 @@ pub enum StackError {
     )]
     Unmoved {
         service: Service,
-        /// Its process.
         pid: i32,
         /// What was sent.
         signal: &'static str,
@@ -142,12 +139,7 @@ pub enum StackError {
     },
     /// A template names something nobody filled in.
     #[error("{} has no value for @{name}@; it was changed without the launcher", .path.display())]
-    Placeholder {
-        /// The template.
-        path: PathBuf,
-        /// The placeholder.
-        name: String,
-    },
+    Placeholder { path: PathBuf, name: String },
     /// This is no container of our images.
     #[error("this is no container of Storepulse's images: there is no {}; here `storepulse stack up` starts services", .path.display())]
     NoContainer {
@@ -172,7 +164,6 @@ pub enum StackError {
     /// A variable of a container says what cannot be.
     #[error("{name} is {wanted}, and not `{value}`")]
     Setting {
-        /// The variable.
         name: &'static str,
         /// What it may be.
         wanted: &'static str,
@@ -200,10 +191,7 @@ pub enum StackError {
     },
     /// A container's own name leads nowhere.
     #[error("{host} has no address: is the container on a network?")]
-    NoAddress {
-        /// Its name.
-        host: String,
-    },
+    NoAddress { host: String },
     /// A member of the cluster does not take connections.
     #[error("{member} takes no connection after {} s; look at its log", .waited.as_secs())]
     Absent {
@@ -215,9 +203,7 @@ pub enum StackError {
     /// The engine mounted no such file.
     #[error("there is no secret {name}: {} cannot be read (`make compose-secrets` makes it)", .path.display())]
     SecretMissing {
-        /// The secret.
         name: String,
-        /// Its file.
         path: PathBuf,
         /// Why not.
         #[source]
@@ -226,7 +212,6 @@ pub enum StackError {
     /// A secret that would need quoting, or could be guessed.
     #[error("the secret in {} must be {least} or more letters, digits, `_` and `-`: `make compose-secrets` makes such", .path.display())]
     SecretUnfit {
-        /// Its file.
         path: PathBuf,
         /// The least length.
         least: usize,
@@ -234,7 +219,6 @@ pub enum StackError {
     /// The state file does not parse.
     #[error("{} is damaged; stop the processes that it names by hand, then remove the file", .path.display())]
     StateFile {
-        /// The file.
         path: PathBuf,
         /// What the parser says.
         #[source]
@@ -244,10 +228,7 @@ pub enum StackError {
     #[error(
         "there is no system user `{user}` to run PostgreSQL as; install it with `apt-get install -y postgresql`"
     )]
-    UserMissing {
-        /// The account.
-        user: String,
-    },
+    UserMissing { user: String },
     /// PostgreSQL answered with an error.
     #[error("could not {doing}; see the log of postgres")]
     Postgres {

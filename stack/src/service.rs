@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, thiserror::Error)]
 #[error("no service is called `{name}`; there are {known}")]
 pub struct UnknownService {
-    /// The name.
     name: String,
     /// All names.
     known: String,

@@ -208,7 +208,7 @@ impl Stack {
         self.inner.home.failpoint()
     }
 
-    /// Its folder.
+    /// The folder with its data, logs and secrets.
     pub fn home(&self) -> &Path {
         self.inner.home.root()
     }

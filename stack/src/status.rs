@@ -29,7 +29,7 @@ pub enum Health {
 pub struct ServiceStatus {
     /// The service, or `spark-executor`.
     pub name: String,
-    /// Its process.
+    /// The id of its process; none while it is stopped.
     pub pid: Option<i32>,
     /// Where clients find it; executors have no such place.
     pub port: Option<u16>,

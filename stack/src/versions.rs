@@ -43,7 +43,7 @@ pub struct Major {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plain {
-    /// The version.
+    /// The version, as its publisher spells it.
     pub version: String,
 }
 
@@ -51,7 +51,7 @@ pub struct Plain {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scala {
-    /// The version.
+    /// The version, as its publisher spells it.
     pub version: String,
     /// Scala's binary version.
     pub scala: String,
@@ -61,7 +61,7 @@ pub struct Scala {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spark {
-    /// The version.
+    /// The version, as its publisher spells it.
     pub version: String,
     /// Scala's binary version.
     pub scala: String,
@@ -73,7 +73,7 @@ pub struct Spark {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Webjar {
-    /// The version.
+    /// The version, as its publisher spells it.
     pub version: String,
     /// Of the jar.
     pub sha256: String,

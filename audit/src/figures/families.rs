@@ -34,7 +34,6 @@ pub struct FamilyFigures {
 /// Closed visits that ended at one step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Visits {
-    /// How many.
     pub visits: i64,
     /// What was left in their carts, in the base currency.
     pub value_at_risk: Decimal,

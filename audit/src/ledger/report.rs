@@ -11,7 +11,6 @@ use super::counts::{Counts, Minute, Stage};
 /// A minute that was judged.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct JudgedMinute {
-    /// Its start.
     #[serde(rename = "minute")]
     pub start: DateTime<Utc>,
     /// Whether it is over.
@@ -38,7 +37,6 @@ impl JudgedMinute {
     }
 }
 
-/// The verdict.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LedgerReport {
     /// When PostgreSQL's counts were read, by its clock.

@@ -28,7 +28,6 @@ pub enum AccountError {
     /// It is disabled.
     #[error("{0} is disabled: `storepulse console user enable {0}` enables the account again")]
     Disabled(String),
-    /// The password.
     #[error(transparent)]
     Password(#[from] PasswordError),
     /// The tables are not there.
@@ -58,7 +57,6 @@ pub struct User {
     pub role: String,
     /// Whether they have a password, or come by links alone.
     pub has_password: bool,
-    /// Since when.
     pub created_at: chrono::DateTime<chrono::Utc>,
     /// Since when they may not.
     pub disabled_at: Option<chrono::DateTime<chrono::Utc>>,
@@ -71,7 +69,6 @@ pub struct User {
 pub struct Key {
     /// What it is for.
     pub name: String,
-    /// Since when.
     pub created_at: chrono::DateTime<chrono::Utc>,
     /// Since when it may not.
     pub disabled_at: Option<chrono::DateTime<chrono::Utc>>,

@@ -35,7 +35,6 @@ impl Phase {
     }
 }
 
-/// A row.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry<'a> {
     /// Who; empty for somebody unknown.

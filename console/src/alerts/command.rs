@@ -61,13 +61,11 @@ impl From<tokio_postgres::Error> for AlertsError {
 /// An alert that is not ok, as the console last wrote it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Open {
-    /// Its rule.
     pub rule: String,
     /// What it is about; empty where there is but one.
     pub subject: String,
     /// `pending`, `firing` or `clearing`.
     pub state: String,
-    /// Since when.
     pub since: DateTime<Utc>,
     /// What has happened.
     pub summary: String,
@@ -93,7 +91,6 @@ pub struct Listed {
 /// A line of the table of rules.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RuleLine {
-    /// Its name.
     pub rule: String,
     /// What it looks at.
     pub signal: String,
@@ -190,7 +187,6 @@ pub async fn end_silence(client: &Client, silence_id: i64) -> Result<(), AlertsE
 /// What became of telling a target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Sent {
-    /// The target.
     pub target: String,
     /// Whether it took it.
     pub delivered: bool,

@@ -66,7 +66,6 @@ pub(crate) struct Section {
     pub(crate) heading: &'static str,
 }
 
-/// A rule.
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) name: &'static str,

@@ -82,7 +82,6 @@ impl State {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Alert {
     pub(crate) state: State,
-    /// Since when.
     pub(crate) since: DateTime<Utc>,
     /// When its signal was last known.
     pub(crate) read_at: DateTime<Utc>,

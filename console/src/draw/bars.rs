@@ -2,7 +2,6 @@
 
 use maud::{Markup, html};
 
-/// A row.
 #[derive(Debug)]
 pub(crate) struct Bar {
     /// Told apart by this when the table changes.

@@ -19,7 +19,6 @@ pub(crate) const CONDITIONS: usize = 5;
 /// How long one may be, in bytes.
 const LENGTH: usize = 512;
 
-/// A condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Condition {
     /// A field of the record, or `a.b` of the record in it.

@@ -17,9 +17,7 @@ pub enum ProvisionError {
          then run this command again"
     )]
     Postgres {
-        /// What was tried.
         doing: &'static str,
-        /// Its answer.
         #[source]
         source: tokio_postgres::Error,
     },
@@ -130,9 +128,7 @@ pub enum ProvisionError {
     /// Kafka did not do something.
     #[error("kafka failed to {doing}: check KAFKA_BROKERS and `storepulse stack status`")]
     Kafka {
-        /// What was tried.
         doing: String,
-        /// Its answer.
         #[source]
         source: rdkafka::error::KafkaError,
     },
@@ -177,7 +173,6 @@ pub enum ProvisionError {
          `storepulse stack logs schema-registry`, then run this command again"
     )]
     RegistryRefused {
-        /// What was tried.
         doing: String,
         /// The HTTP status.
         status: u16,
@@ -207,9 +202,7 @@ pub enum ProvisionError {
     /// A statement failed.
     #[error("cassandra failed to {doing}: check `storepulse stack status`, then run this command again")]
     Cassandra {
-        /// What was tried.
         doing: String,
-        /// Its answer.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -230,12 +223,7 @@ pub enum ProvisionError {
     },
     /// Something that set-up creates is missing.
     #[error("{what} {name} does not exist: run `storepulse setup` first")]
-    NotSetUp {
-        /// What kind of thing.
-        what: &'static str,
-        /// Which one.
-        name: String,
-    },
+    NotSetUp { what: &'static str, name: String },
     /// A URL that is none.
     #[error("PG_URL is not a URL of the form postgresql://user:password@host:port/database")]
     PgUrl,

@@ -101,7 +101,7 @@ impl std::fmt::Display for Outcome {
 pub struct Step {
     /// What kind of thing, as in `topic`.
     pub kind: &'static str,
-    /// Which one.
+    /// The name of the thing, as in `shop.events.g1`.
     pub name: String,
     /// What became of it.
     pub outcome: Outcome,

@@ -74,7 +74,7 @@ pub enum ReadError {
     /// A value outside of what its field allows.
     #[error("field {field}: {message}")]
     Value {
-        /// The field.
+        /// The field's name in the schema.
         field: &'static str,
         /// What is wrong with it.
         message: String,

@@ -14,7 +14,7 @@ use crate::record::{Fixed, FixedError, decimal_digits};
 pub struct Exact(Decimal);
 
 impl Exact {
-    /// The sum.
+    /// The sum, with all its digits.
     #[must_use]
     pub const fn to_decimal(self) -> Decimal {
         self.0

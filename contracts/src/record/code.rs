@@ -48,7 +48,7 @@ impl<const N: usize> Code<N> {
         Self(letters)
     }
 
-    /// The code.
+    /// The code as text, in capitals.
     #[must_use]
     #[expect(clippy::expect_used, reason = "the constructor admits ASCII letters only")]
     pub fn as_str(&self) -> &str {

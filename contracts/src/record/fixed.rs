@@ -80,7 +80,7 @@ impl<const P: u8, const S: u8> Fixed<P, S> {
         self.0
     }
 
-    /// The value.
+    /// The value with its scale.
     #[must_use]
     pub fn to_decimal(self) -> Decimal {
         Decimal::new(self.0, u32::from(S))

@@ -88,7 +88,7 @@ impl<const MAX: usize> Text<MAX> {
         if cut == text { Self::new(text) } else { Self::label(&cut) }
     }
 
-    /// The text.
+    /// The text, which is within its limit.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

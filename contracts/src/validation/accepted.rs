@@ -13,7 +13,7 @@ use crate::vocabulary::EventName;
 /// An event that passed, and what decides whether it is a repeat.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Accepted {
-    /// The event.
+    /// The event as it is to be stored.
     pub event: Event,
     /// What it claims where its id was made from the source's; without one its id alone decides.
     pub claim: Option<Claim>,
@@ -33,7 +33,7 @@ pub struct Accepted {
 /// The order of a refund that leaves its lines to PostgreSQL.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WholeOrder {
-    /// Which one.
+    /// The order's id, as the shop has it.
     pub order_id: Text<64>,
     /// The refund as it was told, and [what of the order](super::Back) goes back.
     pub told: Draft,

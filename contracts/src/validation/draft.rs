@@ -148,15 +148,15 @@ pub struct Draft {
     pub event_name: EventName,
     /// See [`Event::occurred_at`](crate::Event::occurred_at).
     pub occurred_at: DateTime<Utc>,
-    /// Who.
+    /// Who did it, and what is told of that user.
     pub shopper: Shopper,
     /// Which visit.
     pub visit: Visit,
     /// Under which circumstances, where anything is told of them.
     pub context: Option<Box<Context>>,
-    /// About which product.
+    /// The product, its price and how many; none where the event is about no product.
     pub line: Option<Line>,
-    /// Of which order.
+    /// Its place in an order; purchases and refunds have one.
     pub order: Option<OrderLine>,
     /// For a refund that leaves its lines to PostgreSQL: the order of which `back` goes back. There is
     /// neither `line` nor `order` then.

@@ -60,7 +60,6 @@ pub enum LimitsError {
     /// A queue that the largest request does not fit into would refuse it for ever.
     #[error("a queue of {queued} events is too small for a request of {request}")]
     QueuedEvents {
-        /// The queue.
         queued: usize,
         /// The largest request.
         request: usize,

@@ -43,7 +43,6 @@ pub enum CountryError {
     /// The file cannot be read, or is of another format.
     #[error("cannot read {} as a file of countries: use one in MaxMind's format, such as GeoLite2-Country.mmdb", .path.display())]
     File {
-        /// Which one.
         path: PathBuf,
         /// Why not.
         #[source]

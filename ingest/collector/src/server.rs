@@ -89,7 +89,6 @@ pub enum CollectorError {
     /// A server ended by itself.
     #[error("the {protocol} server failed")]
     Server {
-        /// Which one.
         protocol: &'static str,
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,

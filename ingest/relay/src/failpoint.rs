@@ -11,7 +11,6 @@
 //! | `relay-before-kafka-commit` | with rows and position in the transaction, before it is committed |
 //! | `relay-after-kafka-commit` | after the commit, before PostgreSQL is told |
 
-/// The variable.
 pub const VARIABLE: &str = "STOREPULSE_FAILPOINT";
 
 /// A place.

@@ -37,7 +37,6 @@ impl Route {
 pub(crate) enum Written {
     /// It is in the transaction.
     Out {
-        /// Its table.
         table: Table,
         /// Bytes of keys and values.
         bytes: u64,
@@ -46,7 +45,6 @@ pub(crate) enum Written {
     },
     /// It cannot be represented.
     Refused {
-        /// Its table.
         table: Table,
         /// When an event was accepted, where that can be read.
         ingested_at_us: Option<i64>,

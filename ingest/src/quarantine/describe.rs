@@ -12,7 +12,6 @@ pub enum Payload {
     Avro {
         /// The registry's id of its schema, as the record claims.
         schema_id: u32,
-        /// The record.
         record: Value,
     },
     /// Confluent's wire format around something else.

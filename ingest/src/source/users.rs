@@ -40,7 +40,6 @@ impl UsersSource {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{word:?} is not a source of users: use {known}")]
 pub struct UnknownSource {
-    /// The word.
     word: String,
     /// The words that name one.
     known: String,
@@ -149,7 +148,6 @@ fn innermost(error: &dyn std::error::Error) -> String {
 pub struct UsersWanted {
     /// How many records.
     pub count: u32,
-    /// The seed.
     pub seed: String,
     /// Of which nationalities; none means any.
     pub nationalities: Vec<Nationality>,

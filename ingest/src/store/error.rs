@@ -26,7 +26,6 @@ pub enum StoreError {
     Refused {
         /// What was asked of it.
         what: &'static str,
-        /// Its answer.
         #[source]
         source: tokio_postgres::Error,
     },
@@ -35,10 +34,7 @@ pub enum StoreError {
         "PostgreSQL does not know whether transaction {xid} committed; start again: an event that was stored is not \
          stored twice"
     )]
-    OutcomeUnknown {
-        /// The transaction.
-        xid: String,
-    },
+    OutcomeUnknown { xid: String },
     /// The rows that are there are in another base currency.
     #[error(
         "the amounts in this database are in {recorded}, not {wanted}: ingest with --base-currency {recorded}, or into \

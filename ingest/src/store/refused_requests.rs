@@ -12,7 +12,6 @@ pub struct RefusedRequests {
     pub cause: &'static str,
     /// Whose it is, where that is known; else empty.
     pub key_name: String,
-    /// How many.
     pub requests: i64,
 }
 

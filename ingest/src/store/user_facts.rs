@@ -14,7 +14,6 @@ use uuid::Uuid;
 /// What a sender tells of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserStatement {
-    /// The user.
     pub user_id: Uuid,
     /// A visitor by a browser or an app who is this user.
     pub anonymous_id: Option<Uuid>,
@@ -27,15 +26,12 @@ pub struct UserStatement {
 /// Facts about a user, as far as they were told and understood.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserFacts {
-    /// The gender.
     pub gender: Option<Gender>,
     /// The age in years.
     pub age: Option<i32>,
     /// The day of birth.
     pub born_on: Option<NaiveDate>,
-    /// The country.
     pub country: Option<Country>,
-    /// The city.
     pub city: Option<Text<100>>,
     /// When the user registered.
     pub registered_at: Option<DateTime<Utc>>,

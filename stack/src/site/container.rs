@@ -30,7 +30,6 @@ const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 pub(crate) struct Surroundings<'a> {
     /// Looks a variable of its environment up.
     pub(crate) variable: &'a dyn Fn(&str) -> Option<String>,
-    /// Its name.
     pub(crate) host: String,
     /// The address that the others know it by.
     pub(crate) address: Option<IpAddr>,

@@ -29,7 +29,6 @@ const FLOW: Duration = Duration::from_secs(180);
 /// What is to happen.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The faults.
     pub plan: Plan,
     /// Events a second.
     pub rate: u32,

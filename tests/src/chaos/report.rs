@@ -39,7 +39,6 @@ impl fmt::Display for Recovered {
     }
 }
 
-/// A run.
 #[derive(Debug, Clone)]
 pub struct Report {
     /// Every fault.

@@ -119,7 +119,6 @@ impl fmt::Display for Verdict {
 /// The committed records of a topic of events.
 #[derive(Debug, Clone, Default)]
 pub struct Committed {
-    /// How many.
     pub records: usize,
     /// Records whose event a record before them carries.
     pub repeated: usize,

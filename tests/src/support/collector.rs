@@ -8,7 +8,6 @@ use super::{Line, Process, until_says};
 
 /// A collector that listens.
 pub struct Collector {
-    /// Its process.
     pub process: Process,
     address: String,
 }

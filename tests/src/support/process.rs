@@ -26,7 +26,6 @@ pub struct Process {
 
 /// What is left of a process.
 pub struct Ended {
-    /// Its words.
     pub what: String,
     /// How it ended.
     pub status: ExitStatus,

@@ -14,7 +14,6 @@ const STEPS: usize = 24 * 360;
 /// One step.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Point {
-    /// Its start.
     pub(crate) at: DateTime<Utc>,
     /// From an event to its rows in Cassandra, of the last micro-batch of the step.
     pub(crate) lag_p50_ms: Option<i64>,

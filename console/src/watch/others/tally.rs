@@ -10,7 +10,6 @@ use super::{Events, Hour, KINDS, Name, Others};
 use crate::watch::Refused;
 use crate::watch::counted::{Count, Counters, SETTLES, connection, first_hour, hour_of, hours, snapshot};
 
-/// The table.
 const TABLE: &str = "other_events";
 /// As many names are told: whoever has a key may send any number of them.
 const NAMES: usize = 200;

@@ -27,7 +27,6 @@ const YOUNG: &str = "
     from raw.quarantine where quarantined_at >= $1
     group by 1, 2, 3, 4, 5";
 
-/// The table.
 const TABLE: &str = "quarantine";
 
 /// By source and reason.

@@ -23,7 +23,6 @@ const MARKER: &str = "
 const REPAIRED: &str =
     "select min(from_minute), max(to_minute) from ops.repair where repair_id > $1 and family = 'cube'";
 
-/// The row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Marker {
     pub(super) currency: Option<String>,

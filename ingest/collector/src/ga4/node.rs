@@ -10,7 +10,6 @@ use serde_json::value::RawValue;
 /// Levels that are read; what is deeper is passed over. An event of the protocol has five.
 const MAX_DEPTH: usize = 8;
 
-/// A value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Node<'a> {
     Null,

@@ -11,10 +11,7 @@ pub enum Malformed {
     },
     /// Bytes after the message's end.
     #[error("{bytes} bytes follow the message")]
-    Trailing {
-        /// How many.
-        bytes: usize,
-    },
+    Trailing { bytes: usize },
     /// A length or count below zero.
     #[error("{part} has the negative length {length}")]
     NegativeLength {

@@ -12,7 +12,6 @@ pub enum Message<'a> {
         final_lsn: u64,
         /// When it was committed, in µs since 2000-01-01.
         commit_time_us: i64,
-        /// Its id.
         xid: u32,
     },
     /// A transaction ends.
@@ -34,7 +33,6 @@ pub enum Message<'a> {
     Insert {
         /// The table's oid.
         relation: u32,
-        /// The row.
         new: Tuple<'a>,
     },
     /// A changed row.
@@ -54,10 +52,7 @@ pub enum Message<'a> {
         old: Tuple<'a>,
     },
     /// Tables emptied at once.
-    Truncate {
-        /// Their oids.
-        relations: Vec<u32>,
-    },
+    Truncate { relations: Vec<u32> },
 }
 
 /// The shape of a table.
@@ -65,9 +60,7 @@ pub enum Message<'a> {
 pub struct Relation {
     /// The oid by which rows name it.
     pub oid: u32,
-    /// Its schema.
     pub schema: String,
-    /// Its name.
     pub name: String,
     /// Its published columns.
     pub columns: Vec<Column>,
@@ -76,7 +69,6 @@ pub struct Relation {
 /// A published column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// Its name.
     pub name: String,
     /// The oid of its type.
     pub type_oid: u32,

@@ -16,7 +16,6 @@ pub(crate) struct Entry<'a> {
     pub(crate) reason: Reason,
     /// The same, for a person to read.
     pub(crate) detail: &'a str,
-    /// Its bytes.
     pub(crate) payload: Option<&'a [u8]>,
     /// How many bytes it has, and their SHA-256 in hex; told apart from the bytes, which may be gone.
     pub(crate) size_bytes: i64,

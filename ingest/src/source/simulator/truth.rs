@@ -70,7 +70,6 @@ impl Measures {
 pub struct Truth {
     /// The run; the first part of its records' coordinates in quarantine.
     pub run_id: Uuid,
-    /// The seed.
     pub seed: u64,
     /// When it began, in simulated time.
     pub started_at: DateTime<Utc>,

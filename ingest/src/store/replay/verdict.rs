@@ -16,7 +16,6 @@ pub enum Judgement {
     /// Several events: the lines that are paid back by a refund, or an event and the visit that begins with
     /// it.
     Several(Vec<Accepted>),
-    /// A user.
     User(Box<UserRecord>),
     /// Still nothing that can be counted.
     Refused {
