@@ -1,16 +1,13 @@
-//! Counts that are kept from one look to the next.
+//! Counts of what is kept beside the figures, kept from one look to the next.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Error, Row, Transaction};
 
 use super::{Events, Hour, KINDS, Name, Others};
-use crate::watch::Refused;
-use crate::watch::counted::{Count, Counters, SETTLES, connection, first_hour, hour_of, hours, snapshot};
+use crate::watch::counted::{self, CountedTable, first_hour, hour_of, hours};
 
-const TABLE: &str = "other_events";
 /// As many names are told: whoever has a key may send any number of them.
 const NAMES: usize = 200;
 
@@ -39,7 +36,7 @@ const PAST_HOURS: &str = "
 /// What is young, apart by whether it may settle now.
 const YOUNG: &str = "
     select source, dialect, kind, name, date_trunc('hour', received_at, 'UTC'), count(*), max(received_at),
-        received_at < $2
+        received_at < $2 as settles
     from raw.other_events where received_at >= $1
     group by 1, 2, 3, 4, 5, 8";
 
@@ -60,151 +57,132 @@ struct OfKey {
     hours: BTreeMap<DateTime<Utc>, i64>,
 }
 
-/// Rows counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Counted(BTreeMap<Key, OfKey>);
+/// The events that are kept, counted.
+pub(super) type Counting = counted::Counting<Kept>;
 
-impl Counted {
+/// Events counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Kept(BTreeMap<Key, OfKey>);
+
+/// Events of one name and hour.
+pub(super) struct Young {
+    key: Key,
+    hour: DateTime<Utc>,
+    events: i64,
+    newest_at: DateTime<Utc>,
+}
+
+impl Kept {
     fn of(&mut self, mut key: Key) -> &mut OfKey {
         if self.0.len() >= NAMES && !self.0.contains_key(&key) {
             key.name = None;
         }
         self.0.entry(key).or_default()
     }
+}
 
-    fn add(&mut self, row: &Young) {
-        let of_key = self.of(row.key.clone());
-        of_key.events += row.events;
-        of_key.newest_at = of_key.newest_at.max(row.newest_at);
-        *of_key.hours.entry(row.hour).or_default() += row.events;
+impl CountedTable for Kept {
+    const NAME: &'static str = "other_events";
+    const YOUNG: &'static str = YOUNG;
+    type Young = Young;
+    type View = Others;
+
+    fn young(row: &Row) -> Result<Young, Error> {
+        Ok(Young {
+            key: key(row)?,
+            hour: row.try_get(4)?,
+            events: row.try_get(5)?,
+            newest_at: row.try_get(6)?,
+        })
     }
 
-    fn all(&self) -> i64 {
+    fn len(young: &Young) -> i64 {
+        young.events
+    }
+
+    async fn read(snapshot: &Transaction<'_>) -> Result<Self, Error> {
+        let mut kept = Self::default();
+        let most = i64::try_from(NAMES).unwrap_or(i64::MAX);
+        for row in snapshot.query(ALL, &[&most]).await? {
+            let of_key = kept.of(key(&row)?);
+            of_key.events += row.try_get::<_, i64>(4)?;
+            of_key.newest_at = of_key.newest_at.max(row.try_get(5)?);
+        }
+        Ok(kept)
+    }
+
+    async fn read_hours(
+        &mut self,
+        snapshot: &Transaction<'_>,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let known: Vec<&Key> = self.0.keys().filter(|key| key.name.is_some()).collect();
+        let column = |of: fn(&Key) -> &str| known.iter().map(|key| of(key)).collect::<Vec<&str>>();
+        let (sources, dialects) = (column(|key| key.source.as_str()), column(|key| key.dialect.as_str()));
+        let (kinds, names) =
+            (column(|key| key.kind.as_str()), column(|key| key.name.as_deref().unwrap_or_default()));
+        let rows = snapshot.query(PAST_HOURS, &[&sources, &dialects, &kinds, &names, &from, &to]).await?;
+        for row in rows {
+            *self.of(key(&row)?).hours.entry(row.try_get(4)?).or_default() += row.try_get::<_, i64>(5)?;
+        }
+        Ok(())
+    }
+
+    fn rows(&self) -> i64 {
         self.0.values().map(|of_key| of_key.events).sum()
     }
-}
 
-/// What is known of all rows.
-#[derive(Debug)]
-struct Tally {
-    /// Rows that came before `settled`.
-    before: Counted,
-    settled: DateTime<Utc>,
-    /// When all was counted last.
-    count: Count,
-}
-
-struct Young {
-    key: Key,
-    hour: DateTime<Utc>,
-    events: i64,
-    newest_at: DateTime<Utc>,
-    settles: bool,
-}
-
-/// Counts over a connection of its own.
-#[derive(Default)]
-pub(super) struct Counting {
-    client: Option<Client>,
-    tally: Option<Tally>,
-}
-
-impl Counting {
-    /// What is kept now; what was removed since the last look, within a minute.
-    pub(super) async fn look(&mut self, pg_url: &str) -> Result<Others, Refused> {
-        let mut client = connection(&mut self.client, pg_url).await?;
-        let now = Utc::now();
-        let told = match self.tally.take() {
-            Some(tally) => add(&client, tally, now).await?,
-            None => None,
-        };
-        let (tally, young) = match told {
-            Some(told) => told,
-            None => count(&mut client, now).await?,
-        };
-        let others = others(&tally, &young, now);
-        (self.tally, self.client) = (Some(tally), Some(client));
-        Ok(others)
+    fn add(&mut self, young: &Young) {
+        let of_key = self.of(young.key.clone());
+        of_key.events += young.events;
+        of_key.newest_at = of_key.newest_at.max(young.newest_at);
+        *of_key.hours.entry(young.hour).or_default() += young.events;
     }
-}
 
-/// Adds what has come; nothing where all has to be counted anew.
-async fn add(
-    client: &Client,
-    mut tally: Tally,
-    now: DateTime<Utc>,
-) -> Result<Option<(Tally, Vec<Young>)>, Refused> {
-    let settles = tally.settled.max(now - SETTLES);
-    let asked: [&(dyn ToSql + Sync); 2] = [&tally.settled, &settles];
-    let (rows, counters) = tokio::try_join!(client.query(YOUNG, &asked), Counters::read(client, TABLE))?;
-    let mut young = Vec::new();
-    for row in &rows {
-        let row = young_row(row)?;
-        if row.settles {
-            tally.before.add(&row);
-        } else {
-            young.push(row);
-        }
-    }
-    tally.settled = settles;
-    let whole = tally.before.all() + young.iter().map(|row| row.events).sum::<i64>();
-    Ok((!tally.count.outdated(whole, counters, now)).then_some((tally, young)))
-}
-
-/// Counts all rows as of one moment.
-async fn count(client: &mut Client, now: DateTime<Utc>) -> Result<(Tally, Vec<Young>), Refused> {
-    let (settled, since) = (now - SETTLES, first_hour(now));
-    let snapshot = snapshot(client).await?;
-    // The counters first: what is removed while all is counted then counts as changed since.
-    let counters = Counters::read(&snapshot, TABLE).await?;
-    let mut before = Counted::default();
-    let most = i64::try_from(NAMES).unwrap_or(i64::MAX);
-    for row in snapshot.query(ALL, &[&most]).await? {
-        let of_key = before.of(key(&row)?);
-        of_key.events += row.try_get::<_, i64>(4)?;
-        of_key.newest_at = of_key.newest_at.max(row.try_get(5)?);
-    }
-    let count = Count { at: now, rows: before.all(), counters };
-    let young = snapshot.query(YOUNG, &[&settled, &settled]).await?;
-    let young = young.iter().map(young_row).collect::<Result<Vec<_>, _>>()?;
-    // Those are added to it at each look.
-    for row in &young {
-        let mut key = row.key.clone();
-        if !before.0.contains_key(&key) {
+    fn take_out(&mut self, young: &Young) {
+        let mut key = young.key.clone();
+        if !self.0.contains_key(&key) {
             key.name = None;
         }
-        before.of(key).events -= row.events;
+        self.of(key).events -= young.events;
     }
-    let known: Vec<&Key> = before.0.keys().filter(|key| key.name.is_some()).collect();
-    let column = |of: fn(&Key) -> &str| known.iter().map(|key| of(key)).collect::<Vec<&str>>();
-    let (sources, dialects) = (column(|key| key.source.as_str()), column(|key| key.dialect.as_str()));
-    let (kinds, names) =
-        (column(|key| key.kind.as_str()), column(|key| key.name.as_deref().unwrap_or_default()));
-    let rows = snapshot.query(PAST_HOURS, &[&sources, &dialects, &kinds, &names, &since, &settled]).await?;
-    for row in rows {
-        *before.of(key(&row)?).hours.entry(row.try_get(4)?).or_default() += row.try_get::<_, i64>(5)?;
+
+    /// Hours without any event stand there too.
+    fn view(&self, counted_at: DateTime<Utc>, now: DateTime<Utc>) -> Others {
+        let since = first_hour(now);
+        let none = || KINDS.map(|kind| (kind.to_owned(), 0)).into();
+        let mut told_hours: Vec<Hour> = hours(now).map(|from| Hour { from, by_kind: none() }).collect();
+        let mut by_kind: BTreeMap<String, Events> =
+            KINDS.map(|kind| (kind.to_owned(), Events::default())).into();
+        let mut names = Vec::new();
+        for (key, of_key) in self.0.iter().filter(|(_, of_key)| of_key.events != 0) {
+            let mut recent = 0;
+            for (hour, events) in of_key.hours.range(since..) {
+                // What a collector's clock puts ahead is of the hour under way.
+                let hour = (*hour).min(hour_of(now));
+                if let Some(told) = told_hours.iter_mut().find(|told| told.from == hour) {
+                    *told.by_kind.entry(key.kind.clone()).or_default() += events;
+                    recent += events;
+                }
+            }
+            let events = Events { recent, kept: of_key.events };
+            *by_kind.entry(key.kind.clone()).or_default() += events;
+            let Key { source, dialect, kind, name } = key.clone();
+            names.push(Name { source, dialect, kind, name, events, newest_at: of_key.newest_at });
+        }
+        names.sort_by_key(|name| std::cmp::Reverse((name.events.recent, name.events.kept)));
+        Others { since, by_kind, names, hours: told_hours, counted_at }
     }
-    snapshot.commit().await?;
-    Ok((Tally { before, settled, count }, young))
 }
 
-fn key(row: &Row) -> Result<Key, tokio_postgres::Error> {
+fn key(row: &Row) -> Result<Key, Error> {
     let name: Option<&str> = row.try_get(3)?;
     Ok(Key {
         source: row.try_get(0)?,
         dialect: row.try_get(1)?,
         kind: row.try_get(2)?,
         name: name.filter(|name| names_no_person(name)).map(str::to_owned),
-    })
-}
-
-fn young_row(row: &Row) -> Result<Young, tokio_postgres::Error> {
-    Ok(Young {
-        key: key(row)?,
-        hour: row.try_get(4)?,
-        events: row.try_get(5)?,
-        newest_at: row.try_get(6)?,
-        settles: row.try_get(7)?,
     })
 }
 
@@ -220,68 +198,32 @@ fn names_no_person(name: &str) -> bool {
     !name.contains('@') && name.chars().count() <= LONGEST && digits.unwrap_or(0) <= DIGITS
 }
 
-/// What is told of it: hours without any event stand there too.
-fn others(tally: &Tally, young: &[Young], now: DateTime<Utc>) -> Others {
-    let mut counted = tally.before.clone();
-    for row in young {
-        counted.add(row);
-    }
-    let since = first_hour(now);
-    let none = || KINDS.map(|kind| (kind.to_owned(), 0)).into();
-    let mut told_hours: Vec<Hour> = hours(now).map(|from| Hour { from, by_kind: none() }).collect();
-    let mut by_kind: BTreeMap<String, Events> = KINDS.map(|kind| (kind.to_owned(), Events::default())).into();
-    let mut names = Vec::new();
-    for (Key { source, dialect, kind, name }, of_key) in counted.0 {
-        if of_key.events == 0 {
-            continue;
-        }
-        let mut recent = 0;
-        for (hour, events) in of_key.hours.range(since..) {
-            // What a collector's clock puts ahead is of the hour under way.
-            let hour = (*hour).min(hour_of(now));
-            if let Some(told) = told_hours.iter_mut().find(|told| told.from == hour) {
-                *told.by_kind.entry(kind.clone()).or_default() += events;
-                recent += events;
-            }
-        }
-        let events = Events { recent, kept: of_key.events };
-        *by_kind.entry(kind.clone()).or_default() += events;
-        names.push(Name { source, dialect, kind, name, events, newest_at: of_key.newest_at });
-    }
-    names.sort_by_key(|name| std::cmp::Reverse((name.events.recent, name.events.kept)));
-    Others { since, by_kind, names, hours: told_hours, counted_at: tally.count.at }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::watch::counted::tests_support::{at, counted};
+    use crate::watch::counted::tests_support::at;
 
-    fn young(name: &str, kind: &str, hour: &str, events: i64, settles: bool) -> Young {
+    fn young(name: &str, kind: &str, hour: &str, events: i64) -> Young {
         let key = Key {
             source: "shop".into(),
             dialect: "segment".into(),
             kind: kind.into(),
             name: Some(name.into()),
         };
-        Young { key, hour: at(hour), events, newest_at: at(hour), settles }
-    }
-
-    fn tally(now: DateTime<Utc>) -> Tally {
-        Tally { before: Counted::default(), settled: now, count: counted(now) }
+        Young { key, hour: at(hour), events, newest_at: at(hour) }
     }
 
     #[test]
     fn hours_and_kinds_without_any_are_told_as_none() {
         let now = at("2026-01-02T03:04:05Z");
-        let mut tally = tally(now);
-        tally.before.add(&young("Page", "other", "2026-01-01T02:00:00Z", 4, true));
-        tally.before.add(&young("Page", "other", "2026-01-01T03:00:00Z", 2, true));
+        let mut kept = Kept::default();
+        kept.add(&young("Page", "other", "2026-01-01T02:00:00Z", 4));
+        kept.add(&young("Page", "other", "2026-01-01T03:00:00Z", 2));
         // A collector's clock may be ahead.
-        let ahead = [young("Page", "other", "2026-01-02T04:00:00Z", 3, false)];
-        let told = others(&tally, &ahead, now);
+        kept.add(&young("Page", "other", "2026-01-02T04:00:00Z", 3));
+        let told = kept.view(now, now);
         assert_eq!(told.by_kind["other"], Events { recent: 5, kept: 9 });
         assert_eq!(told.by_kind["bot"], Events::default());
         assert_eq!((told.since, told.hours.len()), (at("2026-01-01T03:00:00Z"), 25));
@@ -311,29 +253,34 @@ mod tests {
     }
 
     proptest! {
-        /// However many names are sent, and whichever rows have settled, all events are told and no more
-        /// names than may be.
+        /// However many names are sent, and whichever rows were counted with all, all events are told once
+        /// and no more names than may be.
         #[test]
         fn the_sum_is_of_all_rows(
             rows in prop::collection::vec((0..400_u32, any::<bool>(), any::<bool>(), 1..50_i64), 0..600),
         ) {
             let now = at("2026-01-02T03:04:05Z");
-            let mut tally = tally(now);
-            let (mut unsettled, mut expected) = (Vec::new(), BTreeMap::from([("bot", 0), ("other", 0)]));
-            for (name, bot, settles, events) in rows {
+            let mut kept = Kept::default();
+            let mut expected = BTreeMap::from([("bot", 0), ("other", 0)]);
+            for (name, bot, counted_before, events) in rows {
                 let kind = if bot { "bot" } else { "other" };
                 *expected.entry(kind).or_default() += events;
-                let row = young(&name.to_string(), kind, "2026-01-02T03:00:00Z", events, settles);
-                if settles { tally.before.add(&row) } else { unsettled.push(row) }
+                let young = young(&name.to_string(), kind, "2026-01-02T03:00:00Z", events);
+                if counted_before {
+                    kept.of(young.key.clone()).events += events;
+                    kept.take_out(&young);
+                }
+                kept.add(&young);
             }
-            let told = others(&tally, &unsettled, now);
+            prop_assert_eq!(kept.rows(), expected.values().sum::<i64>());
+            let told = kept.view(now, now);
             for (kind, events) in expected {
                 prop_assert_eq!(told.by_kind[kind], Events { recent: events, kept: events });
                 prop_assert_eq!(told.hours[24].by_kind[kind], events);
             }
             prop_assert!(told.names.len() <= NAMES + KINDS.len());
-            let kept: i64 = told.names.iter().map(|name| name.events.kept).sum();
-            prop_assert_eq!(kept, told.by_kind.values().map(|events| events.kept).sum::<i64>());
+            let all: i64 = told.names.iter().map(|name| name.events.kept).sum();
+            prop_assert_eq!(all, told.by_kind.values().map(|events| events.kept).sum::<i64>());
         }
     }
 }
