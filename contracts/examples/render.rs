@@ -12,8 +12,5 @@ fn main() -> std::io::Result<()> {
         let text = serde_json::to_string_pretty(&topic.schema)?;
         fs::write(root.join("avro").join(format!("{name}.avsc")), text + "\n")?;
     }
-    fs::write(
-        root.join("cql/tables.cql"),
-        cassandra::statements(&Namespace::default(), 1).join(";\n\n") + ";\n",
-    )
+    fs::write(root.join("cql/tables.cql"), cassandra::rendered())
 }

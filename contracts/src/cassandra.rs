@@ -26,6 +26,13 @@ pub fn statements(namespace: &Namespace, replication_factor: u32) -> Vec<String>
     all
 }
 
+/// `cql/tables.cql`: the statements as they are published, for an installation without a prefix.
+#[must_use]
+pub fn rendered() -> String {
+    let statements = statements(&Namespace::default(), 1).join(";\n\n");
+    format!("-- Rendered by `cargo run -p contracts --example render` from contracts/src.\n\n{statements};\n")
+}
+
 fn ledger_table(keyspace: &str, table: &ledger::Table) -> String {
     let day = ledger::Table::PARTITION;
     let mut cql =
