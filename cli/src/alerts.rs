@@ -39,8 +39,8 @@ pub(crate) enum AlertsCommand {
     Rules(RulesArgs),
     /// Send one test notice to a target. Exits 1 if the target does not accept it.
     Test(TestArgs),
-    /// For a while, send no notices of a rule, of a severity, about one service or query, or of all rules.
-    /// The withheld notices are counted.
+    /// Withhold notices for a time: those of one rule, of one severity, about one service or query, or all of
+    /// them. The withheld notices are counted.
     Silence(SilenceArgs),
     /// End a silence.
     Unsilence(UnsilenceArgs),

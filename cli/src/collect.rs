@@ -24,10 +24,11 @@ const KEYS_VARIABLE: &str = "STOREPULSE_COLLECTOR_KEYS";
     after_help = "\
 Examples:
   storepulse collect key web >> keys       print the key, and append its line to the file
-  storepulse collect key shop --origin https://shop.example >> keys   a key that pages of this origin may hold
+  storepulse collect key shop --origin https://shop.example >> keys
+                                           make a key for the pages of this origin
   storepulse collect --keys keys
   storepulse collect --http 0.0.0.0:56080  for a proxy that terminates TLS; the collector has no TLS
-  storepulse collect --keys keys --country-file GeoLite2-Country.mmdb --address-header X-Forwarded-For"
+  storepulse collect --keys keys --country-header CF-IPCountry"
 )]
 pub(crate) struct CollectArgs {
     #[command(subcommand)]

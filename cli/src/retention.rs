@@ -20,7 +20,7 @@ Examples:
   storepulse retention --keep-days 90 --json
 
 The command first moves the retention floor, the midnight before which nothing is kept. The floor never moves back. \
-It moves to the end of the newest day with events that are old enough to be removed, and no further. \
+It moves to the end of the newest day that is removed. \
 From then on, events from before the floor are refused (reason \"before_floor\"). \
 If no stored event is old enough to be removed, the floor does not move. \
 Without a floor, past events of any date can be replayed.

@@ -27,9 +27,9 @@ pub(crate) enum OtherCommand {
     /// Translate the kept messages of Segment again with this version of the program. Store those that it can
     /// count now. Each event counts once.
     ///
-    /// Kept events of GA4 are not translated again: what GA4 tells once for all events of a request is not
-    /// kept. An event that would be refused, or that a bot sent, stays where it is. The time of arrival is
-    /// now, so an old event is late: reconciliation counts it.
+    /// Kept events of GA4 are not translated again: the part of a request that holds for all its events was
+    /// not kept. An event that would be refused, or that a bot sent, stays where it is. The time of arrival
+    /// is now, so an old event is late: reconciliation counts it.
     Replay(ReplayArgs),
 }
 
