@@ -86,13 +86,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::mapping::From;
+    use crate::mapping::Origin;
     use crate::mapping::field;
 
     fn rule(name: &str) -> Rule {
         Rule {
             field: field::of(name).unwrap(),
-            from: From::Columns(vec![0]),
+            from: Origin::Columns(vec![0]),
             values: BTreeMap::new(),
             default: None,
             time: None,

@@ -167,7 +167,7 @@ pub(crate) struct Csv {
 #[derive(Debug, Clone)]
 pub(crate) struct Rule {
     pub(crate) field: &'static Field,
-    pub(crate) from: From,
+    pub(crate) from: Origin,
     pub(crate) values: BTreeMap<String, String>,
     pub(crate) default: Option<String>,
     /// For times only.
@@ -210,8 +210,9 @@ impl Orders {
     }
 }
 
+/// Where the value of a field comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum From {
+pub(crate) enum Origin {
     Constant(String),
     /// Places in [`Mapping::columns`].
     Columns(Vec<usize>),

@@ -175,7 +175,7 @@ impl<'a> Planner<'a> {
     fn carries_id(&self) -> bool {
         let rule = self.mapping.rule(ORDER_ID);
         let columns = rule.map(|rule| &rule.from);
-        matches!(columns, Some(crate::mapping::From::Columns(columns))
+        matches!(columns, Some(crate::mapping::Origin::Columns(columns))
             if columns.iter().all(|column| self.mapping.orders().carry.contains(column)))
     }
 }

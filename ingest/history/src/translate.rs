@@ -23,7 +23,7 @@ use crate::mapping::field::{
     AMOUNT, ANONYMOUS_ID, EVENT_ID, EVENT_NAME, ITEM_ID, Kind, OCCURRED_AT, ORDER_ID, ORDER_LINE,
     ORDER_LINES, PRICE, Part, QUANTITY, SESSION_STARTED_AT, USER_ID,
 };
-use crate::mapping::{From, Identity, Mapping};
+use crate::mapping::{Identity, Mapping, Origin};
 use crate::pages::{Page, Row};
 use crate::time::Instant;
 use cells::JOINT;
@@ -278,7 +278,7 @@ impl<'a> Translator<'a> {
 
     /// Of a line of an order, what is missing may stand on the order's first line.
     fn carried_hint(&self, field: &str, cells: &Cells<'_>) -> Option<String> {
-        let From::Columns(columns) = &self.mapping.rule(field)?.from else { return None };
+        let Origin::Columns(columns) = &self.mapping.rule(field)?.from else { return None };
         let &[column] = columns.as_slice() else { return None };
         if self.mapping.orders().carry.contains(&column) || cells.order_id().is_none() {
             return None;

@@ -2,7 +2,7 @@
 
 use super::field::{Field, Kind, ORDER_ID, QUANTITY};
 use super::written::{Scalar, WrittenTable};
-use super::{From, MappingError, Marks, Rule};
+use super::{MappingError, Marks, Origin, Rule};
 use crate::time::{ISO, TimeFormat, Zone};
 
 /// Checks rules one after the other, and collects what they name.
@@ -51,17 +51,17 @@ impl Checker {
             return Ok(None);
         }
         let from = match (column, columns, value) {
-            (Some(column), None, None) => From::Columns(vec![self.column(column)]),
+            (Some(column), None, None) => Origin::Columns(vec![self.column(column)]),
             (None, Some(columns), None) if !columns.is_empty() => {
                 if !field.kind.is_id() {
                     return Err(bad("`columns` is for ids"));
                 }
-                From::Columns(columns.into_iter().map(|column| self.column(column)).collect())
+                Origin::Columns(columns.into_iter().map(|column| self.column(column)).collect())
             }
-            (None, None, Some(value)) => From::Constant(value.0),
+            (None, None, Some(value)) => Origin::Constant(value.0),
             _ => return Err(bad("name one of `column`, `columns` and `value`")),
         };
-        let is_constant = matches!(from, From::Constant(_));
+        let is_constant = matches!(from, Origin::Constant(_));
         if is_constant && has_words {
             return Err(bad("`values` and `default` are for columns"));
         }
@@ -108,7 +108,7 @@ impl Checker {
             Kind::Time => Some(self.time(field, format.as_deref(), timezone.as_deref())?),
             _ => None,
         };
-        if let (From::Constant(value), Some(time)) = (&from, &time) {
+        if let (Origin::Constant(value), Some(time)) = (&from, &time) {
             time.read(value, false).map_err(|error| bad(&error.to_string()))?;
         }
         let values =

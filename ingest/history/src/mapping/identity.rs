@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::field::{EVENT_ID, Kind, OCCURRED_AT};
-use super::{From, MappingError, Marks, Rule};
+use super::{MappingError, Marks, Origin, Rule};
 
 /// What a row's id follows from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ impl Identity {
     /// The file's own id where a column is named for it, else the columns that `content` names, or all of
     /// them.
     pub(super) fn of(rules: &[Rule], content: Option<Vec<String>>) -> Result<Self, MappingError> {
-        let has_column = |rule: &Rule| matches!(rule.from, From::Columns(_));
+        let has_column = |rule: &Rule| matches!(rule.from, Origin::Columns(_));
         if rules.iter().any(|rule| rule.field.kind == Kind::EventId) {
             return Ok(Self::Own);
         }
@@ -54,8 +54,8 @@ impl Identity {
                 continue;
             }
             let from = match &rule.from {
-                From::Constant(value) => format!("={value:?}"),
-                From::Columns(indexes) => {
+                Origin::Constant(value) => format!("={value:?}"),
+                Origin::Columns(indexes) => {
                     format!("{:?}", indexes.iter().map(|at| &columns[*at]).collect::<Vec<_>>())
                 }
             };

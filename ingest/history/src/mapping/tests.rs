@@ -35,9 +35,9 @@ fn a_mapping_names_columns_constants_and_words() {
     let mapping = Mapping::parse(SMALLEST).unwrap();
     assert_eq!(mapping.columns(), ["type", "ts", "customer", "sex", "day", "ts2", "device"]);
     let rule = |name: &str| mapping.rules().iter().find(|rule| rule.field.name == name).unwrap();
-    assert_eq!(rule("age").from, From::Constant("40".to_owned()));
-    assert_eq!(rule("latitude").from, From::Constant("50.9".to_owned()));
-    assert_eq!(rule("session_id").from, From::Columns(vec![2, 4]));
+    assert_eq!(rule("age").from, Origin::Constant("40".to_owned()));
+    assert_eq!(rule("latitude").from, Origin::Constant("50.9".to_owned()));
+    assert_eq!(rule("session_id").from, Origin::Columns(vec![2, 4]));
     assert_eq!(rule("gender").default.as_deref(), Some("other"));
     assert_eq!(rule("gender").values["f"], "female");
     assert_eq!(mapping.source(None).unwrap().as_str(), "acme");

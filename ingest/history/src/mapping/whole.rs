@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::checker::Checker;
 use super::field::{OCCURRED_AT, ORDER_ID, ORDER_LINE, ORDER_LINES};
 use super::written::{Scalar, WrittenOrders, WrittenSkip};
-use super::{From, Identity, MappingError, Orders, Rule, Shape, Skip};
+use super::{Identity, MappingError, Orders, Origin, Rule, Shape, Skip};
 
 /// A part's fields mean nothing without its key.
 pub(super) fn check_parts(rules: &[Rule]) -> Result<(), MappingError> {
@@ -32,7 +32,7 @@ pub(super) fn orders(
         return Ok(orders);
     }
     let of_order = rules.iter().find(|rule| rule.field.name == ORDER_ID);
-    if !matches!(of_order.map(|rule| &rule.from), Some(From::Columns(_))) {
+    if !matches!(of_order.map(|rule| &rule.from), Some(Origin::Columns(_))) {
         return Err(bad("the lines of an order are told by `order_id`, which no column is named for"));
     }
     if number && rules.iter().any(|rule| [ORDER_LINE, ORDER_LINES].contains(&rule.field.name)) {
@@ -83,7 +83,7 @@ pub(super) fn unfolded_identity_text(
     // default.
     let is_of_ids = |column: &usize| {
         rules.iter().enumerate().any(|(index, rule)| {
-            let From::Columns(of) = &rule.from else { return false };
+            let Origin::Columns(of) = &rule.from else { return false };
             let of_content = matches!(identity, Identity::Content(indexes) if indexes.contains(&index));
             let of_time = rule.field.name == OCCURRED_AT && rule.default.is_some();
             (of_content || of_time) && of.contains(column)

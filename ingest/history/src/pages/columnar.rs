@@ -20,7 +20,7 @@ use super::cells::{Column, resolve};
 use super::{PAGE_ROWS, Page, Row};
 use crate::error::HistoryError;
 use crate::file::Source;
-use crate::mapping::{From, Mapping};
+use crate::mapping::{Mapping, Origin};
 use crate::time::Zone;
 
 pub(crate) struct ColumnarPages {
@@ -195,8 +195,8 @@ fn undecided_times(
         rule.time.as_ref().is_some_and(|time| !time.has_own_zone && time.zone != Zone::Named(chrono_tz::UTC))
     });
     let mut columns = rules.filter_map(|rule| match &rule.from {
-        From::Columns(columns) => Some(&mapping.columns()[*columns.first()?]),
-        From::Constant(_) => None,
+        Origin::Columns(columns) => Some(&mapping.columns()[*columns.first()?]),
+        Origin::Constant(_) => None,
     });
     columns.find(|column| old.contains(column)).cloned()
 }

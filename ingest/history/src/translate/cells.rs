@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 
 use crate::mapping::Marks;
 use crate::mapping::field::{AMOUNT, EVENT_NAME, ORDER_ID, PRICE, QUANTITY};
-use crate::mapping::{From, Mapping, Rule};
+use crate::mapping::{Mapping, Origin, Rule};
 use crate::pages::{Held, Page, Row, encoding};
 use crate::translate::plan::Plan;
 use crate::value;
@@ -45,7 +45,7 @@ impl<'a> Cells<'a> {
 
     /// What stands in the row for a rule.
     pub(crate) fn of(&self, rule: &Rule) -> Option<Cow<'a, str>> {
-        let From::Columns(columns) = &rule.from else { return None };
+        let Origin::Columns(columns) = &rule.from else { return None };
         if let [column] = columns.as_slice() {
             return self.text(*column).map(Cow::Borrowed);
         }
@@ -61,7 +61,7 @@ impl<'a> Cells<'a> {
 
     /// Why a rule's cell is no text, where it is none.
     pub(crate) fn no_text(&self, rule: &Rule) -> Option<String> {
-        let From::Columns(columns) = &rule.from else { return None };
+        let Origin::Columns(columns) = &rule.from else { return None };
         if !self.is_marked() {
             return None;
         }
@@ -79,7 +79,7 @@ impl<'a> Cells<'a> {
     where
         'a: 'v,
     {
-        let From::Columns(columns) = &rule.from else { return Ok(Cow::Borrowed(value)) };
+        let Origin::Columns(columns) = &rule.from else { return Ok(Cow::Borrowed(value)) };
         if rule.as_written || self.of(rule).is_none_or(|told| told != value) {
             // What the mapping says instead of the file is what it says.
             return Ok(Cow::Borrowed(value));
@@ -108,8 +108,8 @@ impl<'a> Cells<'a> {
 
     pub(crate) fn is_time(&self, rule: &Rule) -> bool {
         match &rule.from {
-            From::Columns(columns) => columns.iter().all(|column| self.how(*column) == Held::Time),
-            From::Constant(_) => false,
+            Origin::Columns(columns) => columns.iter().all(|column| self.how(*column) == Held::Time),
+            Origin::Constant(_) => false,
         }
     }
 
@@ -119,7 +119,7 @@ impl<'a> Cells<'a> {
         const SINGLE: Held = Held::Float { exact_below: 1 << f32::MANTISSA_DIGITS };
         let value = self.converted(rule)?;
         match &rule.from {
-            From::Columns(columns) if columns.len() == 1 && self.how(columns[0]) == SINGLE => {
+            Origin::Columns(columns) if columns.len() == 1 && self.how(columns[0]) == SINGLE => {
                 Some(value.parse().map_or(value, |single: f32| f64::from(single).to_string().into()))
             }
             _ => Some(value),
@@ -128,7 +128,7 @@ impl<'a> Cells<'a> {
 
     /// A field's value in the words of ours.
     pub(crate) fn value(&self, rule: &'a Rule) -> Option<Cow<'a, str>> {
-        if let From::Constant(value) = &rule.from {
+        if let Origin::Constant(value) = &rule.from {
             return Some(Cow::Borrowed(value));
         }
         let value = self.of(rule).map(|value| {
@@ -151,7 +151,7 @@ impl<'a> Cells<'a> {
     pub(crate) fn marks(&self, rule: &Rule) -> Marks {
         match &rule.from {
             // A number of the file's own has no mark but the point.
-            From::Columns(columns) if rule.marks != Marks::Plain => {
+            Origin::Columns(columns) if rule.marks != Marks::Plain => {
                 let is_number = |at: &usize| self.page.is_number(self.row, *at, &self.mapping.columns()[*at]);
                 if columns.iter().all(is_number) { Marks::Plain } else { rule.marks }
             }
@@ -174,7 +174,7 @@ impl<'a> Cells<'a> {
     /// The order that the row names, by the same text whatever wrote it.
     pub(crate) fn order_id(&self) -> Option<String> {
         let rule = self.mapping.rule(ORDER_ID)?;
-        let From::Columns(columns) = &rule.from else { return None };
+        let Origin::Columns(columns) = &rule.from else { return None };
         let text = self.text(*columns.first()?)?;
         // One that is refused as an id is of no other order all the same.
         Some(self.id(rule, text).unwrap_or(Cow::Borrowed(text)).into_owned())
@@ -183,7 +183,7 @@ impl<'a> Cells<'a> {
     /// Whether a value of the file's own is a float of so great a number that its neighbours lie further
     /// apart than one of so many parts of 1.
     pub(crate) fn is_coarse(&self, rule: &Rule, value: &str, parts: u64) -> bool {
-        let From::Columns(columns) = &rule.from else { return false };
+        let Origin::Columns(columns) = &rule.from else { return false };
         let &[column] = columns.as_slice() else { return false };
         let Held::Float { exact_below } = self.how(column) else { return false };
         let least = Decimal::from(exact_below / parts);
