@@ -14,22 +14,16 @@ pub enum HistoryError {
     /// The file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
     /// Its name does not tell what it is.
     #[error("{} is neither .csv, .tsv, .ndjson, .jsonl nor .parquet: name its `format` in the mapping", path.display())]
-    UnknownFormat {
-        /// The file.
-        path: PathBuf,
-    },
+    UnknownFormat { path: PathBuf },
     /// A column of the mapping that the file does not have.
     #[error("{} has no column {column:?}, which the mapping names; it has {known}", path.display())]
     NoColumn {
-        /// The file.
         path: PathBuf,
         column: String,
         /// Those there are.
@@ -38,9 +32,7 @@ pub enum HistoryError {
     /// A column that is to hold a value and others at once.
     #[error("{}: the mapping names {inner:?} within {outer:?} and {outer:?} itself", path.display())]
     WithinValue {
-        /// The file.
         path: PathBuf,
-        /// The column.
         outer: String,
         /// A column inside of it.
         inner: String,
@@ -48,27 +40,20 @@ pub enum HistoryError {
     /// A column whose type has no text.
     #[error("{}: column {column:?} cannot be read as a value", path.display())]
     Column {
-        /// The file.
         path: PathBuf,
         column: String,
-        /// Why.
         #[source]
         source: arrow_schema::ArrowError,
     },
     /// A column that is there twice, so that nobody can tell which is meant.
     #[error("{} has two columns {column:?}, which the mapping names: rename one of them", path.display())]
-    TwoColumns {
-        /// The file.
-        path: PathBuf,
-        column: String,
-    },
+    TwoColumns { path: PathBuf, column: String },
     /// The mapping names a value, and there is a list.
     #[error(
         "{} holds a list at {list:?}, of which the mapping names {column:?}: `lines = {list:?}` at the head of the mapping makes a row of \
          each element, and `pairs = {{ {list:?} = \"key\" }}` reads a list of named values", path.display()
     )]
     List {
-        /// The file.
         path: PathBuf,
         column: String,
         /// Where the list stands.
@@ -80,7 +65,6 @@ pub enum HistoryError {
         path.display()
     )]
     NotUnfolded {
-        /// The file.
         path: PathBuf,
         /// Where the list would stand.
         list: String,
@@ -90,15 +74,10 @@ pub enum HistoryError {
         "{} holds {column:?} as INT96, which is UTC as Spark and Hive write it and local as others do: name the field's own \
          `timezone`, as in {{ column = {column:?}, timezone = \"UTC\" }}", path.display()
     )]
-    UndecidedTimes {
-        /// The file.
-        path: PathBuf,
-        column: String,
-    },
+    UndecidedTimes { path: PathBuf, column: String },
     /// It is no text, though its ending says so.
     #[error("{} is not text but {what}", path.display())]
     NoText {
-        /// The file.
         path: PathBuf,
         /// What it is, and what to do.
         what: &'static str,
@@ -110,7 +89,6 @@ pub enum HistoryError {
         path.display()
     )]
     Encoding {
-        /// The file.
         path: PathBuf,
         /// In which, as far as its bytes tell.
         encoding: &'static str,
@@ -120,7 +98,6 @@ pub enum HistoryError {
     /// The line that names the columns is damaged.
     #[error("the header of {}, on line {line}, cannot be read: {fault}; is it of another format?", path.display())]
     BadHeader {
-        /// The file.
         path: PathBuf,
         line: u64,
         /// What is wrong.
@@ -129,31 +106,25 @@ pub enum HistoryError {
     /// The header of a CSV file is none.
     #[error("{} has no header", path.display())]
     Header {
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: arrow_schema::ArrowError,
     },
     /// It is no Parquet file, or a damaged one.
     #[error("{} cannot be read as Parquet, from row {row} on", path.display())]
     Parquet {
-        /// The file.
         path: PathBuf,
         /// The first row that could not be read, from 1.
         row: u64,
-        /// Why.
         #[source]
         source: parquet::errors::ParquetError,
     },
     /// A part of a Parquet file is damaged.
     #[error("{} is damaged from row {row} on", path.display())]
     Damaged {
-        /// The file.
         path: PathBuf,
         /// The first row that could not be read, from 1.
         row: u64,
-        /// Why.
         #[source]
         source: arrow_schema::ArrowError,
     },
@@ -163,9 +134,7 @@ pub enum HistoryError {
     /// The thread that reads has failed.
     #[error("{} could not be read, which is a defect", path.display())]
     Reader {
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: tokio::task::JoinError,
     },

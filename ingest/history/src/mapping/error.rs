@@ -8,9 +8,7 @@ pub enum MappingError {
     /// The file cannot be read.
     #[error("cannot read the mapping {}", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
@@ -20,7 +18,6 @@ pub enum MappingError {
     /// A field that an event does not have.
     #[error("`fields.{}`: an event has no such field; it has {known}", printable(field))]
     UnknownField {
-        /// The name.
         field: String,
         /// Those there are.
         known: String,
@@ -48,7 +45,6 @@ pub enum MappingError {
     /// A delimiter or quote that is no single byte.
     #[error("`csv.{key}`: {value:?} is no ASCII character")]
     Csv {
-        /// Which.
         key: &'static str,
         /// What was given.
         value: char,
