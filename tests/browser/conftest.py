@@ -12,6 +12,8 @@ from history import History
 from pages import enter
 from processes import until
 
+# How long a page may take for one step, in ms: what has to be quick is measured where it is claimed.
+PATIENCE_MS = 30_000
 SCREENSHOTS = Path(os.environ["STOREPULSE_SCREENSHOTS"])
 # What a page may ask of a machine other than the console: nothing.
 VIEWS = {
@@ -67,21 +69,38 @@ def cookies():
     return {}
 
 
+@pytest.fixture(autouse=True)
+def a_whole_line(line):
+    """What a test stops runs again when it has ended, also where it failed: else those after it would fail as well."""
+    yield
+    line.make_whole()
+
+
 @pytest.fixture
-def visitor(chromium, line, cookies):
-    """Opens pages as somebody who is signed in: `visitor("/flow", role="viewer", theme="dark")`."""
+def new_context(chromium, line):
+    """Browsers of people who are not signed in. One that stays open would be counted among the viewers of other tests."""
     contexts = []
 
-    def open_page(path="/", role="operator", theme="light", width=1440, height=900, bypass_csp=False, **options):
-        context = chromium.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme=theme,
-            bypass_csp=bypass_csp,
-            base_url=line.base,
-            **options,
-        )
-        context.set_default_timeout(10_000)
+    def open_context(**options):
+        context = chromium.new_context(base_url=line.base, **options)
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
+        return context
+
+    yield open_context
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def visitor(new_context, line, cookies):
+    """Opens pages as somebody who is signed in: `visitor("/flow", role="viewer", theme="dark")`. Such a page is whole, and its
+    scripts have begun; for what its stream brings there is `live`."""
+
+    def open_page(path="/", role="operator", theme="light", width=1440, height=900, bypass_csp=False, **options):
+        context = new_context(
+            viewport={"width": width, "height": height}, color_scheme=theme, bypass_csp=bypass_csp, **options
+        )
         if role:
             if role not in cookies:
                 enter(context, line.link(role))
@@ -89,12 +108,10 @@ def visitor(chromium, line, cookies):
             context.add_cookies(cookies[role])
         page = context.new_page()
         page.watched = Watched(page, line.base)
-        page.goto(path, wait_until="commit")
+        page.goto(path, wait_until="domcontentloaded")
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    return open_page
 
 
 def accessible(page):
@@ -107,7 +124,7 @@ def accessible(page):
 def fits(page):
     """Nothing makes the page wider than its window. A chart follows a window that has changed in the next frame."""
     wide = "document.documentElement.scrollWidth - window.innerWidth"
-    until(f"{page.url} fits {page.viewport_size['width']} px", lambda: page.evaluate(wide) <= 0, within_s=2)
+    until(f"{page.url} fits {page.viewport_size['width']} px", lambda: page.evaluate(wide) <= 0, within_s=30)
 
 
 def faultless(page):

@@ -9,7 +9,7 @@ def enter(context, link):
     """Follows a link as a person does: the page behind it asks once more before it lets anybody in."""
     page = context.new_page()
     page.goto(link)
-    page.get_by_role("button", name=re.compile("sign in|enter|continue", re.I)).click()
+    press(page, page.get_by_role("button", name=re.compile("sign in|enter|continue", re.I)))
     page.wait_for_url(re.compile(r"/$"))
     page.close()
 
@@ -28,7 +28,14 @@ def tab(context):
     """A tab with Live on it, where orders are counted."""
     page = context.new_page()
     page.goto("/")
-    until("orders are counted", lambda: (value(page, "orders") or 0) > 0, within_s=300)
+    until("orders are counted", lambda: counted(page) > 0, within_s=300)
+    return page
+
+
+def live(page):
+    """Waits until the page has drawn what its stream brought, and returns it. Before, what stands there is the server's: nothing
+    counts on, no key is heard, and nobody notices that the console is gone."""
+    page.locator("html[data-drawn]").wait_for(state="attached")
     return page
 
 
@@ -59,6 +66,18 @@ def show(page):
 
 
 def value(page, name):
-    """The number that a figure shows; none where it is not known, or not there."""
-    shown = figure(page, name).locator(".value")
-    return number(shown.inner_text()) if shown.count() else None
+    """The number that a figure shows; none where it is not known, or not there. Read in one step."""
+    shown = figure(page, name).locator(".value").all_inner_texts()
+    return number(shown[0]) if shown else None
+
+
+def counted(page, name="orders"):
+    """As `value`, of what has not been counted yet 0."""
+    return value(page, name) or 0
+
+
+def press(page, button, key=None):
+    """Clicks what leads to another page, or presses a key on it, and waits until that page is there: what is read next would
+    else be the old one's."""
+    with page.expect_navigation(wait_until="domcontentloaded"):
+        button.press(key) if key else button.click()

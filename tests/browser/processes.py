@@ -17,19 +17,39 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from playwright.sync_api import Error as Vanished
+
 STOREPULSE = os.environ["STOREPULSE_BIN"]
 
 
-def until(what, ask, within_s=60.0, every_s=0.1):
-    """Asks until the answer is true, and returns it; what was seen instead is what a failure shows."""
+def until(what, ask, within_s=120.0, every_s=0.1):
+    """Asks until the answer is true, and returns it; what was seen instead is what a failure shows.
+
+    How long it waits is not what a test claims: a busy machine may take so long. For what has to be quick there is `quickest`."""
     deadline = time.monotonic() + within_s
     while True:
-        answer = ask()
+        try:
+            answer = ask()
+        except Vanished as gone:
+            # The stream replaces parts of a page, and a script loads it again, while a test looks.
+            answer = Seen(gone)
         if answer:
             return answer
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within_s} s: {what}; seen instead: {answer!r}")
         time.sleep(every_s)
+
+
+def quickest(what, attempt, within_s, tries=3):
+    """Has something done until it was quick once: what else the machine does may hold up one attempt, and what is slow by
+    itself is slow in each. An attempt waits until it is done, and returns how long that took where not all of it counts."""
+    took = []
+    while not took or took[-1] >= within_s:
+        assert len(took) < tries, f"{what}: not within {within_s} s, but after {took}"
+        began = time.monotonic()
+        told = attempt()
+        took.append(time.monotonic() - began if told is None else told)
+    return took[-1]
 
 
 class Seen:
@@ -121,7 +141,7 @@ class Hook:
     SECRET = "a-secret-of-the-browser-tests"
     # Of an address that lets in whoever knows it.
     TOKEN = "a-token-of-the-browser-tests"
-    # As it is held in production, but for how long it takes.
+    # As it is held in production, but for how long it takes. What a page shows in between has to last until a slow machine looks.
     FILE = """
 every_ms = 1000
 [[target]]
@@ -129,7 +149,7 @@ name = "hook"
 webhook = "http://127.0.0.1:{port}/hook?token={token}"
 secret = "{secret}"
 [rule.RelayNotStreaming]
-for_s = 3
+for_s = 10
 clear_for_s = 3
 [rule.NothingTakenIn]
 for_s = 3
@@ -227,6 +247,15 @@ class Line:
         except OSError:
             return False
 
+    def make_whole(self):
+        """Starts what does not run, and fails where something has ended though nobody stopped it."""
+        ended = [name for name, process in self.processes.items() if process.child.poll() is not None]
+        printed = {name: self.processes.pop(name).printed()[-4_000:] for name in ended}
+        for name in ("console", "relay", "job", "simulator"):
+            if name not in self.processes:
+                self.start(name)
+        assert not printed, printed
+
     def kill(self, name):
         self.processes.pop(name).kill()
 
@@ -257,7 +286,7 @@ class Line:
     def session(self, role="viewer"):
         """The cookie of somebody who followed a link, for requests that no browser makes."""
         ticket = self.link(role).split("ticket=")[1]
-        connection = http.client.HTTPConnection(self.listen, timeout=10)
+        connection = http.client.HTTPConnection(self.listen, timeout=30)
         form = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
         connection.request("POST", "/enter", body=f"ticket={ticket}", headers=form)
         answer = connection.getresponse()

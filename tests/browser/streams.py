@@ -14,12 +14,14 @@ class Stream:
         # The kernel shall not read for it: as small as it goes.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         self.socket.connect((host, int(port)))
-        self.socket.settimeout(30)
+        self.socket.settimeout(60)
         self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: {line.listen}\r\nCookie: {cookie}\r\n\r\n".encode())
         self.text = b""
 
     def take(self, size):
-        self.text += self.socket.recv(size)
+        part = self.socket.recv(size)
+        assert part, f"the stream has ended after {self.text[-500:]!r}"
+        self.text += part
 
     def body(self):
         """What has come so far, in one piece."""

@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 from conftest import faultless, picture
 from kafka import EVENTS, Topic, beginning, event, long, schema_id
-from processes import sql, until
+from pages import press
+from processes import Seen, sql, until
 
 # Of an event, after the id of its schema and the length of its first field.
 EVENT_ID = slice(6, 42)
@@ -53,7 +54,7 @@ def test_time_offset_and_key_land_on_the_record_that_another_client_reads(visito
     stored = sql(f"select price, amount_base, rate from raw.events where event_id = '{event_id}'").split("|")
     assert [dict(cells)[name] for name in names] == stored, (cells, stored)
     # As the link on the page finds it, which does not tell the key.
-    row.get_by_role("link", name="next of this key").click()
+    press(page, row.get_by_role("link", name="next of this key"))
     page.wait_for_url(re.compile("like="))
     assert page.locator("#found ol.records > li").first.get_attribute("data-key") == place(later)
 
@@ -75,7 +76,7 @@ def test_a_search_ends_by_its_budget_says_so_and_goes_on(visitor, line):
         assert 0 < scanned < MANY and found == 0
         # Each page goes on where the one before ended: nothing is read twice and nothing is passed over.
         while page.get_by_role("link", name="Go on from here").count():
-            page.get_by_role("link", name="Go on from here").click()
+            press(page, page.get_by_role("link", name="Go on from here"))
             more, found = read(page)
             scanned += more
         assert "there are no more" in page.locator("#found").inner_text()
@@ -97,26 +98,29 @@ def test_a_tail_of_5000_a_second_shows_what_a_person_can_follow(visitor, line):
         page.get_by_role("button", name="Tail").click()
         state = page.locator("[data-tail-state]")
         until("the tail is open", lambda: "Following" in state.inner_text())
+        began_ms = page.evaluate("performance.now()")
         writing = threading.Thread(target=topic.stream, args=(value, 5_000, ended))
         writing.start()
         try:
-            until("rows come", lambda: page.evaluate("window.came.length") >= 3 * ROWS_A_SECOND, within_s=60)
+            until("rows come", lambda: page.evaluate("window.came.length") >= 5 * ROWS_A_SECOND)
             until("what is not shown is counted", lambda: "came too fast to be shown" in state.inner_text())
             came = page.evaluate("window.came")
-            # Rows come in rounds of a quarter of a second, one of which may come late and the next in time.
-            busiest = max(sum(at <= other < at + 2_000 for other in came) for at in came)
-            assert busiest <= 2 * ROWS_A_SECOND + 10, busiest
+            # Rows come in rounds of a quarter of a second. A busy browser may be late with some of them, never early: by no
+            # moment are there more than were due by then, and a round.
+            early = [(row, at) for row, at in enumerate(came) if row > ROWS_A_SECOND * (at - began_ms) / 1_000 + 10]
+            assert not early, early[:3]
 
             page.get_by_role("button", name="Pause").click()
             until("it says that it is paused", lambda: "Paused: the rows stay" in state.inner_text())
             rows = page.locator("[data-tail-rows] > li")
-            kept = rows.count()
-            assert kept >= 3 * ROWS_A_SECOND
+            kept, top = rows.count(), rows.first.get_attribute("data-key")
+            assert kept >= 5 * ROWS_A_SECOND
             written = newest(page, topic)
             until("more is written meanwhile", lambda: newest(page, topic) > written + 5_000)
-            assert rows.count() == kept
+            assert (rows.count(), rows.first.get_attribute("data-key")) == (kept, top)
             page.get_by_role("button", name="Tail").click()
-            until("it goes on above them", lambda: rows.count() > kept)
+            # There may be as many already as a page keeps.
+            until("it goes on above them", lambda: rows.first.get_attribute("data-key") != top)
         finally:
             ended.set()
             writing.join()
@@ -154,7 +158,7 @@ def test_a_record_that_means_harm_is_shown_as_undecodable(visitor, line):
         topic.write([*values.values(), event("view_item")])
         page = visitor(f"/topics/{topic.name}?at=oldest")
         rows = page.locator("#found ol.records > li")
-        assert rows.count() == len(values) + 1
+        until("all of them are there", lambda: rows.count() == len(values) + 1 or Seen(rows.all_inner_texts()))
         for offset, (what, value) in enumerate(values.items()):
             row = page.locator(f'#found li[data-key="0/{offset}"]')
             row.locator("summary").first.click()

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
+from pages import press
 from processes import sql, storepulse, until
 
 OPEN = "(outcome is null or outcome = 'refused')"
@@ -30,12 +31,12 @@ def test_malformed_events_appear_by_reason(visitor, by_reason):
         text = summary.inner_text()
         return f"open {total:,}" in text and all(f"{reason} {int(count):,}" in text for reason, count in by_reason.items())
 
-    until("the page counts what the store holds, without a reload", told, within_s=30)
+    until("the page counts what the store holds, without a reload", told)
     answer = page.request.get("/api/v1/quarantine/summary").json()["data"]
     assert {reason: str(counts["open"]) for reason, counts in answer["by_reason"].items()} == by_reason
 
     reason, count = max(by_reason.items(), key=lambda pair: int(pair[1]))
-    summary.get_by_role("link", name=reason, exact=True).click()
+    press(page, summary.get_by_role("link", name=reason, exact=True))
     page.wait_for_url(re.compile(f"reason={reason}"))
     rows = page.locator("#records tbody tr")
     assert rows.count() == min(int(count), 50)

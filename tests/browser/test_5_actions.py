@@ -10,9 +10,10 @@ from playwright.sync_api import expect
 
 import registry
 from cassandra import Cassandra
-from conftest import VIEWS, faultless, picture
+from conftest import VIEWS, faultless, fits, picture
 from kafka import NAMESPACE
-from processes import Hook, sql, storepulse, until
+from pages import live, press
+from processes import Hook, Seen, sql, storepulse, until
 from streams import Stream
 from test_1_access import ask
 from test_4_api import endless
@@ -37,13 +38,16 @@ def logged(page, action):
 
 
 def assert_logged(page, action, outcome="done"):
-    [intended, ended] = logged(page, action)
-    assert (intended["phase"], ended["phase"]) == ("intended", outcome), (intended, ended)
+    def whole():
+        rows = logged(page, action)
+        return rows if [row["phase"] for row in rows] == ["intended", outcome] else Seen(rows)
+
+    [intended, ended] = until(f"{action} is in the log", whole)
     assert intended["operation"] == ended["operation"] and intended["reason"] == ended["reason"] == WHY
     assert intended["role"] == "operator" and intended["name"]
 
 
-def ended(page, what, within_s=120):
+def ended(page, what, within_s=300):
     """Waits, without a reload, until an operation has ended; returns what came of it."""
     panel = page.locator('[id="actions.newest"]')
     until(f"{what} has ended", lambda: panel.get_attribute("data-ended") is not None, within_s)
@@ -73,23 +77,32 @@ def test_a_form_is_whole_and_accessible(visitor, form, theme):
     faultless(page)
     picture(page, f"form-{form}-{theme}")
     page.set_viewport_size({"width": 320, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    fits(page)
     picture(page, f"form-{form}-320")
 
 
 def test_the_job_stops_by_its_name_is_held_and_starts(visitor, line):
+    try:
+        stop_and_start(visitor, line)
+    finally:
+        # Held, it would stay so for every test after this one.
+        if sql("select count(*) from ops.job_wish where wanted = 'stopped'") != "0":
+            storepulse("job", "resume")
+
+
+def stop_and_start(visitor, line):
     page = visitor("/jobs")
     header = page.locator('[id="jobs.header"]')
-    until("the job runs", lambda: "Job running" in header.inner_text())
-    page.get_by_role("link", name="Stop…").click()
+    until("the job runs", lambda: "Job running" in header.inner_text(), within_s=300)
+    press(page, page.get_by_role("link", name="Stop…"))
     tables = page.locator("main dl.facts").inner_text()
     assert "12: activity_by_minute" in tables, tables
     send(page, "Stop the job", job="cub")
     assert "/actions/new/job-hold" in page.url, "the name has to be typed"
     send(page, "Stop the job", job="cube")
     page.wait_for_url(re.compile("/jobs$"))
-    until("the job is held", lambda: "Job held" in header.inner_text(), within_s=60)
-    assert WHY in header.inner_text()
+    until("the job is held", lambda: "Job held" in header.inner_text())
+    until("it says why", lambda: WHY in header.inner_text())
     assert_logged(page, "job-hold")
     before, after = logged(page, "job-hold")
     assert (before["detail"]["state"], after["detail"]["wanted"]) == ("running", "stopped"), (before, after)
@@ -99,15 +112,16 @@ def test_the_job_stops_by_its_name_is_held_and_starts(visitor, line):
     until("Flow says so", lambda: "stopped" in flow.locator('.hop[data-key="spark"]').get_attribute("class"))
 
     page.reload()
-    page.get_by_role("link", name="Start…").click()
+    press(page, page.get_by_role("link", name="Start…"))
     send(page, "Start the job")
-    until("the job runs again", lambda: "Job running" in header.inner_text(), within_s=120)
+    page.wait_for_url(re.compile("/jobs$"))
+    until("the job runs again", lambda: "Job running" in header.inner_text(), within_s=300)
     assert_logged(page, "job-resume")
 
 
 def test_an_event_is_traced_and_its_progress_survives_a_reload(visitor):
     page = visitor("/flow")
-    page.get_by_role("link", name="Trace one event…").click()
+    press(page, page.get_by_role("link", name="Trace one event…"))
     send(page, "Trace one event")
     page.wait_for_url(re.compile("/actions/[0-9a-f-]{36}$"))
     page.reload()
@@ -125,7 +139,7 @@ def test_a_schema_comes_in_after_a_green_check_and_the_contracts_subjects_take_n
         page.goto("/schemas#check")
         page.locator("#subject").select_option(subject)
         page.locator("#schema").fill(registry.schema(registry.FIELD, *fields))
-        page.get_by_role("button", name="Check", exact=True).click()
+        press(page, page.get_by_role("button", name="Check", exact=True))
         page.locator("h1", has_text="Check against").wait_for()
         return page.locator("main").inner_text()
 
@@ -157,7 +171,7 @@ def test_records_without_a_rate_come_in_once(visitor):
     events = "select count(*) from raw.events where ingested_at >= "
     assert 0 < count <= 1_000
     page = visitor("/quarantine?reason=missing_rate")
-    page.get_by_role("link", name=re.compile("dry run")).click()
+    press(page, page.get_by_role("link", name=re.compile("dry run")))
     send(page, "Dry run")
     foretold = ended(page, "the dry run")
     assert f"{count} judged = would be {count} accepted + 0 repeated + 0 refused" in foretold, foretold
@@ -181,7 +195,6 @@ def test_records_without_a_rate_come_in_once(visitor):
         " (occurred_at at time zone 'utc')::date"
         f" from raw.events where {accepted} group by 1, 2 order by count(*) desc limit 1"
     ).split("|")
-    cassandra = Cassandra()
     counted = f"select json events from {NAMESPACE}.activity_by_minute where day = '{day}' and minute = '{minute}Z'"
     known = (
         f"select count(*) from raw.events where occurred_at >= '{minute}Z'"
@@ -189,11 +202,15 @@ def test_records_without_a_rate_come_in_once(visitor):
     )
 
     def both():
-        rows, stored = cassandra.ask(counted), int(sql(known))
-        return [json.loads(row)["events"] for row in rows] == [stored]
+        rows, stored = [json.loads(row)["events"] for row in cassandra.ask(counted)], int(sql(known))
+        return rows == [stored] or Seen(rows, stored)
 
-    until("the figure of their minute has each of them once", both, within_s=60)
-    cassandra.close()
+    cassandra = Cassandra()
+    try:
+        # Their minute may not be over yet, and as long as events come in the figure is behind them.
+        until("the figure of their minute has each of them once", both, within_s=240, every_s=0.5)
+    finally:
+        cassandra.close()
     assert_logged(page, "quarantine-replay")
     assert logged(page, "quarantine-replay")[0]["detail"]["records"] == count
 
@@ -242,6 +259,17 @@ def proof(page, table):
 @pytest.mark.skipif(not os.environ.get("STOREPULSE_LONG_TESTS"), reason="takes a minute or more: STOREPULSE_LONG_TESTS=1")
 def test_a_cell_that_was_doctored_is_named_told_once_and_put_right(visitor, line):
     cassandra = Cassandra()
+    try:
+        doctor_a_cell(visitor, line, cassandra)
+    except BaseException:
+        yesterday = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+        storepulse("reconcile", *span(yesterday, timedelta(days=1)), within_s=600)
+        raise
+    finally:
+        cassandra.close()
+
+
+def doctor_a_cell(visitor, line, cassandra):
     # A minute of yesterday: it is closed, and nothing comes into it any more.
     day = (datetime.now(timezone.utc) - timedelta(days=1)).date()
     table = f"{NAMESPACE}.activity_by_country"
@@ -272,9 +300,9 @@ def test_a_cell_that_was_doctored_is_named_told_once_and_put_right(visitor, line
     until("the table is told to differ", lambda: proof(page, "activity_by_country") == "differs")
     both = (proof(page, "activity_by_country"), proof(page, "activity_by_minute"))
     assert both != ("differs", "differs"), "the other tables are right"
-    until("the figures by country say so", lambda: by_country.count() == 1 and "✗" in by_country.inner_text(), within_s=30)
+    until("the figures by country say so", lambda: by_country.count() == 1 and "✗" in by_country.inner_text())
     assert wrong.count() == 1 and not orders.locator(".proof.differs").count(), "those of other tables do not"
-    until("somebody is told", lambda: line.hook.told("VerificationFailed") == ["firing"], within_s=30)
+    until("somebody is told", lambda: line.hook.told("VerificationFailed") == ["firing"])
     notice = line.hook.last("VerificationFailed")
     assert "activity_by_country" in notice["detail"] and "CH" in notice["detail"] and notice["value"] == 1, notice
     until("the page says so", lambda: "activity_by_country" in firing(alerts, "VerificationFailed").inner_text())
@@ -292,10 +320,9 @@ def test_a_cell_that_was_doctored_is_named_told_once_and_put_right(visitor, line
     told = verify(page, "cube")
     assert "verified" in told and "differ" not in told, told
     until("the table's figures are proved again", proved)
-    until("its end is told", lambda: line.hook.told("VerificationFailed") == ["firing", "resolved"], within_s=30)
+    until("its end is told", lambda: line.hook.told("VerificationFailed") == ["firing", "resolved"])
     until("nothing of it fires", lambda: not firing(alerts, "VerificationFailed").count())
     assert_logged(page, "verify")
-    cassandra.close()
 
 
 @pytest.mark.skipif(not os.environ.get("STOREPULSE_LONG_TESTS"), reason="takes a minute or more: STOREPULSE_LONG_TESTS=1")
@@ -311,34 +338,41 @@ def test_a_ledger_that_was_doctored_names_stage_and_minute_and_is_told_once(visi
     try:
         with pytest.raises(AssertionError):
             storepulse("ledger", *of_minute)
-        until("the imbalance is told", lambda: "does not balance: 1 difference" in ledger.inner_text(), within_s=45)
+        until("the imbalance is told", lambda: "does not balance: 1 difference" in ledger.inner_text())
         difference = ledger.locator(".history li")
         assert difference.count() == 1, ledger.inner_text()
         assert "ingest" in difference.inner_text() and minute in difference.inner_text(), ledger.inner_text()
-        until("somebody is told", lambda: line.hook.told("LedgerUnbalanced") == ["firing"], within_s=30)
+        until("somebody is told", lambda: line.hook.told("LedgerUnbalanced") == ["firing"])
         assert minute in line.hook.last("LedgerUnbalanced")["detail"], line.hook.last("LedgerUnbalanced")
         until("the page Alerts says so", lambda: firing(alerts, "LedgerUnbalanced").count())
         picture(page, "flow-ledger-doctored")
     finally:
         sql(changed.format("-"))
     storepulse("ledger", *of_minute)
-    until("it balances again, without a reload", lambda: "It balances" in ledger.inner_text(), within_s=45)
-    until("its end is told", lambda: line.hook.told("LedgerUnbalanced") == ["firing", "resolved"], within_s=30)
+    until("it balances again, without a reload", lambda: "It balances" in ledger.inner_text())
+    until("its end is told", lambda: line.hook.told("LedgerUnbalanced") == ["firing", "resolved"])
     until("nothing of it fires", lambda: not firing(alerts, "LedgerUnbalanced").count())
 
 
 def test_an_action_of_a_console_that_was_killed_is_noted_as_not_known(visitor, line):
-    page = visitor("/actions/new/verify")
-    send(page, "^Verify$")
-    page.wait_for_url(re.compile("/actions/[0-9a-f-]{36}$"))
-    one = page.url
-    line.kill("console")
-    line.start("console")
+    page = visitor("/actions")
+
+    for _ in range(3):
+        page.goto("/actions/new/verify")
+        send(page, "^Verify$")
+        page.wait_for_url(re.compile("/actions/[0-9a-f-]{36}$"), wait_until="commit")
+        one = page.url
+        line.kill("console")
+        line.start("console")
+        # The verification may have been quicker.
+        if logged(page, "verify")[-1]["phase"] != "done":
+            break
 
     def noted():
-        return [row["phase"] for row in logged(page, "verify")] == ["intended", "unknown"]
+        phases = [row["phase"] for row in logged(page, "verify")]
+        return phases == ["intended", "unknown"] or Seen(phases)
 
-    until("the next console notes it", noted, within_s=30)
+    until("the next console notes it", noted)
     page.goto(one)
     assert "outcome not known" in page.locator("main").inner_text()
 

@@ -4,7 +4,7 @@ import pytest
 
 from conftest import VIEWS, accessible, faultless, fits, picture
 from kafka import EVENTS, NAMESPACE
-from pages import value
+from pages import counted, live
 from processes import until
 
 # The width that a view is opened in, in each theme; then its window is made wider.
@@ -24,7 +24,7 @@ OUTSIDE = {"sign-in": ("/sign-in", "dark"), "problem": ("/problems/sign-in", "li
 @pytest.mark.parametrize("theme", WIDTHS)
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_view_is_whole_and_accessible(visitor, view, theme):
-    page = visitor(VIEWS[view], theme=theme, width=WIDTHS[theme])
+    page = live(visitor(VIEWS[view], theme=theme, width=WIDTHS[theme]))
     page.locator("h1").wait_for()
     until("the strip says how the line does", lambda: page.locator("#strip").inner_text().strip())
     fits(page)
@@ -34,9 +34,7 @@ def test_a_view_is_whole_and_accessible(visitor, view, theme):
     page.set_viewport_size({"width": 1440, "height": 900})
     fits(page)
     picture(page, f"{view}-{theme}")
-    audited = visitor(VIEWS[view], theme=theme, bypass_csp=True)
-    audited.locator("h1").wait_for()
-    faultless(audited)
+    faultless(live(visitor(VIEWS[view], theme=theme, bypass_csp=True)))
     assert not page.watched.errors, page.watched.errors
 
 
@@ -72,8 +70,8 @@ MOVING = (
 
 
 def test_nothing_moves_for_who_asked_for_less_motion(visitor):
-    page = visitor("/", reduced_motion="reduce", bypass_csp=True)
-    until("orders come in", lambda: page.locator("ol.ticker li").count() and (value(page, "orders") or 0) > 0)
+    page = live(visitor("/", reduced_motion="reduce", bypass_csp=True))
+    until("orders come in", lambda: page.locator("ol.ticker li").count() and counted(page) > 0)
     shown = page.locator("ol.ticker li").first
     first = shown.get_attribute("data-key")
     until("a row comes in", lambda: shown.get_attribute("data-key") != first)

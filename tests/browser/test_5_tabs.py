@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from pages import value
+from pages import counted, live
 from processes import until
 from tabs import Heap, files, slope_per_h
 
@@ -22,8 +22,8 @@ def test_live_is_few_files_and_small(visitor):
 
 @pytest.mark.skipif(not os.environ.get("STOREPULSE_LONG_TESTS"), reason="takes minutes: STOREPULSE_LONG_TESTS=1")
 def test_a_tab_that_stays_open_does_not_grow(visitor):
-    page = visitor("/")
-    until("orders are counted", lambda: (value(page, "orders") or 0) > 0)
+    page = live(visitor("/"))
+    until("orders are counted", lambda: counted(page) > 0)
     # What is kept by design fills up first: the list of orders, the last hour of the chart.
     page.wait_for_timeout(60_000)
     heap, samples, nodes = Heap(page), [], []

@@ -3,7 +3,8 @@
 // An element with `data-pages` names parts of the page that not everybody who looks at it has open; one with
 // `data-events="tail=shop.events.g1"` adds that to what is asked. Each event but `panels` is passed on as
 // `storepulse:NAME` on the document, with its data parsed in `detail`. `storepulse:drawn` follows each round
-// of replaced parts.
+// of replaced parts; `html[data-drawn]` names the newest event that is drawn, and is not there before the
+// stream has brought one.
 import { replace } from './part.js';
 
 const { page = '', zone = '', against = '' } = document.body.dataset;
@@ -63,8 +64,10 @@ function close() {
 function draw() {
   if (!frame && !paused) frame = requestAnimationFrame(() => {
     frame = 0;
+    if (paused) return;
     for (const [id, html] of pending) replace(id, html);
     pending.clear();
+    document.documentElement.dataset.drawn = last;
     document.dispatchEvent(new CustomEvent('storepulse:drawn'));
   });
 }
