@@ -43,6 +43,20 @@ pub(crate) struct SlotView {
     pub(crate) behind_bytes: Option<i64>,
 }
 
+impl SlotView {
+    /// As reports told it last; nothing where there was none.
+    pub(crate) fn of(ops: &Ops) -> Option<Self> {
+        let slot = ops.slot.as_ref()?;
+        Some(Self {
+            active: slot.active,
+            wal_status: slot.wal_status.clone(),
+            retained_bytes: slot.retained_bytes,
+            safe_bytes: slot.safe_bytes,
+            behind_bytes: ops.relay.as_ref().and_then(|relay| relay.behind_bytes),
+        })
+    }
+}
+
 /// A consumer inside the relay's process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct ConsumerView {
@@ -62,20 +76,13 @@ pub(crate) fn text<S: Serializer>(count: &Option<i64>, serializer: S) -> Result<
 pub(crate) fn line(snapshot: &Snapshot, now: DateTime<Utc>) -> LineView {
     let ops = snapshot.ops.value.as_deref().filter(|_| snapshot.ops.away.is_none());
     let relay = ops.and_then(|ops| ops.relay.as_ref());
-    let slot = ops.and_then(|ops| ops.slot.as_ref()).map(|slot| SlotView {
-        active: slot.active,
-        wal_status: slot.wal_status.clone(),
-        retained_bytes: slot.retained_bytes,
-        safe_bytes: slot.safe_bytes,
-        behind_bytes: relay.and_then(|relay| relay.behind_bytes),
-    });
     let quarantine_consumer = relay.and_then(|relay| {
         let state = relay.quarantine_state.clone()?;
         Some(ConsumerView { state, detail: relay.quarantine_detail.clone() })
     });
     LineView {
         hops: hops(snapshot, now),
-        slot,
+        slot: ops.and_then(SlotView::of),
         rates: ops.and_then(|ops| ops.ingest.rates),
         newest_event_at: ops.and_then(super::hops::newest_event),
         quarantine_consumer,

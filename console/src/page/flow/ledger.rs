@@ -14,26 +14,29 @@ use crate::watch::ops::{Minute, Verification};
 /// What ingestors counted, minute by minute.
 pub(super) fn arrivals(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let now = Utc::now();
+    let reported = super::reported(snapshot, now);
+    let away = snapshot.ops.away.is_some();
+    // Of what was empty while PostgreSQL answered nobody knows whether it still is.
+    let ops = snapshot.ops.value.as_deref().filter(|ops| !(away && ops.minutes.is_empty()));
     html! {
-        section id="flow.arrivals" .panel.span-5 {
+        section id="flow.arrivals" .panel.span-5 .stale[ops.is_some() && states::stale(&reported)] {
             header {
                 h2 { "Arrivals" }
                 p .panel-note { "by minute of arrival, last 15 minutes" }
-                @if snapshot.ops.away.is_none() && snapshot.ops.value.is_some() {
-                    (super::about(&super::reported(snapshot, now), viewing, now))
-                }
+                @if ops.is_some() { (super::about(&reported, viewing, now)) }
             }
-            @match (snapshot.ops.value.as_deref(), &snapshot.ops.away) {
-                (_, Some(_)) => (super::absent(snapshot)),
-                (Some(ops), None) if ops.minutes.is_empty() => (states::empty("Nothing has come in for 15 minutes.", Some("storepulse simulate"))),
-                (Some(ops), None) => (table(&ops.minutes, viewing, now)),
-                (None, None) => (super::absent(snapshot)),
+            @match ops {
+                Some(ops) if ops.minutes.is_empty() => (states::empty("Nothing has come in for 15 minutes.", Some("storepulse simulate"))),
+                // A minute that was not over when it was counted is not whole, however long ago that was.
+                Some(ops) => (table(&ops.minutes, viewing, ops.at)),
+                None => (super::absent(snapshot)),
             }
         }
     }
 }
 
-fn table(minutes: &[Minute], viewing: &Viewing, now: DateTime<Utc>) -> Markup {
+/// The minutes as they were counted at a moment.
+fn table(minutes: &[Minute], viewing: &Viewing, counted_at: DateTime<Utc>) -> Markup {
     html! {
         div .scroll tabindex="0" role="region" aria-label="Arrivals by minute" {
             table .data {
@@ -50,7 +53,7 @@ fn table(minutes: &[Minute], viewing: &Viewing, now: DateTime<Utc>) -> Markup {
                 }
                 tbody {
                     @for minute in minutes.iter().rev() {
-                        @let open = now - minute.minute < chrono::TimeDelta::minutes(1);
+                        @let open = counted_at - minute.minute < chrono::TimeDelta::minutes(1);
                         tr .open[open] data-key=(minute.minute.timestamp()) {
                             th scope="row" {
                                 (minute.minute.with_timezone(&viewing.zone).format("%H:%M"))
@@ -157,9 +160,37 @@ fn stages(ledger: &Verification) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::line::hops::tests_support::{ago, now};
+    use crate::line::hops::tests_support::{ago, away, now, snapshot, well};
     use crate::page::Against;
-    use crate::watch::ops::Difference;
+    use crate::watch::ops::reports::Counts;
+    use crate::watch::ops::{Difference, Ops};
+
+    const VIEWING: Viewing = Viewing { zone: chrono_tz::UTC, against: Against::Yesterday };
+
+    #[test]
+    fn while_postgresql_is_away_arrivals_are_grey_and_say_of_when_they_are() {
+        let counts = Counts { records_in: 1_234, records_out: 1_234, ..Counts::default() };
+        let minutes = vec![Minute { minute: ago(30), counts }];
+        let well = snapshot(Ops { minutes, ..well() });
+        let text = arrivals(&well, &VIEWING).into_string();
+        assert!(text.contains("1,234") && text.contains("not over") && !text.contains("stale"), "{text}");
+        let gone = Snapshot { ops: away(well.ops.clone(), 9, "no answer within 2 s"), ..well };
+        let text = arrivals(&gone, &VIEWING).into_string();
+        // The minute was not over when it was counted: its count stays part of one.
+        for part in ["span-5 stale", "as of ", "ago</time>: PostgreSQL does not answer<", "1,234", "not over"]
+        {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn that_nothing_came_is_not_said_while_postgresql_is_away() {
+        let well = snapshot(well());
+        assert!(arrivals(&well, &VIEWING).into_string().contains("Nothing has come in"));
+        let gone = Snapshot { ops: away(well.ops.clone(), 9, "no answer within 2 s"), ..well };
+        let text = arrivals(&gone, &VIEWING).into_string();
+        assert!(text.contains("not known") && !text.contains("Nothing has come in"), "{text}");
+    }
 
     #[test]
     fn an_imbalance_names_stage_and_minute() {
@@ -176,8 +207,7 @@ mod tests {
                 .into(),
             ..Verification::default()
         };
-        let viewing = Viewing { zone: chrono_tz::UTC, against: Against::Yesterday };
-        let text = verdict(&ledger, &viewing, now()).into_string();
+        let text = verdict(&ledger, &VIEWING, now()).into_string();
         for part in [
             "does not balance: 1 difference",
             "relay: 1 records",

@@ -5,24 +5,26 @@ use maud::{Markup, html};
 
 use crate::draw::bars::bar;
 use crate::format;
-use crate::line::view::{SlotView, line};
+use crate::line::view::SlotView;
 use crate::page::{Viewing, states};
 use crate::watch::Snapshot;
 
 pub(super) fn panel(snapshot: &Snapshot, viewing: &Viewing) -> Markup {
     let now = Utc::now();
-    let view = line(snapshot, now);
+    let reported = super::reported(snapshot, now);
+    let slot = snapshot.ops.value.as_deref().and_then(SlotView::of);
+    let is_told = snapshot.ops.value.is_some() && snapshot.ops.away.is_none();
     html! {
-        section id="flow.slot" .panel.span-4 {
+        section id="flow.slot" .panel.span-4 .stale[slot.is_some() && states::stale(&reported)] {
             header {
                 h2 { "Replication slot" }
                 p .panel-note { "PostgreSQL's log that waits for the relay" }
-                @if view.slot.is_some() { (super::about(&super::reported(snapshot, now), viewing, now)) }
+                @if slot.is_some() { (super::about(&reported, viewing, now)) }
             }
-            @match (&view.slot, &snapshot.ops.away) {
-                (_, Some(_)) => (super::absent(snapshot)),
-                (Some(slot), None) => (body(slot)),
-                (None, None) => (states::empty("There is no slot: the line was not set up.", Some("storepulse setup"))),
+            @match slot {
+                Some(slot) => (body(&slot)),
+                None if is_told => (states::empty("There is no slot: the line was not set up.", Some("storepulse setup"))),
+                None => (super::absent(snapshot)),
             }
         }
     }
@@ -79,6 +81,30 @@ fn size(bytes: Option<i64>) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line::hops::tests_support::{away, snapshot, well};
+    use crate::page::Against;
+    use crate::watch::Seen;
+
+    const VIEWING: Viewing = Viewing { zone: chrono_tz::UTC, against: Against::Yesterday };
+
+    #[test]
+    fn while_postgresql_is_away_the_slot_is_grey_and_says_of_when_it_is() {
+        let well = snapshot(well());
+        let text = panel(&well, &VIEWING).into_string();
+        assert!(text.contains("reserved") && !text.contains("stale"), "{text}");
+        let gone = Snapshot { ops: away(well.ops.clone(), 9, "no answer within 2 s"), ..well };
+        let text = panel(&gone, &VIEWING).into_string();
+        for part in ["span-4 stale", "as of ", "ago</time>: PostgreSQL does not answer<", "reserved"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        // What was never told is not known, and neither grey nor absent from the database.
+        let never = Snapshot { ops: away(Seen::default(), 9, "no answer within 2 s"), ..gone };
+        let text = panel(&never, &VIEWING).into_string();
+        assert!(
+            text.contains("not known") && !text.contains("stale") && !text.contains("storepulse setup"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn a_share_is_within_its_bounds() {
