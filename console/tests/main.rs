@@ -6,6 +6,7 @@ mod access;
 mod actions;
 mod alerts;
 mod others;
+mod tags;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
+use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -14,6 +15,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::answer::Answer;
+use super::tag::{Look, known, of_looks};
 use crate::access::{Act, Operator, Visitor};
 use crate::actions::bytes::Shown;
 use crate::actions::dry_run::Selection;
@@ -215,10 +217,14 @@ async fn new_version(
 }
 
 /// What this console does and has done lately, the newest first.
-#[utoipa::path(get, path = "/operations", tag = "actions", responses((status = 200, body = Answer<Vec<Operation>>)))]
-async fn operations(_visitor: Visitor, State(app): State<App>) -> Json<Answer<Vec<Operation>>> {
-    let known = app.watch.operations.borrow().value.clone();
-    Json(Answer::read_now(known.map(|known| known.list.iter().cloned().collect()).unwrap_or_default(), None))
+#[utoipa::path(get, path = "/operations", tag = "actions",
+    responses((status = 200, body = Answer<Vec<Operation>>), (status = 304)))]
+async fn operations(_visitor: Visitor, State(app): State<App>, headers: HeaderMap) -> Response {
+    let seen = app.watch.operations.borrow().clone();
+    let tag = of_looks(app.hub.epoch(), &[Look::at(&seen)], Utc::now());
+    let list: Vec<Operation> =
+        seen.value.map(|operations| operations.list.iter().cloned().collect()).unwrap_or_default();
+    known(&headers, &tag, &Answer::read_now(list, None))
 }
 
 /// How far something is that was begun, or what came of it.

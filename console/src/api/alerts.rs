@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 
 use super::answer::Answer;
 use super::schemas::freshness;
+use super::tag::{Look, known, of_looks};
 use crate::access::{Act, Visitor};
 use crate::actions::forms::{SilenceForm, UnsilenceForm};
 use crate::actions::silences;
@@ -37,12 +38,13 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// What fires and what is listed under it, what is blind, silences, undelivered notices, the rules and the newest history.
 #[utoipa::path(get, path = "/alerts", tag = "alerts", responses(
-    (status = 200, body = Answer<Alerts>), (status = 503, body = Problem)))]
-async fn alerts(_visitor: Visitor, State(app): State<App>) -> Result<Json<Answer<Alerts>>, Problem> {
+    (status = 200, body = Answer<Alerts>), (status = 304), (status = 503, body = Problem)))]
+async fn alerts(_visitor: Visitor, State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
     let seen = app.watch.alerts.borrow().clone();
+    let tag = of_looks(app.hub.epoch(), &[Look::at(&seen)], Utc::now());
     let freshness = freshness(&seen);
     let data = seen.value.ok_or_else(|| Problem::store_away("postgresql", "alerts were not judged yet"))?;
-    Ok(Json(Answer::new(data.as_ref().clone(), freshness, None)))
+    Ok(known(&headers, &tag, &Answer::new(data.as_ref().clone(), freshness, None)))
 }
 
 /// Which changes.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 use contracts::family::CUBE_FAMILY;
 use serde::de::DeserializeOwned;
@@ -15,6 +17,7 @@ use utoipa_axum::routes;
 
 use super::answer::Answer;
 use super::line::{known, reported};
+use super::tag::{self, Look, of_looks};
 use crate::access::Visitor;
 use crate::app::App;
 use crate::line::jobs::{BatchView, FaultView, JobView, QueryView, job, of_name};
@@ -49,12 +52,13 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// The job, its supervisor and all its queries.
 #[utoipa::path(get, path = "/jobs", tag = "jobs",
-    responses((status = 200, body = Answer<JobView>), (status = 503, body = Problem)))]
-async fn the_job(State(app): State<App>, _visitor: Visitor) -> Result<Json<Answer<JobView>>, Problem> {
+    responses((status = 200, body = Answer<JobView>), (status = 304), (status = 503, body = Problem)))]
+async fn the_job(State(app): State<App>, _visitor: Visitor, headers: HeaderMap) -> Result<Response, Problem> {
     let (snapshot, now) = (app.watch.snapshot(), Utc::now());
     known(&snapshot)?;
     let freshness = reported(&snapshot.ops, now);
-    Ok(Json(Answer::new(job(&snapshot, now), freshness, None)))
+    let tag = of_looks(app.hub.epoch(), &Look::at_line(&snapshot), now);
+    Ok(tag::known(&headers, &tag, &Answer::new(job(&snapshot, now), freshness, None)))
 }
 
 fn unknown(name: &str) -> Problem {
@@ -64,17 +68,19 @@ fn unknown(name: &str) -> Problem {
 
 /// One query.
 #[utoipa::path(get, path = "/jobs/{query}", tag = "jobs", params(("query" = String, Path)), responses(
-    (status = 200, body = Answer<QueryView>), (status = 404, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = Answer<QueryView>), (status = 304), (status = 404, body = Problem), (status = 503, body = Problem)))]
 async fn one_query(
     State(app): State<App>,
     _visitor: Visitor,
     Path(name): Path<String>,
-) -> Result<Json<Answer<QueryView>>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let (snapshot, now) = (app.watch.snapshot(), Utc::now());
     let data = of_name(&snapshot, &name, now).ok_or_else(|| unknown(&name))?;
     known(&snapshot)?;
     let freshness = data.freshness.clone();
-    Ok(Json(Answer::new(data, freshness, None)))
+    let tag = of_looks(app.hub.epoch(), &Look::at_line(&snapshot), now);
+    Ok(tag::known(&headers, &tag, &Answer::new(data, freshness, None)))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

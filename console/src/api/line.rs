@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -11,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answer::{Answer, Freshness, FreshnessState, PeriodBounds, Proof};
+use super::tag::{self, Look, of_looks};
 use crate::access::Visitor;
 use crate::app::App;
 use crate::line::hops::HopName;
@@ -69,12 +72,13 @@ struct OfHop {
 
 /// Every hop: how it does, since when, and why it stands still.
 #[utoipa::path(get, path = "/line", tag = "line", params(OfHop),
-    responses((status = 200, body = Answer<LineView>), (status = 404, body = Problem)))]
+    responses((status = 200, body = Answer<LineView>), (status = 304), (status = 404, body = Problem)))]
 async fn the_line(
     State(app): State<App>,
     _visitor: Visitor,
     Query(of): Query<OfHop>,
-) -> Result<Json<Answer<LineView>>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let (snapshot, now) = (app.watch.snapshot(), Utc::now());
     let mut view = line(&snapshot, now);
     if let Some(name) = of.hop {
@@ -83,7 +87,8 @@ async fn the_line(
         view.hops.retain(|of| of.hop == hop);
     }
     let freshness = reported(&snapshot.ops, now);
-    Ok(Json(Answer::new(view, freshness, None)))
+    let tag = of_looks(app.hub.epoch(), &Look::at_line(&snapshot), now);
+    Ok(tag::known(&headers, &tag, &Answer::new(view, freshness, None)))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -122,18 +127,22 @@ fn told((from, to): (DateTime<Utc>, DateTime<Utc>)) -> PeriodBounds {
 
 /// The line over time, in steps of ten seconds or a multiple of them: as long as the console runs, 24 h at most.
 #[utoipa::path(get, path = "/line/history", tag = "line", params(Stretch), responses(
-    (status = 200, body = Answer<HistoryView>), (status = 400, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = Answer<HistoryView>), (status = 304), (status = 400, body = Problem),
+    (status = 503, body = Problem)))]
 async fn line_history(
     State(app): State<App>,
     _visitor: Visitor,
     Query(asked): Query<Stretch>,
-) -> Result<Json<Answer<HistoryView>>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let (snapshot, now) = (app.watch.snapshot(), Utc::now());
     let (from, to) = asked.bounds(now, TimeDelta::hours(24))?;
     let step_s = step_s((to - from).num_seconds());
     let data = history(known(&snapshot)?, from, to, step_s);
     let freshness = reported(&snapshot.ops, now);
-    Ok(Json(Answer { data, period: Some(told((from, to))), freshness, proof: Proof::NONE, next: None }))
+    let tag = of_looks(app.hub.epoch(), &[Look::at(&snapshot.ops)], now);
+    let answer = Answer { data, period: Some(told((from, to))), freshness, proof: Proof::NONE, next: None };
+    Ok(tag::known(&headers, &tag, &answer))
 }
 
 /// The shortest multiple of ten seconds that a stretch has no more than [`POINTS`] of.
@@ -161,13 +170,14 @@ struct ProofView {
 
 /// Whether a table's figures were recomputed from the raw events, and what differed.
 #[utoipa::path(get, path = "/proof", tag = "line", params(OfTable), responses(
-    (status = 200, body = Answer<ProofView>), (status = 400, body = Problem), (status = 404, body = Problem),
+    (status = 200, body = Answer<ProofView>), (status = 304), (status = 400, body = Problem), (status = 404, body = Problem),
     (status = 503, body = Problem)))]
 async fn the_proof(
     State(app): State<App>,
     _visitor: Visitor,
     Query(of): Query<OfTable>,
-) -> Result<Json<Answer<ProofView>>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let (snapshot, now) = (app.watch.snapshot(), Utc::now());
     let ops = known(&snapshot)?;
     let (family, _) = contracts::family::table(&of.table)
@@ -178,7 +188,8 @@ async fn the_proof(
     let data = ProofView { verification: last.map(VerdictView::from), table: of.table.clone() };
     let proof = proof(&snapshot, &of.table, of.to.unwrap_or(now));
     let freshness = freshness(&snapshot, family.name, None, now);
-    Ok(Json(Answer { data, period: None, freshness, proof, next: None }))
+    let tag = of_looks(app.hub.epoch(), &Look::at_line(&snapshot), now);
+    Ok(tag::known(&headers, &tag, &Answer { data, period: None, freshness, proof, next: None }))
 }
 
 /// The ledger as it was drawn up.

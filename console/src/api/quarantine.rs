@@ -2,12 +2,16 @@
 
 use axum::Json;
 use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use chrono::Utc;
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answer::Answer;
 use super::schemas::freshness;
+use super::tag::{Look, known, of_looks};
 use crate::access::Visitor;
 use crate::app::App;
 use crate::problem::Problem;
@@ -20,15 +24,16 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// How many records are open and how many have passed, by reason and source, and the last 24 hours.
 #[utoipa::path(get, path = "/quarantine/summary", tag = "quarantine", responses(
-    (status = 200, body = Answer<Summary>), (status = 503, body = Problem)))]
-async fn summary(_visitor: Visitor, State(app): State<App>) -> Result<Json<Answer<Summary>>, Problem> {
+    (status = 200, body = Answer<Summary>), (status = 304), (status = 503, body = Problem)))]
+async fn summary(_visitor: Visitor, State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
     let seen = app.watch.quarantine.borrow().clone();
+    let tag = of_looks(app.hub.epoch(), &[Look::at(&seen)], Utc::now());
     let freshness = freshness(&seen);
     let data = seen.value.ok_or_else(|| {
         let why = seen.away.map_or_else(|| "it has not been asked yet".to_owned(), |away| away.why);
         Problem::store_away("PostgreSQL", why)
     })?;
-    Ok(Json(Answer::new(data.as_ref().clone(), freshness, None)))
+    Ok(known(&headers, &tag, &Answer::new(data.as_ref().clone(), freshness, None)))
 }
 
 /// A page of records, the newest first.

@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answer::{Answer, Freshness, FreshnessState};
+use super::tag::{Look, known, of_looks};
 use crate::access::Visitor;
 use crate::app::App;
 use crate::problem::Problem;
@@ -30,10 +31,16 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Every subject: versions, what it is held to, and which version is in force here.
 #[utoipa::path(get, path = "/subjects", tag = "schemas", responses(
-    (status = 200, body = Answer<Subjects>), (status = 503, body = Problem)))]
-async fn subjects(_visitor: Visitor, State(app): State<App>) -> Result<Json<Answer<Subjects>>, Problem> {
+    (status = 200, body = Answer<Subjects>), (status = 304), (status = 503, body = Problem)))]
+async fn subjects(
+    _visitor: Visitor,
+    State(app): State<App>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    // Read before the subjects: a tag that is older than its answer only has it told once more.
+    let tag = of_looks(app.hub.epoch(), &[Look::at(&app.watch.registry.borrow())], Utc::now());
     let data = view::subjects(&app)?.as_ref().clone();
-    Ok(Json(Answer::new(data, freshness(&app.watch.registry.borrow()), None)))
+    Ok(known(&headers, &tag, &Answer::new(data, freshness(&app.watch.registry.borrow()), None)))
 }
 
 /// One version's schema with its fields.

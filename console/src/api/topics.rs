@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::response::sse::Event;
 use futures::Stream;
@@ -15,6 +16,7 @@ use utoipa_axum::routes;
 
 use super::answer::{Answer, Freshness, FreshnessState};
 use super::events;
+use super::tag::{self, Look, of_looks};
 use crate::access::Visitor;
 use crate::app::App;
 use crate::problem::Problem;
@@ -62,44 +64,46 @@ fn read_at<T>(seen: &Seen<T>) -> Freshness {
     }
 }
 
-/// What is known of the topics; a problem where nothing ever was.
-fn known(app: &App) -> Result<(std::sync::Arc<crate::watch::kafka::Topics>, Freshness), Problem> {
+/// What is known of the topics, how old that is, and what it is recognised by; a problem where nothing ever was.
+fn known(app: &App) -> Result<(std::sync::Arc<crate::watch::kafka::Topics>, Freshness, String), Problem> {
     let seen = app.watch.kafka.borrow().clone();
+    let tag = of_looks(app.hub.epoch(), &[Look::at(&seen)], chrono::Utc::now());
     let freshness = read_at(&seen);
     let why =
         || seen.away.as_ref().map_or_else(|| "it was not asked yet".to_owned(), |away| away.why.clone());
     let topics = seen.value.clone().ok_or_else(|| Problem::store_away("Kafka", why()))?;
-    Ok((topics, freshness))
+    Ok((topics, freshness, tag))
 }
 
 /// Every topic, with its size, its offsets and what it is for.
 #[utoipa::path(get, path = "/topics", tag = "topics", responses(
-    (status = 200, body = Answer<TopicList>), (status = 503, body = Problem)))]
-async fn topics(State(app): State<App>, _visitor: Visitor) -> Result<Json<Answer<TopicList>>, Problem> {
-    let (topics, freshness) = known(&app)?;
+    (status = 200, body = Answer<TopicList>), (status = 304), (status = 503, body = Problem)))]
+async fn topics(State(app): State<App>, _visitor: Visitor, headers: HeaderMap) -> Result<Response, Problem> {
+    let (topics, freshness, tag) = known(&app)?;
     let list = TopicList {
         topics: topics.topics.clone(),
         brokers: topics.brokers,
         under_replicated: topics.under_replicated,
     };
-    Ok(Json(Answer::new(list, freshness, None)))
+    Ok(tag::known(&headers, &tag, &Answer::new(list, freshness, None)))
 }
 
 /// One topic.
 #[utoipa::path(get, path = "/topics/{topic}", tag = "topics", params(("topic" = String, Path)), responses(
-    (status = 200, body = Answer<Topic>), (status = 404, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = Answer<Topic>), (status = 304), (status = 404, body = Problem), (status = 503, body = Problem)))]
 async fn topic(
     State(app): State<App>,
     _visitor: Visitor,
     Path(name): Path<String>,
-) -> Result<Json<Answer<Topic>>, Problem> {
-    let (topics, freshness) = known(&app)?;
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (topics, freshness, tag) = known(&app)?;
     let topic = topics.get(&name).cloned();
     let topic = topic.ok_or_else(|| {
         let told = "one that was made just now is told of within ten seconds";
         Problem::not_found(format!("there is no topic {name:?}; {told}"))
     })?;
-    Ok(Json(Answer::new(topic, freshness, None)))
+    Ok(tag::known(&headers, &tag, &Answer::new(topic, freshness, None)))
 }
 
 /// Records of a topic, decoded; what tells of a person is shut. A search ends when `limit` records are found, when 200,000
@@ -157,7 +161,7 @@ pub(crate) async fn follow(
 ) -> Result<Response, Problem> {
     let conditions = asked.conditions()?;
     // Of a topic that is not known nothing would ever come.
-    if let Ok((topics, _)) = known(app)
+    if let Ok((topics, ..)) = known(app)
         && topics.get(name).is_none()
         && !app.browser.has(name).await?
     {
