@@ -15,7 +15,7 @@ from cassandra import Cassandra
 from collector import Collector, free_port
 from conftest import PATIENCE_MS, picture
 from kafka import everything
-from pages import live
+from pages import live, note_orders, noted
 from processes import Seen, sql, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,14 +113,8 @@ def test_without_consent_nothing_is_sent(shopper):
 
 
 def test_an_order_is_in_the_control_center_and_to_the_cent_in_the_tables(shopper, visitor):
-    # Every row that the ticker has had: on a slow machine the one that is sought may have gone again when it is asked for.
     watching = live(visitor("/"))
-    watching.evaluate(
-        "() => { const note = () => { for (const row of document.querySelectorAll('ol.ticker > li'))"
-        " window.came[row.dataset.key] = row.textContent };"
-        " window.came = {}; note();"
-        " new MutationObserver(note).observe(document.querySelector('main'), {childList: true, subtree: true}) }"
-    )
+    note_orders(watching)
     shopper.press("Statistics: not allowed")
     shopper.press("Allow")
     shopper.follow("Sign in")
@@ -136,8 +130,8 @@ def test_an_order_is_in_the_control_center_and_to_the_cent_in_the_tables(shopper
     shopper.page.get_by_label("PayPal").check()
     shopper.press("Buy now")
     order = shopper.page.locator("[data-order]").first.get_attribute("data-order")
-    came = lambda: watching.evaluate("Object.values(window.came).filter(row => row.includes('Arc lamp'))")
-    until("the order is in the ticker", lambda: any("366.70" in row for row in came()) or Seen(came()))
+    came = lambda: [text for text, _ in noted(watching, "Arc lamp")]
+    until("the order is in the ticker", lambda: any("366.70" in text for text in came()) or Seen(came()))
     shopper.delivered()
     picture(shopper.page, "shop")
     assert booked(order) == [

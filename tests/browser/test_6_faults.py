@@ -11,6 +11,7 @@ from conftest import picture
 from pages import counted, live
 from processes import Seen, Service, quickest, sql, until
 from streams import Stream
+from test_6_alerts import state
 
 
 def hop(page, name):
@@ -41,12 +42,25 @@ def test_the_console_killed_comes_back_by_itself(visitor, line):
     assert page.evaluate(TWICE) == [], "nothing is there twice"
 
 
-def test_a_quiet_shop_is_idle_and_not_stale(visitor, line):
+# What could be taken for a shop that sleeps.
+OF_REST = ("FiguresLate", "FlowStopped", "QueryStalled", "NothingTakenIn", "JobNotRunning", "RelayNotStreaming")
+
+
+def test_a_quiet_shop_is_idle_and_not_stale_and_raises_no_alert(visitor, line):
     line.stop("simulator")
     shop, flow = live(visitor("/")), live(visitor("/flow"))
     until("nothing is waiting", lambda: "nothing is waiting" in shop.locator("main").inner_text(), within_s=240)
     # The last micro-batch under load may have trailed; what is quiet is not held to it.
     until("no hop is late or stands still", lambda: not flow.locator(".hop.stopped, .hop.late").count(), within_s=240)
+    # However long a rule waits before it fires: nothing begins to count.
+    alerts = live(visitor("/alerts"))
+    of_rest = lambda: {rule: state(alerts, rule) for rule in OF_REST}
+    at_rest = lambda seen: all("ok" in told for told in seen.values()) or Seen(seen)
+    until("no rule is pending", lambda: at_rest(of_rest()), within_s=240)
+    for _ in range(10):
+        alerts.wait_for_timeout(500)
+        seen = of_rest()
+        assert at_rest(seen) is True, seen
     line.start("simulator")
 
 
@@ -135,9 +149,10 @@ def grey(page, ids, reason):
     return all(text and of_when.search(text) for text in seen.values()) or Seen(seen)
 
 
-def none_grey(page, ids):
+def none_grey(page, ids, reason):
+    """Whether none of these panels is grey for this reason: on a slow machine they may trail, which is another one."""
     seen = page.evaluate(OF_GREY, ids)
-    return not any(seen.values()) or Seen(seen)
+    return not any(text and reason in text for text in seen.values()) or Seen(seen)
 
 
 def grey_figures(page):
@@ -148,9 +163,12 @@ def grey_figures(page):
     return (len(told) == 6 and seen["beside"] == 2 and "Cassandra does not answer" in seen["where"]) or Seen(seen)
 
 
-def answers(page, path):
+def took_s(page, path):
+    """How long an answer takes."""
+    began = time.monotonic()
     answer = page.request.get(path)
     assert answer.ok, (path, answer.status)
+    return time.monotonic() - began
 
 
 @pytest.mark.parametrize(
@@ -166,7 +184,9 @@ def test_a_frozen_store_is_named_and_the_rest_goes_on(visitor, line, service, ho
     until("all runs", lambda: flow.locator(".hop.runs").count() >= 5, within_s=300)
     if service == "cassandra":
         until("orders are counted", lambda: counted(shown) > 0)
-    until("nothing is grey", lambda: none_grey(shown, panels))
+    until("nothing of it is grey before", lambda: none_grey(shown, panels, reason))
+    # A page goes on without a store after 400 ms. The rest of its time is what it takes anyway on this machine.
+    usual_s = min(took_s(shown, view) for _ in range(5))
     # Gone with the page that a reload replaces.
     shown.evaluate("window.sameAsBefore = true")
     frozen = Service(service)
@@ -178,14 +198,14 @@ def test_a_frozen_store_is_named_and_the_rest_goes_on(visitor, line, service, ho
             until("so are the leading figures", lambda: grey_figures(shown))
         before = counted(shown) if service == "cassandra" else None
         # What waits for the store each time would take as long each time.
-        quickest(f"{view} answers", lambda: answers(shown, view), within_s=0.5, tries=20)
-        quickest(f"{elsewhere} answers", lambda: answers(other, elsewhere), within_s=2, tries=5)
+        quickest(f"{view} answers", lambda: took_s(shown, view), within_s=max(0.5, 0.4 + 4 * usual_s), tries=20)
+        quickest(f"{elsewhere} answers", lambda: took_s(other, elsewhere), within_s=2, tries=5)
         picture(flow, f"flow-{service}-frozen")
         picture(shown, f"{service}-frozen")
     finally:
         frozen.thaw()
     until("it runs again without a reload", lambda: flow.locator(".hop.runs").count() >= 5, within_s=300)
-    until("nothing of it is grey", lambda: none_grey(shown, panels))
+    until("nothing of it is grey", lambda: none_grey(shown, panels, reason))
     if before is not None:
         until("figures move again", lambda: counted(shown) > before or Seen(before))
     assert shown.evaluate("window.sameAsBefore"), "it was loaded again"
@@ -210,4 +230,4 @@ def test_the_console_ends_quickly_with_open_streams(line):
                 stream.close()
             line.start("console")
 
-    quickest("a console with open streams ends", told_to_end, within_s=5)
+    quickest("a console with open streams ends", told_to_end, within_s=2)
