@@ -122,7 +122,8 @@ fn make_key(args: &KeyArgs) -> anyhow::Result<()> {
     // The line names the rate that is in force, so that a later default does not change it.
     let rate = args.rate.or((!args.origin.is_empty()).then_some(BROWSER_EVENTS_PER_S));
     let made = new_browser_key(&args.name, rate, &args.origin)?;
-    eprintln!("key for {}, shown only now: {}", args.name, made.key);
+    // Scripts find the key behind `told only now: `.
+    eprintln!("key for {}, told only now: {}", args.name, made.key);
     println!("{}", made.line);
     Ok(())
 }
