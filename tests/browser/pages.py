@@ -49,12 +49,12 @@ def figure(page, name):
     return page.locator(f'[data-figure="{name}"]')
 
 
-# Every order that the ticker has had since, by its row: its text, and the moment of its coming in ms since 1970. A row that is
-# sought may have gone again when it is asked for.
+# Every order that the ticker has had since, by its text, and the moment of its coming in ms since 1970. A row that is sought may
+# have gone again when it is asked for.
 NOTE_ORDERS = (
     "() => { window.orders = {}; const note = () => { for (const row of document.querySelectorAll('ol.ticker > li'))"
-    " window.orders[row.dataset.key] ??= [row.textContent, Date.now()] }; note();"
-    " new MutationObserver(note).observe(document.querySelector('main'), {childList: true, subtree: true}) }"
+    " window.orders[row.textContent] ??= Date.now() }; note();"
+    " new MutationObserver(note).observe(document.querySelector('main'), {childList: true, subtree: true, characterData: true}) }"
 )
 
 
@@ -64,7 +64,7 @@ def note_orders(page):
 
 def noted(page, words):
     """Orders of the ticker with these words: their text, and when they came in ms since 1970."""
-    return page.evaluate("words => Object.values(window.orders).filter(([text]) => text.includes(words))", words)
+    return page.evaluate("words => Object.entries(window.orders).filter(([text]) => text.includes(words))", words)
 
 
 # A browser without windows hides no tab by itself.
