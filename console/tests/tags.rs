@@ -47,8 +47,8 @@ async fn an_answer_from_memory_is_not_sent_again_until_its_source_was_read_again
                 let (status, tag) = ask(None).await;
                 let tag = (status == StatusCode::OK).then_some(tag?)?;
                 (ask(Some(&tag)).await == (StatusCode::NOT_MODIFIED, Some(tag.clone()))).then_some(tag)
-            });
-            let tag = tag.await;
+            })
+            .await;
             // Nothing is begun in this test, so that no operation is told anew.
             if path != "/api/v1/operations" {
                 until(&format!("{path} is sent when it is another"), 60, async || {
