@@ -13,7 +13,7 @@ from test_1_access import ask
 def test_figures_are_there_within_five_seconds(visitor):
     page = visitor("/")
     figures = ("visitors_5m", "orders", "net", "visits")
-    until("the figures are there", lambda: all(counted(page, name) > 0 for name in figures), within_s=300)
+    until("the figures are there", lambda: all(counted(page, name) > 0 for name in figures), within_s=600)
 
     def comes():
         fresh = visitor("/")
