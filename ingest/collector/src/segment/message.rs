@@ -22,6 +22,8 @@ use crate::record::SenderRecord as _;
 
 /// Characters of an id, and of a name, that are kept.
 const ID_CHARS: usize = 200;
+/// Fields that tell how a message was sent, and not what it says: when it is sent again they are others.
+const OF_DELIVERY: [&str; 3] = ["sentAt", "receivedAt", "_metadata"];
 
 /// Our name of an event of the spec, by the names that the spec has had for it.
 fn word(event: &str) -> Option<EventName> {
@@ -52,13 +54,16 @@ fn refused(record: Mapped, reason: Reason, field: &'static str, detail: impl Int
 
 pub(super) fn translate(raw: &RawValue, call: Option<Call>, received: &Received<'_>) -> Item {
     let mut record = Mapped::new(of_event, raw.get().len());
-    record.set_known_by(format!("{:x}", Sha256::digest(raw.get())));
+    let unread = |mut record: Mapped, detail: String| {
+        record.set_known_by(format!("{:x}", Sha256::digest(raw.get())));
+        refused(record, Reason::Malformed, "message", detail)
+    };
     if is_too_deep(raw) {
-        return refused(record, Reason::Malformed, "message", "it is nested too deeply");
+        return unread(record, "it is nested too deeply".to_owned());
     }
     let message = match Object::read(raw.get().as_bytes()) {
         Ok(message) => message,
-        Err(error) => return refused(record, Reason::Malformed, "message", error.to_string()),
+        Err(error) => return unread(record, error.to_string()),
     };
     set_common(&mut record, &message, received);
     let named = message.text("type");
@@ -91,8 +96,9 @@ fn set_common(record: &mut Mapped, message: &Object<'_>, received: &Received<'_>
         Some(Value::String(id)) if id.trim().is_empty() => None,
         told => told,
     };
-    if let Some(Value::String(id)) = &id {
-        record.set_known_by(id.as_str());
+    match &id {
+        Some(Value::String(id)) => record.set_known_by(id.as_str()),
+        _ => record.set_known_by(digest(message)),
     }
     let id = id.unwrap_or_else(|| own_id(record, message, received).into());
     record.set("source_id", id);
@@ -101,11 +107,32 @@ fn set_common(record: &mut Mapped, message: &Object<'_>, received: &Received<'_>
     record.set("occurred_at", occurred_at(message, received));
 }
 
-/// The id of a message that has none, as Segment's HTTP API allows. The same bytes are the same message if it
-/// says when it was; else nothing tells two alike from one that was sent twice, and each is one.
+/// Whether a message says when it was.
+fn is_dated(message: &Object<'_>) -> bool {
+    ["originalTimestamp", "timestamp"].iter().any(|field| message.get(field).is_some())
+}
+
+/// What a message says. When it was sent is a part of that only where nothing else tells of its time: then it
+/// tells two alike from each other.
+fn digest(message: &Object<'_>) -> String {
+    let is_dated = is_dated(message);
+    let mut digest = Sha256::new();
+    for (name, value) in message.fields() {
+        if OF_DELIVERY.contains(&name) && (is_dated || name != "sentAt") {
+            continue;
+        }
+        for part in [name, value.get()] {
+            digest.update(part.len().to_be_bytes());
+            digest.update(part);
+        }
+    }
+    format!("{:x}", digest.finalize())
+}
+
+/// The id of a message that has none, as Segment's HTTP API allows. What says the same is the same message if
+/// it says when it was; else nothing tells two alike from one that was sent twice, and each is one.
 fn own_id(record: &Mapped, message: &Object<'_>, received: &Received<'_>) -> String {
-    let is_timed = received.occurred_at.is_some()
-        || ["originalTimestamp", "timestamp", "sentAt"].iter().any(|field| message.get(field).is_some());
+    let is_timed = received.occurred_at.is_some() || is_dated(message) || message.get("sentAt").is_some();
     match record.known_by() {
         Some(digest) if is_timed => format!("sha256:{digest}"),
         _ => ids::v7(received.at, rand::random()).to_string(),
@@ -237,7 +264,7 @@ fn other(
         .map(|user_id| Box::new(UserStatement { user_id, anonymous_id, at: occurred_at, facts }));
     let payload = scrub(raw, call.name());
     let other = Box::new(OtherEvent {
-        id: id_of(message, &payload),
+        id: id_of(message, &record, &payload),
         dialect: DIALECT,
         kind: OtherKind::Other,
         name: printable_within(name, ID_CHARS),
@@ -279,9 +306,13 @@ fn record_alias(message: &Object<'_>, source: &str, anonymous_id: &mut Option<uu
     *anonymous_id = previous.or(*anonymous_id);
 }
 
-/// The sender's own id; one that there is none of, or that cannot be kept, is made of what the message says.
-fn id_of(message: &Object<'_>, payload: &[u8]) -> String {
-    let told = message.text("messageId");
+/// The id of its record; one that cannot be kept is made of what the message says.
+fn id_of(message: &Object<'_>, record: &Mapped, payload: &[u8]) -> String {
+    let told: Option<String> = record.optional("source_id").ok().flatten();
     let is_kept = |id: &String| !id.trim().is_empty() && id.chars().count() <= ID_CHARS && !id.contains('\0');
-    told.filter(is_kept).unwrap_or_else(|| format!("sha256:{:x}", Sha256::digest(payload)))
+    let of_what_it_says = || match is_dated(message) {
+        true => format!("sha256:{}", digest(message)),
+        false => format!("sha256:{:x}", Sha256::digest(payload)),
+    };
+    told.filter(is_kept).unwrap_or_else(of_what_it_says)
 }

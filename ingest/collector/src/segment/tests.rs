@@ -226,6 +226,39 @@ fn a_message_without_an_id_is_known_by_its_bytes() {
 }
 
 #[test]
+fn a_message_without_an_id_is_the_same_however_it_is_sent_again() {
+    let sent = |name: &str, at: &str, metadata: Value| {
+        let mut message = with(example(name), "/messageId", Value::Null);
+        message["sentAt"] = at.into();
+        message["_metadata"] = metadata;
+        message
+    };
+    for name in ["Product Viewed", "Order Refunded"] {
+        let id = |message: &Value| records(message).remove(0).unwrap().identity();
+        let first = sent(name, "2015-12-10T04:08:31.905Z", json!({ "bundled": [] }));
+        let again = sent(name, "2015-12-10T04:08:35.000Z", json!({ "bundled": [], "retryCount": 1 }));
+        assert_eq!(id(&first), id(&again), "{name}");
+        let other = with(again, "/timestamp", json!("2015-12-10T04:08:30Z"));
+        assert_ne!(id(&first), id(&other), "{name}");
+        // Where nothing else tells of its time, that of its sending tells it from others.
+        let [first, again] = ["2015-12-10T04:08:31.905Z", "2015-12-10T04:08:31.906Z"]
+            .map(|at| with(sent(name, at, Value::Null), "/timestamp", Value::Null));
+        assert_eq!(id(&first), id(&first), "{name}");
+        assert_ne!(id(&first), id(&again), "{name}");
+    }
+    // What has no place among the events is kept once.
+    let kept = |at: &str| other(&sent("page", at, json!(at))).id;
+    assert_eq!(kept("2015-12-10T04:08:31.905Z"), kept("2015-12-10T04:08:35.000Z"));
+    // So is what is refused.
+    let refused = |at: &str| {
+        let message = with(sent("Product Viewed", at, json!(at)), "/properties/price", json!("much"));
+        let Item::Records(records) = items(&message) else { panic!("{message}") };
+        records[0].known_by().unwrap().to_owned()
+    };
+    assert_eq!(refused("2015-12-10T04:08:31.905Z"), refused("2015-12-10T04:08:35.000Z"));
+}
+
+#[test]
 fn the_visit_that_rudderstack_tells_is_that_of_its_client() {
     let message = |name: &str, told: Value| {
         let message = with(example(name), "/anonymousId", json!("browser-1"));
