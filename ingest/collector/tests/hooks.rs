@@ -1,6 +1,7 @@
 //! Webhooks of Shopify and WooCommerce: signed, counted once, and right in the end whatever came first.
 
 mod again;
+mod amounts;
 mod apart;
 mod kept_out;
 mod mutated;

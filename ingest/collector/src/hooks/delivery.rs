@@ -312,6 +312,36 @@ pub(super) fn order(
     Delivery { items: Vec::new(), order: Some(Box::new(order)) }
 }
 
+/// A refund whose sum, which is told apart, cannot be read. What is kept of it is one of a line, so that no
+/// replay takes it for one of the whole order, and has the id of its first share, so that it never counts
+/// beside its sum.
+pub(super) fn unread_refund(
+    system: System,
+    (order_id, refund, total): (&str, &Value, &Value),
+    mut record: Mapped,
+    why: &str,
+) -> ToldRefund {
+    let of = id(&refund["id"]).filter(|_| refund.is_object());
+    record.set("event_name", "refund");
+    record.set("order_id", order_id);
+    record.set("order_line", 1);
+    record.set("order_lines", 1);
+    record.set("amount", id(total));
+    match &of {
+        Some(id) => {
+            let shared = ids::refund_sum(order_id, id, 1);
+            record.set_known_by(format!("{}/{shared}", system.name()));
+            record.set("shared_id", shared);
+        }
+        None => {
+            let digest = hex::encode(Sha256::digest(refund.to_string()));
+            record.set_known_by(format!("{}/refund/{order_id}/{digest}", system.name()));
+        }
+    }
+    record.refuse(Reason::InvalidField, "refunds", why);
+    ToldRefund { key: None, of, is_whole: true, refund: record }
+}
+
 /// Refunds of an order of which no lines are told; `common` is who ordered, as far as that is known.
 pub(super) fn refunds_of(
     system: System,

@@ -1,20 +1,23 @@
 //! Shopify's webhooks: `orders/*` tell an order as it is, `refunds/create` tells a refund. An order tells its
-//! refunds, too, so that each has one id by whatever way it comes.
+//! refunds, too, so that each has one id by whatever way it comes. What of a refund is of no line is a
+//! [sum](sums).
+
+mod sums;
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use contracts::Reason;
-use ingest::store::ShopSums;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::System;
 use super::delivery::{
     Delivery, Head, Line, Parts, ToldRefund, id, is_list_or_none, list, order, refunds_of, rounded, sum,
     text, whole, written,
 };
+use super::{System, ToldOrder};
 use crate::item::Mapped;
+use sums::OfOrder;
 
 const SHOPIFY: System = System::Shopify;
 
@@ -89,10 +92,13 @@ fn of_order(told: &Value, record: Mapped, body: &[u8], head: &Head<'_>) -> Deliv
     let lines = lines.into_iter();
     let lines = lines.map(|line| of_line(line, &told["currency"], is_cancelled, &refunded)).collect();
     let triggered_at = head.triggered_at.and_then(|at| DateTime::parse_from_rfc3339(at).ok());
-    let line_refunds = refunds
+    let mut line_refunds: Vec<ToldRefund> = refunds
         .iter()
         .flat_map(|refund| refund_lines(refund, &order_id, &common, told["currency"].as_str(), head))
         .collect();
+    let (sums, unread) =
+        OfOrder { told: Some(told), order_id: &order_id, common: &common }.sums(refunds, head);
+    line_refunds.extend(unread);
     let parts = Parts {
         system: SHOPIFY,
         body,
@@ -104,7 +110,7 @@ fn of_order(told: &Value, record: Mapped, body: &[u8], head: &Head<'_>) -> Deliv
         // What is cancelled with refunds is paid back by them.
         is_void: is_cancelled && refunded.is_empty(),
     };
-    order(parts, lines, ShopSums::default(), line_refunds, head)
+    order(parts, lines, sums, line_refunds, head)
 }
 
 /// Whether a line is of a product.
@@ -114,17 +120,22 @@ fn is_product(line: &Value) -> bool {
     !is_tip && line["gift_card"] != true
 }
 
+/// What all units of a line cost when it was bought; nothing where that cannot be read.
+fn paid(line: &Value) -> Option<Decimal> {
+    let units = whole(&line["quantity"])?;
+    let mut allocations =
+        list(&line["discount_allocations"]).iter().map(|allocation| sum(&allocation["amount"]));
+    let discount = allocations.try_fold(Decimal::ZERO, |all, amount| all.checked_add(amount?))?;
+    sum(&line["price"])?.checked_mul(units.into())?.checked_sub(discount)
+}
+
 /// A line. What refunds name is paid back by them; units that are gone without one were edited away.
 fn of_line(line: &Value, currency: &Value, is_cancelled: bool, refunded: &BTreeMap<String, i64>) -> Line {
     let key = id(&line["id"]);
     let back = key.as_ref().and_then(|key| refunded.get(key)).copied().unwrap_or(0);
     let sold = || {
         let units = whole(&line["quantity"]).filter(|units| *units > 0)?;
-        let allocations = list(&line["discount_allocations"]);
-        let discount = allocations
-            .iter()
-            .try_fold(Decimal::ZERO, |all, allocation| all.checked_add(sum(&allocation["amount"])?))?;
-        let paid = sum(&line["price"])?.checked_mul(units.into())?.checked_sub(discount)?;
+        let paid = paid(line)?;
         let current = whole(&line["current_quantity"]).unwrap_or(units);
         let current = if is_cancelled { 0 } else { i64::from(current) };
         let sold = i32::try_from((current + back).min(i64::from(units))).unwrap_or(units);
@@ -179,16 +190,19 @@ fn of_refund(told: &Value, record: Mapped, body: &[u8], head: &Head<'_>) -> Deli
     // A refund does not tell whose it is.
     let mut common = record;
     common.set("anonymous_id", format!("order/{order_id}"));
-    let lines: Vec<ToldRefund> = refund_lines(told, &order_id, &common, None, head).collect();
-    if lines.is_empty() {
+    let mut lines: Vec<ToldRefund> = refund_lines(told, &order_id, &common, None, head).collect();
+    let refund = std::slice::from_ref(told);
+    let (sums, unread) = OfOrder { told: None, order_id: &order_id, common: &common }.sums(refund, head);
+    lines.extend(unread);
+    if lines.is_empty() && sums.told.is_empty() {
         return Delivery::other(SHOPIFY, body, head);
     }
     let at = instant(&told["created_at"]).unwrap_or(head.at);
-    let order = refunds_of(SHOPIFY, body, (order_id, common), at, lines, head);
-    Delivery { items: Vec::new(), order: Some(Box::new(order)) }
+    let refunds = refunds_of(SHOPIFY, body, (order_id, common), at, lines, head);
+    Delivery { items: Vec::new(), order: Some(Box::new(ToldOrder { sums, ..refunds })) }
 }
 
-/// The lines of a refund. Its adjustments are of no line.
+/// The lines of a refund, each at what was paid back of it.
 fn refund_lines<'a>(
     refund: &'a Value,
     order_id: &'a str,
@@ -197,9 +211,16 @@ fn refund_lines<'a>(
     head: &'a Head<'_>,
 ) -> impl Iterator<Item = ToldRefund> + 'a {
     let lines = list(&refund["refund_line_items"]);
-    (1..).zip(lines).filter_map(move |(place, line): (i32, &Value)| {
+    let computed = |line: &Value| {
         let money = &line["subtotal_set"]["shop_money"];
-        let amount = sum(&money["amount"]).or_else(|| sum(&line["subtotal"]));
+        sum(&money["amount"]).or_else(|| sum(&line["subtotal"])).filter(|_| is_product(&line["line_item"]))
+    };
+    let of_refund = &lines.first().unwrap_or(&Value::Null)["subtotal_set"]["shop_money"]["currency_code"];
+    let told_in = currency.map_or_else(|| of_refund.clone(), Value::from);
+    let amounts =
+        sums::reduced(&lines.iter().map(computed).collect::<Vec<_>>(), sums::less(refund), &told_in);
+    (1..).zip(lines.iter().zip(amounts)).filter_map(move |(place, (line, amount)): (i32, _)| {
+        let money = &line["subtotal_set"]["shop_money"];
         // What was free, or only put back on the shelf, pays nothing back. Nor does what was not sold.
         if amount.is_some_and(|amount| amount.is_zero()) || !is_product(&line["line_item"]) {
             return None;

@@ -19,7 +19,7 @@ use super::order::Order;
 use super::placed::{self, Unsold};
 use crate::store::held::StateAt;
 use crate::store::quarantine::SetAside;
-use crate::store::shop_order::{ShopLine, ShopOrder};
+use crate::store::shop_order::{LineRefund, ShopLine, ShopOrder};
 use line::LineState;
 use state::State;
 
@@ -181,9 +181,28 @@ impl Booking<'_> {
                     self.order.pay_back(back.event.clone());
                     self.made.booked.push(back);
                 }
-                Err(rejection) => self.made.refused.push((refund, rejection)),
+                Err(rejection) => match self.part_after_sums(state, told, &refund, &rejection) {
+                    Some(backs) => self.made.booked.extend(backs),
+                    None => self.made.refused.push((refund, rejection)),
+                },
             }
         }
+    }
+
+    /// What a refund pays back of a line of which refunds of sums have taken a part: these are of no line, and
+    /// so what is missing comes off the others. Nothing where that does not explain what is missing.
+    fn part_after_sums(
+        &mut self,
+        state: &State,
+        told: &LineRefund,
+        refund: &Accepted,
+        rejection: &Rejection,
+    ) -> Option<Vec<Accepted>> {
+        let line = state.lines.get(told.key.as_ref()?)?;
+        if rejection.reason != Reason::OverRefunded {
+            return None;
+        }
+        self.order.part_after_sums(&self.told.refund, refund, &line.at, &sums::of_products(&state.refunds))
     }
 
     fn part(&self, refund: &Accepted) -> Result<Accepted, Rejection> {

@@ -9,15 +9,16 @@
 //! it is for would be a guess.
 
 use chrono::{DateTime, Utc};
-use contracts::{Reason, ids};
+use contracts::Reason;
 use ingest::store::{Share, ShopRefund, ShopSums};
 use rust_decimal::Decimal;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::{instant, product};
-use crate::hooks::ToldRefund;
-use crate::hooks::delivery::{Head, id, is_list_or_none, list, places, sum, text, whole, written};
+use crate::hooks::delivery::{
+    Head, id, is_list_or_none, list, places, sum, text, unread_refund, whole, written,
+};
+use crate::hooks::{System, ToldRefund};
 use crate::item::Mapped;
 
 /// What an order costs.
@@ -75,21 +76,24 @@ pub(super) fn refunds(
         record.set("occurred_at", written(at, head));
         record
     };
+    let unread = |refund: &Value, record: &Mapped, why: &str| {
+        unread_refund(System::Woocommerce, (order_id, refund, &refund["total"]), record.clone(), why)
+    };
     if !is_list_or_none(&told["refunds"]) {
-        lines.push(unread(&told["refunds"], order_id, of(told), "they are no list"));
+        lines.push(unread(&told["refunds"], &of(told), "they are no list"));
     }
     let mut refunds: Vec<(String, &Value)> = Vec::new();
     for refund in list(&told["refunds"]) {
         match id(&refund["id"]) {
             Some(id) => refunds.push((id, refund)),
-            None => lines.push(unread(refund, order_id, of(refund), "it has no id")),
+            None => lines.push(unread(refund, &of(refund), "it has no id")),
         }
     }
     // Each as it came.
     refunds.sort_by_key(|(id, _)| (id.len(), id.clone()));
     for (id, refund) in refunds {
         if !is_list_or_none(&refund["line_items"]) {
-            lines.push(unread(refund, order_id, of(refund), "its lines are no list"));
+            lines.push(unread(refund, &of(refund), "its lines are no list"));
             continue;
         }
         let of_lines = list(&refund["line_items"]);
@@ -102,10 +106,10 @@ pub(super) fn refunds(
             continue;
         }
         match (sum(&refund["total"]).map(|total| total.abs()), &costs) {
-            (None, _) => lines.push(unread(refund, order_id, of(refund), "its sum cannot be read")),
+            (None, _) => lines.push(unread(refund, &of(refund), "its sum cannot be read")),
             (Some(total), None) if !total.is_zero() => {
                 let why = "what its order costs cannot be read, and so not what it is for";
-                lines.push(unread(refund, order_id, of(refund), why));
+                lines.push(unread(refund, &of(refund), why));
             }
             (Some(total), costs) => {
                 let is_rest = costs.as_ref().is_some_and(|costs| costs.is_rest(total));
@@ -114,30 +118,6 @@ pub(super) fn refunds(
         }
     }
     (sums, lines)
-}
-
-/// A refund that cannot be read. What is kept of it is one of a line, so that no replay takes it for one of
-/// the whole order, and has the id of its first share, so that it never counts beside its sum.
-fn unread(refund: &Value, order_id: &str, mut record: Mapped, why: &str) -> ToldRefund {
-    let of = id(&refund["id"]).filter(|_| refund.is_object());
-    record.set("event_name", "refund");
-    record.set("order_id", order_id);
-    record.set("order_line", 1);
-    record.set("order_lines", 1);
-    record.set("amount", id(&refund["total"]));
-    match &of {
-        Some(id) => {
-            let shared = ids::refund_sum(order_id, id, 1);
-            record.set_known_by(format!("woocommerce/{shared}"));
-            record.set("shared_id", shared);
-        }
-        None => {
-            let digest = hex::encode(Sha256::digest(refund.to_string()));
-            record.set_known_by(format!("woocommerce/refund/{order_id}/{digest}"));
-        }
-    }
-    record.refuse(Reason::InvalidField, "refunds", why);
-    ToldRefund { key: None, of, is_whole: true, refund: record }
 }
 
 /// The refund of a line; nothing where no money of it goes back.

@@ -90,6 +90,68 @@ impl Order {
         self.known.contains(&identity(&ids::refund_sum(order_id, id, 1)))
     }
 
+    /// The identities of what a refund of a sum may have paid back, by the shop's id of it.
+    pub(in super::super) fn sum_identities(&self, order_id: &str, id: &str) -> HashSet<Uuid> {
+        let numbers = self.lines.keys().chain([&1]);
+        numbers.map(|line| identity(&ids::refund_sum(order_id, id, *line))).collect()
+    }
+
+    /// Refunds by their identities.
+    pub(in super::super) fn refunds_of(&self, identities: &HashSet<Uuid>) -> Vec<Event> {
+        let is_one = |refund: &&Event| identities.contains(&ids::identity(&refund.event_id));
+        self.refunds.iter().filter(is_one).cloned().collect()
+    }
+
+    /// Pays back of some lines, of which the refunds of sums with these ids have taken a part, what is left of
+    /// them, and the rest of the other lines. So a sum, which is of no line, stands in no refund's way.
+    ///
+    /// Nothing where the sums took less of the lines than is missing, or where less is left of the order.
+    pub(in super::super) fn part_after_sums(
+        &mut self,
+        whole: &Accepted,
+        told: &Accepted,
+        lines: &[i32],
+        sums: &[&str],
+    ) -> Option<Vec<Accepted>> {
+        let purchase = self.purchase(*lines.first()?)?;
+        let order_id = purchase.order_id.as_deref().unwrap_or_default();
+        let shared = shared_ids(whole, &told.identity().to_string());
+        if !self.stored_of(&shared).is_empty() {
+            return Some(Vec::new());
+        }
+        let mut part = told.clone();
+        super::convert_as(&mut part.event, &purchase);
+        let asked = hundredths(&part.event);
+        let mut left = self.left(&HashSet::new());
+        let total: i64 = left.values().map(|left| left.hundredths).sum();
+        let own: i64 = lines.iter().filter_map(|line| left.get(line)).map(|left| left.hundredths).sum();
+        let ids: HashSet<Uuid> = sums.iter().flat_map(|id| self.sum_identities(order_id, id)).collect();
+        let taken = self.refunds_of(&ids);
+        let taken = taken.iter().filter(|refund| refund.order_line.is_some_and(|line| lines.contains(&line)));
+        let taken: i64 = taken.map(hundredths).sum();
+        // What other refunds of these lines have taken of others before.
+        let is_of_lines = |of: &[i32]| of.iter().any(|line| lines.contains(line));
+        let before = self.assigned.iter().filter(|(_, of)| is_of_lines(of));
+        let before: HashSet<Uuid> =
+            before.flat_map(|(refund, _)| self.sum_identities(order_id, &refund.to_string())).collect();
+        let taken = taken - self.refunds_of(&before).iter().map(hundredths).sum::<i64>();
+        let slack = self.roundings();
+        if asked <= own || asked > own.saturating_add(taken) || asked > total.saturating_add(slack) {
+            return None;
+        }
+        left.retain(|line, _| !lines.contains(line));
+        let mut backs = self.shares(whole, asked - own, left, shared);
+        if own > 0 {
+            let amount = Amount::from_unscaled(own).ok()?;
+            let cost = amount.to_decimal().checked_div(part.event.rate?.to_decimal())?;
+            part.event.price = Some(Cost::Line(cost.into()).price(part.event.quantity?).ok()?);
+            part.event.amount_base = Some(amount);
+            backs.push(part);
+        }
+        backs.iter().for_each(|back| self.pay_back(back.event.clone()));
+        Some(backs)
+    }
+
     /// A sum in hundredths of the base currency: what was paid goes back at the rate at which it was paid.
     fn base_of(
         &self,

@@ -72,6 +72,12 @@ pub(super) fn counted<'a>(
     })
 }
 
+/// The refunds that count as sums.
+pub(super) fn of_products(known: &Decisions) -> Vec<&str> {
+    let is_of_products = |decision: &Decision| matches!(decision, Decision::Products { .. });
+    known.iter().filter(|(_, decision)| is_of_products(decision)).map(|(id, _)| id.as_str()).collect()
+}
+
 /// Whether it is open what becomes of a refund, or of a line of one, that cannot be read.
 pub(super) fn is_open(known: &Decisions, refund: &UnreadRefund) -> bool {
     match &refund.of {
