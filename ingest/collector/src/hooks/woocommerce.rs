@@ -63,6 +63,9 @@ pub(super) fn translate(body: &[u8], head: &Head<'_>) -> Delivery {
     else {
         return Delivery::refused(record, body, Reason::InvalidField, "date_created_gmt", "it is no time");
     };
+    // In the trash and out of it, its refunds come and go by themselves.
+    let is_listed = head.topic != "order.restored" && told["status"] != "trash";
+    let listed = is_listed.then_some(as_of);
     // Out of the trash it is as it was, and of a time before it went there.
     let as_of = if head.topic == "order.restored" { head.at } else { as_of };
     // A delivery may leave fields out: what is not told is not nothing.
@@ -74,7 +77,8 @@ pub(super) fn translate(body: &[u8], head: &Head<'_>) -> Delivery {
     let lines = list(&told["line_items"]).iter();
     let lines = lines.map(|line| of_line(line, &told["currency"], is_sale, includes_tax)).collect();
     let common = common(&told, record, &order_id);
-    let (sums, line_refunds) = sums::refunds(&told, &order_id, &common, as_of, head);
+    let (mut sums, line_refunds) = sums::refunds(&told, &order_id, &common, as_of, head);
+    sums.listed = listed.filter(|_| sums::are_all_told(&told));
     let parts =
         Parts { system: System::Woocommerce, body, common, order_id, created_at, as_of, rank, is_void };
     order(parts, lines, sums, line_refunds, head)

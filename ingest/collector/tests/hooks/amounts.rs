@@ -1,4 +1,4 @@
-//! Refunds of an amount, which name no line.
+//! Refunds of an amount: those of Shopify, which name no line, and those of WooCommerce that are deleted again.
 
 use chrono::TimeDelta;
 use rand::SeedableRng;
@@ -6,8 +6,8 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use serde_json::{Value, json};
 
-use super::apart::MONEY;
-use super::{MONOPOLY, Shop, UNO, shopify_order, shopify_refund, start};
+use super::apart::{MONEY, modified, woo_line};
+use super::{MONOPOLY, Shop, UNO, shopify_order, shopify_refund, start, woo_order};
 
 /// A refund as Shopify tells one that names no line.
 fn of_amount(order: &Value, id: u64, minutes: i64, transactions: Value, adjustments: Value) -> Value {
@@ -115,6 +115,43 @@ async fn amounts_and_lines_of_shopify_come_to_what_was_paid_in_whatever_order_th
     }
     let refused = "select reason from raw.quarantine where reason <> 'unknown_order'";
     assert_eq!(shop.scene.texts(refused).await, Vec::<String>::new());
+    shop.scene.ledger().await;
+    shop.collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_of_woocommerce_that_is_deleted_is_taken_back() {
+    let (shop, at) = (Shop::new().await, start());
+    let order = |minutes: i64, refunds: Value| {
+        let mut order = modified(woo_order(9, "processing", at, at), minutes);
+        order["line_items"] = json!([woo_line(1, 2, "10.00"), woo_line(2, 1, "30.00")]);
+        order["total"] = "40.00".into();
+        order["refunds"] = refunds;
+        order
+    };
+    let [one, two] = [(5, "-8.00"), (6, "-4.00")].map(|(id, total)| json!({ "id": id, "total": total }));
+    for (minutes, refunds, left) in [
+        (0, json!([]), 4_000),
+        (1, json!([one]), 3_200),
+        (2, json!([two, one]), 2_800),
+        // The first one is deleted, and then the other one.
+        (3, json!([two]), 3_600),
+        (4, json!([]), 4_000),
+    ] {
+        for _ in 0..2 {
+            shop.tell("woocommerce", "order.updated", &order(minutes, refunds.clone())).await;
+        }
+        assert_eq!(shop.scene.count(MONEY).await, left, "{minutes}");
+    }
+    // What is older changes nothing, and a list that is left out deletes nothing.
+    shop.tell("woocommerce", "order.updated", &order(2, json!([two, one]))).await;
+    shop.tell("woocommerce", "order.updated", &order(5, json!([{ "id": 7, "total": "-40.00" }]))).await;
+    assert_eq!(shop.scene.count(MONEY).await, 0);
+    shop.tell("woocommerce", "order.updated", &order(6, Value::Null)).await;
+    assert_eq!(shop.scene.count(MONEY).await, 0);
+    shop.tell("woocommerce", "order.updated", &order(7, json!([]))).await;
+    assert_eq!(shop.left(9).await, ["1 2 10.00", "2 1 30.00"]);
+    assert_eq!(shop.scene.texts("select detail from raw.quarantine").await, Vec::<String>::new());
     shop.scene.ledger().await;
     shop.collector.stop().await.unwrap();
 }

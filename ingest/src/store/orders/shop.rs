@@ -5,6 +5,7 @@
 //! The first time each line is a purchase under its shared id, so that a browser may have told it already.
 //! Later, what was added is a further line, and what was taken away is paid back, as far as it is left.
 
+mod deleted;
 mod line;
 mod places;
 mod state;
@@ -49,6 +50,7 @@ pub(super) fn book(told: &ShopOrder, known: &Known, order: &mut Order) -> Booked
     let mut state = known.state.clone();
     // Refunds only come: also those that an older state tells.
     sums::decide(&mut state.refunds, &told.sums, |id| order.has_sum(&told.order_id, id));
+    deleted::note_lines(&mut state, told);
     let mut booking = Booking { told, order, made: &mut made };
     if is_newer {
         booking.follow(&mut state, known);
@@ -77,6 +79,7 @@ impl Booking<'_> {
         line::adopt_replayed(&mut state.lines, self.told, self.order, &known.records);
         let is_first = known.at.is_none() || state.is_untouched() && !self.order.is_known();
         let added = self.give_places(state, is_first);
+        self.take_deleted_back(state);
         line::note_refused(&mut state.lines, self.told);
         let lines = state.next - 1;
         // Whatever becomes less, once refunds have taken theirs of it.

@@ -120,6 +120,12 @@ pub(super) fn refunds(
     (sums, lines)
 }
 
+/// Whether an order tells all of its refunds, each by its id: then one that it does not tell was deleted.
+pub(super) fn are_all_told(told: &Value) -> bool {
+    let refunds = told["refunds"].as_array();
+    refunds.is_some_and(|refunds| refunds.iter().all(|refund| id(&refund["id"]).is_some()))
+}
+
 /// The refund of a line; nothing where no money of it goes back.
 fn line_of(
     told: &Value,

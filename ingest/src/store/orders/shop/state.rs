@@ -27,6 +27,13 @@ pub(in super::super) struct State {
     /// What its refunds are for.
     #[serde(default)]
     pub(super) refunds: Decisions,
+    /// Of refunds that tell their lines, the identities of what these pay back. Earlier commits did not note
+    /// that.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) of_lines: BTreeMap<String, BTreeSet<Uuid>>,
+    /// When all of its refunds were listed last, by the shop's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) listed: Option<DateTime<Utc>>,
     /// When it was bought.
     #[serde(default)]
     pub(super) created_at: Option<DateTime<Utc>>,

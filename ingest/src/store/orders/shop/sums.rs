@@ -21,6 +21,8 @@ pub(super) enum Decision {
     Products { total: Decimal, counted: Decimal },
     /// The lines that it tells.
     Lines,
+    /// Nothing any more: the shop has deleted it.
+    Gone,
 }
 
 /// Decides what refunds are for that are told the first time.
@@ -68,7 +70,7 @@ pub(super) fn counted<'a>(
     let ids = ids.chain(unread.filter_map(|refund| refund.of.as_ref()));
     ids.filter_map(|id| match known.get(id)? {
         Decision::Products { counted, .. } => Some((id.as_str(), *counted)),
-        Decision::Rest | Decision::Lines => None,
+        Decision::Rest | Decision::Lines | Decision::Gone => None,
     })
 }
 
@@ -88,7 +90,8 @@ pub(super) fn is_open(known: &Decisions, refund: &UnreadRefund) -> bool {
 
 /// Whether the lines of a refund count, and not its sum.
 pub(super) fn is_of_lines(known: &Decisions, id: Option<&String>) -> bool {
-    !id.and_then(|id| known.get(id)).is_some_and(|decision| matches!(decision, Decision::Products { .. }))
+    let decision = id.and_then(|id| known.get(id));
+    !decision.is_some_and(|decision| matches!(decision, Decision::Products { .. } | Decision::Gone))
 }
 
 impl Decision {
@@ -96,7 +99,7 @@ impl Decision {
     fn total(&self) -> Decimal {
         match self {
             Self::Products { total, .. } => *total,
-            Self::Rest | Self::Lines => Decimal::ZERO,
+            Self::Rest | Self::Lines | Self::Gone => Decimal::ZERO,
         }
     }
 }

@@ -1,4 +1,5 @@
 mod again;
+mod deleted;
 mod late;
 mod places;
 mod refused;
