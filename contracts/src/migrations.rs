@@ -48,4 +48,5 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/V27__shop_order_states.sql"),
     },
     Migration { name: "V28__kept_events", sql: include_str!("../migrations/V28__kept_events.sql") },
+    Migration { name: "V29__sign_ins", sql: include_str!("../migrations/V29__sign_ins.sql") },
 ];

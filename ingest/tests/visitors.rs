@@ -1,6 +1,7 @@
 //! Whose an event is and which visit it belongs to, where its sender does not tell: as PostgreSQL decides it,
 //! once.
 
+mod going_on;
 mod model;
 
 use std::collections::BTreeMap;

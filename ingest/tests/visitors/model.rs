@@ -8,6 +8,9 @@ use uuid::Uuid;
 
 use super::{SOURCE, Sketch, of_browser};
 
+/// Seconds before the first event of a visit in which an event is of it all the same.
+const SHORTLY: i64 = 10;
+
 /// The visits of one visitor under one told id: where each ends, and whether there was one before, by its
 /// start.
 type Visits = BTreeMap<i64, (i64, bool)>;
@@ -47,11 +50,14 @@ impl Model {
                     *end = (*end).max(told.seconds);
                     (*start, *returning)
                 }
-                None => {
-                    let returning = first[&visitor(told)] < told.seconds;
-                    visits.insert(told.seconds, (told.seconds, returning));
-                    (told.seconds, returning)
-                }
+                None => match visits.range(told.seconds..=told.seconds + SHORTLY).next() {
+                    Some((start, (_, returning))) => (*start, *returning),
+                    None => {
+                        let returning = first[&visitor(told)] < told.seconds;
+                        visits.insert(told.seconds, (told.seconds, returning));
+                        (told.seconds, returning)
+                    }
+                },
             };
             found.insert(told.number, (start, returning));
         }
@@ -61,11 +67,13 @@ impl Model {
 
 /// Batches of a few visitors' events in any order of time.
 pub(super) fn histories() -> impl Strategy<Value = Vec<Vec<Sketch>>> {
-    let told =
-        (0..4u8, 0..40i64, prop::option::weighted(0.3, 0..2u8)).prop_map(|(browser, step, visit)| Sketch {
+    let seconds = (0..40i64, prop_oneof![2 => Just(0), 1 => -12..=12i64]);
+    let told = (0..4u8, seconds, prop::option::weighted(0.3, 0..2u8)).prop_map(
+        |(browser, (step, beside), visit)| Sketch {
             visit: visit.map(|visit| format!("v{visit}")),
-            ..of_browser(&format!("b{browser}"), step * 450, 0)
-        });
+            ..of_browser(&format!("b{browser}"), step * 450 + beside, 0)
+        },
+    );
     prop::collection::vec(prop::collection::vec(told, 1..25), 1..8).prop_map(|mut batches| {
         for (told, number) in batches.iter_mut().flatten().zip(1..) {
             told.number = number;

@@ -106,7 +106,9 @@ async fn erase_within(
     }
     let users = transaction.execute("delete from raw.users where user_id = any($1)", &[&ids]).await?;
     let facts = transaction.execute("delete from raw.user_facts where user_id = any($1)", &[&ids]).await?;
-    let visits = transaction.execute("delete from raw.visit where visitor_id = any($1)", &[&ids]).await?;
+    // Also one that went on as somebody else's: its id is made of the visitor who began it.
+    let of_ids = "delete from raw.visit where visitor_id = any($1) or begun_as = any($1)";
+    let visits = transaction.execute(of_ids, &[&ids]).await?;
     transaction.execute("delete from raw.visitor where visitor_id = any($1)", &[&ids]).await?;
     Ok(Erased {
         events,
