@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{Collector, Scene};
-use mutated::{mutated, mutations};
+use mutated::mutated;
+pub(crate) use mutated::mutations;
 
 /// Requests at a time.
 const AT_ONCE: usize = 40;

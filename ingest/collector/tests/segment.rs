@@ -1,5 +1,7 @@
 //! Segment's tracking API on a real PostgreSQL.
 
+mod mutated;
+
 use std::io::Write;
 
 use base64::Engine as _;

@@ -5,7 +5,7 @@ use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
 /// So many, and 10^5 in the long tests.
-pub(super) fn mutations(otherwise: usize) -> usize {
+pub(crate) fn mutations(otherwise: usize) -> usize {
     let is_long = std::env::var_os("STOREPULSE_LONG_TESTS").is_some_and(|value| value == "1");
     if is_long { 100_000 } else { otherwise }
 }

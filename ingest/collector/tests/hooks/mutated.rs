@@ -9,7 +9,8 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
-use super::{SECRET, Shop, edits, signature, start, woo_order};
+use super::{SECRET, Shop, edits, shopify_order, signature, start, woo_order};
+use crate::ga4::mutations;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_delivery_however_spoilt_breaks_anything() {
@@ -17,9 +18,20 @@ async fn no_delivery_however_spoilt_breaks_anything() {
     let mut rng = StdRng::seed_from_u64(11);
     let states = edits(5, at);
     let refund = states.last().unwrap()["refunds"][0].clone();
+    let of_amount = json!({
+        "id": 6, "order_id": 5, "created_at": at, "refund_line_items": [],
+        "transactions": [{ "kind": "refund", "status": "success", "amount": "5.00", "currency": "EUR" }],
+        "order_adjustments": [{ "kind": "refund_discrepancy", "amount": "-5.00", "tax_amount": "0.00" }],
+    });
     let spec = [
         ("shopify", "orders/updated", states.last().unwrap().clone()),
         ("shopify", "refunds/create", refund),
+        ("shopify", "refunds/create", of_amount.clone()),
+        ("shopify", "orders/updated", {
+            let mut order = shopify_order(5, at);
+            order["refunds"] = json!([of_amount]);
+            order
+        }),
         ("woocommerce", "order.updated", woo_order(6, "processing", at, at)),
         ("woocommerce", "order.updated", {
             let mut order = woo_order(6, "refunded", at, at);
@@ -49,7 +61,7 @@ async fn no_delivery_however_spoilt_breaks_anything() {
         json!("0.001"),
     ];
     let mut deliveries = Vec::new();
-    for number in 0..10_000u64 {
+    for number in 0..mutations(10_000) as u64 {
         let (system, topic, told) = spec.choose(&mut rng).unwrap();
         let mut told = told.clone();
         // Another order each time, mostly.
