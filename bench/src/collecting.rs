@@ -3,7 +3,9 @@
 //!
 //! Clients, collector and PostgreSQL share the machine, so that a figure includes what the clients take.
 //! Events are the simulator's, made before the clock starts; every one must be accepted, and be in the table
-//! at the end.
+//! at the end. Segment's batches tell the same events as its SDKs do, without what these leave open.
+
+mod segment;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,6 +46,7 @@ struct Measured {
     unary: f64,
     streamed: f64,
     http: f64,
+    segment: f64,
     store: f64,
     /// What the unary calls took of the machine.
     taken: Vec<Taken>,
@@ -61,6 +64,9 @@ pub(crate) async fn run(events: u64, runs: usize) -> anyhow::Result<()> {
     let ours = report.runs("collector over grpc, unary", "events/s", &mut figures(|run| run.unary));
     report.runs("collector over grpc, one stream a client", "events/s", &mut figures(|run| run.streamed));
     report.runs("collector over http, json", "events/s", &mut figures(|run| run.http));
+    let limit = format!(">= {}", segment::LIMIT_PER_S);
+    let mut of_segment = figures(|run| run.segment);
+    report.runs_within("collector over http, Segment's batches", "events/s", &mut of_segment, &limit);
     let peer = report.runs("store alone, commits of 10,000", "events/s", &mut figures(|run| run.store));
     report.once("ratio, unary", ours / peer, "", "");
     report.parts("collector over grpc, unary", medians(all.iter().map(|run| run.taken.as_slice())));
@@ -117,9 +123,14 @@ async fn measure(stack: &Stack, url: &str, events: u64, runs: usize) -> anyhow::
         let http = target.http(&drafts).await?;
         stored().await?;
         emptied().await?;
+        looking.batch_execute(segment::FORGET).await?;
+        let segment = target.segment(&drafts).await?;
+        segment::are_stored(&looking, events).await?;
+        looking.batch_execute(segment::FORGET).await?;
+        emptied().await?;
         let store = alone(url, drafts).await?;
         stored().await?;
-        all.push(Measured { unary, streamed, http, store, taken });
+        all.push(Measured { unary, streamed, http, segment, store, taken });
     }
     cancel.cancel();
     serving.await??;
