@@ -57,6 +57,10 @@ struct KeyArgs {
     /// refuses it from other origins, from programs, and over gRPC.
     #[arg(long, value_name = "ORIGIN")]
     origin: Vec<Origin>,
+    /// The name of the shop that the key is for, as in the --webhooks file. Its order ids get the name in
+    /// front, as in `shop-a/1001`. Use it if several shops send events: their order numbers may be the same.
+    #[arg(long, value_name = "NAME")]
+    shop: Option<String>,
 }
 
 #[derive(Args)]
@@ -121,7 +125,10 @@ pub(crate) async fn run(args: CollectArgs) -> anyhow::Result<ExitCode> {
 fn make_key(args: &KeyArgs) -> anyhow::Result<()> {
     // The line names the rate that is in force, so that a later default does not change it.
     let rate = args.rate.or((!args.origin.is_empty()).then_some(BROWSER_EVENTS_PER_S));
-    let made = new_browser_key(&args.name, rate, &args.origin)?;
+    let mut made = new_browser_key(&args.name, rate, &args.origin)?;
+    if let Some(shop) = &args.shop {
+        made = made.of_shop(shop)?;
+    }
     // Scripts find the key behind `told only now: `.
     eprintln!("key for {}, told only now: {}", args.name, made.key);
     println!("{}", made.line);

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::gate::{Caller, Gate};
 use crate::hooks::Delivery;
+use crate::in_shop::InShop;
 use crate::item::Item;
 use crate::judged::{self, Judged};
 use crate::limits::Limits;
@@ -112,9 +113,10 @@ impl Intake {
     /// What a record of a foreign request would be refused for, without storing any of it.
     pub(crate) fn rejections(&self, caller: &Caller, item: &Item) -> Vec<Rejection> {
         let Item::Records(records) = item else { return Vec::new() };
+        let shop = caller.key.shop();
         let refused = records.iter().filter_map(|record| {
             let accepted = judged::accept(
-                record,
+                &InShop { record: record.clone(), shop },
                 &caller.source,
                 self.now(),
                 &self.rates,
@@ -223,6 +225,8 @@ impl Intake {
         event_bytes: usize,
     ) -> Result<Judged, Refusal> {
         let (country, user_agent) = (caller.country, caller.user_agent.as_deref());
+        let shop = caller.key.shop();
+        let records = records.map(|record| record.map(|record| InShop { record, shop }));
         Judged::new(records, &caller.source, now, &self.rates, event_bytes, country, user_agent)
     }
 

@@ -10,6 +10,8 @@
 //! shop 7d793037a0760186574b0282f2f435e7a5a4e8a0fe8bf5a9b3eed9d9b0d9c2e1 https://shop.example http://localhost:3000
 //! ```
 //!
+//! `shop=NAME` in a line makes the key one of that shop: its orders are told apart from those of other shops.
+//!
 //! A key with origins is a browser's: every visitor can read it, so it works for pages of these origins
 //! alone, not over gRPC, and has a rate ([`BROWSER_EVENTS_PER_S`] unless another is told). A key without is a
 //! server's. No key opens anything to be read.
@@ -31,6 +33,8 @@ use crate::bucket::TokenBucket;
 use crate::origin::Origin;
 
 const MAX_NAME_CHARS: usize = 32;
+/// What the word of a line begins with that tells the key's shop.
+const SHOP_WORD: &str = "shop=";
 /// What a key begins with, so that a scanner of repositories finds one that got there.
 const KEY_PREFIX: &str = "storepulse_";
 /// How many events a second a browser's key may send where its line tells no rate: all visitors of a shop
@@ -48,6 +52,8 @@ pub(crate) struct Key {
     digest: [u8; 32],
     /// Whether it is a browser's; whose pages may send then is in its terms.
     is_browsers: bool,
+    /// The shop that its orders are of, where that is told.
+    shop: Option<String>,
     terms: Mutex<Terms>,
     revoked: CancellationToken,
 }
@@ -84,6 +90,9 @@ pub enum KeysError {
     /// A name that cannot be one.
     #[error("{0:?} cannot name a key: use up to {MAX_NAME_CHARS} lower-case letters, digits, - and _")]
     Name(String),
+    /// A name that no shop can have.
+    #[error("{0:?} cannot name a shop: use up to {MAX_NAME_CHARS} lower-case letters, digits, - and _")]
+    Shop(String),
 }
 
 /// A key, and the line by which a collector knows it.
@@ -122,6 +131,20 @@ pub fn new_browser_key(
     Ok(NewKey { key, line })
 }
 
+impl NewKey {
+    /// The same key as one of a shop, whose name stands before the ids of its orders.
+    ///
+    /// # Errors
+    /// When the name cannot be one.
+    pub fn of_shop(mut self, shop: &str) -> Result<Self, KeysError> {
+        if !is_name(shop) {
+            return Err(KeysError::Shop(shop.to_owned()));
+        }
+        self.line = format!("{} {SHOP_WORD}{shop}", self.line);
+        Ok(self)
+    }
+}
+
 impl Keys {
     /// Reads keys; empty lines and those that begin with `#` are passed over.
     ///
@@ -148,10 +171,13 @@ impl Keys {
 
     /// These keys in place of the ones in force. A key that stays is the same one, with the rate and the
     /// origins that it has now; one that is gone is revoked, and returned. A server's key that becomes a
-    /// browser's is another one: its streams end.
+    /// browser's is another one, and so is one of another shop: its streams end.
     pub(crate) fn in_place_of(self, in_force: &Self) -> (Self, Vec<Arc<Key>>) {
         let is_same = |one: &Key, other: &Key| {
-            one.digest == other.digest && one.name == other.name && one.is_browsers == other.is_browsers
+            one.digest == other.digest
+                && one.name == other.name
+                && one.is_browsers == other.is_browsers
+                && one.shop == other.shop
         };
         let keys = self.0.into_iter().map(|key| {
             let Some(stays) = in_force.0.iter().find(|stays| is_same(stays, &key)) else { return key };
@@ -209,7 +235,8 @@ impl Key {
         }
         let terms = Mutex::new(Terms { rate: Rate::new(None), origins: Vec::new() });
         let revoked = CancellationToken::new();
-        Ok(Self { name: name.to_owned(), digest: rand::random(), is_browsers: false, terms, revoked })
+        let (name, digest) = (name.to_owned(), rand::random());
+        Ok(Self { name, digest, is_browsers: false, shop: None, terms, revoked })
     }
 
     /// Whose key it is.
@@ -225,6 +252,11 @@ impl Key {
     /// Whether it is a browser's, and so no secret.
     pub(crate) const fn is_browsers(&self) -> bool {
         self.is_browsers
+    }
+
+    /// The shop that its orders are of, where that is told.
+    pub(crate) fn shop(&self) -> Option<&str> {
+        self.shop.as_deref()
     }
 
     /// Whether pages of an origin may send with it, by the value of `Origin`.
@@ -279,7 +311,17 @@ fn read_key(line: &str) -> Result<Key, &'static str> {
     let mut digest = [0; 32];
     hex::decode_to_slice(hex_digest, &mut digest)
         .map_err(|_| "what follows the name is no SHA-256 in hex; is it the key itself?")?;
-    let mut words = words.peekable();
+    let (of_shop, words): (Vec<&str>, Vec<&str>) = words.partition(|word| word.starts_with(SHOP_WORD));
+    let shop = match of_shop[..] {
+        [] => None,
+        [word] => Some(&word[SHOP_WORD.len()..]),
+        _ => return Err("a key is of one shop"),
+    };
+    if shop.is_some_and(|shop| !is_name(shop)) {
+        return Err("what follows shop= cannot name a shop");
+    }
+    let shop = shop.map(str::to_owned);
+    let mut words = words.into_iter().peekable();
     let events_per_s = match words.next_if(|word| !word.contains("://")).map(str::parse::<u32>) {
         None => None,
         Some(Ok(per_s @ 1..)) => Some(per_s),
@@ -291,96 +333,8 @@ fn read_key(line: &str) -> Result<Key, &'static str> {
     let is_browsers = !origins.is_empty();
     let events_per_s = events_per_s.or(is_browsers.then_some(BROWSER_EVENTS_PER_S));
     let terms = Mutex::new(Terms { rate: Rate::new(events_per_s), origins });
-    Ok(Key { name: name.to_owned(), digest, is_browsers, terms, revoked: CancellationToken::new() })
+    Ok(Key { name: name.to_owned(), digest, is_browsers, shop, terms, revoked: CancellationToken::new() })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_is_found_by_itself_alone() {
-        let (web, app) = (new_key("web", None).unwrap(), new_key("app", Some(2)).unwrap());
-        let keys = Keys::parse(&format!("# two\n{}\n\n{}\n", web.line, app.line)).unwrap();
-        assert_eq!(keys.find(&web.key).unwrap().name(), "web");
-        let found = keys.find(&app.key).unwrap();
-        assert_eq!(found.name(), "app");
-        assert_eq!(found.take(2), Ok(()));
-        assert!(found.take(2).is_err());
-        assert!(keys.find("").is_none());
-        assert!(keys.find(&web.line).is_none(), "the digest is no key");
-        let in_one_line = Keys::parse(&format!("{},{}", web.line, app.line)).unwrap();
-        assert!(in_one_line.find(&app.key).is_some());
-    }
-
-    #[test]
-    fn a_key_that_stays_is_the_same_one_and_the_others_are_revoked() {
-        let [stays, slower, goes] = ["web", "app", "old"].map(|name| new_key(name, Some(1_000)).unwrap());
-        let before = Keys::parse(&[&stays, &slower, &goes].map(|key| key.line.clone()).join("\n")).unwrap();
-        let held = [&stays, &slower, &goes].map(|key| before.find(&key.key).unwrap());
-        let text = format!("{}\n{}", stays.line, slower.line.replace(" 1000", " 1"));
-        let (now, gone) = Keys::parse(&text).unwrap().in_place_of(&before);
-        assert_eq!(held.each_ref().map(|key| key.is_revoked()), [false, false, true]);
-        assert_eq!(gone.iter().map(|key| key.name()).collect::<Vec<_>>(), ["old"]);
-        assert!(Arc::ptr_eq(&held[0], &now.find(&stays.key).unwrap()));
-        assert!(now.find(&goes.key).is_none());
-        assert_eq!(held[1].take(1), Ok(()));
-        assert!(held[1].take(1).is_err(), "the rate is the one of now");
-        let (none, gone) = Keys::parse_any("# nobody").unwrap().in_place_of(&now);
-        assert_eq!((none.len(), gone.len()), (0, 2));
-    }
-
-    #[test]
-    fn a_key_with_origins_is_a_browsers_and_has_a_rate() {
-        let shop = "https://shop.example";
-        let origins: Vec<Origin> =
-            [shop, "http://localhost:3000"].iter().map(|text| text.parse().unwrap()).collect();
-        let browsers = new_browser_key("web", None, &origins).unwrap();
-        let limited = new_browser_key("slow", Some(2), &origins[..1]).unwrap();
-        let server = new_key("server", None).unwrap();
-        let lines = [&browsers, &limited, &server].map(|key| key.line.clone()).join(",");
-        let keys = Keys::parse(&lines).unwrap();
-        let [browsers, limited, server] =
-            [browsers, limited, server].map(|key| (keys.find(&key.key).unwrap(), key));
-        assert!(browsers.0.is_browsers() && limited.0.is_browsers() && !server.0.is_browsers());
-        assert!(browsers.0.allows(shop.as_bytes()) && browsers.0.allows(b"http://localhost:3000"));
-        assert!(!limited.0.allows(b"http://localhost:3000") && !server.0.allows(shop.as_bytes()));
-        assert!(keys.any_allows(b"http://localhost:3000") && !keys.any_allows(b"null"));
-        assert_eq!(browsers.0.take(BROWSER_EVENTS_PER_S), Ok(()));
-        assert!(browsers.0.take(1).is_err(), "it has a rate without being told one");
-        assert_eq!((limited.0.take(2), limited.0.take(1).is_err()), (Ok(()), true));
-        assert_eq!(server.0.take(1_000_000), Ok(()));
-
-        // Other origins change the key that is in force; without any it is another one.
-        let other = browsers.1.line.replace(shop, "https://other.example");
-        let (now, gone) = Keys::parse(&other).unwrap().in_place_of(&keys);
-        assert!(Arc::ptr_eq(&now.find(&browsers.1.key).unwrap(), &browsers.0));
-        assert!(!browsers.0.allows(shop.as_bytes()) && browsers.0.allows(b"https://other.example"));
-        assert_eq!(gone.len(), 2);
-        let plain = other.split(" https").next().unwrap();
-        let (now, gone) = Keys::parse(plain).unwrap().in_place_of(&now);
-        assert!(gone.len() == 1 && browsers.0.is_revoked() && !now.any_allows(b"https://other.example"));
-    }
-
-    #[test]
-    fn a_wrong_line_is_named_and_not_shown() {
-        let key = new_key("web", None).unwrap();
-        let (line, secret) = (&key.line, &key.key);
-        for bad in [
-            format!("web {secret}"),
-            format!("{line} 0"),
-            format!("{line} 1 1"),
-            format!("{line} {secret}"),
-            format!("{line} 1 http://shop.example"),
-            format!("{line} https://shop.example 1"),
-            format!("{line} https://shop.example/{secret}"),
-        ] {
-            let error = Keys::parse(&format!("#\n{bad}")).unwrap_err();
-            assert!(matches!(error, KeysError::Line { line: 2, .. }), "{error}");
-            assert!(!error.to_string().contains(&key.key));
-        }
-        assert!(matches!(Keys::parse("Web x"), Err(KeysError::Line { line: 1, .. })));
-        assert_eq!(Keys::parse(" \n# nobody").unwrap_err(), KeysError::None);
-        assert!(matches!(new_key("a/b", None), Err(KeysError::Name(_))));
-    }
-}
+mod tests;

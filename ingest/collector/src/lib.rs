@@ -26,6 +26,7 @@ mod gate;
 mod grpc;
 mod hooks;
 mod http;
+mod in_shop;
 mod intake;
 mod item;
 mod judged;
