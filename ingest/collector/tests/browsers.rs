@@ -345,6 +345,14 @@ async fn an_order_that_browser_and_server_tell_counts_once() {
     for neither in [with(event(), json!({ "event_id": null })), line("refund", "o-1", 1)] {
         assert_eq!(post(&server, &[neither]).await[0]["reason"], "missing_id");
     }
-    assert_eq!(scene.ledger().await, [8, 4, 2, 2]);
+    // Another sum than what is stored is refused, and seen once.
+    let dearer = with(line("purchase", "o-1", 2), json!({ "price": "29.90" }));
+    for _ in 0..2 {
+        let verdict = &post(&server, std::slice::from_ref(&dearer)).await[0];
+        assert_eq!([&verdict["verdict"], &verdict["reason"]], ["rejected", "inconsistent"], "{verdict}");
+    }
+    let seen = scene.texts("select detail from raw.quarantine where reason = 'inconsistent'").await;
+    assert_eq!(seen, ["amount: line 2 of order o-1 is stored as 1 at 19.90 CHF, and not as 1 at 29.90 CHF"]);
+    assert_eq!(scene.ledger().await, [9, 4, 2, 3]);
     collector.stop().await.unwrap();
 }

@@ -111,7 +111,9 @@ impl Store {
         let renamed = self.add_visit_starts(&mut rows).await?;
         // Refunds may have to be judged again: then by what is left of their orders by then.
         let unpaid = rows.has_refunds().then(|| rows.clone());
-        let (mut orders, mut sealed) = self.sealed(rows).await?;
+        // A file tells again what was stored, also by others: there the first one counts without a word.
+        let is_compared = step.is_none();
+        let (mut orders, mut sealed) = self.sealed(rows, is_compared).await?;
         let mut wait = self.wait();
         let mut committing: Option<(Commit, Refused)> = None;
         let mut partitions_were_missing = false;
@@ -183,14 +185,14 @@ impl Store {
                     self.roll_back(session).await;
                     // Orders are judged by the rules, too.
                     if let Some(rows) = &unpaid {
-                        (orders, sealed) = self.sealed(rows.clone()).await?;
+                        (orders, sealed) = self.sealed(rows.clone(), is_compared).await?;
                     }
                 }
                 Failure::Outrun => {
                     self.roll_back(session).await;
                     wait.after(source).await?;
                     if let Some(rows) = &unpaid {
-                        (orders, sealed) = self.sealed(rows.clone()).await?;
+                        (orders, sealed) = self.sealed(rows.clone(), is_compared).await?;
                     }
                 }
                 Failure::Transient => {

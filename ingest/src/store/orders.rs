@@ -12,6 +12,7 @@
 mod admitted;
 mod as_told;
 mod back;
+mod contradicted;
 mod found;
 mod order;
 mod owner;
@@ -87,9 +88,17 @@ impl PaidBack {
 }
 
 impl Store {
-    /// Judges what is judged by its order, and seals the rows.
-    pub(super) async fn sealed(&mut self, mut rows: EncodedRows) -> Result<(PaidBack, Sealed), StoreError> {
-        let orders = self.tell_orders(&mut rows).await?;
+    /// Judges what is judged by its order, and seals the rows. Lines of orders are compared with what is stored
+    /// of them, if they are to be.
+    pub(super) async fn sealed(
+        &mut self,
+        mut rows: EncodedRows,
+        is_compared: bool,
+    ) -> Result<(PaidBack, Sealed), StoreError> {
+        let mut orders = self.tell_orders(&mut rows).await?;
+        if is_compared {
+            self.refuse_contradictions(&mut rows, &mut orders).await?;
+        }
         rows.close();
         Ok((orders, rows.sealed()))
     }

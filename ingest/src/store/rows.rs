@@ -295,6 +295,11 @@ impl EncodedRows {
             .collect();
     }
 
+    /// Keeps some of the events that wait to be rows; each is told with where it came from.
+    pub(super) fn retain_waiting(&mut self, mut keeps: impl FnMut(Option<&Arc<str>>, &Accepted) -> bool) {
+        self.open.retain(|(source, accepted)| keeps(source.as_ref(), accepted));
+    }
+
     /// What has no place among the rows.
     pub(super) fn others(&self) -> impl Iterator<Item = &Kept> {
         self.others.iter()
