@@ -13,8 +13,9 @@ pub(crate) struct RatesArgs {
     /// amount in any other currency is refused.
     #[arg(long, env = "STOREPULSE_RATES", value_name = "FILE")]
     rates: Option<PathBuf>,
-    /// The base currency. All amounts are converted into it. The first command that ingests events sets it
-    /// for the database, and it cannot be changed afterwards.
+    /// The base currency. All amounts are converted into it and rounded to its decimal places. It may have
+    /// two at most. The first command that ingests events sets it for the database, and it cannot be changed
+    /// afterwards.
     #[arg(long, env = "STOREPULSE_BASE_CURRENCY", default_value = "EUR", value_name = "ISO 4217")]
     base_currency: Currency,
 }

@@ -4,7 +4,7 @@ mod exact;
 mod minor;
 
 pub use exact::{Cost, Exact};
-pub use minor::minor_units;
+pub use minor::{Places, minor_units};
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -114,6 +114,13 @@ impl Rates {
         self.base
     }
 
+    /// What amounts in it are rounded to. Of a base currency with more places than are kept, which no command
+    /// takes, those that are.
+    #[must_use]
+    pub fn places(&self) -> Places {
+        Places::of(self.base).unwrap_or_default()
+    }
+
     /// The rate in force for a currency on a day, and the day it is of.
     ///
     /// # Errors
@@ -144,29 +151,41 @@ fn one() -> Rate {
     Rate::from_unscaled(100_000_000).expect("1.00000000 fits decimal(18,8)")
 }
 
-/// What a line costs × rate, from all digits, rounded once, half up (away from zero), to two digits.
+/// What a line costs × rate, from all digits, rounded once, half up (away from zero), to the places of the
+/// base currency.
 ///
 /// # Errors
 /// [`MoneyError::Overflow`].
-pub fn amount_base(cost: Cost, quantity: i32, rate: Rate) -> Result<Amount, MoneyError> {
+pub fn amount_base(cost: Cost, quantity: i32, rate: Rate, places: Places) -> Result<Amount, MoneyError> {
     let quantity = match cost {
         Cost::Unit(_) => quantity,
         Cost::Line(_) => 1,
     };
-    cost.amount(quantity, rate).map_err(|_| MoneyError::Overflow { sum: cost.sum(), quantity, rate })
+    cost.amount(quantity, rate, places).map_err(|_| MoneyError::Overflow { sum: cost.sum(), quantity, rate })
 }
 
 /// What [`amount_base`] may have given for a line of which the price is known as it is kept, to two digits:
-/// its source may have told more, so that every price that is rounded to it counts.
+/// its source may have told more, so that every price that is rounded to it counts. Earlier commits rounded
+/// to two places whatever the base currency has, so that what these give counts, too.
 ///
 /// # Errors
 /// [`MoneyError::Overflow`].
-pub fn amounts_base(price: Price, quantity: i32, rate: Rate) -> Result<RangeInclusive<Amount>, MoneyError> {
+pub fn amounts_base(
+    price: Price,
+    quantity: i32,
+    rate: Rate,
+    places: Places,
+) -> Result<RangeInclusive<Amount>, MoneyError> {
     let half = Decimal::new(5, 3);
-    let of = |price: Decimal| amount_base(Cost::Unit(price.into()), quantity, rate);
-    let least = of((price.to_decimal() - half).max(Decimal::ZERO))?;
-    // An exact price may fit where one that was rounded to it does not.
-    Ok(least..=of(price.to_decimal() + half).or_else(|_| of(price.to_decimal()))?)
+    let of = |price: Decimal, places| amount_base(Cost::Unit(price.into()), quantity, rate, places);
+    let range = |places| -> Result<(Amount, Amount), MoneyError> {
+        let least = of((price.to_decimal() - half).max(Decimal::ZERO), places)?;
+        // An exact price may fit where one that was rounded to it does not.
+        let most = of(price.to_decimal() + half, places).or_else(|_| of(price.to_decimal(), places))?;
+        Ok((least, most))
+    };
+    let ((least, most), (least_whole, most_whole)) = (range(Places::CENTS)?, range(places)?);
+    Ok(least.min(least_whole)..=most.max(most_whole))
 }
 
 #[cfg(test)]
@@ -206,7 +225,7 @@ mod tests {
     fn half_cents_go_up() {
         let amount = |price: &str, rate: &str| {
             let cost = Cost::Unit(price.parse().unwrap());
-            amount_base(cost, 1, rate.parse().unwrap()).unwrap().to_string()
+            amount_base(cost, 1, rate.parse().unwrap(), Places::CENTS).unwrap().to_string()
         };
         assert_eq!(amount("0.01", "0.5"), "0.01");
         assert_eq!(amount("0.01", "0.49999999"), "0.00");
@@ -220,7 +239,7 @@ mod tests {
             let rate_value = Rate::from_unscaled(rate).unwrap();
             let exact = i128::from(cents) * i128::from(quantity) * i128::from(rate);
             let expected = (exact + 50_000_000) / 100_000_000;
-            match amount_base(Cost::Unit(price.into()), quantity, rate_value) {
+            match amount_base(Cost::Unit(price.into()), quantity, rate_value, Places::CENTS) {
                 Ok(amount) => prop_assert_eq!(i128::from(amount.unscaled()), expected),
                 Err(_) => prop_assert!(expected >= 100_000_000_000_000),
             }
@@ -229,12 +248,14 @@ mod tests {
         #[test]
         fn what_was_booked_is_among_what_its_kept_price_allows(
             mantissa in 0i64..10_000_000_000, scale in 0u32..9, quantity in 1i32..100, rate in 1i64..1_000_000_000, of_line: bool,
+            of_yen: bool,
         ) {
+            let places = if of_yen { Places::of("JPY".parse().unwrap()).unwrap() } else { Places::CENTS };
             let sum = Exact::from(Decimal::new(mantissa, scale));
             let cost = if of_line { Cost::Line(sum) } else { Cost::Unit(sum) };
             let rate = Rate::from_unscaled(rate).unwrap();
-            let (Ok(amount), Ok(price)) = (amount_base(cost, quantity, rate), cost.price(quantity)) else { return Ok(()) };
-            prop_assert!(amounts_base(price, quantity, rate).unwrap().contains(&amount));
+            let (Ok(amount), Ok(price)) = (amount_base(cost, quantity, rate, places), cost.price(quantity)) else { return Ok(()) };
+            prop_assert!(amounts_base(price, quantity, rate, places).unwrap().contains(&amount));
         }
     }
 }

@@ -361,6 +361,6 @@ fn convert(
         reject(reason, field, error.to_string())
     };
     let (rate, rate_date) = rates.rate(currency, priced_at.date_naive()).map_err(money)?;
-    let amount = money::amount_base(cost, quantity, rate).map_err(money)?;
+    let amount = money::amount_base(cost, quantity, rate, rates.places()).map_err(money)?;
     Ok((amount, rate, rate_date))
 }

@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use contracts::event::Currency;
-use contracts::money::{Rates, RatesError};
+use contracts::money::{Places, Rates, RatesError, minor_units};
 use contracts::record::Code;
 
 /// How old the rate of a day may be.
@@ -19,6 +19,17 @@ const BUILT_IN: &str = include_str!("../rates/eur.csv");
 /// Rates that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
+    /// Amounts in this currency have more places than are kept.
+    #[error(
+        "{base} cannot be the base currency: its amounts have {places} decimal places, and two are kept of an amount; \
+         name another --base-currency, and rates into it with --rates FILE"
+    )]
+    Base {
+        /// The currency.
+        base: Currency,
+        /// How many decimal places it has.
+        places: u32,
+    },
     /// The file cannot be read.
     #[error("cannot read the rates file {}", path.display())]
     Read {
@@ -48,8 +59,12 @@ pub fn built_in() -> Rates {
 /// another: a shop that sells in its base currency alone needs none.
 ///
 /// # Errors
-/// When the file cannot be read, or a line is wrong.
+/// When the file cannot be read, or a line is wrong; and when amounts in the base currency have more than two
+/// decimal places.
 pub fn load(base: Currency, path: Option<&Path>) -> Result<Rates, LoadError> {
+    if Places::of(base).is_none() {
+        return Err(LoadError::Base { base, places: minor_units(base) });
+    }
     let Some(path) = path else {
         let rates = built_in();
         return if rates.base() == base { Ok(rates) } else { Ok(Rates::none(base)) };
@@ -75,6 +90,15 @@ mod tests {
         }
         assert!(rates.rate(usd, "2024-12-31".parse().unwrap()).is_err());
         assert!(rates.rate(usd, "2030-02-01".parse().unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_base_currency_with_three_places_is_refused() {
+        for (code, places) in [("KWD", "3 decimal places"), ("CLF", "4 decimal places")] {
+            let error = load(code.parse().unwrap(), None).unwrap_err().to_string();
+            assert!(error.starts_with(code) && error.contains(places), "{error}");
+        }
+        assert_eq!(load("JPY".parse().unwrap(), None).unwrap().places().count(), 0);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::Places;
 use crate::event::{Amount, Price, Rate};
 use crate::record::{Fixed, FixedError, decimal_digits};
 
@@ -102,19 +103,20 @@ impl Cost {
             Self::Unit(_) => 1,
             Self::Line(_) => quantity,
         };
-        rounded(self.sum(), 1, 0, units)
+        rounded(self.sum(), (1, 0), units, None)
     }
 
-    /// The line in the base currency: all digits multiplied, then rounded once, half up.
+    /// The line in the base currency: all digits multiplied, then rounded once, half up, to the places of
+    /// the base currency.
     ///
     /// # Errors
     /// When it does not fit.
-    pub fn amount(self, quantity: i32, rate: Rate) -> Result<Amount, FixedError> {
+    pub fn amount(self, quantity: i32, rate: Rate, places: Places) -> Result<Amount, FixedError> {
         let units = match self {
             Self::Unit(_) => i128::from(quantity),
             Self::Line(_) => 1,
         };
-        rounded(self.sum(), units * i128::from(rate.unscaled()), 8, 1)
+        rounded(self.sum(), (units * i128::from(rate.unscaled()), 8), 1, Some(places))
     }
 }
 
@@ -122,13 +124,13 @@ impl Cost {
 const LIMB: i128 = 100_000_000_000_000;
 const LIMB_DIGITS: u32 = 14;
 
-/// `sum` × `factor` / 10^`factor_scale` / `divisor`, rounded half up (away from zero) to `S` digits, without
-/// any rounding before.
+/// `sum` × `factor` / 10^`factor_scale` / `divisor`, rounded half up (away from zero) to `S` digits or to
+/// fewer places, without any rounding before.
 fn rounded<const P: u8, const S: u8>(
     sum: Exact,
-    factor: i128,
-    factor_scale: u32,
+    (factor, factor_scale): (i128, u32),
     divisor: i32,
+    places: Option<Places>,
 ) -> Result<Fixed<P, S>, FixedError> {
     let value = sum.0.normalize();
     let out_of_range = || FixedError::OutOfRange { value: value.to_string(), precision: P, scale: S };
@@ -141,7 +143,7 @@ fn rounded<const P: u8, const S: u8>(
     let low = (mantissa % LIMB).checked_mul(factor).ok_or_else(out_of_range)?;
     let high = (mantissa / LIMB).checked_mul(factor).and_then(|high| high.checked_add(low / LIMB));
     let (high, low) = (high.ok_or_else(out_of_range)?, low % LIMB);
-    let wanted = u32::from(S);
+    let wanted = places.map_or(u32::from(S), |places| places.count().min(u32::from(S)));
     let unscaled = if scale <= wanted {
         let whole = high.checked_mul(LIMB).and_then(|high| high.checked_add(low));
         let whole = whole.and_then(|whole| whole.checked_mul(10i128.pow(wanted - scale)));
@@ -159,6 +161,7 @@ fn rounded<const P: u8, const S: u8>(
             half_up(whole.ok_or_else(out_of_range)?, unit.ok_or_else(out_of_range)?)
         }
     };
+    let unscaled = unscaled.checked_mul(10i128.pow(u32::from(S) - wanted)).ok_or_else(out_of_range)?;
     let unscaled = i64::try_from(unscaled).map_err(|_| out_of_range())?;
     Fixed::from_unscaled(if value.is_sign_negative() { -unscaled } else { unscaled })
 }
@@ -196,17 +199,42 @@ mod tests {
             (Cost::Line(exact("0.995")), 1, "1", "1.00", "1.00"),
             (Cost::Line(exact("5")), 1_000, "1", "5.00", "0.01"),
         ] {
-            assert_eq!(cost.amount(quantity, rate(by)).unwrap().to_string(), amount, "{cost:?}");
+            assert_eq!(
+                cost.amount(quantity, rate(by), Places::CENTS).unwrap().to_string(),
+                amount,
+                "{cost:?}"
+            );
             assert_eq!(cost.price(quantity).unwrap().to_string(), price, "{cost:?}");
         }
+    }
+
+    #[test]
+    fn yen_are_whole_and_rounded_once() {
+        let yen = Places::of("JPY".parse().unwrap()).unwrap();
+        for (cost, quantity, by, amount) in [
+            (Cost::Unit(exact("10")), 1, "149.549", "1495.00"),
+            (Cost::Unit(exact("10")), 1, "149.55", "1496.00"),
+            // Not 0.50 first, which would be 1.
+            (Cost::Unit(exact("0.4951")), 1, "1", "0.00"),
+            (Cost::Unit(exact("0.4")), 3, "1", "1.00"),
+            (Cost::Line(exact("-1234.5")), 3, "1", "-1235.00"),
+            (Cost::Unit(exact("1980")), 2, "1", "3960.00"),
+        ] {
+            assert_eq!(cost.amount(quantity, rate(by), yen).unwrap().to_string(), amount, "{cost:?}");
+        }
+        assert!(Cost::Line(exact("999999999999.5")).amount(1, rate("1"), yen).is_err());
     }
 
     #[test]
     fn what_does_not_fit_is_refused() {
         assert!(Cost::Unit(exact("9999999999.99")).price(1).is_ok());
         assert!(Cost::Unit(exact("9999999999.995")).price(1).is_err());
-        assert!(Cost::Unit(exact("9999999999.99")).amount(100_000, rate("1")).is_err());
-        assert!(Cost::Unit(exact("7922816251426433759354395033")).amount(1, rate("9999999999")).is_err());
+        assert!(Cost::Unit(exact("9999999999.99")).amount(100_000, rate("1"), Places::CENTS).is_err());
+        assert!(
+            Cost::Unit(exact("7922816251426433759354395033"))
+                .amount(1, rate("9999999999"), Places::CENTS)
+                .is_err()
+        );
         for bad in ["", "12_50", "1e3", "1,50", "12 50", "--1", "0x1", "1.2.3", ".", "+", "\u{0661}"] {
             assert!(bad.parse::<Exact>().is_err(), "{bad:?}");
         }
@@ -225,7 +253,7 @@ mod tests {
             let product = i128::from(mantissa) * i128::from(quantity) * i128::from(rate.unscaled());
             let unit = 10i128.pow(scale + 6);
             let expected = (product * 2 + unit) / (unit * 2);
-            match Cost::Unit(sum).amount(quantity, rate) {
+            match Cost::Unit(sum).amount(quantity, rate, Places::CENTS) {
                 Ok(amount) => prop_assert_eq!(i128::from(amount.unscaled()), expected),
                 Err(_) => prop_assert!(expected >= 100_000_000_000_000),
             }

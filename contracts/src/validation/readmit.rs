@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Line, OrderLine, Rejection, check_order, check_shopper, check_times, reject};
 use crate::event::Event;
-use crate::money::Cost;
+use crate::money::{Cost, Places};
 use crate::quarantine::Reason;
 use crate::user::coarse_degrees;
 use crate::vocabulary::AgeBand;
@@ -12,11 +12,12 @@ use crate::{ids, money};
 
 /// Judges a finished event as [`accept`](super::accept) judges a draft, and takes it in at `ingested_at`.
 ///
-/// Its ids and its money stay as they are: money was converted once, and is only held to its own rate.
+/// Its ids and its money stay as they are: money was converted once, and is only held to its own rate and to
+/// the places of the base currency.
 ///
 /// # Errors
 /// The first rule broken.
-pub fn readmit(event: Event, ingested_at: DateTime<Utc>) -> Result<Event, Rejection> {
+pub fn readmit(event: Event, ingested_at: DateTime<Utc>, places: Places) -> Result<Event, Rejection> {
     if !ids::fits(&event.event_id, event.occurred_at) {
         let detail = format!("{} is no UUIDv7 of {}", event.event_id, event.occurred_at);
         return Err(reject(Reason::InvalidField, "event_id", detail));
@@ -30,7 +31,7 @@ pub fn readmit(event: Event, ingested_at: DateTime<Utc>) -> Result<Event, Reject
     }
     let line = line(&event)?;
     check_order(event.event_name, line.as_ref(), order(&event)?.as_ref())?;
-    check_money(&event)?;
+    check_money(&event, places)?;
     Ok(Event {
         ingested_at,
         latitude: event.latitude.map(coarse_degrees),
@@ -84,12 +85,12 @@ fn order(event: &Event) -> Result<Option<OrderLine>, Rejection> {
 
 /// A source may have told a price of more digits than are kept, so that the amount is held to what the kept
 /// price allows.
-fn check_money(event: &Event) -> Result<(), Rejection> {
+fn check_money(event: &Event, places: Places) -> Result<(), Rejection> {
     let disagrees = |detail: String| Err(reject(Reason::Inconsistent, "amount_base", detail));
     match (event.price, event.quantity, event.amount_base, event.rate, event.rate_date) {
         (None, None, None, None, None) => Ok(()),
         (Some(price), Some(quantity), Some(amount), Some(rate), Some(_)) => {
-            match money::amounts_base(price, quantity, rate) {
+            match money::amounts_base(price, quantity, rate, places) {
                 Ok(allowed) if rate.unscaled() > 0 && allowed.contains(&amount) => Ok(()),
                 Ok(allowed) => {
                     let (least, most) = allowed.into_inner();
@@ -151,7 +152,7 @@ mod tests {
         let now = event.occurred_at + chrono::TimeDelta::hours(5);
         let mut body = Vec::new();
         event.write_avro(&mut body);
-        let back = readmit(Event::read_avro(&body).unwrap(), now).unwrap();
+        let back = readmit(Event::read_avro(&body).unwrap(), now, Places::CENTS).unwrap();
         assert_eq!(back, Event { ingested_at: now, latitude: Some(50.9), ..event });
     }
 
@@ -177,7 +178,7 @@ mod tests {
             let mut event = purchase();
             let now = event.occurred_at;
             spoil(&mut event);
-            let rejection = readmit(event, now).unwrap_err();
+            let rejection = readmit(event, now, Places::CENTS).unwrap_err();
             assert_eq!((rejection.field, rejection.reason), (field, reason), "{rejection}");
         }
     }

@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use contracts::money::Rates;
+use contracts::money::{Places, Rates};
 use contracts::validation::{self, Accepted, Rejection};
 use contracts::{Event, Namespace, Reason, wire};
 
@@ -92,7 +92,7 @@ pub fn judge(
             ),
         },
         Origin::Topic | Origin::File | Origin::Log | Origin::QuarantineTopic => {
-            event(topic_event(payload, ingested_at).map(Accepted::from))
+            event(topic_event(payload, ingested_at, rules.rates.places()).map(Accepted::from))
         }
     }
 }
@@ -106,7 +106,7 @@ fn event(judged: Result<Accepted, Rejection>) -> Judgement {
 
 /// A Kafka record whose bytes are exactly those of an event is one, whatever its headers and its schema's id:
 /// with another registry or generation these differ, and the bytes do not lie by accident.
-fn topic_event(value: &[u8], ingested_at: DateTime<Utc>) -> Result<Event, Rejection> {
+fn topic_event(value: &[u8], ingested_at: DateTime<Utc>, places: Places) -> Result<Event, Rejection> {
     let undecodable = |reason, field, error: contracts::avro::ReadError| Rejection {
         reason,
         field,
@@ -115,7 +115,7 @@ fn topic_event(value: &[u8], ingested_at: DateTime<Utc>) -> Result<Event, Reject
     let (_, body) = wire::split(value).map_err(|error| undecodable(Reason::BadMagicByte, "value", error))?;
     let event =
         Event::read_avro(body).map_err(|error| undecodable(Reason::UndecodableAvro, "body", error))?;
-    validation::readmit(event, ingested_at)
+    validation::readmit(event, ingested_at, places)
 }
 
 #[cfg(test)]

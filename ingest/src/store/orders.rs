@@ -120,8 +120,9 @@ impl Store {
         let (mut found, admission) = self.found(told, rows.purchases(), &ids).await?;
         let (seen, mut moves) = (found.seen(), Moves::default());
         for (source, mut told) in of_shop {
+            found.order(&told.order_id);
             let known = found.states.entry(told.order_id.clone()).or_default();
-            let order = found.orders.entry(told.order_id.clone()).or_default();
+            let Some(order) = found.orders.get_mut(&told.order_id) else { continue };
             let owner = self.owner(order, &admission).await?;
             if let Err(rejection) = admitted::admit(&mut told, known, order, owner.as_ref(), &admission) {
                 paid_back.set_aside.push(admitted::refused(source.as_ref(), &told, &rejection));
@@ -148,7 +149,7 @@ impl Store {
         }
         paid_back.held = Some(Held { seen, moves });
         for (source, refund) in refunds {
-            let order = found.orders.entry(order_id(&refund).to_owned()).or_default();
+            let order = found.order(order_id(&refund));
             match lines_of(&refund, order) {
                 Err(rejection) => paid_back.refuse(source.as_ref(), &refund, rejection),
                 Ok(lines) => {
@@ -199,7 +200,7 @@ impl Store {
         let seen = found.seen().and_of(&moves);
         for verdict in &mut verdicts {
             let Some(accepted) = refund(verdict) else { continue };
-            let order = found.orders.entry(order_id(&accepted).to_owned()).or_default();
+            let order = found.order(order_id(&accepted));
             verdict.judgement = match lines_of(&accepted, order) {
                 Ok(lines) => {
                     lines.iter().for_each(|line| order.pay_back(line.event.clone()));

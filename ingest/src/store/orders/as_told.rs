@@ -4,10 +4,11 @@
 //! become more or less, or have gone.
 
 use contracts::Reason;
+use contracts::money::Places;
 use contracts::validation::{Accepted, Rejection};
 use rust_decimal::Decimal;
 
-use super::{placed, shop};
+use super::{found, placed, shop};
 use crate::store::connection::Store;
 use crate::store::error::StoreError;
 use crate::store::held::Moves;
@@ -26,8 +27,11 @@ impl Store {
         if ids.is_empty() {
             return Ok(moves);
         }
-        let states =
-            self.repeatable("look for orders", async |client| shop::known(client, &ids).await).await?;
+        let (states, places) = self
+            .repeatable("look for orders", async |client| {
+                Ok((shop::known(client, &ids).await?, found::places(client).await?))
+            })
+            .await?;
         for stored in &states {
             let known = stored.read()?;
             let mut is_judged = false;
@@ -39,7 +43,7 @@ impl Store {
                     continue;
                 };
                 is_judged = true;
-                if let Err(rejection) = sell(purchase, told) {
+                if let Err(rejection) = sell(purchase, told, places) {
                     verdict.judgement =
                         Judgement::Refused { reason: rejection.reason, detail: rejection.to_string() };
                 }
@@ -61,12 +65,12 @@ fn line_of(verdict: &Verdict) -> Option<(String, i32)> {
 }
 
 /// Makes a purchase one of so many units at such a sum.
-fn sell(purchase: &mut Accepted, (units, sum): (i32, Decimal)) -> Result<(), Rejection> {
+fn sell(purchase: &mut Accepted, (units, sum): (i32, Decimal), places: Places) -> Result<(), Rejection> {
     let refuse = |reason, detail: &str| Rejection { reason, field: "order_line", detail: detail.to_owned() };
     if !ShopLine::sells(units, sum) {
         return Err(refuse(Reason::Inconsistent, "by what its shop told last, nothing of this line is sold"));
     }
     let detail = "by what its shop told last, it costs more than is kept of a line";
-    placed::price(&mut purchase.event, units.max(1), sum)
+    placed::price(&mut purchase.event, units.max(1), sum, places)
         .ok_or_else(|| refuse(Reason::AmountOverflow, detail))
 }

@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use chrono::TimeDelta;
+use contracts::event::Currency;
+use contracts::money::Places;
 use contracts::validation::MAX_ORDER_LINES;
 use contracts::vocabulary::EventName;
 use contracts::{Event, ids};
@@ -12,6 +14,7 @@ use tokio_postgres::{Client, Error, Row};
 use uuid::Uuid;
 
 use super::Orders;
+use super::order::Order;
 use super::shop::{self, Known};
 use crate::store::error::StoreError;
 use crate::store::held::Seen;
@@ -52,6 +55,7 @@ pub(super) struct Found {
     refunds: HashMap<String, i64>,
     since: Uuid,
     absent: Vec<Uuid>,
+    places: Places,
 }
 
 /// What PostgreSQL has of some orders.
@@ -62,10 +66,19 @@ pub(super) struct Rows {
     refunds: Vec<Row>,
     since: Uuid,
     absent: Vec<Uuid>,
+    places: Places,
+}
+
+/// What amounts of this database are rounded to. Without a base currency nothing is stored yet.
+pub(super) async fn places(client: &Client) -> Result<Places, Error> {
+    let row = client.query_opt("select value from ops.setting where name = 'base_currency'", &[]).await?;
+    let base: Option<Currency> = row.and_then(|row| row.get::<_, &str>(0).parse().ok());
+    Ok(base.and_then(Places::of).unwrap_or_default())
 }
 
 /// Looks for orders, of which some purchases may be known that are not stored yet.
 pub(super) async fn look(client: &Client, told: &Orders, of_shop: &[String]) -> Result<Rows, Error> {
+    let places = places(client).await?;
     let states = if of_shop.is_empty() { Vec::new() } else { shop::known(client, of_shop).await? };
     let first = told.keys().flat_map(|order| (1..=FIRST_LINES).map(move |line| (order.as_str(), line)));
     // An order that was told again before it was paid may have nothing at its first places.
@@ -101,12 +114,12 @@ pub(super) async fn look(client: &Client, told: &Orders, of_shop: &[String]) -> 
     }
     let Some(sold_at) = sold_at else {
         let (refunds, since) = (Vec::new(), Uuid::nil());
-        return Ok(Rows { states, noted, purchases, refunds, since, absent });
+        return Ok(Rows { states, noted, purchases, refunds, since, absent, places });
     };
     let since = ids::v7_lower_bound((sold_at - BEFORE_PURCHASE).timestamp_millis());
     let known: Vec<String> = known.into_iter().collect();
     let refunds = client.query(REFUNDS, &[&known, &since]).await?;
-    Ok(Rows { states, noted, purchases, refunds, since, absent })
+    Ok(Rows { states, noted, purchases, refunds, since, absent, places })
 }
 
 /// Which lines are to be asked for behind those that were found, some at a time.
@@ -155,8 +168,8 @@ async fn lines<'a>(
 impl Found {
     /// Puts together what was told and what is stored. What is not read of an event is another one's.
     pub(super) fn of(told: Orders, rows: Rows, rest: &Event) -> Result<Self, StoreError> {
-        let Rows { states, noted, purchases, refunds, since, absent } = rows;
-        let mut orders: Orders = told.keys().map(|order_id| (order_id.clone(), Default::default())).collect();
+        let Rows { states, noted, purchases, refunds, since, absent, places } = rows;
+        let mut orders: Orders = told.keys().map(|order_id| (order_id.clone(), Order::new(places))).collect();
         for row in &purchases {
             let purchase = event(row, EventName::Purchase, rest)?;
             if let Some((order_id, line)) = shared_line(&purchase)
@@ -185,7 +198,13 @@ impl Found {
         for of_line in noted {
             states.entry(of_line.order_id.clone()).or_default().note(of_line);
         }
-        Ok(Self { orders, states, refunds: counts, since, absent })
+        Ok(Self { orders, states, refunds: counts, since, absent, places })
+    }
+
+    /// An order; one that is not known is one of which nothing is.
+    pub(super) fn order(&mut self, order_id: &str) -> &mut Order {
+        let places = self.places;
+        self.orders.entry(order_id.to_owned()).or_insert_with(|| Order::new(places))
     }
 
     /// By what refunds of these orders are judged.

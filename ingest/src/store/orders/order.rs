@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use contracts::event::{Amount, Price, Rate};
-use contracts::money::{self, Cost};
+use contracts::money::{self, Cost, Places};
 use contracts::validation::{Accepted, PaidBack, Rejection};
 use contracts::{Event, Reason, ids};
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -25,6 +25,7 @@ pub(in super::super) struct Order {
     known: HashSet<Uuid>,
     /// Of refunds whose line the shop system tells, all that this line is here, by the refunds' identities.
     assigned: HashMap<Uuid, Vec<i32>>,
+    places: Places,
 }
 
 /// A line of it.
@@ -48,6 +49,16 @@ struct Left {
 }
 
 impl Order {
+    /// One of which nothing is known, in a shop whose base currency has these places.
+    pub(super) fn new(places: Places) -> Self {
+        Self { places, ..Self::default() }
+    }
+
+    /// What its amounts are rounded to.
+    pub(super) const fn places(&self) -> Places {
+        self.places
+    }
+
     /// Takes a line in; one that is there stays.
     pub(super) fn sell(&mut self, line: i32, purchase: Event) {
         let order_id = purchase.order_id.as_deref().unwrap_or_default();
@@ -125,9 +136,10 @@ impl Order {
         let mut lines = Vec::with_capacity(left.len());
         for (line, Sold { purchase, refund }) in &self.lines {
             let is_repeat = self.known.contains(refund);
-            let left = left.get(line).and_then(|left| left.paid_back(purchase));
+            let left = left.get(line).and_then(|left| left.paid_back(purchase, self.places));
             // Of what was free a repeat may find nothing left: its id decides.
-            let paid = left.or_else(|| Left::of(purchase).paid_back(purchase).filter(|_| is_repeat));
+            let paid =
+                left.or_else(|| Left::of(purchase).paid_back(purchase, self.places).filter(|_| is_repeat));
             if let Some(paid) = paid {
                 lines.push(whole.line_paid_back(purchase, paid)?);
             }
@@ -161,7 +173,7 @@ impl Order {
         let left = self.left(&HashSet::new());
         let left: i64 = lines.iter().filter_map(|line| left.get(line)).map(|left| left.hundredths).sum();
         let event = &mut accepted.event;
-        convert_as(event, purchase);
+        convert_as(event, purchase, self.places);
         let asked = hundredths(event);
         let slack = if is_one(purchase.rate) && is_one(event.rate) { 0 } else { self.roundings() };
         if asked > left.saturating_add(slack) {
@@ -175,7 +187,8 @@ impl Order {
 
     /// Hundredths by which sums of it may be off, since each conversion was rounded by itself.
     fn roundings(&self) -> i64 {
-        i64::try_from(self.refunds.len()).unwrap_or(i64::MAX).saturating_add(1)
+        let roundings = i64::try_from(self.refunds.len()).unwrap_or(i64::MAX).saturating_add(1);
+        roundings.saturating_mul(self.places.step())
     }
 
     /// What is left of each line, without what some refunds took.
@@ -248,7 +261,7 @@ impl Left {
     }
 
     /// What goes back, if all of it does; nothing where there is nothing.
-    fn paid_back(&self, purchase: &Event) -> Option<PaidBack> {
+    fn paid_back(&self, purchase: &Event, places: Places) -> Option<PaidBack> {
         if self.is_untouched {
             let Event { quantity, price, amount_base, .. } = purchase;
             return Some(PaidBack { quantity: (*quantity)?, price: *price, amount_base: *amount_base });
@@ -267,7 +280,7 @@ impl Left {
         };
         // The price in the order's currency, if it agrees with what is left in the base currency.
         let told = self.sum.and_then(kept).filter(|price| {
-            money::amounts_base(*price, quantity, rate).is_ok_and(|allowed| allowed.contains(&amount))
+            money::amounts_base(*price, quantity, rate, places).is_ok_and(|allowed| allowed.contains(&amount))
         });
         let price = told.or_else(|| kept(amount.to_decimal().checked_div(rate.to_decimal())?))?;
         Some(PaidBack { quantity, price: Some(price), amount_base: Some(amount) })
@@ -275,14 +288,14 @@ impl Left {
 }
 
 /// What was paid goes back: the rate of the purchase holds, where the refund's sender did not know of it.
-fn convert_as(refund: &mut Event, purchase: &Event) {
+fn convert_as(refund: &mut Event, purchase: &Event, places: Places) {
     if refund.currency != purchase.currency || refund.rate == purchase.rate {
         return;
     }
     let (Some(price), Some(quantity), Some(rate)) = (refund.price, refund.quantity, purchase.rate) else {
         return;
     };
-    if let Ok(amount) = money::amount_base(Cost::Unit(price.into()), quantity, rate) {
+    if let Ok(amount) = money::amount_base(Cost::Unit(price.into()), quantity, rate, places) {
         refund.amount_base = Some(amount);
         refund.rate = Some(rate);
         refund.rate_date = purchase.rate_date;

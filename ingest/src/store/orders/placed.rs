@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use contracts::money::Cost;
+use contracts::money::{Cost, Places};
 use contracts::validation::{Accepted, Rejection};
 use contracts::{Event, ids};
 use rust_decimal::Decimal;
@@ -12,9 +12,9 @@ use crate::store::quarantine::{SetAside, kept_once};
 
 /// Makes a purchase one of so many units at such a sum. Nothing, and no change, where they cost more than is
 /// kept of a line.
-pub(super) fn price(purchase: &mut Event, units: i32, sum: Decimal) -> Option<()> {
+pub(super) fn price(purchase: &mut Event, units: i32, sum: Decimal, places: Places) -> Option<()> {
     let cost = Cost::Line(sum.into());
-    let (each, amount) = (cost.price(units).ok()?, cost.amount(units, purchase.rate?).ok()?);
+    let (each, amount) = (cost.price(units).ok()?, cost.amount(units, purchase.rate?, places).ok()?);
     (purchase.price, purchase.amount_base, purchase.quantity) = (Some(each), Some(amount), Some(units));
     Some(())
 }

@@ -99,7 +99,9 @@ impl Booking<'_> {
             let booked = (before.clone(), state.next);
             (before.units, before.sum) = (line.quantity, line.amount.to_decimal());
             if sum > Decimal::ZERO || sum.is_zero() && units > 0 {
-                let Some(more) = before.sold_again(units.max(1), sum, line.purchase.event.rate) else {
+                let Some(more) =
+                    before.sold_again((units.max(1), sum), line.purchase.event.rate, self.order.places())
+                else {
                     continue;
                 };
                 // What was told of and not sold yet, as an order that was not paid, has its line.
@@ -234,7 +236,7 @@ impl Booking<'_> {
         if !is_first {
             event.occurred_at = event.occurred_at.max(self.told.refund.event.occurred_at);
         }
-        placed::price(event, units, sum).ok_or_else(|| {
+        placed::price(event, units, sum, self.order.places()).ok_or_else(|| {
             let detail = format!("{sum} for {units} units is more than is kept of a line");
             Rejection { reason: Reason::AmountOverflow, field: "line_items", detail }
         })?;
@@ -263,7 +265,11 @@ impl Booking<'_> {
         let (mut units, mut gone) = (units, 0);
         for at in line.at.iter().rev() {
             let Some(purchase) = self.order.purchase(*at) else { continue };
-            let Some(amount) = purchase.rate.and_then(|rate| line::hundredths(sum, rate)) else { continue };
+            let Some(amount) =
+                purchase.rate.and_then(|rate| line::hundredths(sum, rate, self.order.places()))
+            else {
+                continue;
+            };
             let wanted = *rest.get_or_insert(amount);
             let (left_units, left) = self.order.left_of(*at);
             gone += purchase.amount_base.map_or(0, |amount| amount.unscaled() - left);

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use contracts::event::Amount;
-use contracts::money::{self, Cost};
+use contracts::money::{self, Cost, Places};
 use contracts::validation::{Accepted, PaidBack, Rejection};
 use contracts::{Event, ids};
 
@@ -48,7 +48,8 @@ impl Order {
         let hundredths = match cost {
             Some(cost) => {
                 let slack = if is_one(first.rate) { 0 } else { self.roundings() };
-                let asked = first.rate.and_then(|rate| money::amount_base(cost, quantity, rate).ok());
+                let asked =
+                    first.rate.and_then(|rate| money::amount_base(cost, quantity, rate, self.places).ok());
                 let asked = asked.map_or(i64::MAX, Amount::unscaled);
                 if asked > money.saturating_add(slack) {
                     return Err(too_much(asked, money, order_id));
@@ -57,12 +58,12 @@ impl Order {
             }
             None => {
                 let lines = lines.iter().map(|(line, purchase)| (*purchase, left_of(*line)));
-                worth(lines, quantity, (item_id, money))?
+                worth(lines, quantity, (item_id, money), self.places)?
             }
         };
         let begins = lines.iter().find(|(line, _)| left_of(*line).0 > 0);
         let purchase = begins.map_or(*first, |(_, purchase)| *purchase);
-        let paid = paid_back(purchase, quantity, hundredths).ok_or_else(|| {
+        let paid = paid_back(purchase, quantity, hundredths, self.places).ok_or_else(|| {
             over("quantity", format!("what goes back for {quantity} of {item_id} is more than is kept"))
         })?;
         as_told(told, purchase, paid)
@@ -80,13 +81,14 @@ fn worth<'a>(
     lines: impl Iterator<Item = (&'a Event, (i32, i64))> + Clone,
     quantity: i32,
     (item_id, money): (&str, i64),
+    places: Places,
 ) -> Result<i64, Rejection> {
     let order_id = lines.clone().find_map(|(purchase, _)| purchase.order_id.as_deref());
     let (mut open, mut asked, mut paid) = (quantity, 0i64, 0i64);
     let mut rest = Vec::new();
     for (purchase, (units, money)) in lines {
         let taken = open.min(units);
-        let cost = paid_for(purchase, units, taken);
+        let cost = paid_for(purchase, units, taken, places);
         asked += cost;
         paid += cost.min(money);
         open -= taken;
@@ -94,7 +96,7 @@ fn worth<'a>(
     }
     for (purchase, money) in rest {
         let taken = if money > 0 { open.min(purchase.quantity.unwrap_or(0)) } else { 0 };
-        let cost = paid_for(purchase, taken, taken);
+        let cost = paid_for(purchase, taken, taken, places);
         asked += cost;
         paid += cost.min(money);
         open -= taken;
@@ -112,20 +114,25 @@ fn worth<'a>(
 }
 
 /// What was paid for some of the units that are left of a line: all units together come to all of it.
-fn paid_for(purchase: &Event, left: i32, taken: i32) -> i64 {
+fn paid_for(purchase: &Event, left: i32, taken: i32, places: Places) -> i64 {
     let sold = purchase.quantity.unwrap_or(0).max(1);
     let of = |units: i32| {
-        let share = i128::from(hundredths(purchase)) * i128::from(units) * 2 + i128::from(sold);
-        i64::try_from(share / (2 * i128::from(sold))).unwrap_or(i64::MAX)
+        if units == sold {
+            return hundredths(purchase);
+        }
+        let (step, sold) = (i128::from(places.step()), i128::from(sold));
+        let share = i128::from(hundredths(purchase)) * i128::from(units) * 2 + sold * step;
+        i64::try_from(share / (2 * sold * step) * step).unwrap_or(i64::MAX)
     };
     let gone = sold - left;
     of(gone + taken) - of(gone)
 }
 
-fn paid_back(purchase: &Event, quantity: i32, hundredths: i64) -> Option<PaidBack> {
+fn paid_back(purchase: &Event, quantity: i32, hundredths: i64, places: Places) -> Option<PaidBack> {
     let (amount, rate) = (Amount::from_unscaled(hundredths).ok()?, purchase.rate?);
-    let agrees =
-        |price| money::amounts_base(price, quantity, rate).is_ok_and(|allowed| allowed.contains(&amount));
+    let agrees = |price| {
+        money::amounts_base(price, quantity, rate, places).is_ok_and(|allowed| allowed.contains(&amount))
+    };
     let each = || {
         let sum = amount.to_decimal().checked_div(rate.to_decimal())?;
         Cost::Line(sum.into()).price(quantity).ok()

@@ -28,7 +28,7 @@ impl Order {
         let is_stored = |refund: &&Event| stored.contains_key(&ids::identity(&refund.event_id));
         let before: i64 = self.refunds.iter().filter(is_stored).map(hundredths).sum();
         let rate = self.lines.values().next().and_then(|line| line.purchase.rate);
-        let wanted = rate.and_then(|rate| money::amount_base(Cost::Line(amount), 1, rate).ok());
+        let wanted = rate.and_then(|rate| money::amount_base(Cost::Line(amount), 1, rate, self.places).ok());
         let wanted = wanted.map_or(0, Amount::unscaled).saturating_sub(before);
         if wanted <= 0 || !stored.is_empty() && late.is_empty() {
             return Vec::new();
@@ -65,7 +65,8 @@ impl Order {
         let sold: i64 = self.lines.values().map(|line| hundredths(&line.purchase)).sum();
         let is_exact = self.lines.values().all(|line| is_one(line.purchase.rate));
         let lines = i64::try_from(self.lines.len()).unwrap_or(i64::MAX);
-        let slack = if is_exact { 0 } else { self.roundings().saturating_add(lines) };
+        let slack = lines.saturating_mul(self.places.step()).saturating_add(self.roundings());
+        let slack = if is_exact { 0 } else { slack };
         let reaches = |sum: i64| wanted.saturating_add(slack) >= sum;
         let is_paid_whole = self.lines.values().any(|line| self.known.contains(&line.refund));
         if total == 0 && !(is_paid_whole && reaches(sold)) {
@@ -162,7 +163,7 @@ impl Order {
         let purchase = self.lines.values().next().map(|line| &line.purchase);
         let of_order = purchase.filter(|purchase| currency.is_none() || currency == purchase.currency);
         let amount_base = match of_order.and_then(|purchase| purchase.rate) {
-            Some(rate) => money::amount_base(Cost::Line(amount), 1, rate).ok(),
+            Some(rate) => money::amount_base(Cost::Line(amount), 1, rate, self.places).ok(),
             None => converted,
         };
         let refused = |reason, detail: &str| Rejection { reason, field: "amount", detail: detail.to_owned() };
@@ -210,10 +211,13 @@ impl Order {
         if wanted <= 0 {
             return Vec::new();
         }
+        let step = i128::from(self.places.step());
         let (mut passed, mut paid, mut lines) = (0i64, 0i64, Vec::new());
         for (line, left) in left {
             passed += left.hundredths;
             let share = i128::from(wanted) * i128::from(passed) / i128::from(total);
+            // The last line has what is left of the sum.
+            let share = if passed == total { i128::from(wanted) } else { share - share % step };
             let taken = i64::try_from(share).unwrap_or(wanted) - paid;
             let Some(purchase) = self.purchase(line).filter(|_| taken > 0) else { continue };
             let units = if taken == left.hundredths { left.quantity.max(1) } else { 1 };

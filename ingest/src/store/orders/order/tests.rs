@@ -1,5 +1,5 @@
 use chrono::{DateTime, TimeDelta, Utc};
-use contracts::money::Rates;
+use contracts::money::{Places, Rates};
 use contracts::validation::accept;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -294,4 +294,34 @@ fn units_without_a_price_go_back_at_what_was_paid_for_them() {
     assert_eq!(shown(&told(&order, &units(11, 1, 1)).unwrap()), ["monopoly 1 14.01 14.01"]);
     pay(&mut order, &units(11, 1, 1)).unwrap();
     assert_eq!(pay(&mut order, &units(12, 1, 1)).unwrap_err().reason, Reason::OverRefunded);
+}
+
+#[test]
+fn what_goes_back_of_an_order_in_yen_is_whole() {
+    let yen: contracts::event::Currency = "JPY".parse().unwrap();
+    let rates = Rates::parse(yen, 7, "2026-03-01,USD,149.55\n2026-03-02,USD,151.23").unwrap();
+    let judged = |fields: Value| {
+        let mut event = json!({ "occurred_at": at(1), "user_id": "ann", "order_id": "o-1" });
+        event.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        accept(draft::read(event.to_string().as_bytes()).unwrap(), "collector/web", at(1), &rates).unwrap()
+    };
+    let mut order = Order::new(Places::of(yen).unwrap());
+    for (number, price) in (1..).zip(["3.33", "4.17", "9.99"]) {
+        let line = judged(json!({
+            "event_name": "purchase", "item_id": format!("item-{number}"), "item_name": "x", "category": "x",
+            "quantity": 3, "price": price, "currency": "USD", "order_line": number, "order_lines": 3,
+        }));
+        assert_eq!(hundredths(&line.event) % 100, 0);
+        order.sell(number, line.event);
+    }
+    let sum =
+        judged(json!({ "event_name": "refund", "source_id": "s", "amount": "7.77", "currency": "USD" }));
+    let unit =
+        judged(json!({ "event_name": "refund", "source_id": "u", "item_id": "item-2", "quantity": 1 }));
+    for refund in [sum, unit, judged(json!({ "event_name": "refund", "source_id": "w" }))] {
+        assert!(pay(&mut order, &refund).unwrap() > 0);
+    }
+    assert!(order.refunds.iter().all(|refund| hundredths(refund) % 100 == 0), "{:?}", order.refunds);
+    // 3.33 x 3 is 1494.0045 yen, 4.17 x 3 1870.8705, 9.99 x 3 4482.0135.
+    assert_eq!(order.refunds.iter().map(hundredths).sum::<i64>(), 100 * (1494 + 1871 + 4482));
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use contracts::Event;
 use contracts::event::Rate;
-use contracts::money::Cost;
+use contracts::money::{Cost, Places};
 use contracts::validation::MAX_ORDER_LINES;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -57,14 +57,14 @@ impl LineState {
     /// What of units and a sum that come again is sold; nothing where refunds had taken all of it.
     pub(super) fn sold_again(
         &mut self,
-        units: i32,
-        sum: Decimal,
+        (units, sum): (i32, Decimal),
         rate: Option<Rate>,
+        places: Places,
     ) -> Option<(i32, Decimal)> {
         if self.back.1 == 0 {
             return Some((units, sum));
         }
-        let known = rate.and_then(|rate| Some((rate, hundredths(sum, rate)?)));
+        let known = rate.and_then(|rate| Some((rate, hundredths(sum, rate, places)?)));
         let Some((rate, hundredths)) = known else { return Some((units, sum)) };
         let taken = (self.back.0.min(units), self.back.1.min(hundredths));
         self.back = (self.back.0 - taken.0, self.back.1 - taken.1);
@@ -74,7 +74,7 @@ impl LineState {
 
     /// Takes a purchase over that came in by its place in quarantine, and not by the order: from now on it is
     /// what was told of the line before.
-    fn adopt(&mut self, purchase: &Event, told: Option<&ShopLine>) {
+    fn adopt(&mut self, purchase: &Event, told: Option<&ShopLine>, places: Places) {
         let (Some(units), Some(amount), Some(rate)) =
             (purchase.quantity, purchase.amount_base, purchase.rate)
         else {
@@ -82,15 +82,15 @@ impl LineState {
         };
         // Where the line is told as it is stored, its sum was not rounded.
         let told = told.map(|line| line.amount.to_decimal());
-        let told = told.filter(|sum| hundredths(*sum, rate) == Some(amount.unscaled()));
+        let told = told.filter(|sum| hundredths(*sum, rate, places) == Some(amount.unscaled()));
         let Some(sum) = told.or_else(|| amount.to_decimal().checked_div(rate.to_decimal())) else { return };
         (self.units, self.sum, self.sold) = (units, sum, true);
     }
 }
 
 /// Hundredths of the base currency that a sum comes to.
-pub(super) fn hundredths(sum: Decimal, rate: Rate) -> Option<i64> {
-    Some(Cost::Line(sum.into()).amount(1, rate).ok()?.unscaled())
+pub(super) fn hundredths(sum: Decimal, rate: Rate, places: Places) -> Option<i64> {
+    Some(Cost::Line(sum.into()).amount(1, rate, places).ok()?.unscaled())
 }
 
 /// What the quarantine has of an order's refused lines.
@@ -120,10 +120,10 @@ pub(super) fn adopt_replayed(lines: &mut Lines, told: &ShopOrder, order: &Order,
         if line.kept.is_empty() && line.former.is_empty() || records.forgotten.contains(key) {
             // Nothing tells what was replayed from what a page told, unless the product does.
             if is_of_product {
-                line.adopt(&purchase, told);
+                line.adopt(&purchase, told, order.places());
             }
         } else if records.replayed.contains(&purchase.event_id) {
-            line.adopt(&purchase, told.filter(|_| is_of_product));
+            line.adopt(&purchase, told.filter(|_| is_of_product), order.places());
             if !is_of_product {
                 others.push(key.clone());
             }
