@@ -49,4 +49,5 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration { name: "V28__kept_events", sql: include_str!("../migrations/V28__kept_events.sql") },
     Migration { name: "V29__sign_ins", sql: include_str!("../migrations/V29__sign_ins.sql") },
+    Migration { name: "V30__told_ids", sql: include_str!("../migrations/V30__told_ids.sql") },
 ];

@@ -33,6 +33,7 @@ mod held;
 mod identity;
 mod orders;
 mod other_events;
+mod outcome;
 mod quarantine;
 mod quarantined;
 mod refused_requests;

@@ -210,6 +210,66 @@ async fn an_own_id_whose_event_is_told_with_a_time_far_from_it_is_the_same_event
 }
 
 #[tokio::test]
+async fn an_own_id_that_was_told_first_with_a_time_far_from_it_is_the_same_event() {
+    with_database(async |database| {
+        let mut store = database.store().await;
+        let fitting = events(40, at(NOON));
+        let moved = |event: &Event, later_ms: i64| {
+            named(NOON, &event.event_id.to_string(), Some(event.event_id), 3_600_000 + later_ms)
+        };
+        let first: Vec<Accepted> = fitting[..20].iter().map(|event| moved(event, 0)).collect();
+        assert_eq!(append(&mut store, &first).await.fresh, Fresh::Only(first.iter().map(id).collect()));
+        // Another writer, which has met no repeat and knows nothing of them.
+        let mut other = database.store().await;
+        let mut rows = EncodedRows::default();
+        assert!(fitting.iter().all(|event| rows.push(event)));
+        let said = other.append_rows_telling(rows).await.unwrap();
+        assert_eq!(said.fresh, Fresh::Only(fitting[20..].iter().map(|event| event.event_id).collect()));
+        assert_eq!(said.repeats[&fitting[3].event_id], id(&first[3]), "the one that counts is named");
+        let again: Vec<Accepted> = fitting.iter().map(|event| moved(event, 7)).collect();
+        let said = append(&mut store, &again).await;
+        assert_eq!((said.fresh, said.repeats.len()), (Fresh::Only([].into()), 40));
+        assert_eq!(database.count("select count(*) from raw.events").await, 40);
+        assert_eq!(database.count("select count(*) from raw.event_told").await, 20);
+        // One that is gone stands in nobody's way.
+        let gone = "delete from raw.events where event_id = (select event_id from raw.event_told order by told limit 1)";
+        database.client.execute(gone, &[]).await.unwrap();
+        let said = other.append(&fitting).await.unwrap();
+        assert_eq!((said.committed, said.repeated), (1, 39));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_two_writers_who_tell_an_own_id_with_two_times_one_is_accepted() {
+    with_database(async |database| {
+        let fitting = events(2_000, at(NOON));
+        let write = async |accepted: Vec<Accepted>| {
+            let mut store = database.store().await;
+            let mut sum = (0, 0);
+            for part in accepted.chunks(50) {
+                let mut rows = EncodedRows::default();
+                assert!(part.iter().all(|accepted| rows.take(accepted)));
+                let Appended { committed, repeated, .. } = store.append_rows(rows).await.unwrap();
+                sum = (sum.0 + committed, sum.1 + repeated);
+            }
+            sum
+        };
+        let as_told = fitting.iter().cloned().map(Accepted::from).collect();
+        let moved = fitting
+            .iter()
+            .rev()
+            .map(|event| named(NOON, &event.event_id.to_string(), Some(event.event_id), 3_600_000));
+        let (one, other) = futures::join!(write(as_told), write(moved.collect()));
+        assert_eq!((one.0 + other.0, one.1 + other.1), (2_000, 2_000));
+        assert_eq!(database.count("select count(*) from raw.events").await, 2_000);
+        let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
+        assert_eq!(database.count(deadlocks).await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_was_stored_before_the_upgrade_is_known_after_it() {
     with_database(async |database| {
         let mut store = database.store().await;

@@ -177,6 +177,36 @@ async fn a_label_costs_no_sale_at_any_door() {
     collector.stop().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_uuidv7_that_is_told_again_with_another_time_is_repeated() {
+    let scene = Scene::new().await;
+    let collector = scene.collector().await;
+    // Both ways round: first with the time of the id, and first with another one.
+    for fits_first in [true, false] {
+        let fitting = event();
+        let at = chrono::Utc::now() - chrono::TimeDelta::hours(3);
+        let moved = with(fitting.clone(), json!({ "occurred_at": at, "session_started_at": at }));
+        let (one, other) = if fits_first { (fitting, moved) } else { (moved, fitting) };
+        for (sent, word) in
+            [(&one, "accepted"), (&other, "repeated"), (&one, "repeated"), (&other, "repeated")]
+        {
+            let (_, answer) = scene.post(&collector, std::slice::from_ref(sent)).await;
+            assert_eq!(words(&answer), [word], "{fits_first} {answer}");
+        }
+    }
+    assert_eq!(scene.count("select count(*) from raw.events").await, 2);
+    // Within one request, too, and beside others.
+    let fitting = event();
+    let at = chrono::Utc::now() - chrono::TimeDelta::hours(3);
+    let moved = with(fitting.clone(), json!({ "occurred_at": at, "session_started_at": at }));
+    let (_, answer) = scene.post(&collector, &[moved, event(), fitting]).await;
+    let mut told = words(&answer);
+    told.sort_unstable();
+    assert_eq!(told, ["accepted", "accepted", "repeated"], "{answer}");
+    assert_eq!(scene.count("select count(*) from raw.events").await, 4);
+    collector.stop().await.unwrap();
+}
+
 const fn outcome_word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Accepted => "accepted",

@@ -12,12 +12,13 @@ use uuid::Uuid;
 use super::admission::Refused;
 use super::appended::Appended;
 use super::committed::{Committed, Fresh, Written};
-use super::connection::{Session, Store, Wait};
+use super::connection::{Session, Store};
 use super::error::{Failure, StoreError, classify};
 use super::files::FileStep;
 use super::held::Held;
 use super::identity::{self, Repeats};
 use super::other_events;
+use super::outcome::{Commit, Outcome, outcome};
 use super::quarantine::Columns;
 use super::rows::{EncodedRows, MAX_ROWS_PER_COMMIT};
 use super::screening::Screening;
@@ -36,12 +37,6 @@ struct Load<'a> {
     step: Option<&'a FileStep>,
     /// By what its refunds were judged.
     held: Option<&'a Held>,
-}
-
-/// A transaction about to commit: what is needed to find out later whether it did.
-struct Commit {
-    xid: String,
-    written: Written,
 }
 
 impl Store {
@@ -149,7 +144,14 @@ impl Store {
                 Ok(()) if self.careful_batches > 0 || identity::need_care(&load.screened.claims) => {
                     write_counting_repeats(&mut session, &load, &mut sent).await
                 }
-                Ok(()) => write_directly(&session.client, &load, &mut sent).await,
+                Ok(()) => match write_directly(&session.client, &load, &mut sent).await {
+                    Ok(Some(written)) => Ok(written),
+                    Ok(None) => match session.client.batch_execute("rollback").await {
+                        Ok(()) => write_counting_repeats(&mut session, &load, &mut sent).await,
+                        Err(error) => Err(error),
+                    },
+                    Err(error) => Err(error),
+                },
             };
             let first_day = days.first().copied();
             let refused = load.screened.refused;
@@ -234,19 +236,22 @@ impl Store {
 }
 
 /// The fast path: claims, where there are any, and COPY into the keyed table; any repeat fails the whole
-/// batch.
+/// batch. Nothing where some of the ids may have been told before with other times.
 async fn write_directly(
     client: &Client,
     load: &Load<'_>,
     committing: &mut Option<Commit>,
-) -> Result<Written, tokio_postgres::Error> {
-    let xid = begin(client, load).await?;
+) -> Result<Option<Written>, tokio_postgres::Error> {
+    let (xid, may_be_told) = begin(client, load).await?;
+    if may_be_told {
+        return Ok(None);
+    }
     identity::claim_all(client, &load.screened.claims).await?;
     let committed = copy(client, "raw.events", &load.screened.stream).await?;
     // All or nothing: COPY takes every row or fails.
     debug_assert_eq!(i64::try_from(committed), Ok(load.screened.handed_in.total().records_in));
     let new = (Fresh::All, Repeats::new());
-    commit(client, xid, load, &load.screened.handed_in.all_committed(), new, committing).await
+    commit(client, xid, load, &load.screened.handed_in.all_committed(), new, committing).await.map(Some)
 }
 
 /// The careful path: COPY beside the table, then insert what is not there.
@@ -264,9 +269,12 @@ async fn write_counting_repeats(
         session.has_incoming_table = true;
     }
     let client = &session.client;
-    let xid = begin(client, load).await?;
+    let (xid, may_be_told) = begin(client, load).await?;
     copy(client, "incoming_events", &load.screened.stream).await?;
-    let repeats = identity::claim(client, &load.screened.claims).await?;
+    let mut repeats = identity::claim(client, &load.screened.claims).await?;
+    if may_be_told || identity::need_care(&load.screened.claims) {
+        repeats.extend(identity::told_otherwise(client, "incoming_events").await?);
+    }
     let barred: Vec<&Uuid> = repeats.keys().collect();
     let mut counts = load.screened.handed_in.clone();
     let mut fresh = HashSet::new();
@@ -303,20 +311,30 @@ fn insert_counting(columns: &str) -> String {
     )
 }
 
-/// Begins a transaction under the rules that its rows were judged by and learns its id, in one round trip.
-/// Another one holds the orders of its refunds, if there are any.
-async fn begin(client: &Client, load: &Load<'_>) -> Result<String, tokio_postgres::Error> {
-    let rules = load.admission.rules.replace('\'', "''");
-    let statements = format!("begin; select pg_current_xact_id(), raw.admit('{rules}')");
+/// Begins a transaction under the rules that its rows were judged by. Learns its id, and whether some of the
+/// rows' ids may have been told before with other times, in one round trip. Another one holds the orders of
+/// its refunds, if there are any.
+async fn begin(client: &Client, load: &Load<'_>) -> Result<(String, bool), tokio_postgres::Error> {
+    let Screening { claims, days, handed_in, .. } = &load.screened;
+    let (rules, lock) = (load.admission.rules.replace('\'', "''"), identity::lock(claims));
+    let mut statements = format!("begin; select pg_current_xact_id(), raw.admit('{rules}'), {lock}");
+    // Only ids that no claim is about are their senders' own.
+    if handed_in.total().records_in.unsigned_abs() > claims.len() as u64 {
+        // A statement of its own, so that it sees what was committed before the lock was given.
+        statements += "; ";
+        statements += &identity::asks_told(days);
+    }
     let answers = client.simple_query(&statements).await?;
-    let xid = answers.iter().find_map(|answer| match answer {
+    let mut rows = answers.iter().filter_map(|answer| match answer {
         SimpleQueryMessage::Row(row) => row.get(0),
         _ => None,
     });
+    let xid = rows.next().unwrap_or_default().to_owned();
+    let may_be_told = rows.next() == Some("t");
     if let Some(held) = load.held {
         held.hold(client).await?;
     }
-    Ok(xid.unwrap_or_default().to_owned())
+    Ok((xid, may_be_told))
 }
 
 async fn copy(client: &Client, table: &str, stream: &Bytes) -> Result<u64, tokio_postgres::Error> {
@@ -366,33 +384,4 @@ async fn commit(
         *committing = None;
     }
     answer.map(|()| written)
-}
-
-enum Outcome {
-    Committed(Written),
-    Aborted,
-    /// The connection died again before the answer.
-    Lost(Commit),
-}
-
-/// Asks what became of a transaction whose commit was not answered.
-async fn outcome(client: &Client, commit: Commit, wait: &mut Wait) -> Result<Outcome, StoreError> {
-    loop {
-        let status = client.query_one("select pg_xact_status($1::text::xid8)", &[&commit.xid]).await;
-        let status: Option<String> = match status {
-            Ok(row) => row.get(0),
-            Err(source) if classify(&source) == Failure::ConnectionLost => {
-                wait.after(source).await?;
-                return Ok(Outcome::Lost(commit));
-            }
-            Err(source) => return Err(StoreError::Refused { what: "tell a transaction's status", source }),
-        };
-        match status.as_deref() {
-            Some("committed") => return Ok(Outcome::Committed(commit.written)),
-            Some("aborted") => return Ok(Outcome::Aborted),
-            // The old backend has not noticed yet that its client is gone.
-            Some(_) if wait.poll().await => {}
-            _ => return Err(StoreError::OutcomeUnknown { xid: commit.xid }),
-        }
-    }
 }

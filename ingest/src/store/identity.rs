@@ -4,10 +4,14 @@
 //! transaction that stores the event; the unique index there decides between two with another time. All that
 //! is claimed is claimed before the first event is stored and in one order, so that two writers wait for each
 //! other and not in a circle.
+//!
+//! A sender's own UUIDv7 is the event's id where its time fits, and nothing is claimed. Told with another
+//! time, the event claims as above, and `raw.event_told` notes the sender's id for when it is told again.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use chrono::{NaiveDate, NaiveTime};
 use contracts::ids;
 use contracts::validation::Claim;
 use tokio_postgres::{Client, Error};
@@ -50,6 +54,57 @@ const TAKE_OVER: &str = concat!(
     " returning held.event_id"
 );
 
+/// Notes under which id an event stands whose sender gave it another. One that is gone counts no more.
+const NOTE_TOLD: &str = "
+    insert into raw.event_told as known (told, event_id) select * from unnest($1::uuid[], $2::uuid[])
+    on conflict (told) do update set event_id = excluded.event_id where not known.event_id = any($3)";
+
+/// What the transaction that stores events holds to its end: in those of events whose own ids do not fit,
+/// nobody else stores any. So of two who tell the same id at once, one with a time that fits, the second one
+/// knows of the first.
+pub(super) fn lock(claims: &[Claim]) -> &'static str {
+    match need_care(claims) {
+        true => "pg_advisory_xact_lock(hashtext('raw.event_told'))",
+        false => "pg_advisory_xact_lock_shared(hashtext('raw.event_told'))",
+    }
+}
+
+/// Asks whether ids of some days were told with times far from them.
+pub(super) fn asks_told(days: &BTreeSet<NaiveDate>) -> String {
+    let bound = |day: Option<NaiveDate>| {
+        let start = day.map_or(0, |day| day.and_time(NaiveTime::MIN).and_utc().timestamp_millis());
+        ids::v7_lower_bound(start)
+    };
+    let (least, most) = (bound(days.first().copied()), bound(days.last().and_then(NaiveDate::succ_opt)));
+    format!("select exists (select from raw.event_told where told >= '{least}' and told < '{most}')")
+}
+
+/// Those events of a table whose own ids were told before, with times far from them.
+pub(super) async fn told_otherwise(client: &Client, table: &str) -> Result<Repeats, Error> {
+    let sql = format!(
+        "select known.told, known.event_id from raw.event_told known
+         where known.told in (select event_id from {table})"
+    );
+    let rows = client.query(&sql, &[]).await?;
+    let told: Vec<(Uuid, Uuid)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let there = stored(client, told.iter().map(|(_, counting)| *counting).collect()).await?;
+    Ok(told.into_iter().filter(|(_, counting)| there.contains(counting)).collect())
+}
+
+/// Notes the own ids of those whose claims hold.
+async fn note_told(client: &Client, claims: &[Claim], repeats: &Repeats) -> Result<(), Error> {
+    let told = claims.iter().filter(|claim| !repeats.contains_key(&claim.event_id));
+    let told: BTreeMap<Uuid, Uuid> = told.filter_map(|claim| Some((claim.told?, claim.event_id))).collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    let (told, ids): (Vec<Uuid>, Vec<Uuid>) = told.into_iter().unzip();
+    let known = ids_of(client, "select event_id from raw.event_told where told = any($1)", &told).await?;
+    let there: Vec<Uuid> = stored(client, known.into_iter().collect()).await?.into_iter().collect();
+    client.execute(NOTE_TOLD, &[&told, &ids, &there]).await?;
+    Ok(())
+}
+
 /// Whether claims may be about events that no claim tells of.
 pub(super) fn need_care(claims: &[Claim]) -> bool {
     claims.iter().any(|claim| claim.told.is_some())
@@ -67,7 +122,15 @@ pub(super) async fn claim_all(client: &Client, claims: &[Claim]) -> Result<(), E
 
 /// Claims what nobody has claimed; the rest repeats what is told here. An event with the very id of the one
 /// that counts is not in it: about that the key of `raw.events` decides, as about any other.
+///
+/// In a transaction that holds the [lock] of these claims.
 pub(super) async fn claim(client: &Client, claims: &[Claim]) -> Result<Repeats, Error> {
+    let repeats = claimed_before(client, claims).await?;
+    note_told(client, claims, &repeats).await?;
+    Ok(repeats)
+}
+
+async fn claimed_before(client: &Client, claims: &[Claim]) -> Result<Repeats, Error> {
     let mut repeats = told_before(client, claims).await?;
     let (first, within) = first_of_each(claims, &repeats);
     if first.is_empty() {

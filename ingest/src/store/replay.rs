@@ -68,6 +68,8 @@ impl Store {
             ensure_partitions(client, &verdicts).await?;
             let transaction = client.transaction().await?;
             transaction.query_one("select raw.admit($1)", &[&admission.rules]).await?;
+            let claims: Vec<Claim> = verdicts.iter().flat_map(|verdict| verdict.judgement.claims()).collect();
+            transaction.batch_execute(&format!("select {}", identity::lock(&claims))).await?;
             let open = lock(&transaction, &verdicts).await?;
             if let Some(held) = &held {
                 held.hold(transaction.client()).await?;
@@ -97,6 +99,7 @@ impl Store {
     /// When PostgreSQL stays away or refuses.
     pub async fn known(&mut self, ids: &[Uuid]) -> Result<HashSet<Uuid>, StoreError> {
         let sql = "select event_id from raw.events where event_id = any($1)
+                   union all select told from raw.event_told where told = any($1)
                    union all select user_id from raw.users where user_id = any($1)";
         let rows = self.repeatable("look for ids", async |client| client.query(sql, &[&ids]).await).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
@@ -159,8 +162,7 @@ async fn insert_events(
         return Ok(Default::default());
     }
     let claims: Vec<Claim> = verdicts.iter().flat_map(|verdict| verdict.judgement.claims()).collect();
-    let repeats = identity::claim(transaction.client(), &claims).await?;
-    let barred: Vec<&Uuid> = repeats.keys().collect();
+    let mut repeats = identity::claim(transaction.client(), &claims).await?;
     let columns = Event::column_list();
     transaction
         .batch_execute(&format!(
@@ -171,6 +173,8 @@ async fn insert_events(
     let mut sink = pin!(transaction.copy_in::<_, Bytes>(&copy).await?);
     sink.feed(rows.into_copy_stream()).await?;
     sink.finish().await?;
+    repeats.extend(identity::told_otherwise(transaction.client(), "replayed_events").await?);
+    let barred: Vec<&Uuid> = repeats.keys().collect();
     let insert = format!(
         "insert into raw.events ({columns}) select {columns} from replayed_events
          where event_id not in (select unnest($1::uuid[]))

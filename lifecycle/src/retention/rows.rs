@@ -74,23 +74,22 @@ pub(super) async fn delete_identities(
     floor: DateTime<Utc>,
     retained: &mut Retained,
 ) -> Result<(), LifecycleError> {
-    const TABLE: &str = "raw.event_identity";
     let failed = LifecycleError::postgres("delete the identities of old events");
     let names = partitions(client).await.map_err(&failed)?;
     let kept =
         names.iter().filter(|name| !retained.partitions.contains(name)).filter_map(|name| day_of(name));
     let first = kept.min().unwrap_or(NaiveDate::MAX).min(floor.date_naive());
     let first = ids::v7_lower_bound(first.and_time(NaiveTime::MIN).and_utc().timestamp_millis());
-    let gone = if retained.dry_run {
-        let count = format!("select count(*) from {TABLE} where event_id < $1");
-        client.query_one(&count, &[&first]).await.map_err(&failed)?.get::<_, i64>(0).unsigned_abs()
-    } else {
-        client
-            .execute(&format!("delete from {TABLE} where event_id < $1"), &[&first])
-            .await
-            .map_err(&failed)?
-    };
-    retained.rows.insert(TABLE, gone);
+    for table in ["raw.event_identity", "raw.event_told"] {
+        let gone = if retained.dry_run {
+            let count = format!("select count(*) from {table} where event_id < $1");
+            client.query_one(&count, &[&first]).await.map_err(&failed)?.get::<_, i64>(0).unsigned_abs()
+        } else {
+            let delete = format!("delete from {table} where event_id < $1");
+            client.execute(&delete, &[&first]).await.map_err(&failed)?
+        };
+        retained.rows.insert(table, gone);
+    }
     Ok(())
 }
 
