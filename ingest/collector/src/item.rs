@@ -108,6 +108,14 @@ impl Fields for Mapped {
         };
         T::deserialize(value).map(Some).map_err(invalid)
     }
+
+    fn label(&self, field: &'static str) -> Option<String> {
+        match self.value(field)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
+    }
 }
 
 impl SenderRecord for Mapped {
@@ -188,6 +196,27 @@ mod tests {
         view.set("age", Value::Null);
         assert!(view.draft().is_ok());
         assert_eq!(view.visitor("collector/web"), draft::visitor(&view.payload(), "collector/web"));
+    }
+
+    #[test]
+    fn a_label_of_any_type_costs_no_event() {
+        for (told, name) in [
+            (Value::from(""), "lamp-3"),
+            (Value::from(7), "7"),
+            (Value::from(true), "lamp-3"),
+            (serde_json::json!(["Lamp"]), "lamp-3"),
+            (serde_json::json!({ "en": "Lamp" }), "lamp-3"),
+        ] {
+            let mut view = view();
+            view.set("currency", "CHF");
+            for field in ["item_name", "category", "brand", "city", "payment_type", "referrer"] {
+                view.set(field, told.clone());
+            }
+            let line = view.draft().unwrap().line.unwrap();
+            assert_eq!(line.item_name.as_str(), name, "{told}");
+            assert_eq!(line.category.as_str(), if name == "7" { "7" } else { "unknown" }, "{told}");
+            assert_eq!(draft::read(&view.payload()).unwrap(), view.draft().unwrap(), "{told}");
+        }
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //!
 //! What a line costs is told as the `price` of one unit or as the `amount` of the line, with any number of
 //! digits. Texts that are only labels (names, categories, brands, cities, means of payment) are cut and
-//! cleaned and cost no event.
+//! cleaned and cost no event. A product without a name is called by its id, and one without a category is in
+//! `unknown`.
 //!
 //! Which fields there are is declared in [`sender_fields`](crate::sender_fields); JSON, the gRPC message,
 //! both published descriptions and the mappings of files follow from it. What makes a draft out of fields
@@ -26,7 +27,7 @@ use uuid::Uuid;
 
 use json::Json;
 
-pub use field::{FIELDS, assemble, visitor_of};
+pub use field::{FIELDS, UNKNOWN_CATEGORY, assemble, visitor_of};
 pub use field_type::{Field, Kind, Part, Value};
 
 /// The fields of one record in whatever encoding it came.
@@ -40,12 +41,10 @@ pub trait Fields {
     /// [`Reason::InvalidField`] for what is not of the type.
     fn optional<T: DeserializeOwned>(&self, field: &'static str) -> Result<Option<T>, Rejection>;
 
-    /// A text that is only shown. What of it is no text must not cost the record.
-    ///
-    /// # Errors
-    /// As [`optional`](Self::optional).
-    fn label(&self, field: &'static str) -> Result<Option<String>, Rejection> {
-        self.optional(field)
+    /// A text that is only shown. What of it is no text must not cost the record: a value of another type is
+    /// none.
+    fn label(&self, field: &'static str) -> Option<String> {
+        self.optional(field).ok().flatten()
     }
 
     /// A whole number, however its encoding writes it.

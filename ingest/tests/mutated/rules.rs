@@ -34,7 +34,6 @@ pub(super) fn user(bytes: &[u8]) -> Result<(), Reason> {
     let age = get("/dob/age").ok_or(MissingField)?.as_i64().ok_or(InvalidField)?;
     check((0..=130).contains(&age))?;
     check(is_code(&text("/nat")?.to_ascii_uppercase(), 2))?;
-    check(text("/location/city")?.chars().any(|c| !c.is_whitespace()))?;
     for (axis, bound) in [("latitude", 90.0), ("longitude", 180.0)] {
         let value = get(&format!("/location/coordinates/{axis}")).ok_or(MissingField)?;
         let degrees = match value.as_str() {
@@ -68,14 +67,6 @@ fn profile_has_nul(record: &Value) -> bool {
     record.to_string().replace("\\\\", "").contains("\\u0000")
 }
 
-/// A label is kept in a shorter or cleaner form; only nothing is no label.
-fn label(value: &Value) -> Option<String> {
-    owned(value).filter(|text| text.chars().any(|c| !c.is_whitespace()))
-}
-
-const LABELS: [&str; 8] =
-    ["item_name", "category", "brand", "city", "payment_type", "user_agent", "page_url", "referrer"];
-
 struct Fields(HashMap<String, Box<RawValue>>);
 
 impl Fields {
@@ -94,10 +85,7 @@ impl Fields {
 
     fn get(&self, name: &str) -> Result<Option<Value>, Reason> {
         let Some(raw) = self.0.get(name) else { return Ok(None) };
-        // Of a string that is JSON and no text some characters are halves.
-        let is_halved = raw.get().starts_with('"') && LABELS.contains(&name);
-        let halved = is_halved.then(|| Value::from("\u{fffd}"));
-        let value = serde_json::from_str(raw.get()).ok().or(halved).ok_or(InvalidField)?;
+        let value: Value = serde_json::from_str(raw.get()).map_err(|_| InvalidField)?;
         Ok((!value.is_null()).then_some(value))
     }
 
@@ -224,9 +212,6 @@ impl Back {
 
 /// A product without a price, or without a currency.
 fn product(fields: &Fields) -> Result<Back, Reason> {
-    for name in ["item_name", "category", "brand"] {
-        fields.may(name, owned)?;
-    }
     for name in ["order_line", "order_lines"] {
         fields.may(name, int)?;
     }
@@ -251,9 +236,7 @@ fn item(fields: &Fields) -> Result<Option<Item>, Reason> {
         return Ok(None);
     }
     fields.must("item_id", spelled(64))?;
-    fields.must("item_name", label)?;
-    fields.must("category", label)?;
-    fields.may("brand", owned)?;
+    // A label is kept in a shorter or cleaner form, or is none: it costs no event.
     let (unit, line) = (fields.may("price", price)?, fields.may("amount", price)?);
     let quantity = || fields.must("quantity", int);
     let sum = match (unit, line) {
@@ -330,7 +313,6 @@ pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<O
     fields.may("gender", word("female male other unknown"))?;
     let age = fields.may("age", int)?;
     fields.may("country", |value| owned(value).filter(|text| is_code(text, 2)))?;
-    fields.may("city", owned)?;
     let latitude = fields.may("latitude", Value::as_f64)?;
     let longitude = fields.may("longitude", Value::as_f64)?;
     fields.may("session_id", spelled(200))?;
@@ -339,10 +321,6 @@ pub(super) fn event(bytes: &[u8], now: DateTime<Utc>, rates: &Rates) -> Result<O
     fields.may("device", word("desktop mobile tablet other unknown"))?;
     let channels = "direct organic_search paid_search social email referral display other unknown";
     fields.may("channel", word(channels))?;
-    for of_the_request in ["user_agent", "page_url", "referrer"] {
-        fields.may(of_the_request, owned)?;
-    }
-    fields.may("payment_type", owned)?;
 
     let check = |right: bool, reason: Reason| if right { Ok(()) } else { Err(reason) };
     let of_an_age = |at: DateTime<Utc>| (0..=7_258_118_400_000_000).contains(&at.timestamp_micros());

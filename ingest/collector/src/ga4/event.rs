@@ -173,14 +173,13 @@ fn tell_item(record: &mut Mapped, item: &Node<'_>, params: &Node<'_>) {
         record.refuse(Reason::InvalidField, "events.params.items", "an item is no object");
     }
     // Google asks for one of the two.
-    let first = |names: [&str; 2]| names.map(|name| item.get(name)).into_iter().find(|told| !told.is_null());
+    let first = |names: [&str; 2]| names.map(|name| item.get(name)).into_iter().find(|told| !told.is_blank());
     record.set("item_id", first(["item_id", "item_name"]).map_or(Value::Null, Node::told));
     record.set("item_name", first(["item_name", "item_id"]).map_or(Value::Null, Node::label));
     record.set(
         "category",
         match item.get("item_category") {
-            Node::Null => "unknown".into(),
-            Node::Text(category) if category.trim().is_empty() => "unknown".into(),
+            told if told.is_blank() => "unknown".into(),
             told => told.label(),
         },
     );

@@ -92,10 +92,19 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Whether it says nothing: null, or a text of nothing but space.
+    pub(super) fn is_blank(&self) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Text(text) => text.trim().is_empty(),
+            _ => false,
+        }
+    }
+
     /// The id of a person or a visit: an empty or blank one names nobody.
     pub(super) fn unless_blank(self) -> Self {
         match self {
-            Self::Text(text) if text.trim().is_empty() => Self::Null,
+            told if told.is_blank() => Self::Null,
             told => told,
         }
     }

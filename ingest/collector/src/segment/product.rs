@@ -65,8 +65,9 @@ pub(super) fn of_event(field: &'static str) -> &'static str {
 
 /// Puts a product into a record.
 pub(super) fn set_product(record: &mut Mapped, product: &Object<'_>) {
-    let item_id = product.get("product_id").or_else(|| product.get("sku"));
-    let item_id = item_id.map_or(Value::Null, json::id);
+    // Some clients send an empty product_id beside the sku.
+    let ids = ["product_id", "sku"].map(|name| product.get(name).map_or(Value::Null, json::name));
+    let item_id = ids.into_iter().find(|id| !id.is_null()).unwrap_or(Value::Null);
     // A label: where there is none, the id says as much.
     let name = product.get("name").map_or_else(|| item_id.clone(), json::any);
     record.set("item_name", name);

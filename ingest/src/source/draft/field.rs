@@ -74,7 +74,9 @@ macro_rules! sender_fields {
             referrer = 34 string, Text, Event, false, |draft| circumstances_of(draft)?.referrer.as_deref().map(text);
             /// The product, where the event is about one.
             item_id = 17 string, Text, Product, false, |draft| item_id(draft).map(text);
+            /// A label, as category and brand: what is no text in it is cleaned. Without one it is the item_id.
             item_name = 18 string, Text, Product, false, |draft| line(draft).map(|line| text(&line.item_name));
+            /// Without one it is unknown.
             category = 19 string, Text, Product, false, |draft| line(draft).map(|line| text(&line.category));
             brand = 20 string, Text, Product, false, |draft| line(draft)?.brand.as_deref().map(text);
             /// The price of one unit, a decimal in the line's currency. It may have more digits than the currency: they count, and the
@@ -106,6 +108,9 @@ macro_rules! sender_fields {
         }
     };
 }
+
+/// Where products are that nobody tells a category of.
+pub const UNKNOWN_CATEGORY: &str = "unknown";
 
 macro_rules! table {
     ($( $(#[doc = $doc:literal])* $name:ident = $number:literal $type:ident, $kind:ident, $part:ident, $required:literal, $of:expr; )+) => {
@@ -199,11 +204,12 @@ pub fn assemble(fields: &impl Fields) -> Result<Draft, Rejection> {
     };
     let back = back(fields)?;
     let line = if some_of(fields, Part::Product) && back.is_none() {
+        let item_id: Text<64> = required(fields, "item_id")?;
         Some(Line {
-            item_id: required(fields, "item_id")?,
-            item_name: label(fields, "item_name")?,
-            category: label(fields, "category")?,
-            brand: optional_label(fields, "brand")?,
+            item_name: label(fields, "item_name").unwrap_or_else(|| named_by(&item_id)),
+            category: label(fields, "category").unwrap_or_else(unknown),
+            brand: label(fields, "brand"),
+            item_id,
             cost: cost(fields)?,
             currency: required(fields, "currency")?,
             quantity: whole(fields, "quantity")?,
@@ -231,7 +237,7 @@ pub fn assemble(fields: &impl Fields) -> Result<Draft, Rejection> {
             gender: fields.optional("gender")?,
             age: fields.whole("age")?,
             country: fields.optional("country")?,
-            city: optional_label(fields, "city")?,
+            city: label(fields, "city"),
             latitude: fields.degrees("latitude")?,
             longitude: fields.degrees("longitude")?,
         },
@@ -243,25 +249,25 @@ pub fn assemble(fields: &impl Fields) -> Result<Draft, Rejection> {
             channel: fields.optional("channel")?,
             infer_start: fields.optional("infer_session_start")?.unwrap_or(false),
         },
-        context: circumstances(fields)?,
+        context: circumstances(fields),
         line,
         order,
         whole_order: if back.is_some() { fields.optional("order_id")? } else { None },
         back: back.unwrap_or_default(),
-        payment_type: optional_label(fields, "payment_type")?,
+        payment_type: label(fields, "payment_type"),
     };
     context::complete(&mut draft);
     Ok(draft)
 }
 
 /// What is told of the circumstances. Programs cut such texts anywhere, which must not cost the record.
-fn circumstances(fields: &impl Fields) -> Result<Option<Box<Context>>, Rejection> {
+fn circumstances(fields: &impl Fields) -> Option<Box<Context>> {
     let told = Context {
-        user_agent: fields.label("user_agent")?,
-        page_url: fields.label("page_url")?,
-        referrer: fields.label("referrer")?,
+        user_agent: fields.label("user_agent"),
+        page_url: fields.label("page_url"),
+        referrer: fields.label("referrer"),
     };
-    Ok((told != Context::default()).then(|| Box::new(told)))
+    (told != Context::default()).then(|| Box::new(told))
 }
 
 /// What goes back of an order by a refund that tells no line of it, or not what that cost.
@@ -279,9 +285,6 @@ fn back(fields: &impl Fields) -> Result<Option<Back>, Rejection> {
         Some(Back::Sum { amount: required(fields, "amount")?, currency: fields.optional("currency")? })
     } else if fields.has("item_id") && !(has_cost && fields.has("currency")) {
         // What is not needed is held to its type.
-        for name in ["item_name", "category", "brand"] {
-            fields.label(name)?;
-        }
         for name in ["order_line", "order_lines"] {
             fields.whole(name)?;
         }
@@ -347,16 +350,19 @@ fn cost(fields: &impl Fields) -> Result<Cost, Rejection> {
     }
 }
 
-fn label<const MAX: usize>(fields: &impl Fields, field: &'static str) -> Result<Text<MAX>, Rejection> {
-    let text = present(field, fields.label(field)?)?;
-    Text::label(&text).map_err(|error| rejected(Reason::InvalidField, field, error.to_string()))
+/// A label that says something. One without anything in it, or of another type, is none.
+fn label<const MAX: usize>(fields: &impl Fields, field: &'static str) -> Option<Text<MAX>> {
+    Text::label(&fields.label(field)?).ok()
 }
 
-/// A label without anything in it is none.
-fn optional_label<const MAX: usize>(
-    fields: &impl Fields,
-    field: &'static str,
-) -> Result<Option<Text<MAX>>, Rejection> {
-    let text = fields.label(field)?;
-    Ok(text.and_then(|text| Text::label(&text).ok()))
+/// What a product is called that has no name.
+#[expect(clippy::expect_used, reason = "what fits 64 characters fits 200")]
+fn named_by(item_id: &Text<64>) -> Text<200> {
+    Text::new(item_id).expect("an id is a text of fewer characters than a name may have")
+}
+
+/// The category of what has none.
+#[expect(clippy::expect_used, reason = "a word of seven letters")]
+fn unknown() -> Text<64> {
+    Text::new(UNKNOWN_CATEGORY).expect("it is a word")
 }

@@ -74,12 +74,14 @@ impl Fields for Json<'_> {
     }
 
     /// Half a character (`"\ud83d"`) is left by programs that cut a text in its middle: U+FFFD stands for it.
-    fn label(&self, field: &'static str) -> Result<Option<String>, Rejection> {
-        self.optional(field).or_else(|rejection| {
-            let raw = self.raw(field).unwrap_or_default();
-            let text: Result<Halved, _> = serde_json::from_str(raw);
-            text.map(|Halved(text)| Some(text)).map_err(|_| rejection)
-        })
+    /// A number is what is written.
+    fn label(&self, field: &'static str) -> Option<String> {
+        let raw = self.raw(field)?;
+        if raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+            return Some(raw.to_owned());
+        }
+        let text: Result<String, _> = serde_json::from_str(raw);
+        text.or_else(|_| serde_json::from_str(raw).map(|Halved(text)| text)).ok()
     }
 
     /// JSON has one kind of number: `1`, `1.0` and `1e0` are the same.

@@ -232,11 +232,19 @@ fn a_label_never_costs_an_event() {
     assert_eq!((long.chars().count(), long.chars().last()), (200, Some('…')));
     assert_eq!(name("\"a\\ud83d\"").as_deref(), Ok("a\u{fffd}"));
     assert_eq!(name("\"\\u0007\"").as_deref(), Ok("\u{fffd}"));
-    for wrong in ["\"\"", "\"\\n\"", "5", "[104]"] {
-        assert_eq!(name(wrong), Err((Reason::InvalidField, "item_name")), "{wrong}");
+    for (told, called) in
+        [("\"\"", "i"), ("\"\\n\"", "i"), ("null", "i"), ("[104]", "i"), ("{}", "i"), ("5.0", "5.0")]
+    {
+        assert_eq!(name(told).as_deref(), Ok(called), "{told}");
     }
-    let brand = of_two("\"price\"", "\"brand\":\"\",\"price\"").unwrap().line.unwrap().brand;
-    assert_eq!(brand, None);
+    for nothing in ["\"\"", "null", "true", "[]", "{\"a\":1}"] {
+        let line = of_two("\"category\":\"C\"", &format!("\"category\":{nothing},\"brand\":{nothing}"));
+        let line = line.unwrap().line.unwrap();
+        assert_eq!((line.category.as_str(), line.brand), ("unknown", None), "{nothing}");
+        let draft =
+            of_two("\"city\":\"K\"", &format!("\"city\":{nothing},\"payment_type\":{nothing}")).unwrap();
+        assert_eq!((draft.shopper.city, draft.payment_type), (None, None), "{nothing}");
+    }
     // What is a key and no label is refused as before.
     assert_eq!(of_two("\"i\"", "\"a\\nb\"").err(), Some((Reason::InvalidField, "item_id")));
 }

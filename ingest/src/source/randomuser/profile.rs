@@ -13,6 +13,9 @@ use uuid::Uuid;
 use super::credentials;
 use crate::store::UserRecord;
 
+/// The city of whoever has none that can be read.
+const UNKNOWN_CITY: &str = "unknown";
+
 /// Why a record is set aside.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {detail}")]
@@ -70,8 +73,7 @@ fn user(record: &Map<String, Value>, ingested_at: DateTime<Utc>) -> Result<User,
     let country: Country = nat.parse().map_err(|_| {
         invalid("nat", &format!("{:?} is not a country code of two letters", shortened(&nat)))
     })?;
-    let city = string(record, &["location", "city"], "location.city")?;
-    let city: Text<100> = Text::label(city).map_err(|error| invalid("location.city", &error))?;
+    let city = city(record)?;
     let latitude = degrees(record, "latitude", "location.coordinates.latitude", MAX_LATITUDE_DEGREES)?;
     let longitude = degrees(record, "longitude", "location.coordinates.longitude", MAX_LONGITUDE_DEGREES)?;
     let registered = string(record, &["registered", "date"], "registered.date")?;
@@ -95,6 +97,16 @@ fn user(record: &Map<String, Value>, ingested_at: DateTime<Utc>) -> Result<User,
         registered_at,
         ingested_at,
     })
+}
+
+/// The city, which is only a label: one that says nothing is unknown, and costs no user.
+fn city(record: &Map<String, Value>) -> Result<Text<100>, BadRecord> {
+    let told = match at(record, &["location", "city"]) {
+        Some(Value::String(text)) => Text::label(text).ok(),
+        Some(Value::Number(number)) => Text::label(&number.to_string()).ok(),
+        _ => None,
+    };
+    told.map_or_else(|| Text::new(UNKNOWN_CITY).map_err(|error| invalid("location.city", &error)), Ok)
 }
 
 /// The profile: the record without what would make an unchanged user look changed.
@@ -245,18 +257,25 @@ mod tests {
         record["location"]["city"] = json!(format!(" Ba\u{7}sel {}", "x".repeat(100)));
         let city = read(&record.to_string(), now()).unwrap().user.city;
         assert!(city.starts_with("Ba sel x") && city.ends_with('…') && city.chars().count() == 100, "{city}");
+        for (told, city) in [("", "unknown"), (" \n", "unknown")]
+            .map(|(told, city)| (json!(told), city))
+            .into_iter()
+            .chain([(Value::Null, "unknown"), (json!(["Basel"]), "unknown"), (json!(4001), "4001")])
+        {
+            record["location"]["city"] = told;
+            assert_eq!(read(&record.to_string(), now()).unwrap().user.city.as_str(), city);
+        }
     }
 
     #[test]
     fn each_fault_has_its_reason() {
-        let cases: [(&str, Value, Reason); 9] = [
+        let cases: [(&str, Value, Reason); 8] = [
             ("/login/uuid", Value::Null, Reason::MissingId),
             ("/login", Value::Null, Reason::MissingId),
             ("/login/uuid", json!("x"), Reason::InvalidField),
             ("/nat", json!("LEGO"), Reason::InvalidField),
             ("/dob/age", json!("66"), Reason::InvalidField),
             ("/dob", json!(-320_000_000), Reason::MissingField),
-            ("/location/city", json!(""), Reason::InvalidField),
             ("/location/coordinates/latitude", json!("91"), Reason::InvalidField),
             ("/email", json!("a\u{0}b"), Reason::InvalidField),
         ];
