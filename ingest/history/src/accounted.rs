@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Checked, HistoryError, Mapping, Outcome, Shop, check};
 
+mod none;
 mod texts;
 
 /// Fields that the mapping under test leaves out.

@@ -24,7 +24,9 @@ pub struct Notes {
     /// Labels of which some bytes are no text, and stand as U+FFFD, by field: how many, and where the first
     /// stands.
     pub no_text: BTreeMap<&'static str, (u64, String)>,
-    /// Rows in an hour that is there twice, which were taken to be in the first.
+    /// Products without a name or a category of their own, by field: how many, and where the first stands.
+    pub without_label: BTreeMap<&'static str, (u64, String)>,
+    /// Rows with a time in an hour that is there twice, which was taken to be in the first.
     pub taken_first: u64,
     /// Columns that the mapping names and no row has; of a file without a header.
     pub absent: Vec<String>,
@@ -124,11 +126,16 @@ impl Notes {
                 _ => event.payment_type.as_deref(),
             };
             let Some(kept) = kept else { continue };
-            if cells.no_text(rule).is_some() {
-                self.no_text.entry(rule.field.name).or_insert_with(|| (0, cells.row.place())).0 += 1;
-            } else if cells.value(rule).is_some_and(|told| told != kept) {
-                self.labels.entry(rule.field.name).or_insert_with(|| (0, cells.row.place())).0 += 1;
-            }
+            let of = if cells.no_text(rule).is_some() {
+                &mut self.no_text
+            } else {
+                match cells.value(rule) {
+                    None => &mut self.without_label,
+                    Some(told) if cells.label(rule, &told) != kept => &mut self.labels,
+                    Some(_) => continue,
+                }
+            };
+            of.entry(rule.field.name).or_insert_with(|| (0, cells.row.place())).0 += 1;
         }
     }
 
@@ -170,6 +177,11 @@ impl Notes {
             lines.push(format!(
                 "{count} have a {field} that was cut or cleaned of control characters, as line {first}"
             ));
+        }
+        for (field, (count, first)) in &self.without_label {
+            let instead =
+                if *field == "item_name" { "are called by their item_id" } else { "are in `unknown`" };
+            lines.push(format!("{count} have no {field} and {instead}, as line {first}"));
         }
         for (field, (count, first)) in &self.no_text {
             lines.push(format!(

@@ -17,6 +17,7 @@ use crate::mapping::field::ORDER_ID;
 use crate::pages::{Page, Pages, Row, encoding};
 use crate::translate::plan::{Order, Side};
 use crate::translate::{Cells, Sign};
+use crate::value::is_no_value;
 
 pub(crate) use crate::translate::plan::Plan;
 
@@ -134,6 +135,8 @@ impl<'a> Planner<'a> {
         for (at, column) in orders.carry.iter().enumerate() {
             if let Some(text) = cells.text(*column)
                 && current.carried[at].as_deref() != Some(text)
+                // A word for none takes nothing away.
+                && (current.carried[at].is_none() || !is_no_value(text))
             {
                 Rc::make_mut(&mut current.carried)[at] = Some(text.into());
             }

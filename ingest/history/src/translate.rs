@@ -261,7 +261,10 @@ impl<'a> Translator<'a> {
                 "; the event's local hour is there twice, since clocks were put back, and neither is after it"
                     .to_owned(),
             ),
-            (Reason::MissingField, field) => self.carried_hint(field, cells),
+            (Reason::MissingField, field) => {
+                self.none_hint(field, cells).or_else(|| self.carried_hint(field, cells))
+            }
+            (Reason::Inconsistent, ORDER_LINE) => Self::order_hint(cells),
             (Reason::InvalidField, QUANTITY | PRICE | AMOUNT) => self.refund_hint(rejection.field, cells),
             _ => None,
         };
@@ -282,6 +285,22 @@ impl<'a> Translator<'a> {
         let &[column] = columns.as_slice() else { return None };
         if self.mapping.orders().carry.contains(&column) || cells.order_id().is_none() {
             return None;
+    /// What is missing may be there as a word for none.
+    fn none_hint(&self, field: &str, cells: &Cells<'_>) -> Option<String> {
+        let word = cells.word_for_none(self.mapping.rule(field)?)?;
+        let is_id = self.mapping.rule(field)?.field.is_key();
+        let hint = if is_id { "; where it is an id say as_written = true" } else { "" };
+        Some(format!(": {:?} stands for no value{hint}", word.replace(JOINT, " ")))
+    }
+
+    /// What else an order may be whose rows are too many.
+    fn order_hint(cells: &Cells<'_>) -> Option<String> {
+        let (_, lines) = cells.plan.and_then(Plan::numbers)?;
+        let is_long = i64::from(lines) > i64::from(validation::MAX_ORDER_LINES);
+        let hint = "; where order_id is not of one order alone, give it another column";
+        is_long.then(|| hint.to_owned())
+    }
+
         }
         let name = &self.mapping.columns()[column];
         Some(format!("; where only the first line of an order has it: orders = {{ carry = [{name:?}] }}"))

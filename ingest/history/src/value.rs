@@ -61,26 +61,18 @@ fn comma_hint(text: &str) -> &'static str {
     }
 }
 
-/// What programs write where there is no value. As ids they would make one of all who have none.
-const NO_VALUE: [&str; 17] = [
-    "nan",
-    "NaN",
-    "-nan",
-    "null",
-    "NULL",
-    "Null",
-    "(null)",
-    "none",
-    "None",
-    "undefined",
-    "\\N",
-    "<NA>",
-    "NaT",
-    "#N/A",
-    "#REF!",
-    "#VALUE!",
-    "#NAME?",
+/// What programs write where there is no value: databases, spreadsheets and tools for tables. As ids they
+/// would make one of all who have none.
+#[rustfmt::skip]
+const NO_VALUE: [&str; 29] = [
+    "nan", "NaN", "NAN", "-nan", "null", "NULL", "Null", "(null)", "none", "None", "NONE", "undefined", "\\N", "<NA>", "NaT",
+    "NA", "N/A", "n/a", "-", "--", "#N/A", "#NA", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#ERROR!",
 ];
+
+/// Whether a value is a word for none.
+pub(crate) fn is_no_value(text: &str) -> bool {
+    text.len() <= 10 && NO_VALUE.contains(&text)
+}
 
 /// Whole numbers from which on a double has no room for each.
 const DOUBLE_EXACT_BELOW: u64 = 1 << f64::MANTISSA_DIGITS;
@@ -91,9 +83,9 @@ const SHEET_EXACT_BELOW: u64 = 100_000_000_000;
 /// floats (`17850.0`) or a spreadsheet (`1.785E+04`) is that whole number. One that may have lost digits
 /// there is refused, and so is a word for none.
 pub(crate) fn id(text: &str, held: Held) -> Result<Cow<'_, str>, String> {
-    if NO_VALUE.contains(&text) {
+    if is_no_value(text) {
         return Err(format!(
-            "{text:?} stands for no value and would make one of all who have none: map it to \"\" in `values`, or say as_written = true"
+            "{text:?} stands for no value and would make one of all who have none: where it is an id say as_written = true"
         ));
     }
     let lossy = |why: &str| Err(format!("{text:?} may have lost digits as {why}: export the column as text"));

@@ -6,7 +6,7 @@ use parquet::data_type::{ByteArray, ByteArrayType};
 use super::*;
 
 /// A Parquet file of some columns.
-fn parquet(path: &Path, columns: Vec<(&str, ArrayRef)>) {
+pub(super) fn parquet(path: &Path, columns: Vec<(&str, ArrayRef)>) {
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let mut writer =
         ArrowWriter::try_new(std::fs::File::create(path).unwrap(), batch.schema(), None).unwrap();

@@ -19,6 +19,7 @@ pub(crate) const QUANTITY: &str = "quantity";
 pub(crate) const PRICE: &str = "price";
 pub(crate) const AMOUNT: &str = "amount";
 pub(crate) const CURRENCY: &str = "currency";
+pub(crate) const COUNTRY: &str = "country";
 
 /// All of them. An id in the file's own words stands under `event_id`, and its lines are of no other sender.
 pub(crate) fn all() -> impl Iterator<Item = &'static Field> {

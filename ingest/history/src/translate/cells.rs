@@ -7,7 +7,7 @@ use contracts::record::decimal_number;
 use rust_decimal::Decimal;
 
 use crate::mapping::Marks;
-use crate::mapping::field::{AMOUNT, EVENT_NAME, ORDER_ID, PRICE, QUANTITY};
+use crate::mapping::field::{AMOUNT, COUNTRY, EVENT_NAME, Kind, ORDER_ID, PRICE, QUANTITY};
 use crate::mapping::{Mapping, Origin, Rule};
 use crate::pages::{Held, Page, Row, encoding};
 use crate::translate::plan::Plan;
@@ -131,7 +131,7 @@ impl<'a> Cells<'a> {
         if let Origin::Constant(value) = &rule.from {
             return Some(Cow::Borrowed(value));
         }
-        let value = self.of(rule).map(|value| {
+        let value = self.of(rule).and_then(|value| {
             let value = if self.is_marked() { encoding::shown(value) } else { value };
             let ours = rule.values.get(value.as_ref());
             // `1` is also meant where a column of floats has `1.0`.
@@ -141,10 +141,36 @@ impl<'a> Cells<'a> {
                 }
                 ours => ours,
             };
-            ours.map_or(value, |ours| Cow::Borrowed(ours.as_str()))
+            match ours {
+                Some(ours) => Some(Cow::Borrowed(ours.as_str())),
+                None if is_none(rule, &value) => self.above(rule),
+                None => Some(value),
+            }
         });
         // A word may be mapped to none.
         value.filter(|value| !value.is_empty()).or_else(|| rule.default.as_deref().map(Cow::Borrowed))
+    }
+
+    /// What the row before it in its order gives a rule, where the row itself only has a word for none.
+    fn above(&self, rule: &Rule) -> Option<Cow<'a, str>> {
+        let Origin::Columns(columns) = &rule.from else { return None };
+        let &[column] = columns.as_slice() else { return None };
+        let carried = self.plan?.carried(self.mapping.orders(), column)?;
+        (!is_none(rule, carried)).then_some(Cow::Borrowed(carried))
+    }
+
+    /// The word for none that stands in the row for a rule, where one does.
+    pub(crate) fn word_for_none(&self, rule: &Rule) -> Option<Cow<'a, str>> {
+        self.of(rule).filter(|value| is_none(rule, value))
+    }
+
+    /// A label as it is shown, the same whatever wrote it: `7.0` of a column of floats is `7`. One that may
+    /// have lost digits is shown as it is.
+    pub(crate) fn label<'v>(&self, rule: &Rule, value: &'v str) -> Cow<'v, str>
+    where
+        'a: 'v,
+    {
+        self.id(rule, value).unwrap_or(Cow::Borrowed(value))
     }
 
     /// How a rule's numbers are written in this row.
@@ -175,7 +201,7 @@ impl<'a> Cells<'a> {
     pub(crate) fn order_id(&self) -> Option<String> {
         let rule = self.mapping.rule(ORDER_ID)?;
         let Origin::Columns(columns) = &rule.from else { return None };
-        let text = self.text(*columns.first()?)?;
+        let text = self.text(*columns.first()?).filter(|text| !is_none(rule, text))?;
         // One that is refused as an id is of no other order all the same.
         Some(self.id(rule, text).unwrap_or(Cow::Borrowed(text)).into_owned())
     }
@@ -225,6 +251,16 @@ impl<'a> Cells<'a> {
         let Some(text) = self.value(rule).filter(|text| text.starts_with('-')) else { return false };
         value::number(&text, self.marks(rule)).is_ok_and(|value| Exact::from(value).is_negative())
     }
+}
+
+/// Whether what stands in the row for a rule is a word for none. The country NA is Namibia. An event's own id
+/// is refused instead, since nothing is known by none.
+fn is_none(rule: &Rule, value: &str) -> bool {
+    let is_word = match rule.field.name {
+        COUNTRY => value != "NA" && value::is_no_value(value),
+        _ => value.split(JOINT).any(value::is_no_value),
+    };
+    is_word && !rule.as_written && rule.field.kind != Kind::EventId
 }
 
 /// A number without its sign, where the row is a refund of it.

@@ -33,6 +33,7 @@ impl Translator<'_> {
         let Field { name, kind, .. } = rule.field;
         match kind {
             Kind::Text if rule.field.is_key() => json.text(name, &cells.id(rule, value)?),
+            Kind::Text if rule.field.is_label() => json.text(name, &cells.label(rule, value)),
             Kind::Text => json.text(name, value),
             Kind::Time => json.text(name, &rfc3339(self.time(rule, value, cells)?)),
             Kind::Decimal
