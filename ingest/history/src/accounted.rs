@@ -147,6 +147,13 @@ fn what_is_no_text_is_named() {
         ("a.csv", b"what,st\xe4dt\nsearch,K\n", "as its header shows"),
         ("a.csv", b"wh\x1bat,colour\n", "it has wh\\u001bat, colour"),
         ("a.csv", b"", "is empty"),
+        (
+            "a.json",
+            b" [{\"what\":\"view\"},\n{\"what\":\"view\"}]",
+            "one JSON array, and not a record on each line",
+        ),
+        ("a.json", b"[\n", "`jq -c '.[]' a.json > lines-a.json`"),
+        ("a.json", b"\xef\xbb\xbf{\n  \"what\": \"view\"\n}\n", "`jq -c '.' a.json > lines-a.json`"),
         ("a.csv", b"\n \n", "is empty"),
         ("a.csv", b"\"what\"s\nview\n", "follows the quote"),
     ] {

@@ -75,6 +75,18 @@ pub enum HistoryError {
          `timezone`, as in {{ column = {column:?}, timezone = \"UTC\" }}", path.display()
     )]
     UndecidedTimes { path: PathBuf, column: String },
+    /// It is JSON, and not a record on each line.
+    #[error(
+        "{} is {what}, and not a record on each line: convert it, for example by `{conversion}`, and replay the copy",
+        path.display()
+    )]
+    WholeJson {
+        path: PathBuf,
+        /// What it is instead.
+        what: &'static str,
+        /// The command that makes records of it.
+        conversion: String,
+    },
     /// It is no text, though its ending says so.
     #[error("{} is not text but {what}", path.display())]
     NoText {

@@ -46,6 +46,17 @@ pub(crate) struct TextPages {
     is_first_page: bool,
 }
 
+/// What a file of JSON is that is no record on each line, and the filter of `jq` that makes records of it.
+fn whole_json(beginning: &[u8]) -> Option<(&'static str, &'static str)> {
+    let text = beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(beginning).trim_ascii_start();
+    let first_line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    match first_line.trim_ascii() {
+        [b'[', ..] => Some(("one JSON array", ".[]")),
+        b"{" => Some(("JSON over several lines", ".")),
+        _ => None,
+    }
+}
+
 /// How records become columns of text. Numbers stay as they are written, so that no price goes through a
 /// float.
 enum Decoder {
@@ -122,6 +133,14 @@ impl TextPages {
         if let Some((encoding, iconv)) = encoding::of_file(beginning) {
             let conversion = encoding::conversion(&source.path, iconv);
             return Err(HistoryError::Encoding { path: source.path.clone(), encoding, conversion });
+        }
+        if quoting.is_none()
+            && let Some((what, filter)) = whole_json(beginning)
+        {
+            let name = source.path.file_name().unwrap_or(source.path.as_os_str()).to_string_lossy();
+            let name = printable(&name);
+            let conversion = format!("jq -c '{filter}' {name} > lines-{name}");
+            return Err(HistoryError::WholeJson { path: source.path.clone(), what, conversion });
         }
         let terminator = terminator(beginning, quoting);
         Ok(Self {
