@@ -16,6 +16,7 @@ use crate::event::{Currency, Event, Price, UNKNOWN_COUNTRY};
 use crate::ids;
 use crate::lateness::{self, Lateness};
 use crate::money::{self, Cost, MoneyError, Rates};
+use crate::printable::printable;
 use crate::quarantine::Reason;
 use crate::user::coarse_degrees;
 use crate::visitor::Open;
@@ -294,7 +295,13 @@ fn check_order(name: EventName, line: Option<&Line>, order: Option<&OrderLine>) 
             if !(1..=MAX_ORDER_LINES).contains(&order.order_lines)
                 || !(1..=order.order_lines).contains(&order.order_line) =>
         {
-            let detail = format!("line {} of {} lines", order.order_line, order.order_lines);
+            let detail = match order.order_lines > MAX_ORDER_LINES {
+                true => format!(
+                    "order {} has more than the {MAX_ORDER_LINES} lines that are kept of one",
+                    printable(&order.order_id)
+                ),
+                false => format!("line {} of {} lines", order.order_line, order.order_lines),
+            };
             Err(reject(Reason::Inconsistent, "order_line", detail))
         }
         _ => Ok(()),

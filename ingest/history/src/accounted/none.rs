@@ -148,3 +148,18 @@ fn a_number_is_one_label_whatever_wrote_it() {
         assert_eq!(found(read(&path, "", fields).unwrap()), ["7"]);
     }
 }
+
+#[test]
+fn an_order_with_too_many_lines_is_named() {
+    let lines: String = (0..1_001).map(|sku| format!("o-7,s-{sku}\n")).collect();
+    let fields = "event_name = { value = \"purchase\" }\norder_id = \"order\"\nitem_id = \"sku\"\nitem_name = \"sku\"\n\
+        category = { value = \"all\" }\nprice = { value = 1 }\nquantity = { value = 1 }\ncurrency = { value = \"EUR\" }";
+    let file = format!("order,sku\n{lines}o-8,s\n");
+    let checked = text("a.csv", file, "orders = { number = true }", fields).unwrap();
+    assert_eq!((checked.rows, checked.accepted), (1_002, 1));
+    let said = &checked.examples[&contracts::Reason::Inconsistent].detail;
+    assert!(
+        said.contains("order o-7 has more than the 1000 lines") && said.contains("give it another column"),
+        "{said}"
+    );
+}
