@@ -191,7 +191,7 @@ impl Notes {
         }
         if self.taken_first > 0 {
             lines.push(format!(
-                "{} are at a local time that is there twice, since clocks were put back, and are taken for the first: only an offset in the \
+                "{} have a local time that is there twice, since clocks were put back, and that is taken for the first: only an offset in the \
                  file tells",
                 self.taken_first
             ));

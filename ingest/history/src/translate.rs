@@ -64,8 +64,10 @@ pub(crate) struct Translator<'a> {
     occurrences: Occurrences,
     /// The ids of the elements of one record, and how often each stood there.
     of_record: (u64, HashMap<String, u32>),
-    /// Rows in an hour that is there twice, of which nothing tells that they are not in the first.
-    taken_first: Cell<u64>,
+    /// Rows with a time in an hour that is there twice, of which nothing tells that it is not in the first.
+    taken_first: u64,
+    /// Whether the row that is judged is one.
+    is_taken_first: Cell<bool>,
 }
 
 impl<'a> Translator<'a> {
@@ -75,13 +77,14 @@ impl<'a> Translator<'a> {
             source,
             occurrences: Occurrences::default(),
             of_record: (0, HashMap::new()),
-            taken_first: Cell::new(0),
+            taken_first: 0,
+            is_taken_first: Cell::new(false),
         }
     }
 
-    /// Rows in an hour that is there twice, which were taken to be in the first.
-    pub(crate) fn taken_first(&self) -> u64 {
-        self.taken_first.get()
+    /// Rows with a time in an hour that is there twice, which was taken to be in the first.
+    pub(crate) const fn taken_first(&self) -> u64 {
+        self.taken_first
     }
 
     /// Whether rows before the first one that counts must be passed through [`pass_over`](Self::pass_over).
@@ -128,7 +131,10 @@ impl<'a> Translator<'a> {
             });
         }
         let is_made_of_content = content_id.is_some();
-        let json = self.draft(&cells, content_id, repeats)?;
+        self.is_taken_first.set(false);
+        let json = self.draft(&cells, content_id, repeats);
+        self.taken_first += u64::from(self.is_taken_first.get());
+        let json = json?;
         let mut judged =
             draft::read(&json).and_then(|draft| validation::accept(draft, self.source, ingested_at, rates));
         // What a file tells has other ids than those by which the lines of an order are found.
@@ -279,12 +285,6 @@ impl<'a> Translator<'a> {
         instant.is_some_and(|at| at.again.is_some())
     }
 
-    /// Of a line of an order, what is missing may stand on the order's first line.
-    fn carried_hint(&self, field: &str, cells: &Cells<'_>) -> Option<String> {
-        let Origin::Columns(columns) = &self.mapping.rule(field)?.from else { return None };
-        let &[column] = columns.as_slice() else { return None };
-        if self.mapping.orders().carry.contains(&column) || cells.order_id().is_none() {
-            return None;
     /// What is missing may be there as a word for none.
     fn none_hint(&self, field: &str, cells: &Cells<'_>) -> Option<String> {
         let word = cells.word_for_none(self.mapping.rule(field)?)?;
@@ -301,6 +301,12 @@ impl<'a> Translator<'a> {
         is_long.then(|| hint.to_owned())
     }
 
+    /// Of a line of an order, what is missing may stand on the order's first line.
+    fn carried_hint(&self, field: &str, cells: &Cells<'_>) -> Option<String> {
+        let Origin::Columns(columns) = &self.mapping.rule(field)?.from else { return None };
+        let &[column] = columns.as_slice() else { return None };
+        if self.mapping.orders().carry.contains(&column) || cells.order_id().is_none() {
+            return None;
         }
         let name = &self.mapping.columns()[column];
         Some(format!("; where only the first line of an order has it: orders = {{ carry = [{name:?}] }}"))

@@ -136,14 +136,20 @@ impl Translator<'_> {
         }
         let instant = self.instant(rule, value, cells)?;
         format.check_unit(value, instant.at).map_err(|error| error.to_string())?;
-        if instant.again.is_none() || rule.field.name != OCCURRED_AT {
+        let Some(again) = instant.again else { return Ok(instant.at) };
+        if rule.field.name != OCCURRED_AT {
+            // What cannot have been after the event was in the first.
+            let event = self.mapping.rule(OCCURRED_AT);
+            let event = event.and_then(|rule| self.instant(rule, &cells.value(rule)?, cells).ok());
+            let is_open = event.is_none_or(|event| again <= event.again.unwrap_or(event.at));
+            self.is_taken_first.set(self.is_taken_first.get() || is_open);
             return Ok(instant.at);
         }
         // Of an hour that is there twice the row is in the one that does not lie before its visit.
         let session = self.mapping.rule(SESSION_STARTED_AT);
         let session = session.and_then(|rule| self.instant(rule, &cells.value(rule)?, cells).ok());
         let at = session.map_or(instant.at, |session| instant.not_before(session.at));
-        self.taken_first.set(self.taken_first.get() + u64::from(at == instant.at));
+        self.is_taken_first.set(self.is_taken_first.get() || at == instant.at);
         Ok(at)
     }
 
