@@ -6,6 +6,7 @@ mod ga4;
 mod hooks;
 mod problem;
 mod segment;
+mod stretches;
 
 use std::sync::Arc;
 
@@ -109,7 +110,7 @@ async fn collect(
     let judged = move || {
         let events = batch::read(&body, intake.limits.request_events)?;
         let room = intake.room(&sender, events.len(), body.len())?;
-        intake.judge(&sender, room, events.into_iter().map(Ok))
+        intake.judge(&sender, room, events.into_iter())
     };
     let answer = beside(judged).await?.verdicts().await?;
     drop(room);

@@ -150,10 +150,10 @@ impl Intake {
         &self,
         caller: &Caller,
         room: Room,
-        records: impl ExactSizeIterator<Item = Result<T, Refusal>>,
+        records: impl ExactSizeIterator<Item = T>,
     ) -> Result<Pending, Refusal> {
         let now = self.clock.now();
-        self.hand_over(self.judged(caller, now, records, self.limits.event_bytes)?, room)
+        self.hand_over(self.judged(caller, now, records, self.limits.event_bytes), room)
     }
 
     /// The same for a foreign request. There is a verdict for each of its records, in their order, and none
@@ -198,7 +198,7 @@ impl Intake {
         let (mut records, mut others, mut starts) = (Vec::new(), Vec::new(), Vec::new());
         for item in items {
             match item {
-                Item::Records(mapped) => records.extend(mapped.into_iter().map(Ok)),
+                Item::Records(mapped) => records.extend(mapped),
                 Item::Other(other) => others.push(*other),
                 Item::Seen(other, start) => {
                     others.push(*other);
@@ -206,7 +206,7 @@ impl Intake {
                 }
             }
         }
-        let mut judged = self.judged(caller, now, records.into_iter(), event_bytes)?;
+        let mut judged = self.judged(caller, now, records.into_iter(), event_bytes);
         for start in starts {
             let user_agent = caller.user_agent.as_deref();
             let start = judged::accept(&*start, &caller.source, now, &self.rates, event_bytes, user_agent);
@@ -221,9 +221,9 @@ impl Intake {
         &self,
         caller: &Caller,
         now: DateTime<Utc>,
-        records: impl ExactSizeIterator<Item = Result<T, Refusal>>,
+        records: impl ExactSizeIterator<Item = T>,
         event_bytes: usize,
-    ) -> Result<Judged, Refusal> {
+    ) -> Judged {
         let (country, user_agent) = (caller.country, caller.user_agent.as_deref());
         let shop = caller.key.shop();
         let records = records.map(|record| record.map(|record| InShop { record, shop }));

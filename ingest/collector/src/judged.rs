@@ -19,7 +19,6 @@ use uuid::Uuid;
 use crate::hooks::{ToldLine, ToldOrder, ToldRefund, ToldUnread};
 use crate::item::Mapped;
 use crate::record::SenderRecord;
-use crate::refusal::Refusal;
 use crate::verdict::Verdict;
 
 /// The events of one request, judged: what is to be committed, and what is known about each.
@@ -134,23 +133,19 @@ fn aside(
 
 impl Judged {
     /// Judges the records of a request; there are no more of them than rows in a commit.
-    ///
-    /// # Errors
-    /// The first record that cannot be read at all: nothing of the request is taken.
     pub(crate) fn new<T: SenderRecord>(
-        records: impl ExactSizeIterator<Item = Result<T, Refusal>>,
+        records: impl ExactSizeIterator<Item = T>,
         source: &str,
         ingested_at: DateTime<Utc>,
         rates: &Rates,
         event_bytes: usize,
         country: Option<Country>,
         user_agent: Option<&str>,
-    ) -> Result<Self, Refusal> {
+    ) -> Self {
         let mut rows = EncodedRows::with_capacity(records.len()).from_source(source);
         let mut set_aside = Vec::new();
         let mut events = Vec::with_capacity(records.len());
         for record in records {
-            let record = record?;
             match accept(&record, source, ingested_at, rates, event_bytes, user_agent) {
                 Ok((accepted, true)) => {
                     let event = of_bot(&accepted, record.payload());
@@ -173,7 +168,7 @@ impl Judged {
                 }
             }
         }
-        Ok(Self { rows, set_aside, others: 0, events: JudgedEvents(events) })
+        Self { rows, set_aside, others: 0, events: JudgedEvents(events) }
     }
 
     /// Takes what may be the start of a visit in, too, or says `false` where there is no room for it. What a

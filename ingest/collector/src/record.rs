@@ -1,3 +1,4 @@
+use contracts::Reason;
 use contracts::validation::{Draft, Rejection};
 use uuid::Uuid;
 
@@ -25,4 +26,64 @@ pub(crate) trait SenderRecord {
 
     /// Its bytes in the JSON of [`ingest::source::draft`], in which it can be judged again.
     fn payload(&self) -> Vec<u8>;
+}
+
+/// What stands in a request for a record: one, or bytes that are none. Those cost no other record.
+#[derive(Debug)]
+pub(crate) enum Sent<T, B> {
+    /// A record.
+    Record(T),
+    /// No record.
+    Broken {
+        /// The bytes, as they came.
+        bytes: B,
+        /// Why they are none.
+        why: String,
+    },
+}
+
+impl<T: SenderRecord, B: AsRef<[u8]>> SenderRecord for Sent<T, B> {
+    fn draft(&self) -> Result<Draft, Rejection> {
+        match self {
+            Self::Record(record) => record.draft(),
+            Self::Broken { why, .. } => {
+                Err(Rejection { reason: Reason::Malformed, field: "event", detail: why.clone() })
+            }
+        }
+    }
+
+    fn visitor(&self, source: &str) -> Option<Uuid> {
+        match self {
+            Self::Record(record) => record.visitor(source),
+            Self::Broken { .. } => None,
+        }
+    }
+
+    fn known_by(&self) -> Option<&str> {
+        match self {
+            Self::Record(record) => record.known_by(),
+            Self::Broken { .. } => None,
+        }
+    }
+
+    fn size_bytes(&self) -> usize {
+        match self {
+            Self::Record(record) => record.size_bytes(),
+            Self::Broken { bytes, .. } => bytes.as_ref().len(),
+        }
+    }
+
+    fn told_as(&self, field: &'static str) -> &'static str {
+        match self {
+            Self::Record(record) => record.told_as(field),
+            Self::Broken { .. } => field,
+        }
+    }
+
+    fn payload(&self) -> Vec<u8> {
+        match self {
+            Self::Record(record) => record.payload(),
+            Self::Broken { bytes, .. } => bytes.as_ref().to_vec(),
+        }
+    }
 }

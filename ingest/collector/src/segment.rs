@@ -95,6 +95,11 @@ pub(crate) struct Received<'a> {
     pub(crate) base: Currency,
 }
 
+/// Refuses a message that has more bytes than are read.
+pub(crate) fn too_large(message: &RawValue) -> Item {
+    message::too_large(message)
+}
+
 /// Translates a message; a call that its path names goes before its `type`.
 pub(crate) fn translate(message: &RawValue, call: Option<Call>, received: &Received<'_>) -> Item {
     message::translate(message, call, received)

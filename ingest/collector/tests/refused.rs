@@ -80,14 +80,14 @@ async fn what_cannot_be_read_is_the_senders_fault() {
     collector.stop().await.unwrap();
 }
 
-/// Calls `Collect` with bytes that are no message of it.
+/// Calls `Collect` with a message that is none of it.
 async fn garbage(scene: &Scene, collector: &Collector) -> Status {
     let mut grpc = tonic::client::Grpc::new(collector.channel().await);
     grpc.ready().await.unwrap();
     let path = "/storepulse.collector.v1.Collector/Collect".parse().unwrap();
-    // As a message with bytes in field 1, they are where events should be.
-    let codec = tonic_prost::ProstCodec::<Vec<u8>, ()>::default();
-    grpc.unary(scene.call(vec![0xff; 7]), path, codec).await.unwrap_err()
+    // A number is where events should be.
+    let codec = tonic_prost::ProstCodec::<u64, ()>::default();
+    grpc.unary(scene.call(7), path, codec).await.unwrap_err()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -272,7 +272,6 @@ async fn answers_are_those_of_segment() {
         ("/v1/batch", json!({})),
         ("/v1/batch", json!({ "batch": {} })),
         ("/v1/batch", json!([])),
-        ("/v1/batch", json!({ "batch": [large] })),
         ("/v1/track", large.clone()),
         (
             "/v1/batch",
@@ -285,6 +284,21 @@ async fn answers_are_those_of_segment() {
         assert_eq!((status, &answer["success"]), (400, &json!(false)), "{answer}");
         assert!(answer["code"].is_string() && answer["message"].is_string());
     }
+    // Of a batch, a message that is too large, or no JSON, costs itself alone.
+    let good = track("m-4", "Custom", json!({ "text": "NOT" }));
+    let body = json!({ "batch": [large, good, track("m-5", "Custom", json!({ "text": "NOT A NUMBER" }))] });
+    let body = body.to_string().replace("\"NOT A NUMBER\"", "NaN");
+    let before = scene
+        .count("select count(*) from raw.other_events where convert_from(payload, 'UTF8') ~ 'NOT'")
+        .await;
+    let request = scene.http.post(url("/v1/batch")).basic_auth(&scene.key.key, Some("")).body(body);
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    let after = scene
+        .count("select count(*) from raw.other_events where convert_from(payload, 'UTF8') ~ 'NOT'")
+        .await;
+    let refused =
+        "select count(*) from raw.quarantine where reason = 'malformed' and detail like 'message: %'";
+    assert_eq!((after - before, scene.count(refused).await), (1, 2));
     for authorization in
         [None, Some("Basic x".to_owned()), Some(format!("Basic {}", STANDARD.encode("nobody:")))]
     {

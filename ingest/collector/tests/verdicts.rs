@@ -178,6 +178,42 @@ async fn a_label_costs_no_sale_at_any_door() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_cannot_be_decoded_costs_itself_alone() {
+    let scene = Scene::new().await;
+    let collector = scene.collector().await;
+    let batch =
+        [event(), with(event(), json!({ "age": "NO" })), with(event(), json!({ "city": "BYTES" })), event()];
+    let body = json!({ "events": batch }).to_string().replace("\"NO\"", "NaN").into_bytes();
+    let at = body.windows(5).position(|bytes| bytes == b"BYTES").unwrap();
+    let body = [&body[..at], &b"K\xf6ln"[..], &body[at + 5..]].concat();
+    let response = scene.request(&collector, body).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let answer: Value = response.json().await.unwrap();
+    assert_eq!(words(&answer), ["accepted", "rejected", "rejected", "accepted"]);
+    for rejected in &answer["verdicts"].as_array().unwrap()[1..3] {
+        assert_eq!((&rejected["reason"], &rejected["field"]), (&json!("malformed"), &json!("event")));
+        assert!(!rejected["detail"].as_str().unwrap().is_empty());
+    }
+    let kept = "select count(*) from raw.quarantine where position('NaN'::bytea in payload) > 0
+                or position('\\xf6'::bytea in payload) > 0";
+    assert_eq!(scene.count(kept).await, 2, "the bytes are kept as they came");
+
+    let mut message = messages(&events(3));
+    message.events[1] = vec![0xff; 7].into();
+    let mut client = collector.client().await;
+    let told = client.collect(scene.call(message.clone())).await.unwrap().into_inner().verdicts;
+    let outcomes: Vec<Outcome> = told.iter().map(|verdict| verdict.outcome()).collect();
+    assert_eq!(outcomes, [Outcome::Accepted, Outcome::Rejected, Outcome::Accepted]);
+    assert_eq!((told[1].reason.as_deref(), told[1].field.as_deref()), (Some("malformed"), Some("event")));
+    let stream = client.collect_stream(scene.call(futures::stream::iter([message]))).await;
+    let again = stream.unwrap().into_inner().message().await.unwrap().unwrap().verdicts;
+    let outcomes: Vec<Outcome> = again.iter().map(|verdict| verdict.outcome()).collect();
+    assert_eq!(outcomes, [Outcome::Repeated, Outcome::Rejected, Outcome::Repeated]);
+    assert_eq!(scene.count("select count(*) from raw.quarantine").await, 3, "set aside once");
+    collector.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_uuidv7_that_is_told_again_with_another_time_is_repeated() {
     let scene = Scene::new().await;
     let collector = scene.collector().await;

@@ -10,6 +10,7 @@ use prost::bytes::{Buf, Bytes};
 use prost::encoding::{DecodeContext, WireType, decode_key, skip_field};
 
 use super::proto::Event;
+use crate::record::Sent;
 use crate::refusal::Refusal;
 
 /// The field of the list, in requests and in answers.
@@ -29,9 +30,12 @@ impl FromIterator<Event> for CollectRequest {
     }
 }
 
-/// An event of a message.
-pub(super) fn event(bytes: Bytes) -> Result<Event, Refusal> {
-    Event::decode(bytes).map_err(|error| malformed(&error))
+/// An event of a message, or bytes that are none.
+pub(super) fn event(bytes: Bytes) -> Sent<Event, Bytes> {
+    match Event::decode(bytes.clone()) {
+        Ok(event) => Sent::Record(event),
+        Err(error) => Sent::Broken { why: error.to_string(), bytes },
+    }
 }
 
 pub(super) fn malformed(error: &prost::DecodeError) -> Refusal {
@@ -74,7 +78,7 @@ mod tests {
         wire.extend([0x0a, 0]);
         assert_eq!(request.encode_to_vec(), wire);
         let read = CollectRequest::decode(wire.as_slice()).unwrap();
-        assert_eq!(super::event(read.events[0].clone()).unwrap(), event);
+        assert!(matches!(super::event(read.events[0].clone()), Sent::Record(read) if read == event));
     }
 
     #[test]

@@ -2,6 +2,9 @@
 //!
 //! Four million zeros fit into a body of 8 MB; as values they would take hundreds. So reading ends with the
 //! first event too many, and an event is a stretch of the body.
+//!
+//! An event that is no JSON costs itself alone, as one with `NaN` or with bytes that are no UTF-8, where it
+//! is clear how far it goes: its quotes are paired and its brackets match.
 
 use std::cell::Cell;
 use std::fmt;
@@ -9,10 +12,47 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::stretches::stretches;
+use crate::record::Sent;
 use crate::refusal::Refusal;
 
 /// Reads a body; fields beside `events` are passed over, as in its events.
-pub(super) fn read(body: &[u8], limit: usize) -> Result<Vec<&RawValue>, Refusal> {
+pub(super) fn read(body: &[u8], limit: usize) -> Result<Vec<Sent<&RawValue, &[u8]>>, Refusal> {
+    let events = match strictly(body, limit) {
+        Ok(events) => return Ok(events.into_iter().map(Sent::Record).collect()),
+        Err(Refusal::Malformed(why)) => {
+            stretches(body, "events", limit).map_err(|error| error.unwrap_or(Refusal::Malformed(why)))?
+        }
+        Err(refusal) => return Err(refusal),
+    };
+    let sent = events.into_iter().map(|event| match serde_json::from_slice(event) {
+        Ok(record) => Sent::Record(record),
+        Err(error) => Sent::Broken { bytes: event, why: error.to_string() },
+    });
+    Ok(sent.collect())
+}
+
+/// The body with a text in place of each element of its list that is no JSON, where only such elements are
+/// wrong with it.
+pub(super) fn mended(body: &[u8], list: &str, limit: usize) -> Option<Vec<u8>> {
+    if serde_json::from_slice::<&RawValue>(body).is_ok() {
+        return None;
+    }
+    let mut mended = Vec::with_capacity(body.len());
+    let mut rest = 0;
+    for element in stretches(body, list, limit).ok()? {
+        let at = element.as_ptr().addr() - body.as_ptr().addr();
+        if serde_json::from_slice::<&RawValue>(element).is_err() {
+            mended.extend_from_slice(&body[rest..at]);
+            serde_json::to_writer(&mut mended, &String::from_utf8_lossy(element)).ok()?;
+            rest = at + element.len();
+        }
+    }
+    mended.extend_from_slice(&body[rest..]);
+    Some(mended)
+}
+
+fn strictly(body: &[u8], limit: usize) -> Result<Vec<&RawValue>, Refusal> {
     let too_many = Cell::new(false);
     let mut json = serde_json::Deserializer::from_slice(body);
     let read = Batch { limit, too_many: &too_many }.deserialize(&mut json);
@@ -109,9 +149,34 @@ mod tests {
     #[test]
     fn events_are_stretches_of_the_body() {
         let body = br#" {"sent": [1, {"events": 2}], "events": [ {"a": 1} , 7,"x"], "more": null} "#;
-        let events: Vec<&str> = read(body, 3).unwrap().into_iter().map(RawValue::get).collect();
+        let events: Vec<&str> = strictly(body, 3).unwrap().into_iter().map(RawValue::get).collect();
         assert_eq!(events, [r#"{"a": 1}"#, "7", r#""x""#]);
         assert!(read(br#"{"events":[]}"#, 0).unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_event_that_is_no_json_costs_itself_alone() {
+        let body = b"{\"v\": 1, \"events\": [ {\"a\": NaN}, {\"b\": 2} ,{'c': 3}, {\"d\": \"\xff\"}, {\"e\": \"x\ny\"}, {\"f\": [1,]}, 7 , {\"g\": 1}]}";
+        let sent = read(body, 8).unwrap();
+        let told: Vec<Result<&str, &[u8]>> = sent
+            .iter()
+            .map(|sent| match sent {
+                Sent::Record(raw) => Ok(raw.get()),
+                Sent::Broken { bytes, why } => {
+                    assert!(!why.is_empty());
+                    Err(*bytes)
+                }
+            })
+            .collect();
+        assert_eq!(told[0], Err(&b"{\"a\": NaN}"[..]));
+        assert_eq!(told[1], Ok("{\"b\": 2}"));
+        assert_eq!(told[2..6].iter().filter(|told| told.is_err()).count(), 4, "{told:?}");
+        assert_eq!(told[6..], [Ok("7"), Ok("{\"g\": 1}")]);
+        assert_eq!(read(body, 7).unwrap_err(), Refusal::TooManyEvents { limit: 7 });
+        let mended = mended(body, "events", 8).unwrap();
+        let texts = strictly(&mended, 8).unwrap();
+        assert_eq!((texts.len(), texts[1].get(), texts[0].get()), (8, "{\"b\": 2}", r#""{\"a\": NaN}""#));
+        assert_eq!(super::mended(br#"{"events":[1]}"#, "events", 8), None);
     }
 
     #[test]

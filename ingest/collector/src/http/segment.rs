@@ -21,7 +21,7 @@ use crate::intake::{Intake, beside};
 use crate::item::Item;
 use crate::refusal::Refusal;
 use crate::segment::openapi::BATCH_PATHS;
-use crate::segment::{BATCH_BYTES, Call, MESSAGE_BYTES, Object, Received, translate};
+use crate::segment::{BATCH_BYTES, Call, MESSAGE_BYTES, Object, Received, too_large, translate};
 
 /// The path of a batch, and those of single messages, each also by its first letter, as the SDK of browsers
 /// has them.
@@ -108,9 +108,11 @@ fn key_of(headers: &HeaderMap) -> Option<String> {
 /// What a request tells. Reading ends with the first record too many.
 fn items(intake: &Intake, caller: &Caller, body: &Bytes, call: Option<Call>) -> Result<Vec<Item>, Refusal> {
     let malformed = |error: serde_json::Error| Refusal::Malformed(error.to_string());
+    let limit = intake.limits.request_events;
+    let mended = if call.is_none() { batch::mended(body, "batch", limit) } else { None };
+    let body = mended.as_deref().unwrap_or(body);
     let whole: &RawValue = serde_json::from_slice(body).map_err(malformed)?;
     let object = Object::read(body).map_err(malformed)?;
-    let limit = intake.limits.request_events;
     let messages = match call {
         Some(_) => vec![whole],
         None => {
@@ -129,10 +131,12 @@ fn items(intake: &Intake, caller: &Caller, body: &Bytes, call: Option<Call>) -> 
     };
     let (mut items, mut records) = (Vec::with_capacity(messages.len()), 0);
     for message in messages {
-        if message.get().len() > MESSAGE_BYTES {
-            return Err(Refusal::TooLarge { limit_bytes: MESSAGE_BYTES });
-        }
-        let item = translate(message, call, &received);
+        let item = match message.get().len() {
+            ..=MESSAGE_BYTES => translate(message, call, &received),
+            _ if call.is_some() => return Err(Refusal::TooLarge { limit_bytes: MESSAGE_BYTES }),
+            // Of a batch it costs itself alone.
+            _ => too_large(message),
+        };
         records += item.len();
         if records > limit {
             return Err(Refusal::TooManyEvents { limit });

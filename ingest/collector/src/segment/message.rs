@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use super::json::{self, Object, is_too_deep};
 use super::product::{of_event, of_order, of_product, order, set_currency, set_product, whole_order};
 use super::scrub::scrub;
-use super::{Call, DIALECT, Received, traits};
+use super::{Call, DIALECT, MESSAGE_BYTES, Received, traits};
 use crate::item::{Item, Mapped};
 use crate::record::SenderRecord as _;
 
@@ -50,6 +50,13 @@ fn refused(record: Mapped, reason: Reason, field: &'static str, detail: impl Int
     let mut record = record;
     record.refuse(reason, field, detail);
     Item::Records(vec![record])
+}
+
+pub(super) fn too_large(raw: &RawValue) -> Item {
+    let mut record = Mapped::new(of_event, 0);
+    record.set_known_by(format!("{:x}", Sha256::digest(raw.get())));
+    let detail = format!("it has {} bytes, {MESSAGE_BYTES} are read", raw.get().len());
+    refused(record, Reason::Malformed, "message", detail)
 }
 
 pub(super) fn translate(raw: &RawValue, call: Option<Call>, received: &Received<'_>) -> Item {
