@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::Utc;
 use contracts::avro::Reader;
+use contracts::money::Places;
 use contracts::quarantine::Reason;
 use contracts::validation::readmit;
 use contracts::{Event, wire};
@@ -45,7 +46,7 @@ fn the_decoder_takes_what_the_oracle_takes() {
             (true, Ok(event)) => {
                 taken += 1;
                 // Judging never panics, whatever the fields hold.
-                let _ = readmit(event, Utc::now());
+                let _ = readmit(event, Utc::now(), Places::CENTS);
             }
             (false, Err(_)) => {}
             (typed, decoded) => {

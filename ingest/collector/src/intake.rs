@@ -226,7 +226,7 @@ impl Intake {
     ) -> Judged {
         let (country, user_agent) = (caller.country, caller.user_agent.as_deref());
         let shop = caller.key.shop();
-        let records = records.map(|record| record.map(|record| InShop { record, shop }));
+        let records = records.map(|record| InShop { record, shop });
         Judged::new(records, &caller.source, now, &self.rates, event_bytes, country, user_agent)
     }
 

@@ -121,7 +121,7 @@ impl Order {
             return Some(Vec::new());
         }
         let mut part = told.clone();
-        super::convert_as(&mut part.event, &purchase);
+        super::convert_as(&mut part.event, &purchase, self.places);
         let asked = hundredths(&part.event);
         let mut left = self.left(&HashSet::new());
         let total: i64 = left.values().map(|left| left.hundredths).sum();
