@@ -71,7 +71,7 @@ def test_every_age_counts_on_and_falls_when_something_comes(visitor):
         page.keyboard.press("p")
         return Seen(page.evaluate(AGES))
 
-    until("every figure has an age, and frames are held back", held_back, every_s=1)
+    until("every figure has an age, and frames are held back", held_back, within_s=600, every_s=1)
     page.evaluate(COUNT)
     told_since = lambda: page.evaluate("window.counted")
     until("each age counts on meanwhile", lambda: all(len(told) > 3 for told in told_since().values()))
@@ -160,7 +160,7 @@ def test_no_figure_adds_up_distinct_counts(visitor):
         return told and told["data"]["at_least"] is not None and told
 
     # The hours' own query comes after the minutes'.
-    told = until("the hours tell their visitors", told_of, within_s=240)
+    told = until("the hours tell their visitors", told_of, within_s=600)
     assert told["data"]["estimate"] is None
     assert int(told["data"]["at_least"]) <= int(told["data"]["at_most"])
     totals = page.request.get("/api/v1/shop/totals?period=today").json()["data"]
