@@ -163,7 +163,8 @@ pub fn fill(event: &mut Event, open: &Open, found: &Found) {
         event.session_id = visit.session_id;
         if open.is_start_open {
             event.session_started_at = visit.started_at;
-            // Clocks differ a little: what came shortly before the first event of its visit is from its start.
+            // Clocks differ a little: what came shortly before the first event of its visit is from its
+            // start.
             event.occurred_at = event.occurred_at.max(visit.started_at);
         }
         if open.is_returning_open {

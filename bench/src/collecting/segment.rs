@@ -1,5 +1,5 @@
-//! The same events as Segment's SDKs tell them: who and when, and nothing of visits or of a person. All that is
-//! left open the collector asks of PostgreSQL.
+//! The same events as Segment's SDKs tell them: who and when, and nothing of visits or of a person. All that
+//! is left open the collector asks of PostgreSQL.
 
 use std::time::Instant;
 
@@ -103,7 +103,8 @@ mod tests {
         let event = contracts::Event::sample(now);
         let told = draft::read(
             json!({
-                "event_id": event.event_id, "event_name": "purchase", "occurred_at": now, "user_id": event.user_id,
+                "event_id": event.event_id, "event_name": "purchase", "occurred_at": now,
+                "user_id": event.user_id,
                 "session_id": event.session_id, "item_id": "item-123", "item_name": "A lamp of some length",
                 "category": "home", "brand": "Lumen", "price": "19.90", "currency": "EUR", "quantity": 2,
                 "order_id": event.session_id, "order_line": 1, "order_lines": 1,

@@ -1,8 +1,8 @@
 //! Records of a key that is a shop's: the numbers of its orders are told apart from those of other shops.
 //!
-//! Shops count their orders from the same number on, and lines of orders have ids that all keys share. So what
-//! such a key calls order 1001 is `NAME/1001` here, as the webhooks of the shop of that name have it. It is so
-//! also where a record is set aside: it is judged again without its key.
+//! Shops count their orders from the same number on, and lines of orders have ids that all keys share. So
+//! what such a key calls order 1001 is `NAME/1001` here, as the webhooks of the shop of that name have it. It
+//! is so also where a record is set aside: it is judged again without its key.
 
 use contracts::Reason;
 use contracts::record::Text;

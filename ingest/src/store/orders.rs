@@ -88,8 +88,8 @@ impl PaidBack {
 }
 
 impl Store {
-    /// Judges what is judged by its order, and seals the rows. Lines of orders are compared with what is stored
-    /// of them, if they are to be.
+    /// Judges what is judged by its order, and seals the rows. Lines of orders are compared with what is
+    /// stored of them, if they are to be.
     pub(super) async fn sealed(
         &mut self,
         mut rows: EncodedRows,

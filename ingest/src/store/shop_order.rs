@@ -99,8 +99,8 @@ pub struct ShopSums {
     pub lined: Vec<String>,
     /// What of a sum counts.
     pub share: Share,
-    /// When the shop listed all refunds that the order has, by the shop's clock; nothing where it may have left
-    /// some out. One that it lists no more was deleted.
+    /// When the shop listed all refunds that the order has, by the shop's clock; nothing where it may have
+    /// left some out. One that it lists no more was deleted.
     pub listed: Option<DateTime<Utc>>,
 }
 

@@ -27,7 +27,8 @@ async fn a_visit_goes_on_when_its_visitor_signs_in() {
         let expected = [browser, browser, ann, ann, ann].map(|visitor| (visitor, visit, 0, false));
         assert_eq!(first, expected);
         assert_eq!(database.count("select count(*) from raw.visit").await, 1);
-        // Told again, nothing is another one's; and after a pause there is another visit, of one who came back.
+        // Told again, nothing is another one's; and after a pause there is another visit, of one who came
+        // back.
         let again = [of_browser("b", 0, 1), both("ann", "b", 1_500, 3)];
         assert_eq!(append(&mut store, &again).await, 0);
         append(&mut store, &[both("ann", "b", 5_401, 6)]).await;

@@ -1,4 +1,5 @@
-//! Refunds of an amount: those of Shopify, which name no line, and those of WooCommerce that are deleted again.
+//! Refunds of an amount: those of Shopify, which name no line, and those of WooCommerce that are deleted
+//! again.
 
 use chrono::TimeDelta;
 use rand::SeedableRng;
@@ -80,7 +81,8 @@ async fn amounts_and_lines_of_shopify_come_to_what_was_paid_in_whatever_order_th
     let mut rng = StdRng::seed_from_u64(3);
     for id in 1..=12 {
         let first = shopify_order(id, at);
-        // An amount, then a line less a fee, then what is left: Shopify computes its lines at their full price.
+        // An amount, then a line less a fee, then what is left: Shopify computes its lines at their full
+        // price.
         let amount = of_amount(&first, 70, 1, transaction("5.00"), discrepancy("-5.00"));
         let mut fee = shopify_refund(&first, 71, 0, 1, "3.00", at + TimeDelta::minutes(2));
         fee["order_adjustments"] = discrepancy("1.00");

@@ -1,5 +1,5 @@
-//! Requests of Segment's API that are spoilt in one way or another, over HTTP: each is answered, and none by a
-//! failure of the server.
+//! Requests of Segment's API that are spoilt in one way or another, over HTTP: each is answered, and none by
+//! a failure of the server.
 
 use std::collections::BTreeMap;
 

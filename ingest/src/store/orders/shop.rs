@@ -194,8 +194,8 @@ impl Booking<'_> {
         }
     }
 
-    /// What a refund pays back of a line of which refunds of sums have taken a part: these are of no line, and
-    /// so what is missing comes off the others. Nothing where that does not explain what is missing.
+    /// What a refund pays back of a line of which refunds of sums have taken a part: these are of no line,
+    /// and so what is missing comes off the others. Nothing where that does not explain what is missing.
     fn part_after_sums(
         &mut self,
         state: &State,

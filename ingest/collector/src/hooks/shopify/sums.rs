@@ -1,9 +1,9 @@
-//! What of Shopify's refunds is of no line. A refund tells its lines at what Shopify computes for them, and what
-//! was paid in truth as an adjustment: so much less or more. A refund of an amount alone has no lines, and is
-//! such an adjustment altogether.
+//! What of Shopify's refunds is of no line. A refund tells its lines at what Shopify computes for them, and
+//! what was paid in truth as an adjustment: so much less or more. A refund of an amount alone has no lines,
+//! and is such an adjustment altogether.
 //!
-//! What is more than the lines is a sum, of which each line of the order pays its share. What is less comes off
-//! the lines of the refund. Shipping, tax and duties count nowhere, and so they do not here.
+//! What is more than the lines is a sum, of which each line of the order pays its share. What is less comes
+//! off the lines of the refund. Shipping, tax and duties count nowhere, and so they do not here.
 
 use ingest::store::{Share, ShopRefund, ShopSums};
 use rust_decimal::Decimal;
@@ -20,8 +20,8 @@ fn shop_money(value: &Value, field: &str) -> Option<Decimal> {
     sum(set).or_else(|| sum(&value[field]))
 }
 
-/// How much more a refund paid back than its lines are computed to cost, or less; nothing where that cannot be
-/// read. Newer versions of Shopify tell shipping elsewhere, and no kind.
+/// How much more a refund paid back than its lines are computed to cost, or less; nothing where that cannot
+/// be read. Newer versions of Shopify tell shipping elsewhere, and no kind.
 fn beside_lines(refund: &Value) -> Option<Decimal> {
     let is_shipping = |adjustment: &Value| {
         adjustment["kind"] == "shipping_refund" || adjustment["reason"] == "Shipping refund"

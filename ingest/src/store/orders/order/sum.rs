@@ -103,8 +103,8 @@ impl Order {
         self.refunds.iter().filter(is_one).cloned().collect()
     }
 
-    /// Pays back of some lines, of which the refunds of sums with these ids have taken a part, what is left of
-    /// them, and the rest of the other lines. So a sum, which is of no line, stands in no refund's way.
+    /// Pays back of some lines, of which the refunds of sums with these ids have taken a part, what is left
+    /// of them, and the rest of the other lines. So a sum, which is of no line, stands in no refund's way.
     ///
     /// Nothing where the sums took less of the lines than is missing, or where less is left of the order.
     pub(in super::super) fn part_after_sums(
