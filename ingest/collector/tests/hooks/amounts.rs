@@ -11,7 +11,7 @@ use super::apart::{MONEY, modified, woo_line};
 use super::{MONOPOLY, Shop, UNO, shopify_order, shopify_refund, start, woo_order};
 
 /// A refund as Shopify tells one that names no line.
-fn of_amount(order: &Value, id: u64, minutes: i64, transactions: Value, adjustments: Value) -> Value {
+fn of_amount(order: &Value, id: u64, minutes: i64, transactions: &Value, adjustments: &Value) -> Value {
     let at = json!(start() + TimeDelta::minutes(minutes));
     json!({
         "id": id, "order_id": order["id"], "created_at": at, "processed_at": at, "note": null, "restock": false,
@@ -40,7 +40,7 @@ async fn a_refund_of_an_amount_of_shopify_is_shared_by_all_lines_once() {
     let (shop, at) = (Shop::new().await, start());
     for (id, adjustments) in [(1, json!([])), (2, discrepancy("-5.00"))] {
         let order = shopify_order(id, at);
-        let refund = of_amount(&order, 70, 2, transaction("5.00"), adjustments);
+        let refund = of_amount(&order, 70, 2, &transaction("5.00"), &adjustments);
         shop.tell("shopify", "orders/create", &order).await;
         let order = updated(order, 2, json!([refund]));
         for _ in 0..2 {
@@ -53,9 +53,9 @@ async fn a_refund_of_an_amount_of_shopify_is_shared_by_all_lines_once() {
     let order = shopify_order(3, at);
     let shipping = json!([{ "id": 2, "amount": "-4.90", "tax_amount": "0.00", "kind": "shipping_refund" }]);
     let refunds = [
-        of_amount(&order, 71, 1, transaction("4.90"), shipping),
-        of_amount(&order, 72, 2, transaction("4.90"), json!([])),
-        of_amount(&order, 73, 3, json!([]), json!([])),
+        of_amount(&order, 71, 1, &transaction("4.90"), &shipping),
+        of_amount(&order, 72, 2, &transaction("4.90"), &json!([])),
+        of_amount(&order, 73, 3, &json!([]), &json!([])),
     ];
     shop.tell("shopify", "orders/updated", &updated(order, 3, json!(refunds))).await;
     assert_eq!(shop.left(3).await, [format!("{UNO} 2 6.00"), format!("{MONOPOLY} 1 19.00")]);
@@ -64,7 +64,7 @@ async fn a_refund_of_an_amount_of_shopify_is_shared_by_all_lines_once() {
     let mut foreign = transaction("4.00");
     foreign[0]["currency"] = "USD".into();
     let order = shopify_order(4, at);
-    let refund = of_amount(&order, 74, 1, foreign, json!([]));
+    let refund = of_amount(&order, 74, 1, &foreign, &json!([]));
     for _ in 0..2 {
         shop.tell("shopify", "orders/updated", &updated(order.clone(), 1, json!([refund]))).await;
     }
@@ -83,7 +83,7 @@ async fn amounts_and_lines_of_shopify_come_to_what_was_paid_in_whatever_order_th
         let first = shopify_order(id, at);
         // An amount, then a line less a fee, then what is left: Shopify computes its lines at their full
         // price.
-        let amount = of_amount(&first, 70, 1, transaction("5.00"), discrepancy("-5.00"));
+        let amount = of_amount(&first, 70, 1, &transaction("5.00"), &discrepancy("-5.00"));
         let mut fee = shopify_refund(&first, 71, 0, 1, "3.00", at + TimeDelta::minutes(2));
         fee["order_adjustments"] = discrepancy("1.00");
         let mut rest = shopify_refund(&first, 72, 1, 1, "19.00", at + TimeDelta::minutes(3));
