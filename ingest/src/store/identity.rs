@@ -87,7 +87,12 @@ pub(super) async fn told_otherwise(client: &Client, table: &str) -> Result<Repea
     );
     let rows = client.query(&sql, &[]).await?;
     let told: Vec<(Uuid, Uuid)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-    let there = stored(client, told.iter().map(|(_, counting)| *counting).collect()).await?;
+    let counting: HashSet<Uuid> = told.iter().map(|(_, counting)| *counting).collect();
+    let counting: Vec<Uuid> = counting.into_iter().collect();
+    // The one that counts may come with the same batch.
+    let comes = format!("select event_id from {table} where event_id = any($1)");
+    let mut there = ids_of(client, &comes, &counting).await?;
+    there.extend(stored(client, counting).await?);
     Ok(told.into_iter().filter(|(_, counting)| there.contains(counting)).collect())
 }
 
