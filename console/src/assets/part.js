@@ -1,7 +1,6 @@
 // @ts-check
 // Turns a part of the page into a newer one and touches only what differs: focus, selection, scroll position
-// and what is folded open stay. Rows with `data-key` are told apart by it; `data-kept` marks what a script
-// has put in.
+// and what is folded open stay. Rows with `data-key` are told apart by it; `data-kept` is of a script.
 // And ages, which go on counting meanwhile: `time[data-age][datetime]`, in the words of `format::stretch`;
 // "bare" is without " ago".
 
@@ -76,8 +75,7 @@ export function replace(id, html) {
 const key = (/** @type {Node} */ node) => (node instanceof Element ? node.getAttribute('data-key') ?? (node.id || null) : null);
 const kept = (/** @type {Node} */ node) => node instanceof HTMLElement && 'kept' in node.dataset;
 
-/** The ends of what is selected; nothing while nothing is. To ask for it lays the page out, so it is asked
- * when it changes. */
+/** The ends of what is selected, if anything is. To ask lays the page out, so it is asked when it changes. */
 let selected = /** @type {(Node | null)[]} */ ([]);
 document.addEventListener('selectionchange', () => {
   const selection = getSelection();

@@ -1,10 +1,9 @@
 // @ts-check
 // Keeps the page's live parts new over one event stream. A hidden tab has none: browsers allow six to a host.
-// An element with `data-pages` names parts of the page that not everybody who looks at it has open; one with
+// An element with `data-pages` names parts that not everybody who looks at the page has open; one with
 // `data-events="tail=shop.events.g1"` adds that to what is asked. Each event but `panels` is passed on as
-// `storepulse:NAME` on the document, with its data parsed in `detail`. `storepulse:drawn` follows each round
-// of replaced parts; `html[data-drawn]` names the newest event that is drawn, and is not there before the
-// stream has brought one.
+// `storepulse:NAME` on the document, its data parsed in `detail`. `storepulse:drawn` follows each round of
+// replaced parts; `html[data-drawn]` is the newest event that is drawn, if the stream has brought one.
 import { replace } from './part.js';
 
 const { page = '', zone = '', against = '' } = document.body.dataset;
