@@ -156,6 +156,7 @@ lint: setup ## format, scripts, Dockerfiles, clippy, documentation, licences, ad
 	@python3 notebooks/hygiene.py
 	@tests/compose --check
 	@services/container/lint
+	@for script in $$(git grep -lE '^#!.*sh$$|^# shellcheck shell=bash'); do bash -n "$$script"; done
 	@if command -v shellcheck >/dev/null; then shellcheck --severity warning --external-sources $$(git grep -lE '^#!.*sh$$|^# shellcheck shell=bash'); \
 	 else echo "shellcheck is not installed: skipped (apt-get install shellcheck)"; fi
 	@if cargo clippy --version >/dev/null 2>&1; then cargo clippy --locked --workspace --all-targets --quiet -- -D warnings; \
