@@ -32,12 +32,9 @@ pub(super) fn read(body: &[u8], limit: usize) -> Result<Vec<Sent<&RawValue, &[u8
     Ok(sent.collect())
 }
 
-/// The body with a text in place of each element of its list that is no JSON, where only such elements are
-/// wrong with it.
+/// A body that is no JSON, with a text in place of each element of its list that is none. Nothing where no
+/// element is wrong.
 pub(super) fn mended(body: &[u8], list: &str, limit: usize) -> Option<Vec<u8>> {
-    if serde_json::from_slice::<&RawValue>(body).is_ok() {
-        return None;
-    }
     let mut mended = Vec::with_capacity(body.len());
     let mut rest = 0;
     for element in stretches(body, list, limit).ok()? {
@@ -49,7 +46,7 @@ pub(super) fn mended(body: &[u8], list: &str, limit: usize) -> Option<Vec<u8>> {
         }
     }
     mended.extend_from_slice(&body[rest..]);
-    Some(mended)
+    (rest > 0).then_some(mended)
 }
 
 fn strictly(body: &[u8], limit: usize) -> Result<Vec<&RawValue>, Refusal> {

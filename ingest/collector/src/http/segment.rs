@@ -109,9 +109,15 @@ fn key_of(headers: &HeaderMap) -> Option<String> {
 fn items(intake: &Intake, caller: &Caller, body: &Bytes, call: Option<Call>) -> Result<Vec<Item>, Refusal> {
     let malformed = |error: serde_json::Error| Refusal::Malformed(error.to_string());
     let limit = intake.limits.request_events;
-    let mended = if call.is_none() { batch::mended(body, "batch", limit) } else { None };
-    let body = mended.as_deref().unwrap_or(body);
-    let whole: &RawValue = serde_json::from_slice(body).map_err(malformed)?;
+    let mended;
+    let (body, whole): (&[u8], &RawValue) = match serde_json::from_slice(body) {
+        Ok(whole) => (body, whole),
+        Err(error) => {
+            let may_mend = call.is_none().then(|| batch::mended(body, "batch", limit)).flatten();
+            mended = may_mend.ok_or_else(|| malformed(error))?;
+            (&mended, serde_json::from_slice(&mended).map_err(malformed)?)
+        }
+    };
     let object = Object::read(body).map_err(malformed)?;
     let messages = match call {
         Some(_) => vec![whole],
