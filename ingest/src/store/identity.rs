@@ -221,13 +221,14 @@ async fn holders(client: &Client, ids: &[Uuid]) -> Result<(Repeats, Repeats), Er
 /// Which of these ids are in `raw.events`. Handed in as an array, so that PostgreSQL looks into no partition
 /// but theirs.
 async fn stored(client: &Client, ids: Vec<Uuid>) -> Result<HashSet<Uuid>, Error> {
-    if ids.is_empty() {
-        return Ok(HashSet::new());
-    }
     ids_of(client, "select event_id from raw.events where event_id = any($1)", &ids).await
 }
 
+/// What a statement about some ids gives; about none it is not asked.
 async fn ids_of(client: &Client, statement: &str, ids: &[Uuid]) -> Result<HashSet<Uuid>, Error> {
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
     let rows = client.query(statement, &[&ids]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
