@@ -3,6 +3,7 @@
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use contracts::ids;
 use tokio_postgres::Client;
+use tokio_postgres::types::ToSql;
 
 use super::{Retained, last_day_to_drop};
 use crate::LifecycleError;
@@ -81,16 +82,24 @@ pub(super) async fn delete_identities(
     let first = kept.min().unwrap_or(NaiveDate::MAX).min(floor.date_naive());
     let first = ids::v7_lower_bound(first.and_time(NaiveTime::MIN).and_utc().timestamp_millis());
     for table in ["raw.event_identity", "raw.event_told"] {
-        let gone = if retained.dry_run {
-            let count = format!("select count(*) from {table} where event_id < $1");
-            client.query_one(&count, &[&first]).await.map_err(&failed)?.get::<_, i64>(0).unsigned_abs()
-        } else {
-            let delete = format!("delete from {table} where event_id < $1");
-            client.execute(&delete, &[&first]).await.map_err(&failed)?
-        };
-        retained.rows.insert(table, gone);
+        let gone = remove(client, table, ("event_id < $1", &first), retained.dry_run).await;
+        retained.rows.insert(table, gone.map_err(&failed)?);
     }
     Ok(())
+}
+
+/// Deletes the rows of a table that meet a condition on `$1`, or only counts them. Returns how many they are.
+async fn remove(
+    client: &Client,
+    table: &str,
+    (condition, than): (&str, &(dyn ToSql + Sync)),
+    dry_run: bool,
+) -> Result<u64, tokio_postgres::Error> {
+    if dry_run {
+        let count = format!("select count(*) from {table} where {condition}");
+        return Ok(client.query_one(&count, &[than]).await?.get::<_, i64>(0).unsigned_abs());
+    }
+    client.execute(&format!("delete from {table} where {condition}"), &[than]).await
 }
 
 /// The day of a partition, by its name.
@@ -158,14 +167,8 @@ async fn delete(
         if !there.get::<_, bool>(0) {
             continue;
         }
-        let gone = if retained.dry_run {
-            let count = format!("select count(*) from {table} where {condition}");
-            client.query_one(&count, &[&before]).await.map_err(&failed)?.get::<_, i64>(0).unsigned_abs()
-        } else {
-            let delete = format!("delete from {table} where {condition}");
-            client.execute(&delete, &[&before]).await.map_err(&failed)?
-        };
-        retained.rows.insert(table, gone);
+        let gone = remove(client, table, (condition, &before), retained.dry_run).await;
+        retained.rows.insert(table, gone.map_err(&failed)?);
     }
     Ok(())
 }
